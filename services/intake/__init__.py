@@ -1,0 +1,1 @@
+"""Intake: takes events over HTTP and makes them durable. It decides nothing."""

@@ -1,0 +1,62 @@
+"""The intake service: takes events over HTTP and makes them durable in the inbox."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flask import Flask
+
+from services.intake.routes import MAX_WAIT, routes
+from shared import doorbell, logs
+from shared.callers import Callers
+from shared.inbox import Inbox, Transit, connect
+from shared.settings import Settings, setting
+from shared.web import install
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeSettings(Settings):
+    """What intake needs besides. No database address is among it."""
+
+    threads: int = setting("int", 16, "Threads that answer requests")
+
+
+def now() -> datetime:
+    """Intake's clock."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    callers: Callers,
+    inbox: Inbox,
+    *,
+    partitions: int = 1,
+    threads: int = 16,
+    clock: Callable[[], datetime] = now,
+) -> Flask:
+    """The Flask application, over its neighbours."""
+    app = Flask("intake", static_folder=None)
+    may_wait = threading.Semaphore(threads // 2)
+    app.register_blueprint(
+        routes(callers, inbox, partitions=partitions, may_wait=may_wait, clock=clock)
+    )
+    install(app, "intake", ready=lambda: inbox.durability().why or None)
+    return app
+
+
+def from_environment() -> Flask:
+    """The application as the environment says; what the HTTP server loads."""
+    settings = IntakeSettings.load()
+    logs.configure(settings.log_level)
+    url = settings.queue_url
+    queue = doorbell.bell(connect(url))
+    inbox = Inbox(
+        connect(url),
+        Transit.from_folder(settings.key_folder),
+        ring=lambda partition: doorbell.ring(queue, partition),
+        blocking=connect(url, timeout=MAX_WAIT + 5),
+        replicas=settings.replicas,
+    )
+    callers = Callers.from_folder(settings.key_folder, settings.audience)
+    return create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)

@@ -1,0 +1,115 @@
+"""CloudEvents 1.0 in structured form (JSON event format 1.0.2) to canonical events.
+
+Attributes and their rules stand in shared/event.py; the shapes of `data` in the catalogue. Only
+shape is judged here: whether the author may say this is the ledger's to decide.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from services.intake.strict import escape, parse
+from shared.catalogue import CATALOGUE, EventType
+from shared.event import MAX_DATA_BYTES, MAX_EVENT_BYTES, MAX_WHOLE_NUMBER, Json, canonical
+from shared.problems import Fault, Invalid, TooLarge
+from shared.shapes import Pattern, WholeNumber, is_time, parse_time, party
+
+MEDIA_TYPE = "application/cloudevents+json"
+AHEAD = timedelta(minutes=5)  # how far `time` may lie in the future
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_NO_TYPE = "Not a type of the catalogue; see /event-types."
+_URI = re.compile(r"[\x21-\x7e]{1,512}")
+_JSON = re.compile(r"application/json(?:\s*;\s*charset=utf-8)?", re.IGNORECASE)
+
+
+def _uri(text: str) -> None:
+    if not _URI.fullmatch(text):
+        raise ValidationError("Not a URI reference in ASCII.")
+
+
+def _json_only(text: str) -> None:
+    if not _JSON.fullmatch(text):
+        raise ValidationError("Data must be application/json.")
+
+
+def _ascii(longest: int = 128) -> fields.String:
+    return fields.String(validate=Pattern(rf"[\x21-\x7e]{{1,{longest}}}"))
+
+
+class Attributes(Schema):
+    """The attributes of a posted event; `data` is judged by its type's own schema."""
+
+    specversion = fields.String(required=True, validate=validate.Equal("1.0"))
+    id = fields.String(required=True, validate=Pattern(_UUID, "Not a UUID."))
+    source = fields.String(required=True, validate=_uri)
+    type = fields.String(required=True, validate=validate.OneOf(CATALOGUE, error=_NO_TYPE))
+    subject = party("person")
+    data = fields.Raw(required=True)
+    datacontenttype = fields.String(validate=_json_only)
+    time = fields.String(validate=is_time)
+    dataschema = _ascii()
+    expectedversion = WholeNumber(validate=validate.Range(min=0, max=MAX_WHOLE_NUMBER))
+    causationid = _ascii()
+    correlationid = _ascii()
+    traceparent = fields.String(
+        validate=Pattern(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+    )
+
+
+_ATTRIBUTES = Attributes()
+
+
+def read(body: bytes, now: datetime) -> tuple[EventType, Json, bytes]:
+    """Type, attributes and canonical bytes of a posted event.
+
+    Raises Malformed, Invalid or TooLarge, each naming the place. `now` is when it was received.
+    """
+    posted = parse(body)
+    faults = list(_faults(_ATTRIBUTES, posted, ""))
+    row = CATALOGUE.get(str(posted.get("type")))
+    if row is not None and "data" in posted:
+        faults += _data_faults(row, posted["data"])
+    faults += _attribute_faults(posted, now) if not faults else []
+    if faults or row is None:
+        raise Invalid("The event is not one of the catalogue; see errors.", errors=faults)
+    attributes = {name: each for name, each in posted.items() if name != "datacontenttype"}
+    kept = canonical(attributes)
+    if len(kept) > MAX_EVENT_BYTES or len(canonical(posted["data"])) > MAX_DATA_BYTES:
+        raise TooLarge("An event has at most 36 KiB, its data at most 32 KiB.")
+    return row, attributes, kept
+
+
+def _data_faults(row: EventType, data: object) -> Iterator[Fault]:
+    if not isinstance(data, dict):
+        yield Fault("/data", "invalid", "Must be an object.")
+        return
+    yield from _faults(row.schema, data, "/data")
+
+
+def _attribute_faults(posted: Json, now: datetime) -> Iterator[Fault]:
+    """What one attribute alone does not show."""
+    wanted = f"urn:firsthand:{posted['type']}:1"
+    if posted.get("dataschema", wanted) != wanted:
+        yield Fault("/dataschema", "invalid", f"This service knows {wanted}.")
+    if "time" in posted and parse_time(posted["time"]) > now + AHEAD:
+        yield Fault("/time", "invalid", "More than 5 minutes ahead of our clock.")
+
+
+def _faults(schema: Schema, value: Mapping[str, Any], pointer: str) -> Iterator[Fault]:
+    """marshmallow's messages as faults with pointers."""
+    messages = schema.validate(value)
+    if messages:
+        yield from _flat(messages, pointer)
+
+
+def _flat(messages: Any, pointer: str) -> Iterator[Fault]:
+    if isinstance(messages, dict):
+        for name, each in messages.items():
+            yield from _flat(each, pointer if name == "_schema" else f"{pointer}/{escape(name)}")
+        return
+    for each in messages:
+        code = {"Missing data for required field.": "missing", "Unknown field.": "unknown"}
+        yield Fault(pointer, code.get(each, "invalid"), each)

@@ -1,0 +1,138 @@
+"""Intake's routes: post an event, and look up what may be posted."""
+
+import re
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+
+import orjson
+from flask import Blueprint, Response, g, request
+
+from services.intake.cloudevents import MEDIA_TYPE, read
+from services.intake.types import all_types, one_type
+from shared.callers import AUTHORS, Caller, Callers
+from shared.catalogue import EventType
+from shared.event import MAX_EVENT_BYTES, Event, partition_of, timestamp
+from shared.inbox import Durability, Inbox
+from shared.problems import Forbidden, Refused, TooLarge, Unavailable, WrongMedia
+from shared.web import as_json
+
+MAX_BODY_BYTES = 2 * MAX_EVENT_BYTES  # white space and escapes may take some
+MAX_WAIT = 30  # seconds
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?=$|[,;\s])", re.IGNORECASE)
+
+
+def routes(
+    callers: Callers,
+    inbox: Inbox,
+    *,
+    partitions: int,
+    may_wait: threading.Semaphore,
+    clock: Callable[[], datetime],
+) -> Blueprint:
+    """The routes, over their neighbours. `may_wait` bounds the requests that wait."""
+    intake = Blueprint("intake", __name__)
+
+    @intake.post("/events")
+    def post_event() -> Response:
+        caller = callers.of(request.headers.get("Authorization"))
+        g.caller = caller
+        body, received = _body(), clock()
+        row, attributes, kept = read(body, received)
+        _may_author(caller, row)
+        seconds = _wait_seconds()
+        waits = seconds > 0 and may_wait.acquire(blocking=False)
+        try:
+            event = Event.of(
+                kept,
+                author=caller.subject,
+                via=caller.via,
+                issuer=caller.issuer,
+                received=timestamp(received),
+                waiter=uuid.uuid4().hex if waits else None,
+            )
+            partition = partition_of(event.subject, partitions)
+            durability = inbox.publish(partition, [event])
+            if durability.level is None:
+                raise Unavailable(f"The event is not safe yet: {durability.why}.")
+            if event.waiter is not None:
+                answer = inbox.receipt(partition, event.waiter, seconds)
+                if answer is not None:
+                    return _decided(answer, event)
+            return _accepted(event, durability, preferred=seconds > 0)
+        finally:
+            if waits:
+                may_wait.release()
+
+    @intake.get("/event-types")
+    def event_types() -> Response:
+        return as_json(all_types())
+
+    @intake.get("/event-types/<name>")
+    def event_type(name: str) -> Response:
+        return as_json(one_type(name))
+
+    return intake
+
+
+def _body() -> bytes:
+    """The posted bytes; WrongMedia or TooLarge before anything is parsed."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise WrongMedia("No Content-Encoding is taken; send the event as it is.")
+    if request.mimetype != MEDIA_TYPE:
+        got = request.mimetype or "none"
+        raise WrongMedia(f"The media type is {got[:80]}; send one event as {MEDIA_TYPE}.")
+    if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise WrongMedia("JSON is UTF-8; leave the charset out.")
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes.")
+    body = request.stream.read(MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes.")
+    return body
+
+
+def _may_author(caller: Caller, row: EventType) -> None:
+    """Tokens that may author nothing, or nothing of this kind, stop here; the rest is recorded."""
+    if caller.role not in AUTHORS:
+        raise Forbidden(f"The role '{caller.role}' authors no events.")
+    if row.token_scope not in caller.scopes:
+        raise Forbidden(f"'{row.name}' needs a token with the scope '{row.token_scope}'.")
+
+
+def _wait_seconds() -> int:
+    """Seconds of `Prefer: wait=N` (RFC 7240), at most 30; 0 without it."""
+    found = _WAIT.search(", ".join(request.headers.getlist("Prefer")))
+    return min(int(found[1]), MAX_WAIT) if found else 0
+
+
+def _place(event: Event) -> str:
+    return f"/people/{event.subject}/events/{event.id}"
+
+
+def _accepted(event: Event, durability: Durability, *, preferred: bool) -> Response:
+    """202: safe, and not yet decided. `ledger` is the path of its fate at the read API."""
+    told = {"id": event.id, "durability": durability.level, "ledger": _place(event)}
+    response = as_json(told, 202)
+    if preferred:
+        response.headers["Preference-Applied"] = "wait"
+    return response
+
+
+def _decided(answer: bytes, event: Event) -> Response:
+    """201, 200 or a problem, by the ledger's answer `<status>\\n<receipt>`."""
+    status, receipt = answer.split(b"\n", 1)
+    if int(status) < 400:
+        response = Response(receipt, int(status), mimetype="application/json")
+    else:
+        told = orjson.loads(receipt)
+        refused = Refused(
+            int(status),
+            f"It was refused: {told['because']}.",
+            {"code": told["refusal"], "receipt": told},
+        )
+        raise refused
+    response.headers["Preference-Applied"] = "wait"
+    response.headers["Location"] = _place(event)
+    return response

@@ -1,0 +1,102 @@
+"""Hostile bytes to JSON, before any schema sees them.
+
+Taken: UTF-8 (RFC 3629) without a byte order mark, one JSON object (RFC 8259), no member twice,
+member names in ASCII, at most 16 levels deep, every number a whole one within ±(2^53-1) and
+written without fraction or exponent, no NUL, no lone surrogates. Words keep their code points:
+nothing is normalised. Each fault names its place (RFC 6901).
+"""
+
+import json
+from typing import Any, NoReturn
+
+from shared.event import MAX_WHOLE_NUMBER, Json
+from shared.problems import Fault, Malformed
+
+MAX_DEPTH = 16
+_LONGEST_NUMBER = len(str(MAX_WHOLE_NUMBER)) + 1  # with a sign
+
+
+class _Bad(ValueError):
+    """Inside the decoder, where the place is not known yet."""
+
+
+def parse(body: bytes) -> Json:
+    """The object in `body`; Malformed, naming the place, if it is not one we take."""
+    try:
+        text = body.decode("utf-8", "strict")
+    except UnicodeDecodeError as fault:
+        _refuse("", "not-utf-8", f"Byte {fault.start} is not UTF-8.")
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        _refuse("", "too-deep", f"More than {MAX_DEPTH} levels.")
+    except _Bad as fault:
+        _refuse("", "not-taken", str(fault))
+    except json.JSONDecodeError as fault:
+        _refuse("", "not-json", f"Not JSON at character {fault.pos}: {fault.msg}.")
+    if not isinstance(value, dict):
+        _refuse("", "not-an-object", "The body must be one JSON object.")
+    # A raw body without escapes holds no NUL and no surrogate; without many brackets, no depth.
+    if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH:
+        _walk(value, "", 1)
+    return value
+
+
+def _refuse(pointer: str, code: str, detail: str) -> NoReturn:
+    raise Malformed(detail, errors=[Fault(pointer, code, detail)]) from None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> Json:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _Bad(f"The member {ascii(twice[:64])} stands twice in one object.")
+    for name in members:
+        if not name.isascii():
+            raise _Bad(f"The member name {ascii(name[:64])} is not ASCII.")
+    return members
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER or abs(number := int(digits)) > MAX_WHOLE_NUMBER:
+        raise _Bad("A number lies outside ±(2^53-1); send it as a string.")
+    return number
+
+
+def _no_decimals(digits: str) -> NoReturn:
+    raise _Bad(f"{digits[:32]} is not a whole number; send a decimal as a string.")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members,
+    parse_int=_whole,
+    parse_float=_no_decimals,
+    parse_constant=_no_decimals,
+)
+
+
+def _walk(value: object, pointer: str, depth: int) -> None:
+    if depth > MAX_DEPTH and isinstance(value, dict | list):
+        _refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
+    if isinstance(value, dict):
+        for name, each in value.items():
+            _text(name, pointer)
+            _walk(each, f"{pointer}/{escape(name)}", depth + 1)
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            _walk(each, f"{pointer}/{place}", depth + 1)
+    elif isinstance(value, str):
+        _text(value, pointer)
+
+
+def _text(text: str, pointer: str) -> None:
+    if "\x00" in text:
+        _refuse(pointer, "nul", "Text must not hold NUL (U+0000).")
+    if any("\ud800" <= each <= "\udfff" for each in text):
+        _refuse(pointer, "lone-surrogate", "Text holds half of a surrogate pair.")
+
+
+def escape(name: object) -> str:
+    """One reference token of a pointer (RFC 6901, section 3)."""
+    return str(name).replace("~", "~0").replace("/", "~1")

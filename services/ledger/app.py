@@ -1,0 +1,50 @@
+"""The ledger's read service."""
+
+from flask import Flask, Response
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.ledger.api import api
+from services.ledger.config import LedgerSettings, open_store
+from services.ledger.sentences import Names, read_names
+from services.ledger.store import setup
+from services.ledger.store.engine import transaction
+from services.ledger.vault import Vault
+from shared import logs
+from shared.callers import Callers
+from shared.problems import Unavailable, Unsafe
+from shared.web import answer, install
+
+
+def create_app(
+    engine: Engine, vault: Vault, callers: Callers, names: Names, *, partitions: int = 1
+) -> Flask:
+    """The Flask application, over its neighbours."""
+    app = Flask("ledger", static_folder=None)
+    app.register_blueprint(api(engine, vault, callers, names, partitions=partitions))
+
+    def ready() -> str | None:
+        try:
+            with transaction(engine) as connection:
+                setup.check_ledger(connection, partitions=partitions)
+        except (SQLAlchemyError, Unsafe) as fault:
+            return str(fault)
+        return None
+
+    install(app, "ledger", ready)
+    app.register_error_handler(SQLAlchemyError, _away)
+    return app
+
+
+def _away(fault: Exception) -> Response:
+    return answer(Unavailable(f"The ledger's store did not answer ({type(fault).__name__})."))
+
+
+def from_environment() -> Flask:
+    """The application as the environment says; what the HTTP server loads."""
+    settings = LedgerSettings.load()
+    logs.configure(settings.log_level)
+    engine, vault = open_store(settings, write=False)
+    callers = Callers.from_folder(settings.key_folder, settings.audience)
+    names = read_names(settings.names)
+    return create_app(engine, vault, callers, names, partitions=settings.partitions)

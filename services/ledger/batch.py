@@ -1,0 +1,201 @@
+"""What one batch works out: verdicts, entries, touched people, receipts. It writes nothing."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from services.ledger.log import entry
+from services.ledger.log.entry import Standing
+from services.ledger.people import People, Person, fold, plan_row, take
+from services.ledger.plan.changes import evolve
+from services.ledger.plan.rules import RULES, Accepted, decide
+from services.ledger.receipts import Recorded, answer
+from services.ledger.store import append
+from services.ledger.store.append import Head
+from shared.catalogue import CATALOGUE
+from shared.event import Event
+from shared.inbox import Outgoing, Transit
+from shared.problems import FirsthandError, SealBroken
+from shared.refusals import Code
+from shared.seal import Key
+
+SNAPSHOT_EVERY = 64  # entries of one person, and more for longer plans
+
+log_line = structlog.get_logger()
+
+
+class TooNew(FirsthandError):
+    """A message has a type that this worker does not know yet: the partition waits."""
+
+
+class Batch:
+    """Judges messages in order. Plans are changed in place; drop `subjects` if not committed."""
+
+    def __init__(self, log: int, people: People, transit: Transit) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.new_keys: list[dict[str, str | bytes]] = []
+        self.unreadable: list[dict[str, Any]] = []
+        self.subjects: set[str] = set()
+        self.recorded = ""
+        self._log = log
+        self._people = people
+        self._vault = people.vault
+        self._transit = transit
+        self._size = 0
+        self._touched: dict[str, Person] = {}
+        self._told: list[tuple[str, Recorded, bool]] = []  # waiter, entry, repeat?
+
+    def judge(
+        self,
+        connection: Connection,
+        head: Head,
+        messages: list[tuple[bytes, bytes]],
+        recorded: str,
+    ) -> None:
+        """Work out the verdict on every message, in order."""
+        self._connection, self._size, self.recorded = connection, head.size, recorded
+        events = [each for place, sealed in messages if (each := self._open(place, sealed))]
+        self.subjects = {each.subject for each in events}
+        self._held = self._people.open(connection, self._log, self.subjects)
+        self._earlier: dict[tuple[str, str], list[Recorded]] = {}
+        for row in append.earlier(connection, self._log, {each.id for each in events}):
+            self._remember(Recorded(self._log, row["index"], entry.read(row["leaf"])))
+        for event in events:
+            self._take(event)
+
+    def _open(self, place: bytes, sealed: bytes) -> Event | None:
+        """The event in a message; what does not open is kept aside and is no event."""
+        try:
+            event = Event.from_message(self._transit.unseal(self._log, sealed, "event"))
+        except (SealBroken, ValueError, KeyError, TypeError) as fault:
+            log_line.error("unreadable", log=self._log, place=place.decode(), why=str(fault))
+            self.unreadable.append(
+                {
+                    "log": self._log,
+                    "place": place.decode(),
+                    "reason": str(fault),
+                    "seen": self.recorded,
+                    "message": sealed,
+                }
+            )
+            return None
+        if event.type not in CATALOGUE:
+            raise TooNew(f"an event of type {event.type}, which this worker does not know")
+        return event
+
+    def _remember(self, recorded: Recorded) -> None:
+        name = recorded.entry.author, recorded.entry.id
+        self._earlier.setdefault(name, []).append(recorded)
+
+    def _take(self, event: Event) -> None:
+        """Record one event, unless it is a repeat."""
+        prior = self._earlier.get((event.author, event.id), [])
+        repeat = next((each for each in prior if self._is_repeat(each, event)), None)
+        recorded = repeat or self._record(event, reused=bool(prior))
+        if event.waiter is not None:
+            self._told.append((event.waiter, recorded, repeat is not None))
+
+    def _is_repeat(self, prior: Recorded, event: Event) -> bool:
+        """Same author, id and digest; the digest's key is the one that sealed the entry."""
+        salt = prior.salt(self._vault)
+        same = entry.digest_of(salt, event.canonical) == prior.entry.digest
+        return same and prior.entry.subject == event.subject
+
+    def _record(self, event: Event, *, reused: bool) -> Recorded:
+        person = self._held[event.subject]
+        code, person = self._verdict(event, person, reused)
+        key, standing = self._key(event, code, person)
+        written = entry.write(
+            event, code, key=key, rules=RULES, recorded=self.recorded, standing=standing
+        )
+        recorded = Recorded(self._log, self._size + len(self.rows), written)
+        self.rows.append({"log": self._log, "index": recorded.index, **written.columns()})
+        if standing:
+            person.sequence, person.index = standing.sequence, recorded.index
+            self._touched[event.subject] = person
+        self._remember(recorded)
+        return recorded
+
+    def _verdict(self, event: Event, person: Person, reused: bool) -> tuple[Code | None, Person]:
+        """Decide, and evolve if accepted. A failure of ours is tried again from fresh state."""
+        for last in (False, True):
+            try:
+                verdict = decide(person.plan, event, reused=reused)
+                if isinstance(verdict, Accepted):
+                    evolve(person.plan, event)
+                    return None, person
+                return verdict.code, person
+            except Exception:
+                log_line.exception("our-fault", log=self._log, id=event.id, again=not last)
+                person = self._fresh(event.subject)
+        return Code.OUR_FAULT, person
+
+    def _fresh(self, subject: str) -> Person:
+        """The person folded anew: from the store, then from this batch."""
+        old = self._held[subject]
+        person = fold(self._connection, self._vault, self._log, subject)
+        for row in self.rows:
+            if row["subject"] == subject:
+                take(self._vault, person, entry.read(row["leaf"]), row["index"])
+        person.stored, person.snapped = old.stored, old.snapped
+        self._held[subject] = person
+        self._people.replace(subject, person)
+        return person
+
+    def _key(self, event: Event, code: Code | None, person: Person) -> tuple[Key, Standing | None]:
+        """The key that seals the entry, and its place in the person's stream if it has one."""
+        if code is None and event.type == "plan.started":
+            key, row = self._vault.fresh(event.subject)
+            self.new_keys.append(row)
+            self._vault.remember(event.subject, key)
+        held = self._vault.person(event.subject)
+        if held is None or (code is not None and not code.standing):
+            return self._vault.envelope(event.subject), None
+        return held, Standing(person.sequence + 1, person.plan.version)
+
+    def receipts(self, checkpoint: str) -> Iterator[Outgoing]:
+        """What goes to the requests that wait, once the batch is committed."""
+        for waiter, recorded, repeat in self._told:
+            yield Outgoing(waiter, answer(recorded, self._vault, checkpoint, repeat=repeat))
+
+    def people_rows(self) -> list[dict[str, Any]]:
+        """Where the touched people's streams stand now."""
+        return [
+            {
+                "subject": subject,
+                "log": self._log,
+                "sequence": person.sequence,
+                "index": person.index,
+                "planversion": person.plan.version,
+            }
+            for subject, person in self._touched.items()
+        ]
+
+    def plan_rows(self) -> list[dict[str, Any]]:
+        """Plans to store: each touched one, but long ones only now and then, so that one more
+        event costs the same on a long plan as on a short one."""
+        rows = []
+        for subject, person in self._touched.items():
+            if person.sequence - person.stored > len(person.plan.entries) // 64:
+                person.stored = person.sequence
+                rows.append(plan_row(self._log, self._key_of(subject), person))
+        return rows
+
+    def snapshot_rows(self) -> list[dict[str, Any]]:
+        """Plans to keep for views of the past."""
+        rows = []
+        for subject, person in self._touched.items():
+            every = max(SNAPSHOT_EVERY, len(person.plan.entries) // 8)
+            if person.sequence - person.snapped >= every:
+                person.snapped = person.sequence
+                row = plan_row(self._log, self._key_of(subject), person)
+                rows.append(row | {"recorded": self.recorded})
+        return rows
+
+    def _key_of(self, subject: str) -> Key:
+        key = self._vault.person(subject)
+        if key is None:
+            raise SealBroken(f"no key of {subject}")
+        return key

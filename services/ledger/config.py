@@ -1,0 +1,80 @@
+"""The ledger's settings, keys and start: what worker, read API and commands share."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from services.ledger.log.note import Signer
+from services.ledger.people import unwrap_keys
+from services.ledger.store import setup
+from services.ledger.store.engine import connect, transaction
+from services.ledger.vault import Vault
+from shared.problems import SettingsError, Unsafe
+from shared.settings import Settings, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings(Settings):
+    """What the worker and the read API need besides."""
+
+    database_url: str = setting(
+        "str", "", "sqlite:///… or postgresql+psycopg://… (default: SQLite in DATA)"
+    )
+    database_owner_url: str = setting(
+        "str", "", "The owner of the tables, for 'init' alone (default: the database address)"
+    )
+    origin: str = setting(
+        "str", "", "Permanent name of the logs, without scheme (default: 'init' draws one)"
+    )
+    names: Path | None = setting(
+        "path", None, 'JSON file from ids to names shown in sentences, as "Sam (nurse)"'
+    )
+
+    @property
+    def store_url(self) -> str:
+        """The database's address."""
+        return self.database_url or f"sqlite:///{self.data / 'ledger.db'}"
+
+
+def now() -> datetime:
+    """The ledger's clock."""
+    return datetime.now(UTC)
+
+
+def signers(settings: LedgerSettings) -> list[Signer]:
+    """The key of each log, from `log-<n>.key`; SettingsError names a file that is wrong."""
+    found = []
+    for log in range(settings.partitions):
+        path = settings.key_folder / f"log-{log}.key"
+        try:
+            found.append(Signer.from_skey(path.read_text()))
+        except (OSError, ValueError) as fault:
+            raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
+    return found
+
+
+def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]:
+    """The store, checked, and the vault with the ledger's key. Unsafe if not as it must be."""
+    vault = Vault.from_folder(settings.key_folder)
+    engine = connect(settings.store_url, write=write)
+    try:
+        with transaction(engine) as connection:
+            setup.check_ledger(connection, partitions=settings.partitions)
+            unwrap_keys(connection, vault, ())
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine, vault
+
+
+def local_folder(settings: LedgerSettings) -> Path | None:
+    """The folder of a SQLite ledger, whose one writer holds a lock; None on PostgreSQL."""
+    url = settings.store_url
+    if not url.startswith("sqlite"):
+        return None
+    folder = Path(url.partition("///")[2]).parent
+    if not folder.is_dir():
+        raise Unsafe(f"there is no folder {folder}; run 'firsthand init'")
+    return folder

@@ -1,0 +1,113 @@
+"""Reading a person's things: the plan now and as it was, and the history of every attempt.
+
+`version=n` is the plan up to the last entry with that planversion; `as-of=T` what was known at
+T: the entries recorded at or before it. Whatever shows a disputed entry shows what is said
+against it, beside it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from services.ledger.log import entry
+from services.ledger.log.entry import Entry
+from services.ledger.people import Person, fold, open_plan, take, unwrap_keys
+from services.ledger.plan.model import Beside, Line, Plan
+from services.ledger.sentences import Names, sentence
+from services.ledger.store import reads
+from services.ledger.vault import Vault
+from shared.catalogue import CATALOGUE
+from shared.event import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads one ledger, over one connection, for one person at a time."""
+
+    connection: Connection
+    vault: Vault
+    log: int
+    subject: str
+
+    def plan(self, *, version: int | None = None, as_of: str | None = None) -> Plan | None:
+        """The plan now, at a version, or as of a moment; None where there was none."""
+        unwrap_keys(self.connection, self.vault, [self.subject])
+        if version is None and as_of is None:
+            plan = fold(self.connection, self.vault, self.log, self.subject).plan
+        else:
+            plan = self._past(version, as_of).plan
+        found = plan.state == "started" and (version is None or plan.version == version)
+        return plan if found else None
+
+    def _past(self, version: int | None, as_of: str | None) -> Person:
+        row = reads.snapshot_before(self.connection, self.subject, version=version, recorded=as_of)
+        person = Person(Plan(self.subject))
+        if row is not None:
+            person = Person(open_plan(self.vault, row), row["sequence"], row["index"])
+        rows = reads.entries_of(self.connection, self.log, self.subject, after=person.index)
+        for each in rows:
+            if version is not None and (each["planversion"] or 0) > version:
+                break
+            if as_of is not None and each["recorded"] > as_of:
+                break
+            take(self.vault, person, entry.read(each["leaf"]), each["index"])
+        return person
+
+    def history(self, names: Names, *, after: int, limit: int) -> list[Json]:
+        """Entries about the person past a place in the log, each told in a sentence."""
+        unwrap_keys(self.connection, self.vault, [self.subject])
+        pinned = fold(self.connection, self.vault, self.log, self.subject).plan.disagreements
+        rows = reads.entries_of(self.connection, self.log, self.subject, after=after, limit=limit)
+        return [self._told(names, entry.read(each["leaf"]), each["index"], pinned) for each in rows]
+
+    def _told(self, names: Names, each: Entry, index: int, pinned: dict[str, list[Json]]) -> Json:
+        event = each.open(self.vault.find(self.subject))
+        row = CATALOGUE[event.type]
+        told: Json = {
+            "index": index,
+            "id": each.id,
+            "type": event.type,
+            "author": each.author,
+            "via": each.via,
+            "issuer": each.issuer,
+            "received": each.received,
+            "recorded": each.recorded,
+            "verdict": each.verdict,
+            "sentence": sentence(names, event, each.refusal),
+        }
+        for name in ("refusal", "sequence", "planversion"):
+            value = getattr(each, name)
+            if value is not None:
+                told[name] = value
+        if row.words is not None and row.words in event.data:
+            told["words"] = event.data[row.words]
+        if each.verdict == entry.ACCEPTED and each.id in pinned:
+            told["disagreements"] = pinned[each.id]
+        return told
+
+
+def view(plan: Plan) -> Json:
+    """The plan as it is shown: its lines in the order they came, and what stands beside."""
+    lines = sorted(plan.lines.values(), key=lambda line: (line["since"], line["thing"]))
+    return {
+        "subject": plan.subject,
+        "version": plan.version,
+        "lines": [_with_disagreements(plan, line["origin"]["entry"], line) for line in lines],
+        "beside": {
+            "proposals": list(_beside(plan, plan.proposals)),
+            "observations": list(_beside(plan, plan.observations)),
+            "grants": list(_beside(plan, plan.grants)),
+        },
+    }
+
+
+def _beside(plan: Plan, things: dict[str, Beside]) -> Iterator[Json]:
+    for name, each in sorted(things.items(), key=lambda item: item[1]["received"]):
+        yield _with_disagreements(plan, name, {"entry": name, **each})
+
+
+def _with_disagreements(plan: Plan, name: str, shown: Line | dict[str, Any]) -> Json:
+    pinned = plan.disagreements.get(name)
+    return {**shown, **({"disagreements": pinned} if pinned else {})}

@@ -1,0 +1,1 @@
+"""The log, pure: the RFC 6962 tree, entries, checkpoints."""

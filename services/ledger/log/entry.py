@@ -1,0 +1,179 @@
+"""An entry: one leaf of the log. RFC 8785 JSON, UTF-8, at most 65,535 bytes.
+
+    {"v":1,"rules","id","kind","subject","author","via","issuer","received","recorded",
+     "sequence"?,"planversion"?,"verdict","refusal"?,"digest","sealed"}
+
+In clear stand opaque ids, the kind, times (`YYYY-MM-DDTHH:MM:SS.mmmZ`) and the verdict:
+"accepted", or "refused" with a code of `shared.refusals`. `onbehalfof` is reserved for
+representatives. Type, the author's own time, words and signature are inside the seal.
+
+- **accepted**, and a **refusal with standing**: `sealed` holds the canonical event exactly as
+  posted, under the person's key; `sequence` is the place in the person's stream (1, 2, …, no
+  holes), `planversion` the plan's version after it.
+- a **refusal without words**: `sealed` holds the canonical event without `data` and `signature`,
+  under the subject's envelope key; no `sequence`, no `planversion`. So are sealed the refusals
+  for lack of standing, and any other while the person has no key. Only these use the envelope
+  key, so that nobody can tell from an entry's `kid` whether a person has a plan.
+
+`sealed` is a JWE (shared/seal.py) whose header binds author, id and subject.
+
+    salt   = HMAC-SHA-256(HKDF(key, "firsthand/digest/1"), author || 0x00 || id)
+    digest = BASE64URL(SHA-256(salt || canonical event))       key: the one that seals
+
+The digest is always of the whole event as posted. Golden files: tests/golden/entry.
+"""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, cast
+
+import orjson
+
+from shared.catalogue import CATALOGUE
+from shared.event import Event, canonical
+from shared.problems import SealBroken
+from shared.refusals import Code
+from shared.seal import Key, b64url, seal, unseal
+
+VERSION = 1
+MAX_ENTRY_BYTES = 65_535
+ACCEPTED, REFUSED = "accepted", "refused"
+_NO_WORDS = ("data", "signature")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An entry's place in the person's stream, and the plan's version after it."""
+
+    sequence: int
+    planversion: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What stands in clear on an entry, its sealed event, and its bytes."""
+
+    leaf: bytes
+    rules: int
+    id: str
+    kind: str
+    subject: str
+    author: str
+    via: str
+    issuer: str
+    received: str
+    recorded: str
+    verdict: str
+    digest: str
+    sealed: bytes
+    refusal: str | None = None
+    sequence: int | None = None
+    planversion: int | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """The columns that stand beside the bytes in the store; all are functions of them."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
+    def open(self, find: Callable[[str], Key | None]) -> Event:
+        """The event inside; SealBroken if it does not open or is not the one named in clear.
+
+        Without words, its data is empty.
+        """
+        header, posted = unseal(self.sealed, find)
+        bound = {"author": self.author, "id": self.id, "subject": self.subject}
+        if any(header.get(name) != value for name, value in bound.items()):
+            raise SealBroken("sealed for another entry")
+        return Event.of(
+            posted,
+            author=self.author,
+            via=self.via,
+            issuer=self.issuer,
+            received=self.received,
+        )
+
+
+COLUMNS = (
+    "id",
+    "author",
+    "subject",
+    "kind",
+    "verdict",
+    "refusal",
+    "sequence",
+    "planversion",
+    "recorded",
+    "digest",
+    "leaf",
+)
+
+
+def salt_of(key: Key, author: str, name: str) -> bytes:
+    """The salt of an event's digest: 32 bytes that only the key can make."""
+    return hmac.digest(key.digest_key, author.encode() + b"\x00" + name.encode(), "sha256")
+
+
+def digest_of(salt: bytes, posted: bytes) -> str:
+    """The digest of a canonical event."""
+    return b64url(sha256(salt + posted).digest()).decode()
+
+
+def write(
+    event: Event,
+    code: Code | None,
+    *,
+    key: Key,
+    rules: int,
+    recorded: str,
+    standing: Standing | None,
+    nonce: bytes | None = None,
+) -> Entry:
+    """The entry of an event and its verdict: `code`, or None for accepted.
+
+    `standing` None writes it without words; `key` must then be the envelope key. `nonce` is
+    for golden files only.
+    """
+    posted = event.canonical if standing else without_words(event.canonical)
+    bound = {"author": event.author, "id": event.id, "subject": event.subject}
+    sealed = seal(key, posted, bound, nonce=nonce)
+    members: dict[str, Any] = {
+        "v": VERSION,
+        "rules": rules,
+        "id": event.id,
+        "kind": CATALOGUE[event.type].kind.value,
+        "subject": event.subject,
+        "author": event.author,
+        "via": event.via,
+        "issuer": event.issuer,
+        "received": event.received,
+        "recorded": recorded,
+        "verdict": REFUSED if code else ACCEPTED,
+        "digest": digest_of(salt_of(key, event.author, event.id), event.canonical),
+        "sealed": sealed.decode(),
+    }
+    if code:
+        members["refusal"] = code.value
+    if standing:
+        members["sequence"], members["planversion"] = standing.sequence, standing.planversion
+    return _entry(canonical(members), members)
+
+
+def without_words(posted: bytes) -> bytes:
+    """A canonical event without its data and signature."""
+    attributes = orjson.loads(posted)
+    return canonical({name: each for name, each in attributes.items() if name not in _NO_WORDS})
+
+
+def read(leaf: bytes) -> Entry:
+    """The entry of a leaf's bytes; ValueError, KeyError or TypeError if it is not one."""
+    members = cast(dict[str, Any], orjson.loads(leaf))
+    if members["v"] != VERSION or canonical(members) != leaf:
+        raise ValueError("not a canonical entry of version 1")
+    return _entry(leaf, members)
+
+
+def _entry(leaf: bytes, members: dict[str, Any]) -> Entry:
+    told = {name: value for name, value in members.items() if name != "v"}
+    told["sealed"] = told["sealed"].encode()
+    return Entry(leaf=leaf, **told)

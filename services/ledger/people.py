@@ -1,0 +1,132 @@
+"""People in memory: folded plans, from the store and back.
+
+A cached plan is used only if its sequence equals the row read under the head lock, and was made
+by the same rules; a batch that does not commit drops every plan it touched. Whatever is not
+cached is folded again: stored plan, then the entries past it; without one, every entry.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from services.ledger.log import entry
+from services.ledger.plan.changes import evolve
+from services.ledger.plan.model import Plan, dump, load
+from services.ledger.plan.rules import RULES
+from services.ledger.store import reads
+from services.ledger.vault import LEDGER, Vault
+from shared.problems import SealBroken
+from shared.seal import Key, seal, unseal
+
+LIMIT = 20_000  # people kept in memory
+
+
+@dataclass(slots=True)
+class Person:
+    """A person's plan, and where their stream stands.
+
+    `index` is the place of their newest entry with standing; `stored` and `snapped` the
+    sequences at which the plan was last stored and last kept for the past.
+    """
+
+    plan: Plan
+    sequence: int = 0
+    index: int = -1
+    stored: int = 0
+    snapped: int = 0
+
+
+class People:
+    """The people of one ledger, as this process knows them."""
+
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
+        self._known: OrderedDict[str, Person] = OrderedDict()
+
+    def open(self, connection: Connection, log: int, subjects: set[str]) -> dict[str, Person]:
+        """These people, true to what the head lock shows. Loads their keys too."""
+        rows = reads.people_of(connection, subjects)
+        unwrap_keys(connection, self.vault, (s for s in subjects if self.vault.person(s) is None))
+        found = {}
+        for subject in subjects:
+            person, row = self._known.get(subject), rows.get(subject)
+            if person is None or person.sequence != (row["sequence"] if row else 0):
+                person = self._known[subject] = fold(connection, self.vault, log, subject)
+            self._known.move_to_end(subject)
+            found[subject] = person
+        return found
+
+    def replace(self, subject: str, person: Person) -> None:
+        """Put a freshly folded person in place of the one at hand."""
+        self._known[subject] = person
+
+    def drop(self, subjects: Iterable[str]) -> None:
+        """Forget people whose batch did not commit."""
+        for subject in subjects:
+            self._known.pop(subject, None)
+            self.vault.forget(subject)
+
+    def trim(self) -> None:
+        """Keep the newest people only. Between batches: nobody holds a plan then."""
+        while len(self._known) > LIMIT:
+            self.drop([next(iter(self._known))])
+
+
+def unwrap_keys(connection: Connection, vault: Vault, subjects: Iterable[str]) -> None:
+    """Bring people's keys, and the ledger's own, into the vault's memory."""
+    for row in reads.keys_of(connection, {LEDGER, *subjects}):
+        vault.remember(row["subject"], vault.unwrap(row["kid"], row["wrapped"]))
+
+
+def fold(connection: Connection, vault: Vault, log: int, subject: str) -> Person:
+    """The person as the store has them now: the stored plan, if it is of these rules, and the
+    entries past it."""
+    row = reads.plan_of(connection, subject)
+    if row is None or row["rules"] != RULES:
+        person = Person(Plan(subject))
+    else:
+        person = Person(open_plan(vault, row), row["sequence"], row["index"], row["sequence"])
+        person.snapped = reads.last_snapshot(connection, subject)
+    for each in reads.entries_of(connection, log, subject, after=person.index):
+        take(vault, person, entry.read(each["leaf"]), each["index"])
+    return person
+
+
+def take(vault: Vault, person: Person, each: entry.Entry, index: int) -> None:
+    """Move a person past one of their entries."""
+    if each.sequence is None:
+        return
+    if each.verdict == entry.ACCEPTED:
+        evolve(person.plan, each.open(vault.find(each.subject)))
+    person.sequence, person.index = each.sequence, index
+
+
+def seal_plan(key: Key, person: Person) -> bytes:
+    """A plan as it is stored: its bytes, sealed, bound to person and sequence."""
+    bound = {"subject": person.plan.subject, "sequence": person.sequence, "rules": RULES}
+    return seal(key, dump(person.plan), bound)
+
+
+def open_plan(vault: Vault, row: RowMapping) -> Plan:
+    """The plan of a row of `plans` or `snapshots`; SealBroken if it is not what it says."""
+    header, stored = unseal(row["plan"], vault.find(row["subject"]))
+    for name in ("subject", "sequence", "rules"):
+        if header.get(name) != row[name]:
+            raise SealBroken(f"a stored plan of another {name}")
+    return load(stored)
+
+
+def plan_row(log: int, key: Key, person: Person) -> dict[str, Any]:
+    """The row that stores a person's plan."""
+    return {
+        "subject": person.plan.subject,
+        "log": log,
+        "sequence": person.sequence,
+        "index": person.index,
+        "planversion": person.plan.version,
+        "rules": RULES,
+        "plan": seal_plan(key, person),
+    }

@@ -1,0 +1,1 @@
+"""The pure core: what an event may do (`rules`) and what it changes (`changes`)."""

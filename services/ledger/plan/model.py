@@ -1,0 +1,92 @@
+"""A plan, as the fold of a person's accepted entries.
+
+A plan is its **lines**, changed by *plan* and *answer* events alone. Everything else stands
+beside it: proposals, observations, disagreements, grants. `entries` names, for every accepted
+event, who wrote it and who is named in it. Nothing here depends on a clock, and nothing here is
+moved by a refusal.
+
+**Bytes** (`dump`): canonical JSON (RFC 8785) of the members below. They are what is stored,
+sealed and compared; golden files: tests/golden/plan.
+
+    {"disagreements":{},"entries":{},"grants":{},"lines":{},"observations":{},"proposals":{},
+     "state":"","subject":"person:ada","version":0}
+
+>>> load(dump(Plan("person:ada"))) == Plan("person:ada")
+True
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, NotRequired, TypedDict
+
+import orjson
+
+from shared.event import Json, canonical
+
+State = Literal["", "started", "erased"]
+
+
+class Origin(TypedDict):
+    """Where a line's present words come from. With `proposal`, somebody suggested it."""
+
+    entry: str
+    author: str
+    received: str
+    proposal: NotRequired[str]
+    suggested_by: NotRequired[str]
+    reworded: NotRequired[bool]
+
+
+class Line(TypedDict):
+    """One line of the plan: what was written, its state, and its origin.
+
+    `since` and `version` are the plan versions that first and last wrote it.
+    """
+
+    thing: str
+    id: str
+    state: str
+    data: Json
+    origin: Origin
+    since: int
+    version: int
+
+
+class Beside(TypedDict):
+    """Something that stands beside the plan, as its author put it."""
+
+    author: str
+    received: str
+    data: Json
+    state: NotRequired[str]
+    answer: NotRequired[str]
+    answer_words: NotRequired[str]
+
+
+@dataclass(slots=True)
+class Plan:
+    """A person's plan. Inside a fold it is changed in place by its owner, the fold."""
+
+    subject: str
+    state: State = ""
+    version: int = 0
+    lines: dict[str, Line] = field(default_factory=dict)
+    proposals: dict[str, Beside] = field(default_factory=dict)
+    observations: dict[str, Beside] = field(default_factory=dict)
+    disagreements: dict[str, list[Json]] = field(default_factory=dict)
+    grants: dict[str, Beside] = field(default_factory=dict)
+    entries: dict[str, list[str]] = field(default_factory=dict)
+
+    def line(self, thing: str, name: str) -> Line | None:
+        """The line of that thing and name, if there is one."""
+        return self.lines.get(f"{thing}/{name}")
+
+
+def dump(plan: Plan) -> bytes:
+    """The plan's bytes: equal plans have equal bytes."""
+    members: dict[str, Any] = {name: getattr(plan, name) for name in Plan.__slots__}
+    return canonical(members)
+
+
+def load(stored: bytes) -> Plan:
+    """The plan of `dump`'s bytes."""
+    return Plan(**orjson.loads(stored))

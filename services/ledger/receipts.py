@@ -1,0 +1,72 @@
+"""Receipts: what an author is told about an event of theirs, accepted or refused.
+
+JSON members: `id`, `author`, `subject`, `verdict`, `refusal`? and `because`?, `log`, `index`,
+`sequence`?, `planversion`?, `received`, `recorded`, `rules`, `digest`, `salt` (base64url),
+`entry` (the entry's exact bytes, as text) and `checkpoint` (a signed tree head of a size above
+`index`). With the event they kept, an author checks: digest = BASE64URL(SHA-256(salt ||
+canonical event)), and that it stands in `entry`.
+
+Sent to a waiting request as `<HTTP status>\\n<receipt>`: 201 accepted, 200 a repeat of an
+accepted one, 403 or 409 refused.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from services.ledger.log import entry
+from services.ledger.log.entry import Entry
+from services.ledger.vault import Vault
+from shared.problems import SealBroken
+from shared.refusals import BECAUSE, Code
+from shared.seal import b64url, from_b64url
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An entry and its place."""
+
+    log: int
+    index: int
+    entry: Entry
+
+    def salt(self, vault: Vault) -> bytes:
+        """The salt of the entry's digest, by the key that sealed it."""
+        header = orjson.loads(from_b64url(self.entry.sealed.partition(b".")[0]))
+        key = vault.find(self.entry.subject)(header["kid"])
+        if key is None:
+            raise SealBroken(f"no key {header['kid']} for entry {self.index}")
+        return entry.salt_of(key, self.entry.author, self.entry.id)
+
+
+def receipt(recorded: Recorded, vault: Vault, checkpoint: str) -> dict[str, Any]:
+    """The receipt's members."""
+    told = recorded.entry
+    members: dict[str, Any] = {
+        "id": told.id,
+        "author": told.author,
+        "subject": told.subject,
+        "verdict": told.verdict,
+        "log": recorded.log,
+        "index": recorded.index,
+        "received": told.received,
+        "recorded": told.recorded,
+        "rules": told.rules,
+        "digest": told.digest,
+        "salt": b64url(recorded.salt(vault)).decode(),
+        "entry": told.leaf.decode(),
+        "checkpoint": checkpoint,
+    }
+    if told.refusal is not None:
+        members |= {"refusal": told.refusal, "because": BECAUSE[Code(told.refusal)]}
+    if told.sequence is not None:
+        members |= {"sequence": told.sequence, "planversion": told.planversion}
+    return members
+
+
+def answer(recorded: Recorded, vault: Vault, checkpoint: str, *, repeat: bool) -> bytes:
+    """The status and receipt for a request that waits."""
+    refusal = recorded.entry.refusal
+    status = Code(refusal).http_status if refusal else 200 if repeat else 201
+    return b"%d\n%b" % (status, orjson.dumps(receipt(recorded, vault, checkpoint)))

@@ -1,0 +1,1 @@
+"""SQL, and only here: tables, guards, the connection, appending and reading."""

@@ -1,0 +1,92 @@
+"""Writing: everything a batch does to the store, inside its one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Table, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.ledger.store.tables import entries, heads, keys, people, plans, snapshots, unreadable
+from shared.problems import Unsafe
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A log's head: size, frontier bytes, root, signed checkpoint, when, and newest rules."""
+
+    log: int
+    size: int
+    frontier: bytes
+    root: bytes
+    checkpoint: str
+    recorded: str
+    rules: int
+
+
+def lock_head(connection: Connection, log: int) -> Head:
+    """The head of a log, locked until the transaction ends. Unsafe if the log is not there."""
+    row = connection.execute(select(heads).where(heads.c.log == log).with_for_update()).first()
+    if row is None:
+        raise Unsafe(f"log {log} is not in this ledger; run 'firsthand init'")
+    return Head(**row._mapping)
+
+
+def save_head(connection: Connection, head: Head) -> None:
+    """Write the head anew. Also a repeat alone writes it: its delete waits for a commit."""
+    connection.execute(update(heads).where(heads.c.log == head.log).values(**asdict(head)))
+
+
+def earlier(connection: Connection, log: int, ids: Iterable[str]) -> list[RowMapping]:
+    """Entries of this log that bear one of these ids."""
+    wanted = select(entries.c.index, entries.c.leaf).where(
+        entries.c.log == log, entries.c.id.in_(list(ids))
+    )
+    return [row._mapping for row in connection.execute(wanted.order_by(entries.c.index))]
+
+
+def append(connection: Connection, rows: Sequence[Row]) -> None:
+    """Append entries; the database refuses any place that is taken."""
+    if rows:
+        connection.execute(insert(entries), rows)
+
+
+def keep_keys(connection: Connection, rows: Sequence[Row]) -> None:
+    """Keep new wrapped keys."""
+    if rows:
+        connection.execute(insert(keys), rows)
+
+
+def keep_unreadable(connection: Connection, rows: Sequence[Row]) -> None:
+    """Keep messages that did not open."""
+    if rows:
+        connection.execute(insert(unreadable), rows)
+
+
+def keep_people(connection: Connection, rows: Sequence[Row]) -> None:
+    """Note where people's streams stand now."""
+    _upsert(connection, people, rows)
+
+
+def keep_plans(connection: Connection, rows: Sequence[Row]) -> None:
+    """Store sealed plans in place of older ones."""
+    _upsert(connection, plans, rows)
+
+
+def keep_snapshots(connection: Connection, rows: Sequence[Row]) -> None:
+    """Keep sealed plans for views of the past."""
+    if rows:
+        connection.execute(insert(snapshots), rows)
+
+
+def _upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert or replace rows by primary key; only derived tables are ever written so."""
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    changed = {each.name: statement.excluded[each.name] for each in table.c if not each.primary_key}
+    key = [each.name for each in table.primary_key]
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)

@@ -1,0 +1,131 @@
+"""Connections to the two stores, and the settings each must have.
+
+SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE, one writing process (a lock on a file beside the
+database), readers `mode=ro`; at least 3.51.3, since older ones have the WAL-reset bug.
+PostgreSQL: synchronous commit, 15 s for an idle transaction, readers read-only.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from shared.problems import FirsthandError, SettingsError, Unsafe
+
+try:
+    from pysqlite3 import dbapi2 as sqlite
+except ImportError:  # no wheel for this machine: the interpreter's own, if it is new enough
+    import sqlite3 as sqlite
+
+OLDEST_SQLITE = (3, 51, 3)
+OLDEST_POSTGRESQL = 140000
+BUSY_MILLISECONDS = 10_000
+_DENIED = (sqlite.SQLITE_DROP_TABLE, sqlite.SQLITE_DROP_TRIGGER, sqlite.SQLITE_ALTER_TABLE)
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MILLISECONDS}")
+_POSTGRESQL_OPTIONS = (
+    "-c synchronous_commit=on -c idle_in_transaction_session_timeout=15000 "
+    "-c statement_timeout=60000 -c lock_timeout=30000 -c timezone=UTC"
+)
+
+
+class CommitUnknown(FirsthandError):
+    """The database reported a commit that may not have been replicated: its fate is unknown."""
+
+
+def connect(url: str, *, write: bool, owner: bool = False) -> Engine:
+    """An engine for one of the services; `owner` lifts what only migrations may do."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError("FIRSTHAND_DATABASE_URL: not a database address") from None
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(Path(parsed.database or ""), write=write, owner=owner)
+    if parsed.get_backend_name() == "postgresql":
+        return _postgresql(url, write=write)
+    raise SettingsError("FIRSTHAND_DATABASE_URL: use sqlite:///… or postgresql+psycopg://…")
+
+
+def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
+    if sqlite.sqlite_version_info < OLDEST_SQLITE:
+        raise Unsafe(
+            f"SQLite {sqlite.sqlite_version} can lose a WAL; use 3.51.3 or newer "
+            "(pip install pysqlite3) or PostgreSQL"
+        )
+    if not owner and not path.exists():
+        raise Unsafe(f"there is no ledger at {path}; run 'firsthand init'")
+    mode = "rwc" if owner else "rw" if write else "ro"
+
+    def opened() -> Any:
+        connection = sqlite.connect(
+            f"file:{path}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+        )
+        for pragma in _PRAGMAS if write else _PRAGMAS[2:]:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        if not owner:
+            connection.set_authorizer(_deny_drop)
+        return connection
+
+    engine = create_engine("sqlite://", module=sqlite, creator=opened, pool_size=16)
+    begin = "BEGIN IMMEDIATE" if write else "BEGIN"
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _deny_drop(action: int, *_: str | None) -> Any:
+    """SQLite's authorizer: our connections drop and alter nothing."""
+    return sqlite.SQLITE_DENY if action in _DENIED else sqlite.SQLITE_OK
+
+
+def _postgresql(url: str, *, write: bool) -> Engine:
+    options = _POSTGRESQL_OPTIONS + ("" if write else " -c default_transaction_read_only=on")
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        pool_size=16,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={"options": options, "connect_timeout": 5},
+    )
+
+    @event.listens_for(engine, "connect")
+    def listen(connection: Any, record: Any) -> None:
+        def noticed(notice: Any) -> None:
+            if notice.severity_nonlocalized == "WARNING":
+                record.info["warned"] = notice.message_primary
+
+        connection.add_notice_handler(noticed)
+
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction that commits at the end, or raises.
+
+    A warning at COMMIT means that the wait for the standby was cancelled: CommitUnknown.
+    """
+    with engine.connect() as connection:
+        connection.info.pop("warned", None)
+        with connection.begin():
+            yield connection
+        warned = connection.info.pop("warned", None)
+        if warned:
+            raise CommitUnknown(f"the database warned at commit: {warned}")
+
+
+def lock_writer(folder: Path) -> BinaryIO:
+    """The one writer of a SQLite ledger; keep the file open. Unsafe if there is another."""
+    file = (folder / "writer.lock").open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise Unsafe(f"another worker writes to {folder}; stop it first") from None
+    return file

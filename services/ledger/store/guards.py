@@ -1,0 +1,106 @@
+"""What makes entries append-only, and the check that it is still in force.
+
+SQLite: triggers refuse UPDATE, DELETE, and an INSERT where (log, index) exists, since REPLACE
+slips past the other two; our connections refuse to drop or alter guarded tables (an
+authorizer, `deny_drop`). PostgreSQL: the services' role has INSERT and SELECT on entries and
+owns nothing, and triggers, ENABLE ALWAYS, refuse UPDATE, DELETE and TRUNCATE on `entries` and
+on every partition, made by the function that makes partitions.
+"""
+
+from sqlalchemy import Connection, text
+
+from shared.problems import Unsafe
+
+REFUSAL = "entries are append-only"
+
+SQLITE_TRIGGERS = {
+    "entries_no_update": f"""CREATE TRIGGER entries_no_update BEFORE UPDATE ON entries
+BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",
+    "entries_no_delete": f"""CREATE TRIGGER entries_no_delete BEFORE DELETE ON entries
+BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",
+    "entries_no_replace": f"""CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
+WHEN EXISTS (SELECT 1 FROM entries WHERE log = NEW.log AND "index" = NEW."index")
+BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",
+}
+
+POSTGRESQL_FUNCTIONS = f"""
+CREATE FUNCTION entries_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'insufficient_privilege'; END $$;
+
+CREATE FUNCTION guard_entries(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON %I
+        FOR EACH ROW EXECUTE FUNCTION entries_refuse()', name);
+    EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON %I
+        FOR EACH STATEMENT EXECUTE FUNCTION entries_refuse()', name);
+    EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER no_change', name);
+    EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER no_truncate', name);
+END $$;
+
+CREATE FUNCTION make_log(number bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE %I PARTITION OF entries FOR VALUES IN (%s)',
+        'entries_' || number, number);
+    EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER no_change', 'entries_' || number);
+    EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON %I
+        FOR EACH STATEMENT EXECUTE FUNCTION entries_refuse()', 'entries_' || number);
+    EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER no_truncate', 'entries_' || number);
+END $$;
+"""
+
+_POSTGRESQL_UNGUARDED = """
+SELECT c.relname FROM pg_class c
+WHERE (c.relname = 'entries' OR c.oid IN (
+    SELECT inhrelid FROM pg_inherits WHERE inhparent = 'entries'::regclass))
+  AND 2 <> (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid
+            AND t.tgname IN ('no_change', 'no_truncate') AND t.tgenabled = 'A')
+"""
+_POSTGRESQL_TOO_MUCH = """
+SELECT privilege FROM unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
+WHERE has_table_privilege(current_user, 'entries', privilege)
+"""
+_ALLOWED = {
+    "SELECT": "ledger, heads, entries, keys, people, plans, snapshots, unreadable, alembic_version",
+    "INSERT": "entries, keys, people, plans, snapshots, unreadable",
+    "UPDATE": "heads, people, plans",
+}
+
+
+def grant(connection: Connection, role: str) -> None:
+    """Give the services' role what it needs and nothing more (PostgreSQL)."""
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    for privilege, tables in _ALLOWED.items():
+        connection.execute(text(f"GRANT {privilege} ON {tables} TO {quoted}"))
+    connection.execute(text(f"GRANT USAGE ON SEQUENCE unreadable_number_seq TO {quoted}"))
+
+
+def check(connection: Connection) -> None:
+    """Raise Unsafe, naming what is missing, unless entries are append-only on this store."""
+    if connection.dialect.name == "sqlite":
+        _check_sqlite(connection)
+    else:
+        _check_postgresql(connection)
+
+
+def _check_sqlite(connection: Connection) -> None:
+    found = connection.execute(
+        text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'entries'")
+    )
+    there = {name: sql for name, sql in found}
+    missing = [name for name, sql in SQLITE_TRIGGERS.items() if there.get(name) != sql]
+    if missing:
+        raise Unsafe(
+            f"entries are not append-only here: trigger {missing[0]} is missing or changed"
+        )
+
+
+def _check_postgresql(connection: Connection) -> None:
+    unguarded = connection.scalars(text(_POSTGRESQL_UNGUARDED)).all()
+    if unguarded:
+        raise Unsafe(f"entries are not append-only here: {unguarded[0]} lacks its triggers")
+    too_much = connection.scalars(text(_POSTGRESQL_TOO_MUCH)).all()
+    if too_much:
+        raise Unsafe(
+            f"this database role may {too_much[0]} entries; let the services connect as a role "
+            "that 'firsthand init' made, not as the owner"
+        )

@@ -1,0 +1,123 @@
+"""Reading: rows as mappings, in the order of the log."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from services.ledger.store.append import Head
+from services.ledger.store.tables import (
+    entries,
+    heads,
+    keys,
+    ledger,
+    people,
+    plans,
+    snapshots,
+)
+
+CHUNK = 1_000
+
+
+def ledger_row(connection: Connection) -> RowMapping | None:
+    """What was fixed when the ledger was made."""
+    row = connection.execute(select(ledger)).first()
+    return row._mapping if row else None
+
+
+def head(connection: Connection, log: int) -> Head | None:
+    """The head of a log, as committed."""
+    row = connection.execute(select(heads).where(heads.c.log == log)).first()
+    return Head(**row._mapping) if row else None
+
+
+def log_size(connection: Connection, log: int) -> int:
+    """How many entries a log has, by its newest entry."""
+    newest = select(func.max(entries.c.index)).where(entries.c.log == log)
+    found = connection.execute(newest).scalar()
+    return 0 if found is None else int(found) + 1
+
+
+def logs(connection: Connection) -> list[int]:
+    """The numbers of the logs that hold entries."""
+    return list(connection.scalars(select(entries.c.log).distinct().order_by(entries.c.log)))
+
+
+def keys_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
+    """Wrapped keys of these subjects."""
+    wanted = select(keys).where(keys.c.subject.in_(list(subjects)))
+    return [row._mapping for row in connection.execute(wanted)]
+
+
+def people_of(connection: Connection, subjects: Iterable[str]) -> dict[str, RowMapping]:
+    """Where these people's streams stand, by subject."""
+    wanted = select(people).where(people.c.subject.in_(list(subjects)))
+    return {row.subject: row._mapping for row in connection.execute(wanted)}
+
+
+def plan_of(connection: Connection, subject: str) -> RowMapping | None:
+    """The stored plan."""
+    row = connection.execute(select(plans).where(plans.c.subject == subject)).first()
+    return row._mapping if row else None
+
+
+def snapshots_of(connection: Connection, subject: str) -> list[RowMapping]:
+    """All snapshots of a person, oldest first."""
+    wanted = select(snapshots).where(snapshots.c.subject == subject)
+    return [row._mapping for row in connection.execute(wanted.order_by(snapshots.c.sequence))]
+
+
+def last_snapshot(connection: Connection, subject: str) -> int:
+    """The sequence of a person's newest snapshot, 0 if there is none."""
+    newest = select(func.max(snapshots.c.sequence)).where(snapshots.c.subject == subject)
+    return connection.scalar(newest) or 0
+
+
+def snapshot_before(
+    connection: Connection, subject: str, *, version: int | None, recorded: str | None
+) -> RowMapping | None:
+    """The newest snapshot that is wholly within a version or a moment."""
+    wanted = select(snapshots).where(snapshots.c.subject == subject)
+    if version is not None:
+        wanted = wanted.where(snapshots.c.planversion <= version)
+    if recorded is not None:
+        wanted = wanted.where(snapshots.c.recorded <= recorded)
+    row = connection.execute(wanted.order_by(snapshots.c.sequence.desc()).limit(1)).first()
+    return row._mapping if row else None
+
+
+def entries_of(
+    connection: Connection, log: int, subject: str, *, after: int = -1, limit: int | None = None
+) -> Iterator[RowMapping]:
+    """A person's entries past a place in the log, refusals without standing too."""
+    wanted = (
+        select(entries)
+        .where(entries.c.log == log, entries.c.subject == subject, entries.c.index > after)
+        .order_by(entries.c.index)
+    )
+    if limit is not None:
+        wanted = wanted.limit(limit)
+    for row in connection.execute(wanted):
+        yield row._mapping
+
+
+def entry_of(connection: Connection, log: int, subject: str, name: str) -> list[RowMapping]:
+    """The entries about a person that bear an id."""
+    wanted = select(entries).where(
+        entries.c.log == log, entries.c.id == name, entries.c.subject == subject
+    )
+    return [row._mapping for row in connection.execute(wanted.order_by(entries.c.index))]
+
+
+def entries_in_order(connection: Connection, log: int) -> Iterator[RowMapping]:
+    """All entries of a log, in chunks, so that memory stays flat."""
+    after = -1
+    while rows := _chunk(connection, log, after):
+        yield from rows
+        after = rows[-1]["index"]
+
+
+def _chunk(connection: Connection, log: int, after: int) -> Sequence[Any]:
+    wanted = select(entries).where(entries.c.log == log, entries.c.index > after)
+    found = connection.execute(wanted.order_by(entries.c.index).limit(CHUNK))
+    return [row._mapping for row in found]

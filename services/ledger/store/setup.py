@@ -1,0 +1,151 @@
+"""Making a ledger, and the check at every start that it is still as it must be."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, insert, make_url, text
+
+from services.ledger.log.merkle import Frontier
+from services.ledger.log.note import Signer
+from services.ledger.store import guards, reads
+from services.ledger.store.append import Head, keep_keys
+from services.ledger.store.engine import OLDEST_POSTGRESQL, connect, transaction
+from services.ledger.store.tables import heads, ledger
+from services.ledger.vault import LEDGER, Vault
+from shared.problems import Unsafe
+
+FORMAT = 1  # of a ledger's tables and bytes as a whole
+
+
+def migrations() -> Config:
+    """Alembic's configuration, without a file."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def newest_revision() -> str:
+    """The revision this code was written for."""
+    return str(ScriptDirectory.from_config(migrations()).get_current_head())
+
+
+def make_ledger(
+    owner_url: str,
+    services_url: str,
+    *,
+    partitions: int,
+    origin: str,
+    created: str,
+    signers: list[Signer],
+    vault: Vault,
+) -> None:
+    """Migrate the store and, if it is new, make its logs, heads and ledger key. Repeatable."""
+    engine = connect(owner_url, write=True, owner=True)
+    try:
+        with transaction(engine) as connection:
+            config = migrations()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            if connection.dialect.name == "postgresql":
+                _make_role(connection, services_url)
+            found = reads.ledger_row(connection)
+            if found is None:
+                fixed = {"format": FORMAT, "partitions": partitions, "origin": origin}
+                connection.execute(insert(ledger), [fixed | {"created": created}])
+                _, row = vault.fresh(LEDGER)
+                keep_keys(connection, [row])
+                for log, signer in enumerate(signers):
+                    _make_log(connection, log, signer, created)
+            else:
+                _same(found, partitions, origin)
+    finally:
+        engine.dispose()
+
+
+def _make_log(connection: Connection, log: int, signer: Signer, created: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT make_log(:log)"), {"log": log})
+    empty = Frontier()
+    head: dict[str, Any] = {
+        "log": log,
+        "size": 0,
+        "frontier": b"",
+        "root": empty.root(),
+        "checkpoint": signer.checkpoint(0, empty.root()),
+        "recorded": created,
+        "rules": 0,
+    }
+    connection.execute(insert(heads), [head])
+
+
+def _make_role(connection: Connection, services_url: str) -> None:
+    """The role the services connect as: it owns nothing, and appends."""
+    url = make_url(services_url)
+    if url.username is None:
+        raise Unsafe("FIRSTHAND_DATABASE_URL names no role for the services to connect as")
+    known = text("SELECT 1 FROM pg_roles WHERE rolname = :name")
+    if connection.execute(known, {"name": url.username}).first() is None:
+        quoted = connection.dialect.identifier_preparer.quote(url.username)
+        connection.execute(text(f"CREATE ROLE {quoted} LOGIN"))
+        if url.password:
+            secret = "".join("''" if each == "'" else each for each in str(url.password))
+            connection.exec_driver_sql(f"ALTER ROLE {quoted} PASSWORD '{secret}'")
+    if url.username != connection.scalar(text("SELECT current_user")):
+        guards.grant(connection, url.username)
+
+
+def check_ledger(connection: Connection, *, partitions: int) -> None:
+    """Raise Unsafe, with the remedy, unless the store is what this code was written for."""
+    _check_version(connection)
+    found = reads.ledger_row(connection)
+    if found is None:
+        raise Unsafe("this database holds no ledger; run 'firsthand init'")
+    _same(found, partitions, found["origin"])
+    if connection.dialect.name == "postgresql":
+        _check_settings(connection)
+    guards.check(connection)
+    for log in range(partitions):
+        head, size = reads.head(connection, log), reads.log_size(connection, log)
+        if head is None or head.size != size:
+            told = "no head" if head is None else f"a head of size {head.size}"
+            raise Unsafe(f"log {log} has {size} entries and {told}; run 'firsthand replay --all'")
+
+
+def _same(found: Any, partitions: int, origin: str) -> None:
+    if found["format"] != FORMAT:
+        raise Unsafe(f"this ledger has format {found['format']}, this code format {FORMAT}")
+    if found["partitions"] != partitions:
+        raise Unsafe(
+            f"this ledger was made with {found['partitions']} partitions, and that is fixed; "
+            f"FIRSTHAND_PARTITIONS says {partitions}"
+        )
+    if found["origin"] != origin:
+        raise Unsafe(f"this ledger's origin is {found['origin']}; FIRSTHAND_ORIGIN says {origin}")
+
+
+def _check_version(connection: Connection) -> None:
+    try:
+        with connection.begin_nested():
+            revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except Exception:
+        raise Unsafe("this database holds no ledger; run 'firsthand init'") from None
+    if revision != newest_revision():
+        raise Unsafe(
+            f"the tables have revision {revision}, this code {newest_revision()}; "
+            "run 'firsthand init' with this version"
+        )
+
+
+def _check_settings(connection: Connection) -> None:
+    wanted = {"fsync": "on", "full_page_writes": "on"}
+    for name, value in wanted.items():
+        if connection.scalar(text(f"SHOW {name}")) != value:
+            raise Unsafe(f"PostgreSQL runs with {name} off; set it on")
+    if connection.scalar(text("SHOW synchronous_commit")) == "off":
+        raise Unsafe("PostgreSQL runs with synchronous_commit off; set it on")
+    version = int(str(connection.scalar(text("SHOW server_version_num"))))
+    if version < OLDEST_POSTGRESQL:
+        raise Unsafe(f"PostgreSQL {version // 10000} is too old; use 14 or newer")

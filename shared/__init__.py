@@ -1,0 +1,1 @@
+"""What both services speak, and nothing else. This package imports no service."""

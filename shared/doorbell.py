@@ -1,0 +1,46 @@
+"""RQ, and only as a doorbell: one job, "drain partition p", for any number of waiting events.
+
+Nothing rests on RQ's bookkeeping. A job's id is always fresh, its only argument is a partition
+number, and `DrainJob` runs one named function whatever the queue's bytes say.
+"""
+
+import os
+
+os.environ.setdefault("RQ_KEY_PREFIX", "{firsthand}:rq")  # read once, when rq is imported
+
+from redis import Redis
+from rq import Queue, SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+# The only door to rq: imported elsewhere first, it would read another prefix.
+__all__ = ["DrainJob", "JSONSerializer", "SimpleWorker", "bell", "ring"]
+
+QUEUE = "drain"
+DRAIN = "services.ledger.worker.drain"
+ALLOWED = frozenset({DRAIN})
+FAILURE_TTL = 60  # seconds; a failed bell is of no interest, the sweeper rings again
+
+
+class DrainJob(Job):
+    """A job that can only be the drain of one partition."""
+
+    @property
+    def func(self):  # type: ignore[no-untyped-def]  # as untyped as the method it overrides
+        """The drain function; ValueError for anything else that was planted in the queue."""
+        args = self.args
+        if self.func_name not in ALLOWED or self.instance is not None or self.kwargs:
+            raise ValueError("not a drain job")
+        if len(args) != 1 or not isinstance(args[0], int):
+            raise ValueError("a drain takes one partition number")
+        return super().func
+
+
+def bell(connection: "Redis") -> Queue:
+    """The one queue. Give it a connection of its own: RQ changes the pool's time-outs."""
+    return Queue(QUEUE, connection=connection, job_class=DrainJob, serializer=JSONSerializer)
+
+
+def ring(queue: Queue, partition: int) -> None:
+    """Ask a worker to drain `partition`. RQ's alarm is off: it would raise around COMMIT."""
+    queue.enqueue_call(DRAIN, args=(partition,), timeout=-1, result_ttl=0, failure_ttl=FAILURE_TTL)

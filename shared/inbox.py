@@ -1,0 +1,284 @@
+"""The inbox: what both services share at run time, and the contract of every key in it.
+
+    firsthand:{p<n>}:inbox      stream; what is not yet recorded, and nothing else. Each message
+                                has one field, `e`: the sealed event
+    firsthand:{p<n>}:wake       "a bell was rung"; deleted first by a drain; expires after 30 s
+    firsthand:{p<n>}:done:<id>  list with one sealed receipt, for a request that waits; 60 s
+    firsthand:{p<n>}:published  the last published checkpoint of log n
+    firsthand:{p<n>}:waiting    why the partition waits, in words; expires after 60 s
+
+Publishing: one script per call (XADDs in order, SET wake NX EX 30), then the durability check,
+then, if the flag was new, the bell, whatever the durability said. Messages are removed by the
+projector alone, after its commit. There is no MAXLEN, no consumer group, no dedupe here: the
+same event may stand here twice, and the ledger records it once.
+
+A seal is JWE (shared/seal.py) under a transit key; its header binds partition and catalogue
+version, so a message cannot be moved to another partition. Transit keys stand in `transit.jwks`
+(RFC 7517, oct), newest first; the first seals, all open.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, cast
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from shared.catalogue import VERSION
+from shared.event import Event
+from shared.problems import SealBroken, SettingsError, Unavailable
+from shared.seal import Key, b64url, from_b64url, seal, unseal
+
+WAKE_SECONDS, DONE_SECONDS, WAITING_SECONDS = 30, 60, 60
+SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
+WAIT_MILLISECONDS = 1000
+MAX_CONNECTIONS = 64
+PUBLISH = """
+for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'e', ARGV[i]) end
+return redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[1]) and 1 or 0
+"""
+PUBLISH_SHA1 = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest()  # Redis' name for it
+
+
+def inbox_key(partition: int) -> str:
+    """The stream of a partition."""
+    return f"firsthand:{{p{partition}}}:inbox"
+
+
+def wake_key(partition: int) -> str:
+    """The flag that says a bell was rung."""
+    return f"firsthand:{{p{partition}}}:wake"
+
+
+def done_key(partition: int, waiter: str) -> str:
+    """Where the receipt goes that `waiter` waits for."""
+    return f"firsthand:{{p{partition}}}:done:{waiter}"
+
+
+def published_key(partition: int) -> str:
+    """The last published checkpoint."""
+    return f"firsthand:{{p{partition}}}:published"
+
+
+def waiting_key(partition: int) -> str:
+    """Why the partition waits."""
+    return f"firsthand:{{p{partition}}}:waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """How safe a published event is. `level` goes into the answer; None means: not safe."""
+
+    level: str | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A receipt on its way to the request that waits for it."""
+
+    waiter: str
+    receipt: bytes
+
+
+def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
+    """A client that never retries by itself: a retried XADD was seen to write an event twice."""
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=SOCKET_TIMEOUT,
+        max_connections=MAX_CONNECTIONS,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_timeout=False,
+        health_check_interval=0,
+    )
+
+
+class Transit:
+    """The transit keys: seals messages and receipts between the two services."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._newest = keys[0]
+        self._find = {key.kid: key for key in keys}.get
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "Transit":
+        """Read `transit.jwks`; SettingsError if it is not there or holds no key."""
+        path = folder / "transit.jwks"
+        try:
+            listed = json.loads(path.read_text())["keys"]
+            return cls([Key(from_b64url(each["k"].encode())) for each in listed])
+        except (OSError, ValueError, KeyError, IndexError, TypeError, SealBroken) as fault:
+            raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
+
+    @staticmethod
+    def make(folder: Path) -> None:
+        """Write a first transit key."""
+        key = Key.fresh()
+        jwk = {"kty": "oct", "kid": key.kid, "k": b64url(key.raw).decode()}
+        path = folder / "transit.jwks"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"keys": [jwk]}))
+
+    def seal(self, partition: int, plaintext: bytes, use: str) -> bytes:
+        """Seal for one partition and one use ("event" or "receipt")."""
+        bound = {"partition": partition, "catalogue": VERSION, "use": use}
+        return seal(self._newest, plaintext, bound)
+
+    def unseal(self, partition: int, sealed: bytes, use: str) -> bytes:
+        """Open what was sealed for this partition and use; SealBroken otherwise."""
+        header, plaintext = unseal(sealed, self._find)
+        if header.get("partition") != partition or header.get("use") != use:
+            raise SealBroken("sealed for another place")
+        return plaintext
+
+
+class Inbox:
+    """Publishing and draining. `ring` rings the bell of a partition; `blocking` is a second
+    client, with a long time-out, for the requests that wait."""
+
+    def __init__(
+        self,
+        redis: "Redis",
+        transit: Transit,
+        *,
+        ring: Callable[[int], None] = lambda partition: None,
+        blocking: "Redis | None" = None,
+        replicas: int = 0,
+    ) -> None:
+        self.redis = redis
+        self.transit = transit
+        self.replicas = replicas
+        self._ring = ring
+        self._blocking = blocking or redis
+
+    # intake's side
+
+    def publish(self, partition: int, events: Iterable[Event]) -> Durability:
+        """Append events in order, check how durable they are, ring; in this order.
+
+        Raises Unavailable when the queue did not answer: then the events' fate is unknown.
+        """
+        sealed = [self.transit.seal(partition, each.message(), "event") for each in events]
+        try:
+            woken, *told = self._append(partition, sealed)
+        except RedisError as fault:
+            raise Unavailable(f"The queue did not answer ({type(fault).__name__}).") from fault
+        durability = _durability(told[0], self.replicas, told[1] if self.replicas else 0)
+        if woken == 1:
+            with suppress(RedisError):  # the sweeper rings too
+                self._ring(partition)
+        return durability
+
+    def _append(self, partition: int, sealed: list[bytes]) -> list[Any]:
+        try:
+            return self._send("EVALSHA", PUBLISH_SHA1, partition, sealed)
+        except NoScriptError:
+            return self._send("EVAL", PUBLISH, partition, sealed)
+
+    def _send(self, command: str, script: str, partition: int, sealed: list[bytes]) -> list[Any]:
+        pipe = self.redis.pipeline(transaction=False)
+        keys = inbox_key(partition), wake_key(partition)
+        pipe.execute_command(command, script, 2, *keys, WAKE_SECONDS, *sealed)
+        pipe.config_get("append*")
+        if self.replicas:
+            pipe.execute_command("WAIT", self.replicas, WAIT_MILLISECONDS)
+        told = pipe.execute(raise_on_error=False)
+        if isinstance(told[0], Exception):
+            raise told[0]
+        return told
+
+    def receipt(self, partition: int, waiter: str, seconds: int) -> bytes | None:
+        """Wait for the receipt that the projector sends; None when the time is over."""
+        key = done_key(partition, waiter)
+        try:
+            sealed = self._blocking.blmove(key, key, seconds, "LEFT", "LEFT")
+            return (
+                self.transit.unseal(partition, cast(bytes, sealed), "receipt") if sealed else None
+            )
+        except (RedisError, SealBroken):
+            return None  # the event is safe; its fate is read from the ledger
+
+    def durability(self) -> Durability:
+        """The level at this moment, for /readyz."""
+        try:
+            config = self.redis.config_get("append*")
+            info = self.redis.info("replication") if self.replicas else {}
+        except RedisError as fault:
+            return Durability(None, f"the queue did not answer ({type(fault).__name__})")
+        return _durability(config, self.replicas, int(info.get("connected_slaves", 0)))
+
+    # the ledger's side
+
+    def length(self, partition: int) -> int:
+        """How many messages are not yet recorded."""
+        return self.redis.xlen(inbox_key(partition))
+
+    def oldest_age(self, partition: int) -> float | None:
+        """Seconds that the oldest message has waited, by the queue's own clock; None if none."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.xrange(inbox_key(partition), count=1)
+        pipe.time()
+        head, (seconds, microseconds) = pipe.execute()
+        if not head:
+            return None
+        return float(seconds + microseconds / 1e6 - int(head[0][0].split(b"-")[0]) / 1e3)
+
+    def read(self, partition: int, count: int) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+        """The head of the stream, (message id, sealed event) each, and the last checkpoint."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.xrange(inbox_key(partition), count=count)
+        pipe.get(published_key(partition))
+        head, published = pipe.execute()
+        return [(place, fields.get(b"e", b"")) for place, fields in head], published
+
+    def settle(
+        self,
+        partition: int,
+        places: Sequence[bytes],
+        receipts: Iterable[Outgoing],
+        checkpoint: bytes | None,
+    ) -> None:
+        """After COMMIT: publish the checkpoint and the receipts, then delete the messages."""
+        pipe = self.redis.pipeline(transaction=False)
+        if checkpoint is not None:
+            pipe.set(published_key(partition), checkpoint)
+        for each in receipts:
+            key = done_key(partition, each.waiter)
+            pipe.lpush(key, self.transit.seal(partition, each.receipt, "receipt"))
+            pipe.expire(key, DONE_SECONDS)
+        pipe.delete(waiting_key(partition))
+        if places:
+            pipe.xdel(inbox_key(partition), *places)
+        pipe.execute()
+
+    def clear_wake(self, partition: int) -> None:
+        """First act of a drain: whoever publishes from now on rings again."""
+        self.redis.delete(wake_key(partition))
+
+    def wait_because(self, partition: int, why: str) -> None:
+        """Say why a partition waits; forgotten after 60 s unless said again."""
+        self.redis.set(waiting_key(partition), why, ex=WAITING_SECONDS)
+
+
+def _durability(config: Any, wanted: int, replicas: Any) -> Durability:
+    """Judge the answers to CONFIG GET append* and WAIT; either may be an error."""
+    for answer in (config, replicas):
+        if isinstance(answer, Exception):
+            return Durability(None, f"the queue does not tell how it stores: {answer}")
+    told = {_text(name): _text(value) for name, value in dict(config).items()}
+    if told.get("appendonly") != "yes" or told.get("appendfsync") != "always":
+        return Durability(None, "the queue does not fsync each write (appendfsync always)")
+    if replicas < wanted:
+        return Durability(None, f"{replicas} of {wanted} replicas have the event")
+    return Durability(f"fsync+replicas:{wanted}" if wanted else "fsync")
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

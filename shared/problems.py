@@ -1,0 +1,216 @@
+"""Every error that leaves the house, and its one form: RFC 9457 problem details.
+
+    FirsthandError
+    ├── SettingsError            a setting is wrong; names the variable (exit 2)
+    ├── SealBroken               a sealed text does not open; says why
+    ├── Unsafe                   the store or the queue is not set as it must be
+    └── Problem                  answered over HTTP as application/problem+json
+        ├── Malformed      400   the bytes are not a JSON object we take
+        ├── Unauthorised   401   no token, or one we do not trust
+        ├── Forbidden      403   the token may author nothing here
+        ├── NotFound       404   not there, or not yours: one body for both
+        ├── WrongMethod    405
+        ├── TooLarge       413
+        ├── WrongMedia     415   names the media type to send
+        ├── Invalid        422   JSON, but not an event of the catalogue
+        ├── Refused   403, 409   recorded: the ledger said no, and the person can see it
+        ├── OurFault       500   a fault of ours; never the caller's
+        └── Unavailable    503   says nothing about the event's fate: send the same bytes again
+
+`type` is `/problems/<slug>`, relative to the service that answers (RFC 9457, 3.1.1); both
+services serve that page. A fault in a body has `errors: [{pointer, code, detail}]`, pointers
+as in RFC 6901.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import orjson
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FirsthandError(Exception):
+    """Anything Firsthand raises on purpose."""
+
+
+class SettingsError(FirsthandError):
+    """A setting is missing or wrong. The message names every such variable."""
+
+
+class SealBroken(FirsthandError):
+    """A sealed text did not open: wrong key, wrong header, or changed bytes."""
+
+
+class Unsafe(FirsthandError):
+    """The store or the queue is not set as it must be; the message names the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in a body: where (RFC 6901 pointer), which kind, and in words."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(FirsthandError):
+    """An error with an HTTP answer. Subclasses fix status, slug, title and remedy."""
+
+    status: int = 500
+    slug: ClassVar[str] = "our-fault"
+    title: ClassVar[str] = "Something of ours went wrong"
+    remedy: ClassVar[str] = "Send the same bytes again later; tell the operator if it lasts."
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+    def body(self) -> bytes:
+        """The problem details object, as JSON bytes."""
+        members: dict[str, Any] = {
+            "type": f"/problems/{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            members["errors"] = [asdict(fault) for fault in self.errors]
+        return orjson.dumps(members | self.extra)
+
+
+class Malformed(Problem):
+    """The body is not a JSON object of the kind we take (400)."""
+
+    status = 400
+    slug = "malformed"
+    title = "The body cannot be read"
+    remedy = "Mend the bytes at the pointer named in errors and send the event under a new id."
+
+
+class Unauthorised(Problem):
+    """No token, or one that nobody we trust vouches for (401)."""
+
+    status = 401
+    slug = "unauthorised"
+    title = "We do not know who is speaking"
+    remedy = "Send 'Authorization: Bearer <token>' with a token from a configured issuer."
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+class Forbidden(Problem):
+    """The token is good, but may not do this anywhere (403)."""
+
+    status = 403
+    slug = "forbidden"
+    title = "This token may not do that"
+    remedy = "Ask for a token with the role or scope that the detail names."
+
+
+class NotFound(Problem):
+    """Nothing there for this caller (404): the same body whether absent or not theirs."""
+
+    status = 404
+    slug = "not-found"
+    title = "Nothing here for you"
+    remedy = "Check the address and whose token you sent; an event not yet recorded is also 404."
+
+    def __init__(self, detail: str = "There is nothing at this address for you.") -> None:
+        super().__init__(detail)
+
+
+class WrongMethod(Problem):
+    """The address exists, the method does not (405)."""
+
+    status = 405
+    slug = "wrong-method"
+    title = "This address does not take that method"
+    remedy = "Use a method named in the Allow header."
+
+
+class TooLarge(Problem):
+    """More bytes than we take (413)."""
+
+    status = 413
+    slug = "too-large"
+    title = "Too many bytes"
+    remedy = "Keep the event within 36 KiB, its data within 32 KiB; send less under a new id."
+
+
+class WrongMedia(Problem):
+    """A media type or encoding we do not take (415)."""
+
+    status = 415
+    slug = "wrong-media-type"
+    title = "This service does not read that media type"
+    remedy = "Send one event as application/cloudevents+json, without Content-Encoding."
+
+
+class Invalid(Problem):
+    """Readable JSON, but not an event of the catalogue (422)."""
+
+    status = 422
+    slug = "invalid"
+    title = "This is not an event we know"
+    remedy = "Mend what errors names and send the event under a new id; see /event-types."
+
+
+class Refused(Problem):
+    """Recorded, and refused by the ledger: 403 for no standing, 409 for the rest."""
+
+    status = 409
+    slug = "refused"
+    title = "The event was recorded, and refused"
+    remedy = "Read the code; nothing changed, and the person can see the attempt."
+
+    def __init__(self, status: int, detail: str, extra: Mapping[str, Any]) -> None:
+        super().__init__(detail, extra={"recorded": True, **extra})
+        self.status = status
+
+
+class OurFault(Problem):
+    """Ours (500). Its detail says nothing of what was inside."""
+
+
+class Unavailable(Problem):
+    """The queue or the store is away or not safe (503). Nothing is said of the fate."""
+
+    status = 503
+    slug = "unavailable"
+    title = "Not now"
+    remedy = "Send the same bytes with the same id again after Retry-After seconds."
+
+    def __init__(self, detail: str, retry_after: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+PROBLEMS: dict[str, type[Problem]] = {
+    kind.slug: kind
+    for kind in (
+        Malformed,
+        Unauthorised,
+        Forbidden,
+        NotFound,
+        WrongMethod,
+        TooLarge,
+        WrongMedia,
+        Invalid,
+        Refused,
+        OurFault,
+        Unavailable,
+    )
+}

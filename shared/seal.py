@@ -1,0 +1,125 @@
+"""Sealing: JWE compact serialisation, RFC 7516, `alg: dir`, `enc: A256GCM`.
+
+    BASE64URL(header) ".." BASE64URL(nonce) "." BASE64URL(ciphertext) "." BASE64URL(tag)
+
+The part between the first two dots is empty: the key is used directly (RFC 7518, 4.5).
+`header` is JSON with sorted keys: `alg`, `enc`, `kid`, and what the sealer binds. It is
+authenticated (AAD = its base64url text), so a sealed text cannot be moved to another place.
+
+`kid` = BASE64URL(SHA-256("firsthand/key/1" || key)). AES-GCM does not commit to its key, so the
+kid does, and it is checked on opening. Every nonce is 12 fresh random bytes.
+
+>>> key = Key(bytes(range(32)))
+>>> key.kid
+'gwW7yJiIzzDE6eUZe13TSgzS8JWDcvWE9ewTxZ8wOVo'
+>>> sealed = seal(key, b"mine", {"subject": "person:ada"}, nonce=bytes(12))
+>>> sealed.count(b".")
+4
+>>> unseal(sealed, {key.kid: key}.get)[1]
+b'mine'
+"""
+
+import os
+from base64 import urlsafe_b64decode
+from binascii import Error as BadBase64
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from hashlib import sha256
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from shared.problems import SealBroken
+
+KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def b64url(raw: bytes) -> bytes:
+    """base64url without padding (RFC 7515, section 2)."""
+    return b2a_base64(raw, newline=False).translate(_URLSAFE).rstrip(b"=")
+
+
+def from_b64url(text: bytes) -> bytes:
+    """Bytes of a base64url text without padding; ValueError if it is not one."""
+    raw = urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+    if b64url(raw) != text:
+        raise ValueError("not base64url")
+    return raw
+
+
+def derive(key: bytes, info: bytes) -> bytes:
+    """HKDF-SHA-256 (RFC 5869) without salt: 32 bytes that belong to `info` alone."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key)
+
+
+class Key:
+    """A 256-bit key, its `kid`, and its compiled cipher. Never printed."""
+
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != KEY_BYTES:
+            raise SealBroken(f"a key has {KEY_BYTES} bytes, this one {len(raw)}")
+        self.raw = raw
+        self.kid = b64url(sha256(b"firsthand/key/1" + raw).digest()).decode()
+        self.cipher = AESGCM(raw)
+
+    @classmethod
+    def fresh(cls) -> "Key":
+        """A new random key."""
+        return cls(os.urandom(KEY_BYTES))
+
+    @cached_property
+    def digest_key(self) -> bytes:
+        """The key of the salts of this key's digests: HKDF(key, "firsthand/digest/1")."""
+        return derive(self.raw, b"firsthand/digest/1")
+
+    def __repr__(self) -> str:
+        return f"Key({self.kid})"
+
+
+def seal(
+    key: Key, plaintext: bytes, bound: Mapping[str, object], *, nonce: bytes | None = None
+) -> bytes:
+    """Seal `plaintext` under `key`, binding the header members `bound`.
+
+    `nonce` is for golden files only; leave it out everywhere else.
+    """
+    members = {"alg": "dir", "enc": "A256GCM", "kid": key.kid, **bound}
+    header = b64url(orjson.dumps(members, option=orjson.OPT_SORT_KEYS))
+    nonce = nonce or os.urandom(NONCE_BYTES)
+    text = key.cipher.encrypt(nonce, plaintext, header)
+    return b"%b..%b.%b.%b" % (
+        header,
+        b64url(nonce),
+        b64url(text[:-TAG_BYTES]),
+        b64url(text[-TAG_BYTES:]),
+    )
+
+
+def unseal(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, object], bytes]:
+    """Header and plaintext of a sealed text; `find` gives the key for a kid.
+
+    Raises SealBroken when it is not such a text, no key is found, or it does not open.
+    """
+    try:
+        header, empty, nonce, text, tag = sealed.split(b".")
+        members = orjson.loads(from_b64url(header))
+        key = find(members["kid"])
+        if empty or members["alg"] != "dir" or members["enc"] != "A256GCM":
+            raise SealBroken("not a direct A256GCM JWE")
+        if key is None:
+            raise SealBroken("no key with this kid")
+        if key.kid != members["kid"]:
+            raise SealBroken("the key is not the one its kid names")
+        plaintext = key.cipher.decrypt(
+            from_b64url(nonce), from_b64url(text) + from_b64url(tag), header
+        )
+    except InvalidTag:
+        raise SealBroken("changed, or sealed with another key") from None
+    except (ValueError, KeyError, TypeError, BadBase64) as fault:
+        raise SealBroken(f"not a sealed text: {type(fault).__name__}") from None
+    return members, plaintext

@@ -1,0 +1,114 @@
+"""Settings: one frozen object a service, read from FIRSTHAND_* variables.
+
+Every variable is declared once, below, with its kind, default and meaning; the reference page
+is made from it. A bad value stops the process at start with every fault named at once. Intake's
+settings have no database address, and intake does not look for one.
+"""
+
+from dataclasses import Field, dataclass, field, fields
+from hashlib import sha256
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any, Self, cast
+
+from environs import Env, EnvValidationError
+from marshmallow import validate
+
+from shared.problems import SettingsError
+
+PREFIX = "FIRSTHAND_"
+LONGEST_SOCKET = 100
+
+
+def setting(kind: str, default: Any, meaning: str, **options: Any) -> Any:
+    """A setting's declaration: environs' parser name, default, meaning, validators."""
+    return field(metadata={"kind": kind, "default": default, "meaning": meaning, **options})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What every process of Firsthand needs to know."""
+
+    data: Path = setting("path", Path(".firsthand"), "Folder of keys and, embedded, of all data")
+    keys: Path | None = setting("path", None, "Folder of key files (default: keys in DATA)")
+    redis_url: str = setting(
+        "str", "", "The inbox's Redis or Valkey (default: the embedded one in DATA)"
+    )
+    partitions: int = setting(
+        "int",
+        1,
+        "Number of partitions, fixed when the ledger is made",
+        validate=validate.Range(min=1, max=1024),
+    )
+    replicas: int = setting(
+        "int",
+        0,
+        "Redis replicas that must have an event before 202",
+        validate=validate.Range(min=0, max=16),
+    )
+    audience: str = setting("str", "firsthand", "`aud` that tokens must carry")
+    log_level: str = setting(
+        "str",
+        "info",
+        "debug, info, warning or error",
+        validate=validate.OneOf(["debug", "info", "warning", "error"]),
+    )
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Settings from the environment; what is `given` and not None wins.
+
+        Raises SettingsError that names every bad variable at once.
+        """
+        env = Env(eager=False, prefix=PREFIX)
+        values = {each.name: _read(env, each) for each in fields(cls)}
+        try:
+            env.seal()
+        except EnvValidationError as fault:
+            messages = cast(dict[str, list[str]], fault.error_messages)
+            told = (f"{name}: {' '.join(why)}" for name, why in messages.items())
+            raise SettingsError("; ".join(told)) from None
+        return cls(**values | {name: value for name, value in given.items() if value is not None})
+
+    @property
+    def queue_url(self) -> str:
+        """The inbox's address: the one given, or the embedded server's socket."""
+        return self.redis_url or f"unix://{_socket_in(self.data.absolute())}"
+
+    @property
+    def key_folder(self) -> Path:
+        """Where the key files lie."""
+        return self.keys or self.data / "keys"
+
+
+def _socket_in(folder: Path) -> Path:
+    """The embedded server's socket; a socket's name has 107 bytes at most on Linux."""
+    place = folder / "valkey.sock"
+    if len(str(place)) < LONGEST_SOCKET:
+        return place
+    short = sha256(str(folder).encode()).hexdigest()[:16]
+    return Path(gettempdir()) / f"firsthand-{short}" / place.name
+
+
+def _read(env: Env, each: Field[Any]) -> Any:
+    options = dict(each.metadata)
+    parse = getattr(env, options.pop("kind"))
+    default = options.pop("default")
+    del options["meaning"]
+    return parse(each.name.upper(), default, **options)
+
+
+def variables(*kinds: type[Settings]) -> list[tuple[str, str, str, str]]:
+    """Rows (variable, default, meaning, who reads it) of the reference page."""
+    rows: dict[str, tuple[str, str, str, str]] = {}
+    for kind in kinds:
+        for each in fields(kind):
+            name, told = PREFIX + each.name.upper(), each.metadata
+            readers = f"{rows[name][3]}, {kind.__name__}" if name in rows else kind.__name__
+            rows[name] = (
+                name,
+                "" if told["default"] is None else str(told["default"]),
+                told["meaning"],
+                readers,
+            )
+    return sorted(rows.values())

@@ -1,0 +1,111 @@
+"""What both services do the same over HTTP: problems, liveness, who is calling, one log line.
+
+Every answer that is not a success is problem+json, 404, 405, 413 and 415 too; what nobody
+foresaw is logged and answered as a plain 500 that says nothing of what was inside.
+"""
+
+import time
+from collections.abc import Callable
+
+import orjson
+import structlog
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from shared import problems
+from shared.callers import Caller, Callers
+from shared.problems import PROBLEMS, Problem
+
+log_line = structlog.get_logger()
+_BY_STATUS: dict[int, type[Problem]] = {
+    400: problems.Malformed,
+    404: problems.NotFound,
+    405: problems.WrongMethod,
+    413: problems.TooLarge,
+    415: problems.WrongMedia,
+}
+
+
+def as_json(members: object, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(members), status, mimetype="application/json")
+
+
+def caller_of(callers: Callers, scope: str) -> Caller:
+    """Who is calling; Unauthorised or, without the scope, Forbidden."""
+    caller = callers.of(request.headers.get("Authorization"))
+    if scope not in caller.scopes:
+        raise problems.Forbidden(f"This needs a token with the scope '{scope}'.")
+    g.caller = caller
+    return caller
+
+
+def install(app: Flask, service: str, ready: Callable[[], str | None]) -> None:
+    """Give an app its problems, /livez, /readyz and /problems, and its log lines.
+
+    `ready` says in words why the service is not ready, or None.
+    """
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unforeseen)
+    app.before_request(_begin)
+    app.after_request(lambda response: _log(service, response))
+
+    @app.get("/livez")
+    def livez() -> Response:
+        return as_json({"alive": True})
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        why = ready()
+        return as_json({"ready": why is None} | ({"why": why} if why else {}), 503 if why else 200)
+
+    @app.get("/problems/<slug>")
+    def problem(slug: str) -> Response:
+        kind = PROBLEMS.get(slug)
+        if kind is None:
+            raise problems.NotFound
+        told = {"type": f"/problems/{slug}", "title": kind.title, "remedy": kind.remedy}
+        return as_json(told | {"meaning": (kind.__doc__ or "").strip()})
+
+
+def answer(problem: Problem) -> Response:
+    """A problem as an HTTP answer."""
+    return Response(problem.body(), problem.status, problem.headers, mimetype=problems.MEDIA_TYPE)
+
+
+def _http(fault: HTTPException) -> Response:
+    """Flask's and Werkzeug's own errors, in our form; their headers (Allow) are kept."""
+    kind = _BY_STATUS.get(fault.code or 500, problems.Malformed)
+    problem = kind() if kind is problems.NotFound else kind(fault.description or kind.title)
+    if fault.code not in _BY_STATUS and fault.code is not None:
+        problem.status = fault.code
+    response = answer(problem)
+    for name, value in fault.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _unforeseen(fault: Exception) -> Response:
+    log_line.exception("unforeseen", path=request.path, kind=type(fault).__name__)
+    return answer(problems.OurFault("Something of ours failed while answering this."))
+
+
+def _begin() -> None:
+    g.began = time.perf_counter()
+
+
+def _log(service: str, response: Response) -> Response:
+    """One line a request: never its body, never a token, never a query."""
+    caller: Caller | None = g.get("caller")
+    log_line.info(
+        "request",
+        service=service,
+        method=request.method,
+        route=str(request.url_rule or "none"),
+        status=response.status_code,
+        caller=caller.subject if caller else None,
+        milliseconds=round((time.perf_counter() - g.began) * 1000, 2),
+    )
+    return response

@@ -1,0 +1,66 @@
+"""What was measured, run by run: medians, ranges, ratios within one run, a table, a JSON file."""
+
+import collections
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+
+class Figures:
+    """Named series with one value for each run."""
+
+    def __init__(self) -> None:
+        """Nothing was measured yet."""
+        self.series: dict[str, list[float]] = collections.defaultdict(list)
+
+    def add(self, name: str, value: float) -> float:
+        """Note one run's value."""
+        self.series[name].append(value)
+        return value
+
+    def ratio(self, name: str, ours: str, theirs: str) -> None:
+        """Note ours ÷ theirs of the last run, under a name of its own."""
+        self.add(name, self.series[ours][-1] / self.series[theirs][-1])
+
+    def median(self, name: str, digits: int = 0) -> float | None:
+        """The middle value, rounded; None for what was not measured."""
+        values = self.series.get(name)
+        return round(median(values), digits or None) if values else None
+
+    def ranges(self, prefix: str) -> dict[str, list[float]]:
+        """Lowest and highest value of every series of a target."""
+        return {
+            name.removeprefix(prefix): [round(min(values), 3), round(max(values), 3)]
+            for name, values in self.series.items()
+            if name.startswith(prefix)
+        }
+
+    def table(self) -> Iterable[str]:
+        """One line for each series."""
+        yield f"{'':<34}{'median':>10}{'lowest':>10}{'highest':>10}"
+        for name, values in self.series.items():
+            numbers = (median(values), min(values), max(values))
+            yield f"{name:<34}" + "".join(f"{_short(number):>10}" for number in numbers)
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+
+
+def machine() -> dict[str, Any]:
+    """What ran it, as far as a reader needs to know."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = models[0].partition(":")[2].strip() if models else cpu
+    return {"cpu": cpu, "system": platform.system(), "python": platform.python_version()}
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write the JSON file, and its folder if need be."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")

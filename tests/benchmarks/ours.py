@@ -1,0 +1,98 @@
+"""Our side: the services as the command line starts them, and what is measured of them."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import orjson
+import redis
+
+from shared import event, inbox
+from shared.callers import local_token
+from tests.benchmarks.processes import (
+    LOAD_CORE,
+    Service,
+    drain_rate,
+    free_port,
+    on_core,
+)
+
+FIRSTHAND = str(Path(sys.executable).with_name("firsthand"))
+THREADS = 8  # intake's, for the bare echo to have as many
+FILL = 500  # events published at once while the inbox is filled
+RECEIVED = "2026-01-02T03:04:06.000Z"
+
+
+class Ours:
+    """One ledger in a folder, its queue and, if it is not SQLite, its database."""
+
+    def __init__(self, folder: Path, redis_url: str = "", database_url: str = "") -> None:
+        """Make its keys."""
+        self.data = folder / "data"
+        self.redis_url = redis_url
+        self.variables = {"FIRSTHAND_DATA": str(self.data), "FIRSTHAND_LOG_LEVEL": "warning"}
+        if redis_url:
+            self.variables["FIRSTHAND_REDIS_URL"] = redis_url
+        if database_url:
+            self.variables["FIRSTHAND_DATABASE_URL"] = database_url
+        self._command("init", "--data", str(self.data))
+
+    def _command(self, *words: str) -> None:
+        """Run one of our commands to its end."""
+        subprocess.run(
+            [FIRSTHAND, *words], env=self.variables, check=True, stdout=subprocess.DEVNULL
+        )
+
+    def token(self, subject: str) -> str:
+        """A bearer token, as `firsthand token` makes it; in process, since hundreds are needed."""
+        return local_token(self.data / "keys", subject)
+
+    def tokens(self, subjects: Sequence[str]) -> dict[str, str]:
+        """One for each."""
+        return {subject: self.token(subject) for subject in set(subjects)}
+
+    @contextlib.contextmanager
+    def intake(self) -> Iterator[Service]:
+        """The intake service."""
+        port = free_port()
+        words = [FIRSTHAND, "intake", "--port", str(port)]
+        with Service("intake", words, port=port, variables=self.variables) as service:
+            yield service
+
+    @contextlib.contextmanager
+    def everything(self) -> Iterator[tuple[Service, int]]:
+        """`firsthand up` and the ledger's port."""
+        intake, ledger = free_port(), free_port()
+        words = [FIRSTHAND, "up", "--intake-port", str(intake), "--ledger-port", str(ledger)]
+        words += ["--data", str(self.data)]
+        with Service("up", words, port=intake, variables=self.variables) as service:
+            yield service, ledger
+
+    def fill(self, events: Sequence[tuple[str, bytes]]) -> None:
+        """Put events into the inbox as intake would, without the HTTP; no bell is rung."""
+        transit = inbox.Transit.from_folder(self.data / "keys")
+        said = [
+            event.Event.of(
+                event.canonical(orjson.loads(body)),
+                author=author,
+                via="service:bench",
+                issuer="local",
+                received=RECEIVED,
+            )
+            for author, body in events
+        ]
+        with inbox.connect(self.redis_url, timeout=30) as client:
+            box = inbox.Inbox(client, transit)
+            for start in range(0, len(said), FILL):
+                box.publish(0, said[start : start + FILL])
+
+    def drain_rate(self, events: Sequence[tuple[str, bytes]]) -> float:
+        """Events a second that one worker commits, its queue being full when it starts."""
+        with on_core(LOAD_CORE):
+            self.fill(events)
+        worker = Service("worker", [FIRSTHAND, "worker"], variables=self.variables)
+        with redis.Redis.from_url(self.redis_url) as client, worker, on_core(LOAD_CORE):
+            box = inbox.Inbox(client, inbox.Transit.from_folder(self.data / "keys"))
+            return drain_rate(lambda: box.length(0), lambda: worker.pid is not None)

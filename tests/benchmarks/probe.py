@@ -1,0 +1,63 @@
+"""From POST to readable: one person after another states something and reads until it is there.
+
+    python -m tests.benchmarks.probe INTAKE_PORT LEDGER_PORT EVERY  < a JSON line for each probe
+
+Each line holds `person`, `token`, `body`, `words`. A process of its own, so that the load which
+runs meanwhile takes nothing from its clock; it prints one JSON list of seconds.
+"""
+
+import http.client
+import json
+import sys
+import time
+from typing import Any
+
+PAUSE = 0.0005  # seconds between two readings
+PATIENCE = 10.0  # seconds until something that was said must be readable
+
+
+class Probe:
+    """One kept-alive connection to each service."""
+
+    def __init__(self, intake_port: int, ledger_port: int) -> None:
+        """Connect on first use."""
+        self.intake = http.client.HTTPConnection("127.0.0.1", intake_port, timeout=PATIENCE)
+        self.ledger = http.client.HTTPConnection("127.0.0.1", ledger_port, timeout=PATIENCE)
+
+    def seconds(self, said: dict[str, Any]) -> float:
+        """How long after the POST began the person could read what they said."""
+        bearer = {"Authorization": f"Bearer {said['token']}"}
+        kind = {"Content-Type": "application/cloudevents+json"}
+        start = time.perf_counter()
+        self.intake.request("POST", "/events", said["body"].encode(), {**bearer, **kind})
+        answer = self.intake.getresponse()
+        refused = answer.read()
+        if answer.status != 202:
+            raise RuntimeError(f"{answer.status}: {refused.decode()}")
+        while said["words"] not in self._plan(said["person"], bearer):
+            if time.perf_counter() - start > PATIENCE:
+                raise RuntimeError(f"{said['person']} cannot read it after {PATIENCE:g} s")
+            time.sleep(PAUSE)
+        return time.perf_counter() - start
+
+    def _plan(self, person: str, bearer: dict[str, str]) -> str:
+        self.ledger.request("GET", f"/people/{person}/plan", headers=bearer)
+        answer = self.ledger.getresponse()
+        return answer.read().decode()
+
+
+def main() -> None:
+    """Begin a probe every EVERY seconds, or as soon as the one before is done."""
+    intake_port, ledger_port, every = sys.argv[1:]
+    probe = Probe(int(intake_port), int(ledger_port))
+    taken = []
+    due = time.perf_counter()
+    for line in sys.stdin:
+        time.sleep(max(0.0, due - time.perf_counter()))
+        taken.append(probe.seconds(json.loads(line)))
+        due += float(every)
+    print(json.dumps(taken))
+
+
+if __name__ == "__main__":
+    main()

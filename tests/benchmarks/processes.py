@@ -1,0 +1,142 @@
+"""Processes under measurement: each on the core it was given, each gone when its block is left."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tests.benchmarks.load import Address
+from tests.process import Server, ServerError
+
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PEERS = HERE / "peers"
+BUILD = ROOT / "build"
+PEER_LOCK = HERE / "requirements.lock"
+
+SERVER_CORE, LOAD_CORE = 0, 1
+# One worker, as many threads, no access log: the same for ours and for the bare echo.
+GRANIAN = ("--interface", "wsgi", "--http", "1", "--workers", "1", "--no-ws", "--no-access-log")
+POLL = 0.002  # seconds between two looks at a queue that is being emptied
+STALL = 60.0  # seconds without progress until a drain has failed
+
+
+@contextlib.contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """This process, and whatever it starts meanwhile, on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core} & before or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def beside_the_load(server: AnyServer) -> Iterator[AnyServer]:
+    """A server that is not under measurement, for the block, on the load's core."""
+    with contextlib.ExitStack() as stack:
+        with on_core(LOAD_CORE):
+            stack.enter_context(server)
+        yield server
+
+
+def free_port() -> int:
+    """A port on the loopback address that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+    return port
+
+
+class Service(Server):
+    """Any command that listens on a port (`port=None`: a worker, ready when it lives)."""
+
+    def __init__(
+        self,
+        name: str,
+        words: Sequence[str],
+        *,
+        port: int | None = None,
+        core: int = SERVER_CORE,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing runs yet."""
+        self.name = name
+        super().__init__()
+        self.words = list(words)
+        self.port = port
+        self.core = core
+        self.variables = dict(variables or {})
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        if self.port is None:
+            raise ServerError(f"{self.name} listens nowhere")
+        return "127.0.0.1", self.port
+
+    def command(self) -> list[str]:
+        """What it was given."""
+        return self.words
+
+    def environment(self) -> dict[str, str]:
+        """Ours and its own."""
+        return {**os.environ, **self.variables}
+
+    def answers(self) -> bool:
+        """Whether somebody listens."""
+        if self.port is None:
+            return True
+        with contextlib.suppress(OSError), socket.create_connection(self.address, 1):
+            return True
+        return False
+
+    def start(self) -> None:
+        """Start on its core."""
+        with on_core(self.core):
+            super().start()
+
+
+def peer_python() -> str:
+    """The Python of the peers' environment, made on first use from its own lock."""
+    folder = BUILD / "bench-venv"
+    mark = folder / "installed.lock"
+    python = str(folder / "bin" / "python")
+    if not mark.is_file() or mark.read_bytes() != PEER_LOCK.read_bytes():
+        print(f"installing the peers into {folder.relative_to(ROOT)} …", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        pip = [python, "-m", "pip", "-qq", "--disable-pip-version-check", "install"]
+        subprocess.run([*pip, "--require-hashes", "-r", PEER_LOCK], check=True)
+        mark.write_bytes(PEER_LOCK.read_bytes())
+    return python
+
+
+def drain_rate(length: Callable[[], int], running: Callable[[], bool]) -> float:
+    """Items a second with which a queue is emptied, from its first step to its last.
+
+    The first step itself is not counted: what it took is not known.
+    """
+    full = length()
+    first, first_time = full, 0.0
+    last, progress = full, time.perf_counter()
+    while True:
+        left, now = length(), time.perf_counter()
+        if left < last:
+            last, progress = left, now
+            if first == full:
+                first, first_time = left, now
+        if left == 0:
+            break
+        if now - progress > STALL or not running():
+            raise ServerError(f"the queue stands at {left} of {full}")
+        time.sleep(POLL)
+    if first == 0:
+        raise ServerError(f"{full} items went in one step: too few to measure")
+    return first / (progress - first_time)

@@ -1,0 +1,113 @@
+"""The events that every side of a benchmark gets: about 300 bytes, 60 of them in words."""
+
+import random
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+Json = dict[str, Any]
+WORDS = "I want to walk to the sea again, slowly, and to sit there..."  # 60 bytes
+SOURCE = "urn:firsthand:bench"
+TIME = "2026-01-02T03:04:05.678Z"
+NEVER = "2099-01-01T00:00:00Z"
+
+
+def person(number: int) -> str:
+    """The id of one of the people."""
+    return f"person:p{number:05d}"
+
+
+def partner(number: int) -> str:
+    """The id of the partner of one of the people."""
+    return f"partner:w{number:05d}"
+
+
+class Maker:
+    """Makes events with ids that are new and yet the same in every run with the same seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)
+
+    def event(self, kind: str, subject: str, data: Json) -> Json:
+        """One CloudEvent in structured form."""
+        return {
+            "specversion": "1.0",
+            "id": self.fresh(),
+            "source": SOURCE,
+            "type": kind,
+            "subject": subject,
+            "time": TIME,
+            "data": data,
+        }
+
+    def fresh(self) -> str:
+        """A UUID."""
+        return str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
+
+    def statement(self, subject: str) -> Json:
+        """An aspiration, in words of this length."""
+        return self.event("aspiration.stated", subject, {"words": WORDS, "importance": 7})
+
+    def day(self, number: int) -> Iterator[tuple[str, Json]]:
+        """(author, event): a little story in one person's plan, of ten events and as many types."""
+        who, helper = person(number), partner(number)
+        aspiration, action = self.statement(who), self.fresh()
+        proposal = self.event(
+            "proposal.made",
+            who,
+            {
+                "change": {"type": "action.planned", "data": {"what": WORDS[:40], "by": helper}},
+                "why": WORDS[:20],
+                "expires": NEVER,
+            },
+        )
+        grant = {"to": helper, "scopes": ["observe", "propose"], "until": "until-withdrawn"}
+        yield who, self.event("about-me.written", who, {"section": "My day", "words": WORDS})
+        yield who, self.event("access.granted", who, {**grant, "purpose": "x", "wording": WORDS})
+        yield who, aspiration
+        yield who, self._reword(who, aspiration)
+        planned = {"id": action, "what": WORDS, "by": who, "aspiration": aspiration["id"]}
+        yield who, self.event("action.planned", who, planned)
+        yield (
+            helper,
+            self.event("observation.recorded", who, {"seen_or_heard": WORDS, "who_saw": helper}),
+        )
+        yield helper, proposal
+        yield helper, self._reword(who, aspiration)  # refused: nobody edits another's words
+        yield who, self.event("proposal.declined", who, {"proposal": proposal["id"]})
+        yield who, self.event("action.done", who, {"action": action, "words": WORDS})
+
+    def _reword(self, subject: str, aspiration: Json) -> Json:
+        data = {"aspiration": aspiration["id"], "words": WORDS[:-3] + "!!!"}
+        return self.event("aspiration.reworded", subject, data)
+
+
+def statements(people: int, count: int, seed: int) -> list[tuple[str, bytes]]:
+    """(author, body): `count` aspirations, of the people in turn."""
+    maker = Maker(seed)
+    return [
+        (who, orjson.dumps(maker.statement(who)))
+        for who in (person(number % people) for number in range(count))
+    ]
+
+
+def story(people: int, count: int, seed: int) -> list[tuple[str, bytes]]:
+    """(author, body): everybody starts a plan; then mixed events of all the people, interleaved."""
+    maker = Maker(seed)
+    started = [
+        (who, maker.event("plan.started", who, {"name_to_use": "Ada", "language": "en"}))
+        for who in map(person, range(people))
+    ]
+    told = [(who, orjson.dumps(event)) for who, event in started]
+    days: list[Iterator[tuple[str, Json]]] = []
+    while len(told) < count:
+        days = days or [maker.day(number) for number in range(people)]
+        for day in list(days):
+            said = next(day, None)
+            if said is None:
+                days.remove(day)
+            else:
+                told.append((said[0], orjson.dumps(said[1])))
+    return told[:count]

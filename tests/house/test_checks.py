@@ -1,0 +1,161 @@
+"""Every house check finds a fault, and leaves a sound example alone."""
+
+import subprocess
+
+import pytest
+
+from tests.house import rooms, shape, words
+from tests.house.files import ROOT, Check, Source, listed
+from tests.house.test_house import CHECKS
+
+LONG = "def f() -> None:\n" + "    pass\n" * 50
+PLAN = "services/ledger/plan/rules.py"
+
+# check, path, what breaks the rule, what keeps it, a word of the remedy
+EXAMPLES: list[tuple[Check, str, str, str, str]] = [
+    (shape.no_long_function, "a.py", LONG, LONG[:-9], "51 lines"),
+    (shape.no_long_file, "a.py", "a = 1\n" * 301, "a = 1\n" * 300, "301 lines"),
+    (shape.no_print, "shared/a.py", "print(1)", "log(1)", "log it"),
+    (shape.no_print, "tests/a.py", "print(1)", "assert 1", "assert it"),
+    (shape.no_silence, "shared/a.py", "a = 1", '"""About a."""', "say what this file is for"),
+    (shape.no_silence, "shared/a.py", '"""A."""\nclass B: ...', '"""A."""\nclass _B: ...', "B has"),
+    (
+        shape.no_silence,
+        "services/a.py",
+        '"""A."""\nclass B:\n """B."""\n def c(self): ...',
+        '"""A."""\nclass B:\n """B."""\n def _c(self): ...',
+        "c has no docstring",
+    ),
+    (
+        rooms.libraries_stay_in_their_rooms,
+        "shared/event.py",
+        "import rq.job",
+        "import re",
+        "doorbell",
+    ),
+    (
+        rooms.libraries_stay_in_their_rooms,
+        "services/ledger/projector.py",
+        "from sqlalchemy import text",
+        "from services.ledger.store import append",
+        "services/ledger/store/",
+    ),
+    (rooms.libraries_stay_in_their_rooms, PLAN, "import flask", "import enum", "flask belongs in"),
+    (rooms.libraries_stay_in_their_rooms, PLAN, "import redis", "import enum", "shared/inbox.py"),
+    (rooms.libraries_stay_in_their_rooms, PLAN, "import alembic", "import enum", "ask a function"),
+    (
+        rooms.pure_rooms_stay_pure,
+        PLAN,
+        "import time",
+        "from datetime import datetime",
+        "`received`",
+    ),
+    (rooms.pure_rooms_stay_pure, PLAN, "from os import urandom", "import hashlib", "os in a pure"),
+    (rooms.pure_rooms_stay_pure, PLAN, "datetime.now()", "datetime(2026, 1, 1)", "now() in a"),
+    (
+        rooms.pure_rooms_stay_pure,
+        PLAN,
+        "uuid.uuid4()",
+        "uuid.UUID(given)",
+        "ids come with the event",
+    ),
+    (
+        rooms.pure_rooms_stay_pure,
+        PLAN,
+        "from services.ledger import store",
+        "from services.ledger.plan import model",
+        "services.ledger.store in a pure room",
+    ),
+    (rooms.keys_are_named_once, "shared/a.py", 'f"firsthand:{{p{n}}}:a"', "stream(n)", "inbox.py"),
+    (
+        rooms.nothing_is_patched,
+        "tests/a.py",
+        "from unittest import mock",
+        "import unittest",
+        "fake",
+    ),
+    (rooms.nothing_is_patched, "tests/a.py", "def f(mocker): ...", "def f(clock): ...", "mocker"),
+    (words.nothing_left_for_later, "a.md", "TO" + "DO: more", "to do", "write an issue"),
+    (words.no_foreign_place, "a.toml", "py" + "pi.org", "python.org", "name the package"),
+    (
+        words.no_foreign_place,
+        "a.sh",
+        "cd /ho" + "me/ada",
+        "GET /people/ada",
+        "folder of one machine",
+    ),
+    (words.no_address_in_a_lock, "a.lock", "--index-url x", "a==1 --hash=sha256:0", "make lock"),
+    (words.no_address_in_a_lock, "a.lock", "a @ file:///a", "a==1", "make lock"),
+    (words.every_exception_has_a_reason, "a.py", "a  # noqa", "a  # the reason", "say why"),
+    (
+        words.every_exception_has_a_reason,
+        "a.py",
+        "a  # noqa: S1",
+        "a  # noqa: S1 - our own",
+        "code",
+    ),
+    (
+        words.every_exception_has_a_reason,
+        "a.py",
+        "a  # type: ignore[misc]",
+        "a  # type: ignore[misc]  # it has no stubs",
+        "say why",
+    ),
+    (
+        words.only_our_words,
+        "shared/a.py",
+        "def find_user(): ...",
+        "def find_person(): ...",
+        "say person",
+    ),
+    (
+        words.only_our_words,
+        "shared/a.py",
+        "class PatientPlan: ...",
+        "class PersonPlan: ...",
+        "person",
+    ),
+    (words.only_our_words, "shared/a.py", "self.therapist = 1", "self.partner = 1", "say partner"),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "path", "broken", "sound", "remedy"),
+    EXAMPLES,
+    ids=[f"{number}-{example[0].__name__}" for number, example in enumerate(EXAMPLES)],
+)
+def test_a_check_finds_its_fault_and_names_the_remedy(
+    check: Check, path: str, broken: str, sound: str, remedy: str
+) -> None:
+    findings = [str(finding) for finding in check(Source(path, broken))]
+    assert findings
+    assert all(finding.startswith(f"{path}:") for finding in findings)
+    assert remedy in "\n".join(findings)
+    assert not list(check(Source(path, sound)))
+
+
+def test_every_check_is_tried_here() -> None:
+    assert {check for check, *_ in EXAMPLES} == set(CHECKS)
+
+
+def test_a_docstring_does_not_make_a_function_long() -> None:
+    told = Source("a.py", 'def f() -> None:\n    """Says\n    a lot."""\n    return\n')
+    assert shape.median_function([told]) == 2
+    assert shape.all_lines([told, told]) == 8
+
+
+def test_a_finding_names_its_line() -> None:
+    (finding,) = shape.no_print(Source("shared/a.py", "\n\nprint(1)"))
+    assert str(finding).startswith("shared/a.py:3: ")
+
+
+def test_the_files_include_this_one_and_nothing_that_was_built() -> None:
+    files = listed()
+    assert "tests/house/test_checks.py" in files
+    assert not [path for path in files if path.startswith((".venv/", "build/"))]
+
+
+@pytest.mark.parametrize("target", ["demo", "up", "test", "check", "bench", "lock", "clean"])
+def test_bare_make_names_every_target(target: str) -> None:
+    said = subprocess.run(["make", "-s"], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert f"make {target} " in said.stdout
