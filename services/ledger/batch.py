@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Standing
-from services.ledger.people import People, Person, fold, plan_row, take
+from services.ledger.people import People, Person, fold_one, plan_row, take
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.rules import RULES, Accepted, decide
 from services.ledger.receipts import Recorded, answer
@@ -21,6 +21,8 @@ from shared.problems import FirsthandError, SealBroken
 from shared.refusals import Code
 from shared.seal import Key
 
+Place = tuple[int, bytes]  # an entry's index and bytes
+STORE_EVERY = 16  # entries of one person, and more for longer plans
 SNAPSHOT_EVERY = 64  # entries of one person, and more for longer plans
 
 log_line = structlog.get_logger()
@@ -45,7 +47,7 @@ class Batch:
         self._transit = transit
         self._size = 0
         self._touched: dict[str, Person] = {}
-        self._told: list[tuple[str, Recorded, bool]] = []  # waiter, entry, repeat?
+        self._told: list[tuple[str, Place, bool]] = []  # waiter, entry, repeat?
 
     def judge(
         self,
@@ -59,9 +61,11 @@ class Batch:
         events = [each for place, sealed in messages if (each := self._open(place, sealed))]
         self.subjects = {each.subject for each in events}
         self._held = self._people.open(connection, self._log, self.subjects)
-        self._earlier: dict[tuple[str, str], list[Recorded]] = {}
+        self._earlier: dict[tuple[str, str], list[Place]] = {}
         for row in append.earlier(connection, self._log, {each.id for each in events}):
-            self._remember(Recorded(self._log, row["index"], entry.read(row["leaf"])))
+            self._earlier.setdefault((row["author"], row["id"]), []).append(
+                (row["index"], row["leaf"])
+            )
         for event in events:
             self._take(event)
 
@@ -85,38 +89,41 @@ class Batch:
             raise TooNew(f"an event of type {event.type}, which this worker does not know")
         return event
 
-    def _remember(self, recorded: Recorded) -> None:
-        name = recorded.entry.author, recorded.entry.id
-        self._earlier.setdefault(name, []).append(recorded)
-
     def _take(self, event: Event) -> None:
         """Record one event, unless it is a repeat."""
-        prior = self._earlier.get((event.author, event.id), [])
-        repeat = next((each for each in prior if self._is_repeat(each, event)), None)
-        recorded = repeat or self._record(event, reused=bool(prior))
+        prior = self._earlier.setdefault((event.author, event.id), [])
+        repeat = next((place for place in prior if self._is_repeat(place, event)), None)
+        place = repeat or self._record(event, reused=bool(prior))
         if event.waiter is not None:
-            self._told.append((event.waiter, recorded, repeat is not None))
+            self._told.append((event.waiter, place, repeat is not None))
+        if repeat is None:
+            prior.append(place)
 
-    def _is_repeat(self, prior: Recorded, event: Event) -> bool:
+    def _recorded(self, place: Place) -> Recorded:
+        index, leaf = place
+        return Recorded(self._log, index, entry.read(leaf))
+
+    def _is_repeat(self, place: Place, event: Event) -> bool:
         """Same author, id and digest; the digest's key is the one that sealed the entry."""
-        salt = prior.salt(self._vault)
-        same = entry.digest_of(salt, event.canonical) == prior.entry.digest
-        return same and prior.entry.subject == event.subject
+        prior = self._recorded(place)
+        if prior.entry.subject != event.subject:
+            return False
+        return entry.digest_of(prior.salt(self._vault), event.canonical) == prior.entry.digest
 
-    def _record(self, event: Event, *, reused: bool) -> Recorded:
-        person = self._held[event.subject]
-        code, person = self._verdict(event, person, reused)
+    def _record(self, event: Event, *, reused: bool) -> Place:
+        """Judge an event and write its entry."""
+        code, person = self._verdict(event, self._held[event.subject], reused)
         key, standing = self._key(event, code, person)
-        written = entry.write(
+        row = entry.write(
             event, code, key=key, rules=RULES, recorded=self.recorded, standing=standing
         )
-        recorded = Recorded(self._log, self._size + len(self.rows), written)
-        self.rows.append({"log": self._log, "index": recorded.index, **written.columns()})
+        index = self._size + len(self.rows)
+        row["log"], row["index"] = self._log, index
+        self.rows.append(row)
         if standing:
-            person.sequence, person.index = standing.sequence, recorded.index
+            person.sequence, person.index = standing.sequence, index
             self._touched[event.subject] = person
-        self._remember(recorded)
-        return recorded
+        return index, row["leaf"]
 
     def _verdict(self, event: Event, person: Person, reused: bool) -> tuple[Code | None, Person]:
         """Decide, and evolve if accepted. A failure of ours is tried again from fresh state."""
@@ -135,7 +142,7 @@ class Batch:
     def _fresh(self, subject: str) -> Person:
         """The person folded anew: from the store, then from this batch."""
         old = self._held[subject]
-        person = fold(self._connection, self._vault, self._log, subject)
+        person = fold_one(self._connection, self._vault, self._log, subject)
         for row in self.rows:
             if row["subject"] == subject:
                 take(self._vault, person, entry.read(row["leaf"]), row["index"])
@@ -157,8 +164,9 @@ class Batch:
 
     def receipts(self, checkpoint: str) -> Iterator[Outgoing]:
         """What goes to the requests that wait, once the batch is committed."""
-        for waiter, recorded, repeat in self._told:
-            yield Outgoing(waiter, answer(recorded, self._vault, checkpoint, repeat=repeat))
+        for waiter, place, repeat in self._told:
+            told = answer(self._recorded(place), self._vault, checkpoint, repeat=repeat)
+            yield Outgoing(waiter, told)
 
     def people_rows(self) -> list[dict[str, Any]]:
         """Where the touched people's streams stand now."""
@@ -174,11 +182,12 @@ class Batch:
         ]
 
     def plan_rows(self) -> list[dict[str, Any]]:
-        """Plans to store: each touched one, but long ones only now and then, so that one more
-        event costs the same on a long plan as on a short one."""
+        """Plans to store: often while they are short, now and then when they are long, so that
+        one more event costs the same on a long plan as on a short one."""
         rows = []
         for subject, person in self._touched.items():
-            if person.sequence - person.stored > len(person.plan.entries) // 64:
+            length = len(person.plan.entries)
+            if person.sequence - person.stored >= max(min(STORE_EVERY, length // 2), length // 64):
                 person.stored = person.sequence
                 rows.append(plan_row(self._log, self._key_of(subject), person))
         return rows

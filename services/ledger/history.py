@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
-from services.ledger.people import Person, fold, open_plan, take, unwrap_keys
+from services.ledger.people import Person, fold_one, open_plan, take, unwrap_keys
 from services.ledger.plan.model import Beside, Line, Plan
 from services.ledger.sentences import Names, sentence
 from services.ledger.store import reads
@@ -35,7 +35,7 @@ class Reader:
         """The plan now, at a version, or as of a moment; None where there was none."""
         unwrap_keys(self.connection, self.vault, [self.subject])
         if version is None and as_of is None:
-            plan = fold(self.connection, self.vault, self.log, self.subject).plan
+            plan = fold_one(self.connection, self.vault, self.log, self.subject).plan
         else:
             plan = self._past(version, as_of).plan
         found = plan.state == "started" and (version is None or plan.version == version)
@@ -58,7 +58,7 @@ class Reader:
     def history(self, names: Names, *, after: int, limit: int) -> list[Json]:
         """Entries about the person past a place in the log, each told in a sentence."""
         unwrap_keys(self.connection, self.vault, [self.subject])
-        pinned = fold(self.connection, self.vault, self.log, self.subject).plan.disagreements
+        pinned = fold_one(self.connection, self.vault, self.log, self.subject).plan.disagreements
         rows = reads.entries_of(self.connection, self.log, self.subject, after=after, limit=limit)
         return [self._told(names, entry.read(each["leaf"]), each["index"], pinned) for each in rows]
 

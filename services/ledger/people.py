@@ -6,7 +6,7 @@ cached is folded again: stored plan, then the entries past it; without one, ever
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,14 +50,15 @@ class People:
         """These people, true to what the head lock shows. Loads their keys too."""
         rows = reads.people_of(connection, subjects)
         unwrap_keys(connection, self.vault, (s for s in subjects if self.vault.person(s) is None))
-        found = {}
+        stale = [each for each in subjects if not self._is_true(each, rows.get(each))]
+        self._known.update(fold(connection, self.vault, log, stale))
         for subject in subjects:
-            person, row = self._known.get(subject), rows.get(subject)
-            if person is None or person.sequence != (row["sequence"] if row else 0):
-                person = self._known[subject] = fold(connection, self.vault, log, subject)
             self._known.move_to_end(subject)
-            found[subject] = person
-        return found
+        return {subject: self._known[subject] for subject in subjects}
+
+    def _is_true(self, subject: str, row: RowMapping | None) -> bool:
+        person = self._known.get(subject)
+        return person is not None and person.sequence == (row["sequence"] if row else 0)
 
     def replace(self, subject: str, person: Person) -> None:
         """Put a freshly folded person in place of the one at hand."""
@@ -81,18 +82,31 @@ def unwrap_keys(connection: Connection, vault: Vault, subjects: Iterable[str]) -
         vault.remember(row["subject"], vault.unwrap(row["kid"], row["wrapped"]))
 
 
-def fold(connection: Connection, vault: Vault, log: int, subject: str) -> Person:
-    """The person as the store has them now: the stored plan, if it is of these rules, and the
-    entries past it."""
-    row = reads.plan_of(connection, subject)
-    if row is None or row["rules"] != RULES:
-        person = Person(Plan(subject))
-    else:
-        person = Person(open_plan(vault, row), row["sequence"], row["index"], row["sequence"])
-        person.snapped = reads.last_snapshot(connection, subject)
-    for each in reads.entries_of(connection, log, subject, after=person.index):
-        take(vault, person, entry.read(each["leaf"]), each["index"])
-    return person
+def fold(
+    connection: Connection, vault: Vault, log: int, subjects: Collection[str]
+) -> dict[str, Person]:
+    """People as the store has them now: the stored plan, if it is of these rules, and the
+    entries past it; without one, every entry. Their keys must be in the vault's memory."""
+    found = {subject: Person(Plan(subject)) for subject in subjects}
+    snapped = reads.last_snapshots(connection, subjects)
+    for row in reads.plans_of(connection, subjects):
+        if row["rules"] == RULES:
+            subject, sequence = row["subject"], row["sequence"]
+            found[subject] = Person(
+                open_plan(vault, row), sequence, row["index"], sequence, snapped.get(subject, 0)
+            )
+    new = [subject for subject, person in found.items() if person.index < 0]
+    for row in reads.entries_of_many(connection, log, new):
+        take(vault, found[row["subject"]], entry.read(row["leaf"]), row["index"])
+    for subject in found.keys() - new:
+        for row in reads.entries_of(connection, log, subject, after=found[subject].index):
+            take(vault, found[subject], entry.read(row["leaf"]), row["index"])
+    return found
+
+
+def fold_one(connection: Connection, vault: Vault, log: int, subject: str) -> Person:
+    """One person, as `fold`."""
+    return fold(connection, vault, log, [subject])[subject]
 
 
 def take(vault: Vault, person: Person, each: entry.Entry, index: int) -> None:

@@ -1,10 +1,18 @@
 """The worker's and the replay's start: settings to neighbours to work."""
 
+import click
+
 from services.ledger import worker
 from services.ledger.config import LedgerSettings, local_folder, now, open_store, signers
 from services.ledger.projector import Projector
-from services.ledger.store.engine import lock_writer
+from services.ledger.replay import Replay
+from services.ledger.report import progress, report_json, report_text
+from services.ledger.store import reads
+from services.ledger.store.engine import connect as connect_store
+from services.ledger.store.engine import lock_writer, transaction
+from services.ledger.vault import Vault
 from shared import doorbell, logs
+from shared.event import partition_of
 from shared.inbox import Inbox, Transit, connect
 
 
@@ -31,3 +39,24 @@ def work(*, sweeper: bool, rq: bool) -> None:
     finally:
         if lock is not None:
             lock.close()
+
+
+def replay(person: str | None, *, as_json: bool) -> bool:
+    """Replay one person, or every log; print the report. True if there are findings."""
+    settings = LedgerSettings.load()
+    vault = Vault.from_folder(settings.key_folder)
+    engine = connect_store(settings.store_url, write=False)
+    vkeys = [each.vkey for each in signers(settings)]
+    with transaction(engine) as connection:
+        work = Replay(connection, vault, vkeys)
+        if person is not None:
+            work.person(partition_of(person, settings.partitions), person)
+        else:
+            sizes = {log: reads.log_size(connection, log) for log in range(settings.partitions)}
+            with progress("Replaying", sum(sizes.values())) as tick:
+                for log in sizes:
+                    work.log(log, tick)
+    engine.dispose()
+    for line in report_json(work.report) if as_json else report_text(work.report):
+        click.echo(line)
+    return bool(work.report.findings)

@@ -57,5 +57,7 @@ def _probed(
         except BaseException:
             probe.kill()
             raise
+    if probe.returncode != 0:
+        raise load.LoadError(f"the probe failed with status {probe.returncode}")
     taken: list[float] = json.loads(answer)
     return taken

@@ -1,6 +1,7 @@
 """Our side: the services as the command line starts them, and what is measured of them."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,16 +12,20 @@ import redis
 
 from shared import event, inbox
 from shared.callers import local_token
+from tests import postgres
 from tests.benchmarks.processes import (
     LOAD_CORE,
+    ROOT,
     Service,
     drain_rate,
     free_port,
+    listens,
     on_core,
 )
+from tests.process import wait_until
 
-FIRSTHAND = str(Path(sys.executable).with_name("firsthand"))
-THREADS = 8  # intake's, for the bare echo to have as many
+FIRSTHAND = (sys.executable, "-m", "services.cli")  # what the `firsthand` command runs
+THREADS = 16  # intake's own default, for the bare echo to have as many
 FILL = 500  # events published at once while the inbox is filled
 RECEIVED = "2026-01-02T03:04:06.000Z"
 
@@ -28,22 +33,20 @@ RECEIVED = "2026-01-02T03:04:06.000Z"
 class Ours:
     """One ledger in a folder, its queue and, if it is not SQLite, its database."""
 
-    def __init__(self, folder: Path, redis_url: str = "", database_url: str = "") -> None:
-        """Make its keys."""
+    def __init__(
+        self, folder: Path, redis_url: str = "", database: postgres.Database | None = None
+    ) -> None:
+        """Make it, as `firsthand init` does."""
         self.data = folder / "data"
         self.redis_url = redis_url
-        self.variables = {"FIRSTHAND_DATA": str(self.data), "FIRSTHAND_LOG_LEVEL": "warning"}
+        self.variables = {"FIRSTHAND_DATA": str(self.data), "PYTHONPATH": str(ROOT)}
         if redis_url:
             self.variables["FIRSTHAND_REDIS_URL"] = redis_url
-        if database_url:
-            self.variables["FIRSTHAND_DATABASE_URL"] = database_url
-        self._command("init", "--data", str(self.data))
-
-    def _command(self, *words: str) -> None:
-        """Run one of our commands to its end."""
-        subprocess.run(
-            [FIRSTHAND, *words], env=self.variables, check=True, stdout=subprocess.DEVNULL
-        )
+        if database is not None:
+            self.variables["FIRSTHAND_DATABASE_URL"] = database.app_url
+            self.variables["FIRSTHAND_DATABASE_OWNER_URL"] = database.owner_url
+        environment = {**os.environ, **self.variables}
+        subprocess.run([*FIRSTHAND, "init"], env=environment, check=True, stdout=subprocess.DEVNULL)
 
     def token(self, subject: str) -> str:
         """A bearer token, as `firsthand token` makes it; in process, since hundreds are needed."""
@@ -57,7 +60,7 @@ class Ours:
     def intake(self) -> Iterator[Service]:
         """The intake service."""
         port = free_port()
-        words = [FIRSTHAND, "intake", "--port", str(port)]
+        words = [*FIRSTHAND, "intake", "--port", str(port)]
         with Service("intake", words, port=port, variables=self.variables) as service:
             yield service
 
@@ -65,9 +68,9 @@ class Ours:
     def everything(self) -> Iterator[tuple[Service, int]]:
         """`firsthand up` and the ledger's port."""
         intake, ledger = free_port(), free_port()
-        words = [FIRSTHAND, "up", "--intake-port", str(intake), "--ledger-port", str(ledger)]
-        words += ["--data", str(self.data)]
+        words = [*FIRSTHAND, "up", "--intake-port", str(intake), "--ledger-port", str(ledger)]
         with Service("up", words, port=intake, variables=self.variables) as service:
+            wait_until(lambda: listens(ledger), "the ledger to answer")
             yield service, ledger
 
     def fill(self, events: Sequence[tuple[str, bytes]]) -> None:
@@ -92,7 +95,7 @@ class Ours:
         """Events a second that one worker commits, its queue being full when it starts."""
         with on_core(LOAD_CORE):
             self.fill(events)
-        worker = Service("worker", [FIRSTHAND, "worker"], variables=self.variables)
+        worker = Service("worker", [*FIRSTHAND, "worker"], variables=self.variables)
         with redis.Redis.from_url(self.redis_url) as client, worker, on_core(LOAD_CORE):
             box = inbox.Inbox(client, inbox.Transit.from_folder(self.data / "keys"))
             return drain_rate(lambda: box.length(0), lambda: worker.pid is not None)

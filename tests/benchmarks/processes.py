@@ -22,8 +22,6 @@ BUILD = ROOT / "build"
 PEER_LOCK = HERE / "requirements.lock"
 
 SERVER_CORE, LOAD_CORE = 0, 1
-# One worker, as many threads, no access log: the same for ours and for the bare echo.
-GRANIAN = ("--interface", "wsgi", "--http", "1", "--workers", "1", "--no-ws", "--no-access-log")
 POLL = 0.002  # seconds between two looks at a queue that is being emptied
 STALL = 60.0  # seconds without progress until a drain has failed
 
@@ -53,6 +51,13 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as found:
         port: int = found.getsockname()[1]
     return port
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections on the port."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 class Service(Server):
@@ -92,11 +97,7 @@ class Service(Server):
 
     def answers(self) -> bool:
         """Whether somebody listens."""
-        if self.port is None:
-            return True
-        with contextlib.suppress(OSError), socket.create_connection(self.address, 1):
-            return True
-        return False
+        return self.port is None or listens(self.port)
 
     def start(self) -> None:
         """Start on its core."""

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -30,7 +31,7 @@ from tests.benchmarks.processes import (
     on_core,
     peer_python,
 )
-from tests.process import scratch_folder, sweep_abandoned_folders
+from tests.process import ServerError, scratch_folder, sweep_abandoned_folders
 from tests.servers import ValkeyServer
 
 TARGETS = ("T1", "T3", "T4")
@@ -101,7 +102,7 @@ class Bench:
     def t3(self) -> None:
         """From a full inbox to committed entries, and one job with one row for each event."""
         with self._fresh() as folder:
-            self._drains("SQLite", folder, "", str(folder / "peer.db"))
+            self._drains("SQLite", folder, None, str(folder / "peer.db"))
         if postgres.find_postgres() is None:
             print(f"PostgreSQL was not measured: {postgres.where_postgres_is_sought()}")
             return
@@ -112,11 +113,13 @@ class Bench:
             self._fresh() as folder,
         ):
             rows = peer.owner_url.replace("+psycopg", "", 1)
-            self._drains("PostgreSQL", folder, mine.owner_url, rows)
+            self._drains("PostgreSQL", folder, mine, rows)
 
-    def _drains(self, store: str, folder: Path, database_url: str, rows: str) -> None:
+    def _drains(
+        self, store: str, folder: Path, database: postgres.Database | None, rows: str
+    ) -> None:
         events = sample.story(PEOPLE, self.sizes.drained, seed=3)
-        mine = ours.Ours(folder, self.valkey.url, database_url)
+        mine = ours.Ours(folder, self.valkey.url, database)
         self.figures.add(f"T3 {store} ours", mine.drain_rate(events))
         self.valkey.reset()
         jobs = [body for _, body in events[-self.sizes.jobs :]]
@@ -127,7 +130,7 @@ class Bench:
     def t4(self) -> None:
         """From POST to readable in the plan, while events come at a fixed rate."""
         with self._fresh() as folder:
-            mine = ours.Ours(folder)
+            mine = ours.Ours(folder, self.valkey.url)
             with mine.everything() as (service, ledger_port), on_core(LOAD_CORE):
                 taken = latency.measure(mine, service.address, ledger_port, self.sizes.seconds)
         for percent in (50, 99):
@@ -181,8 +184,7 @@ def summary(figures: Figures) -> dict[str, Any]:
 
 
 def main(targets: Sequence[str]) -> int:
-    """0 when everything asked for was measured; 2 for a target that there is not; 3 for a machine
-    on which it cannot be measured."""
+    """0: everything asked for was measured; 1: something failed; 2: no such target; 3: not here."""
     unknown = set(targets) - set(TARGETS)
     if unknown:
         print(f"no such target: {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
@@ -195,7 +197,11 @@ def main(targets: Sequence[str]) -> int:
     short = os.environ.get("BENCH_SHORT") == "1"
     sweep_abandoned_folders()
     bench = Bench(SHORT if short else Sizes())
-    bench.run(targets or TARGETS)
+    try:
+        bench.run(targets or TARGETS)
+    except (ServerError, load.LoadError, subprocess.CalledProcessError) as error:
+        print(f"not measured: {error}")
+        return 1
     print("\n".join(["", *bench.figures.table()]))
     facts = {**machine(), "short": short, "runs": bench.sizes.runs, "versions": versions()}
     write(BUILD / "bench.json", {**summary(bench.figures), "machine": facts})

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 import redis
 
 from tests.benchmarks.processes import (
-    GRANIAN,
     LOAD_CORE,
     PEERS,
     Service,
@@ -21,6 +20,8 @@ from tests.benchmarks.processes import (
 )
 from tests.process import wait_until
 
+# As `firsthand intake` runs it, to the letter (`_server` in services/cli.py).
+GRANIAN = ("--interface", "wsgi", "--workers", "1", "--no-ws", "--log-level", "warning")
 THREADS = 8  # gunicorn's; more gained nothing on one core
 QUEUE = "rq:queue:events"
 

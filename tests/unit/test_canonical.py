@@ -16,16 +16,16 @@ from shared.event import MAX_WHOLE_NUMBER, Event, canonical, partition_of, times
 from shared.shapes import parse_time
 from tests.given import ADA, SAM, ada, started
 
-MANY = settings(max_examples=1500, deadline=None, database=None)
+MANY = settings(max_examples=250, deadline=None, database=None)
 WORDS = st.text(st.characters(exclude_categories=["Cs"]))
 NAMES = st.text(st.characters(max_codepoint=127))
 NUMBERS = st.integers(-MAX_WHOLE_NUMBER, MAX_WHOLE_NUMBER)
 JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | WORDS,
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(NAMES, inner, max_size=5),
-    max_leaves=25,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=8,
 )
-OBJECTS = st.dictionaries(NAMES, JSON, max_size=8)
+OBJECTS = st.dictionaries(NAMES, JSON, max_size=4)
 EVERY_ESCAPE = "".join(map(chr, range(0x80))) + "\u2028\u2029\ufeff\ufffe\uffff\U0001f600\U0010ffff"
 NOT_UTC = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 

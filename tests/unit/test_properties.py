@@ -11,9 +11,8 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump, load
-from services.ledger.plan.rules import ACCEPTED, Refusal, Verdict, decide
+from services.ledger.plan.rules import ACCEPTED, Refusal, Verdict
 from shared.catalogue import CATALOGUE, Kind
 from shared.event import Event, canonical
 from shared.refusals import NO_STANDING, Code

@@ -28,7 +28,7 @@ ORACLE = jwe.JWERegistry(
     },
     algorithms=["dir", "A256GCM"],
 )
-MANY = settings(max_examples=1000, deadline=None, database=None)
+MANY = settings(max_examples=500, deadline=None, database=None)
 
 
 def jwk(key: Key) -> OctKey:
@@ -202,7 +202,7 @@ def test_any_bytes_are_no_seal(garbage: bytes) -> None:
 
 
 @MANY
-@given(st.lists(st.recursive(st.none() | st.text(), st.lists) | st.just(KEY.kid), min_size=3))
+@given(st.lists(st.sampled_from([None, 1, True, "", "dir", KEY.kid, [], {}]), min_size=3))
 def test_any_header_is_no_seal(values: list[object]) -> None:
     members = dict(zip(("kid", "alg", "enc"), values, strict=False))
     with pytest.raises(SealBroken):

@@ -74,7 +74,7 @@ class Entry:
 
     def columns(self) -> dict[str, Any]:
         """The columns that stand beside the bytes in the store; all are functions of them."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        return {name: getattr(self, name) for name in (*COLUMNS, "leaf")}
 
     def open(self, find: Callable[[str], Key | None]) -> Event:
         """The event inside; SealBroken if it does not open or is not the one named in clear.
@@ -105,7 +105,6 @@ COLUMNS = (
     "planversion",
     "recorded",
     "digest",
-    "leaf",
 )
 
 
@@ -128,8 +127,10 @@ def write(
     recorded: str,
     standing: Standing | None,
     nonce: bytes | None = None,
-) -> Entry:
-    """The entry of an event and its verdict: `code`, or None for accepted.
+) -> dict[str, Any]:
+    """The row of an event and its verdict: `code`, or None for accepted.
+
+    Its `leaf` is the entry's bytes; the other members are the columns that stand beside it.
 
     `standing` None writes it without words; `key` must then be the envelope key. `nonce` is
     for golden files only.
@@ -156,7 +157,9 @@ def write(
         members["refusal"] = code.value
     if standing:
         members["sequence"], members["planversion"] = standing.sequence, standing.planversion
-    return _entry(canonical(members), members)
+    row = {name: members.get(name) for name in COLUMNS}
+    row["leaf"] = canonical(members)
+    return row
 
 
 def without_words(posted: bytes) -> bytes:
@@ -170,10 +173,6 @@ def read(leaf: bytes) -> Entry:
     members = cast(dict[str, Any], orjson.loads(leaf))
     if members["v"] != VERSION or canonical(members) != leaf:
         raise ValueError("not a canonical entry of version 1")
-    return _entry(leaf, members)
-
-
-def _entry(leaf: bytes, members: dict[str, Any]) -> Entry:
-    told = {name: value for name, value in members.items() if name != "v"}
-    told["sealed"] = told["sealed"].encode()
-    return Entry(leaf=leaf, **told)
+    del members["v"]
+    members["sealed"] = members["sealed"].encode()
+    return Entry(leaf=leaf, **members)

@@ -1,9 +1,9 @@
 """Reading: rows as mappings, in the order of the log."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, Select, func, select
 
 from services.ledger.store.append import Head
 from services.ledger.store.tables import (
@@ -17,6 +17,10 @@ from services.ledger.store.tables import (
 )
 
 CHUNK = 1_000
+
+
+def _all(connection: Connection, wanted: Select[Any]) -> list[RowMapping]:
+    return [row._mapping for row in connection.execute(wanted)]
 
 
 def ledger_row(connection: Connection) -> RowMapping | None:
@@ -45,8 +49,7 @@ def logs(connection: Connection) -> list[int]:
 
 def keys_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
     """Wrapped keys of these subjects."""
-    wanted = select(keys).where(keys.c.subject.in_(list(subjects)))
-    return [row._mapping for row in connection.execute(wanted)]
+    return _all(connection, select(keys).where(keys.c.subject.in_(list(subjects))))
 
 
 def people_of(connection: Connection, subjects: Iterable[str]) -> dict[str, RowMapping]:
@@ -55,22 +58,22 @@ def people_of(connection: Connection, subjects: Iterable[str]) -> dict[str, RowM
     return {row.subject: row._mapping for row in connection.execute(wanted)}
 
 
-def plan_of(connection: Connection, subject: str) -> RowMapping | None:
-    """The stored plan."""
-    row = connection.execute(select(plans).where(plans.c.subject == subject)).first()
-    return row._mapping if row else None
+def plans_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
+    """The stored plans of these people."""
+    return _all(connection, select(plans).where(plans.c.subject.in_(list(subjects))))
 
 
 def snapshots_of(connection: Connection, subject: str) -> list[RowMapping]:
     """All snapshots of a person, oldest first."""
     wanted = select(snapshots).where(snapshots.c.subject == subject)
-    return [row._mapping for row in connection.execute(wanted.order_by(snapshots.c.sequence))]
+    return _all(connection, wanted.order_by(snapshots.c.sequence))
 
 
-def last_snapshot(connection: Connection, subject: str) -> int:
-    """The sequence of a person's newest snapshot, 0 if there is none."""
-    newest = select(func.max(snapshots.c.sequence)).where(snapshots.c.subject == subject)
-    return connection.scalar(newest) or 0
+def last_snapshots(connection: Connection, subjects: Iterable[str]) -> dict[str, int]:
+    """The sequence of each person's newest snapshot, by subject."""
+    wanted = select(snapshots.c.subject, func.max(snapshots.c.sequence).label("sequence"))
+    wanted = wanted.where(snapshots.c.subject.in_(list(subjects))).group_by(snapshots.c.subject)
+    return {row.subject: row.sequence for row in connection.execute(wanted)}
 
 
 def snapshot_before(
@@ -101,12 +104,23 @@ def entries_of(
         yield row._mapping
 
 
+def entries_of_many(
+    connection: Connection, log: int, subjects: Iterable[str]
+) -> Iterator[RowMapping]:
+    """All entries about these people, in the order of the log."""
+    wanted = select(entries.c.subject, entries.c.index, entries.c.leaf).where(
+        entries.c.log == log, entries.c.subject.in_(list(subjects))
+    )
+    for row in connection.execute(wanted.order_by(entries.c.index)):
+        yield row._mapping
+
+
 def entry_of(connection: Connection, log: int, subject: str, name: str) -> list[RowMapping]:
     """The entries about a person that bear an id."""
     wanted = select(entries).where(
         entries.c.log == log, entries.c.id == name, entries.c.subject == subject
     )
-    return [row._mapping for row in connection.execute(wanted.order_by(entries.c.index))]
+    return _all(connection, wanted.order_by(entries.c.index))
 
 
 def entries_in_order(connection: Connection, log: int) -> Iterator[RowMapping]:
@@ -117,7 +131,6 @@ def entries_in_order(connection: Connection, log: int) -> Iterator[RowMapping]:
         after = rows[-1]["index"]
 
 
-def _chunk(connection: Connection, log: int, after: int) -> Sequence[Any]:
+def _chunk(connection: Connection, log: int, after: int) -> list[RowMapping]:
     wanted = select(entries).where(entries.c.log == log, entries.c.index > after)
-    found = connection.execute(wanted.order_by(entries.c.index).limit(CHUNK))
-    return [row._mapping for row in found]
+    return _all(connection, wanted.order_by(entries.c.index).limit(CHUNK))

@@ -1,0 +1,76 @@
+"""A replay's report: as text for people, as JSON for programs, and its progress bar."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from hashlib import sha256
+
+import orjson
+
+from services.ledger.plan.model import dump
+from services.ledger.replay import Finding, Report
+from services.ledger.store.compare import COMPARED
+
+
+def report_json(report: Report) -> Iterator[str]:
+    """One JSON object: counts, logs, findings, and every person's plan as its stored bytes."""
+    people = [
+        {
+            "subject": subject,
+            "sequence": person.sequence,
+            "version": person.plan.version,
+            "sha256": sha256(dump(person.plan)).hexdigest(),
+            "plan": orjson.Fragment(dump(person.plan)),
+        }
+        for subject, person in sorted(report.people.items())
+        if person.sequence
+    ]
+    whole = {
+        "entries": report.entries,
+        "logs": report.logs,
+        "verdicts": dict(sorted(report.verdicts.items())),
+        "people": people,
+        "compared": {name: report.compared[name] for name in COMPARED},
+        "skipped": report.skipped,
+        "findings": [asdict(each) for each in report.findings],
+    }
+    yield orjson.dumps(whole).decode()
+
+
+def report_text(report: Report) -> Iterator[str]:
+    """The findings, a line each, then what was replayed, compared, and not compared."""
+    yield from (_line(each) for each in report.findings)
+    people = sum(1 for person in report.people.values() if person.sequence)
+    refused = report.entries - report.verdicts["accepted"]
+    yield (
+        f"Replayed {report.entries:,} entries ({refused:,} refused) of {people:,} people "
+        f"in {len(report.logs)} log(s): {len(report.findings)} finding(s)."
+    )
+    yield "Compared: " + ", ".join(f"{report.compared[each]:,} {each}" for each in COMPARED) + "."
+    missing = [each for each in COMPARED if not report.compared[each]]
+    if missing:
+        yield f"Not compared, since nothing is stored or asked for: {', '.join(missing)}."
+    if report.skipped:
+        yield f"Not replayed: {report.skipped:,} entries of people whose seal was broken."
+
+
+def _line(each: Finding) -> str:
+    place = f"log {each.log}" + (f", entry {each.index}" if each.index is not None else "")
+    who = f", {each.person}" if each.person else ""
+    version = f", version {each.version}" if each.version is not None else ""
+    return f"{each.code}: {place}{who}{version}, {each.field}: {each.detail}"
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar with its rate on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.update(task, advance=count)
