@@ -12,17 +12,15 @@ then, if the flag was new, the bell, whatever the durability said. Messages are 
 projector alone, after its commit. There is no MAXLEN, no consumer group, no dedupe here: the
 same event may stand here twice, and the ledger records it once.
 
-A seal is JWE (shared/seal.py) under a transit key; its header binds partition and catalogue
-version, so a message cannot be moved to another partition. Transit keys stand in `transit.jwks`
-(RFC 7517, oct), newest first; the first seals, all open.
+Everything in it is sealed (shared/transit.py).
 """
 
-import json
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha1
-from pathlib import Path
 from typing import Any, cast
 
 from redis import Redis
@@ -30,10 +28,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
-from shared.catalogue import VERSION
 from shared.event import Event
-from shared.problems import SealBroken, SettingsError, Unavailable
-from shared.seal import Key, b64url, from_b64url, seal, unseal
+from shared.problems import SealBroken, Unavailable
+from shared.transit import Transit
 
 WAKE_SECONDS, DONE_SECONDS, WAITING_SECONDS = 30, 60, 60
 SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
@@ -100,43 +97,15 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
     )
 
 
-class Transit:
-    """The transit keys: seals messages and receipts between the two services."""
+class _Share:
+    """What one thread brings to a common publish, and what it hears back."""
 
-    def __init__(self, keys: Sequence[Key]) -> None:
-        self._newest = keys[0]
-        self._find = {key.kid: key for key in keys}.get
+    __slots__ = ("answer", "rings", "sealed")
 
-    @classmethod
-    def from_folder(cls, folder: Path) -> "Transit":
-        """Read `transit.jwks`; SettingsError if it is not there or holds no key."""
-        path = folder / "transit.jwks"
-        try:
-            listed = json.loads(path.read_text())["keys"]
-            return cls([Key(from_b64url(each["k"].encode())) for each in listed])
-        except (OSError, ValueError, KeyError, IndexError, TypeError, SealBroken) as fault:
-            raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
-
-    @staticmethod
-    def make(folder: Path) -> None:
-        """Write a first transit key."""
-        key = Key.fresh()
-        jwk = {"kty": "oct", "kid": key.kid, "k": b64url(key.raw).decode()}
-        path = folder / "transit.jwks"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({"keys": [jwk]}))
-
-    def seal(self, partition: int, plaintext: bytes, use: str) -> bytes:
-        """Seal for one partition and one use ("event" or "receipt")."""
-        bound = {"partition": partition, "catalogue": VERSION, "use": use}
-        return seal(self._newest, plaintext, bound)
-
-    def unseal(self, partition: int, sealed: bytes, use: str) -> bytes:
-        """Open what was sealed for this partition and use; SealBroken otherwise."""
-        header, plaintext = unseal(sealed, self._find)
-        if header.get("partition") != partition or header.get("use") != use:
-            raise SealBroken("sealed for another place")
-        return plaintext
+    def __init__(self, sealed: list[bytes]) -> None:
+        self.sealed = sealed
+        self.answer: list[Any] = []
+        self.rings = False
 
 
 class Inbox:
@@ -157,6 +126,9 @@ class Inbox:
         self.replicas = replicas
         self._ring = ring
         self._blocking = blocking or redis
+        self._mutex = threading.Lock()
+        self._waiting: dict[int, list[_Share]] = {}
+        self._publishing: dict[int, threading.Lock] = defaultdict(threading.Lock)
 
     # intake's side
 
@@ -166,15 +138,34 @@ class Inbox:
         Raises Unavailable when the queue did not answer: then the events' fate is unknown.
         """
         sealed = [self.transit.seal(partition, each.message(), "event") for each in events]
-        try:
-            woken, *told = self._append(partition, sealed)
-        except RedisError as fault:
-            raise Unavailable(f"The queue did not answer ({type(fault).__name__}).") from fault
-        durability = _durability(told[0], self.replicas, told[1] if self.replicas else 0)
-        if woken == 1:
+        own = _Share(sealed)
+        with self._mutex:
+            self._waiting.setdefault(partition, []).append(own)
+        with self._publishing[partition]:
+            if not own.answer:
+                self._publish_all(partition)
+        woken, *told = own.answer
+        if isinstance(woken, RedisError):
+            raise Unavailable(f"The queue did not answer ({type(woken).__name__}).") from woken
+        if own.rings and woken == 1:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
-        return durability
+        return _durability(told[0], self.replicas, told[1] if self.replicas else 0)
+
+    def _publish_all(self, partition: int) -> None:
+        """Send what every thread has brought meanwhile in one script: one round trip and one
+        fsync for all of them. Each keeps its order; the first of them rings."""
+        with self._mutex:
+            shares = self._waiting.pop(partition)
+        shares[0].rings = True
+        answer: list[Any] = [RedisError("the publishing thread failed")]
+        try:
+            answer = self._append(partition, [each for share in shares for each in share.sealed])
+        except RedisError as fault:
+            answer = [fault]
+        finally:
+            for share in shares:
+                share.answer = answer
 
     def _append(self, partition: int, sealed: list[bytes]) -> list[Any]:
         try:

@@ -86,9 +86,9 @@ def about(subject: str, said: Event) -> Event:
     return _retold(said, subject=subject)
 
 
-def change(type: str, **data: Any) -> Json:
+def change(kind: str, **data: Any) -> Json:
     """A change, as a proposal holds it."""
-    return {"type": type, "data": data}
+    return {"type": kind, "data": data}
 
 
 @dataclass(frozen=True)

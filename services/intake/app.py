@@ -10,8 +10,9 @@ from flask import Flask
 from services.intake.routes import MAX_WAIT, routes
 from shared import doorbell, logs
 from shared.callers import Callers
-from shared.inbox import Inbox, Transit, connect
+from shared.inbox import Inbox, connect
 from shared.settings import Settings, setting
+from shared.transit import Transit
 from shared.web import install
 
 

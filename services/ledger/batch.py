@@ -16,10 +16,11 @@ from services.ledger.store import append
 from services.ledger.store.append import Head
 from shared.catalogue import CATALOGUE
 from shared.event import Event
-from shared.inbox import Outgoing, Transit
+from shared.inbox import Outgoing
 from shared.problems import FirsthandError, SealBroken
 from shared.refusals import Code
 from shared.seal import Key
+from shared.transit import Transit
 
 Place = tuple[int, bytes]  # an entry's index and bytes
 STORE_EVERY = 16  # entries of one person, and more for longer plans

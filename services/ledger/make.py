@@ -10,7 +10,7 @@ from services.ledger.store.setup import make_ledger
 from services.ledger.vault import Vault
 from shared.callers import make_local_issuer
 from shared.event import timestamp
-from shared.inbox import Transit
+from shared.transit import Transit
 
 
 def init(settings: LedgerSettings) -> str:

@@ -13,7 +13,8 @@ from services.ledger.store.engine import lock_writer, transaction
 from services.ledger.vault import Vault
 from shared import doorbell, logs
 from shared.event import partition_of
-from shared.inbox import Inbox, Transit, connect
+from shared.inbox import Inbox, connect
+from shared.transit import Transit
 
 
 def work(*, sweeper: bool, rq: bool) -> None:

@@ -12,6 +12,7 @@ import redis
 
 from shared import event, inbox
 from shared.callers import local_token
+from shared.transit import Transit
 from tests import postgres
 from tests.benchmarks.processes import (
     LOAD_CORE,
@@ -75,7 +76,7 @@ class Ours:
 
     def fill(self, events: Sequence[tuple[str, bytes]]) -> None:
         """Put events into the inbox as intake would, without the HTTP; no bell is rung."""
-        transit = inbox.Transit.from_folder(self.data / "keys")
+        transit = Transit.from_folder(self.data / "keys")
         said = [
             event.Event.of(
                 event.canonical(orjson.loads(body)),
@@ -97,5 +98,5 @@ class Ours:
             self.fill(events)
         worker = Service("worker", [*FIRSTHAND, "worker"], variables=self.variables)
         with redis.Redis.from_url(self.redis_url) as client, worker, on_core(LOAD_CORE):
-            box = inbox.Inbox(client, inbox.Transit.from_folder(self.data / "keys"))
+            box = inbox.Inbox(client, Transit.from_folder(self.data / "keys"))
             return drain_rate(lambda: box.length(0), lambda: worker.pid is not None)

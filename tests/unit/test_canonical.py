@@ -67,7 +67,7 @@ def test_words_that_are_no_text_have_no_canonical_form() -> None:
 def test_an_event_comes_back_out_of_its_message(
     author: str, via: str, data: dict[str, Any], expected: int | None, waits: bool
 ) -> None:
-    attributes = {"id": "1", "type": "plan.started", "subject": ADA, "data": data}
+    attributes: dict[str, Any] = {"id": "1", "type": "plan.started", "subject": ADA, "data": data}
     if expected is not None:
         attributes["expectedversion"] = expected
     said = Event.of(

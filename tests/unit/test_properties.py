@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from copy import deepcopy
+from pathlib import Path
 from random import Random
 
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from shared.refusals import NO_STANDING, Code
 from tests.given import ADA, fold
 from tests.histories import OTHERS, go_on, history
 
+ROOT = Path(__file__).resolve().parents[2]
 # Hypothesis finds the corners; the long run below takes care of the numbers.
 MANY = settings(
     max_examples=400, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -149,8 +151,8 @@ def test_replaying_in_another_process_gives_the_same() -> None:
     here = fingerprint()
     for seed, zone in (("1", "Asia/Tokyo"), ("2", "America/St_Johns")):
         elsewhere = os.environ | {"PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C"}
-        told = subprocess.run([sys.executable, "-c", code], env=elsewhere, capture_output=True)
-        assert told.stdout.decode() == here, told.stderr.decode()
+        command = [sys.executable, "-c", code]
+        assert subprocess.check_output(command, env=elsewhere, cwd=ROOT).decode() == here
 
 
 # 4. Refused events change nothing but the history.

@@ -12,9 +12,9 @@ from joserfc import jwe
 from joserfc.jwk import OctKey
 from joserfc.registry import HeaderParameter
 
-from shared.inbox import Transit
 from shared.problems import FirsthandError, SealBroken
 from shared.seal import Key, b64url, derive, from_b64url, seal, unseal
+from shared.transit import Transit
 
 KEY, OTHER = Key(bytes(range(32))), Key(bytes(range(1, 33)))
 FIND = {KEY.kid: KEY, OTHER.kid: OTHER}.get

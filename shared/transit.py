@@ -1,0 +1,53 @@
+"""Transit keys: what rests in the queue is sealed between the two services.
+
+A seal is JWE (shared/seal.py) whose header binds partition, catalogue version and use, so that a
+message cannot be moved to another partition, nor a receipt pass for an event. The keys stand in
+`transit.jwks` (RFC 7517, oct), newest first; the first seals, all open.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.catalogue import VERSION
+from shared.problems import SealBroken, SettingsError
+from shared.seal import Key, b64url, from_b64url, seal, unseal
+
+
+class Transit:
+    """The transit keys: seals messages and receipts between the two services."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._newest = keys[0]
+        self._find = {key.kid: key for key in keys}.get
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "Transit":
+        """Read `transit.jwks`; SettingsError if it is not there or holds no key."""
+        path = folder / "transit.jwks"
+        try:
+            listed = json.loads(path.read_text())["keys"]
+            return cls([Key(from_b64url(each["k"].encode())) for each in listed])
+        except (OSError, ValueError, KeyError, IndexError, TypeError, SealBroken) as fault:
+            raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
+
+    @staticmethod
+    def make(folder: Path) -> None:
+        """Write a first transit key."""
+        key = Key.fresh()
+        jwk = {"kty": "oct", "kid": key.kid, "k": b64url(key.raw).decode()}
+        path = folder / "transit.jwks"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"keys": [jwk]}))
+
+    def seal(self, partition: int, plaintext: bytes, use: str) -> bytes:
+        """Seal for one partition and one use ("event" or "receipt")."""
+        bound = {"partition": partition, "catalogue": VERSION, "use": use}
+        return seal(self._newest, plaintext, bound)
+
+    def unseal(self, partition: int, sealed: bytes, use: str) -> bytes:
+        """Open what was sealed for this partition and use; SealBroken otherwise."""
+        header, plaintext = unseal(sealed, self._find)
+        if header.get("partition") != partition or header.get("use") != use:
+            raise SealBroken("sealed for another place")
+        return plaintext

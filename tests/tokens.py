@@ -1,0 +1,96 @@
+"""Tokens for tests: two issuers, good claims, and everything needed to spoil them."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, OKPKey
+
+from shared.callers import ROLES, Callers, Issuer
+from shared.problems import Unauthorised
+from shared.seal import b64url
+from tests.given import ADA
+
+NOW = 1_772_452_800
+ISS, CLINIC = "urn:firsthand:local", "https://clinic.example"
+OKP = {"alg": "Ed25519", "use": "sig", "kid": "ours"}
+OURS = OKPKey.generate_key("Ed25519", parameters=OKP)  # type: ignore[arg-type]  # an alias inside
+THEIRS = ECKey.generate_key("P-256", parameters={"alg": "ES256", "kid": "theirs"})
+STRANGE = OKPKey.generate_key("Ed25519", parameters=OKP)  # type: ignore[arg-type]  # an alias inside
+HEADER = {"alg": "Ed25519", "typ": "at+jwt", "kid": "ours"}
+CLAIMS: dict[str, Any] = {
+    "iss": ISS,
+    "aud": "firsthand",
+    "sub": ADA,
+    "iat": NOW - 60,
+    "exp": NOW + 600,
+    "jti": "1",
+    "client_id": "service:notebook",
+    "scope": "read write",
+    "roles": ["person"],
+}
+ABSENT = object()
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = float(NOW)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def callers(clock: Clock | None = None) -> Callers:
+    """Two issuers: ours for everybody, a clinic's for its partners alone."""
+    ours = OKPKey.import_key(OURS.as_dict(private=False))
+    theirs = ECKey.import_key(THEIRS.as_dict(private=False))
+    anybody = re.compile(r"(person|partner|team|service|auditor|operator):[A-Za-z0-9._-]{1,64}")
+    issuers = {
+        ISS: Issuer("local", KeySet([ours]), frozenset(ROLES), anybody),
+        CLINIC: Issuer(
+            "clinic",
+            KeySet([theirs]),
+            frozenset({"partner", "service"}),
+            re.compile(r"(partner|service):clinic-\d+"),
+        ),
+    }
+    return Callers(issuers, "firsthand", clock or Clock())
+
+
+def claims(**changed: Any) -> dict[str, Any]:
+    """Ada's claims with some changed; ABSENT leaves one out."""
+    return {name: value for name, value in (CLAIMS | changed).items() if value is not ABSENT}
+
+
+def token(told: dict[str, Any], key: OKPKey | ECKey = OURS, **header: Any) -> str:
+    """A signed token."""
+    shown = {name: value for name, value in (HEADER | header).items() if value is not ABSENT}
+    return jwt.encode(shown, told, key, ["Ed25519", "EdDSA", "ES256"], default_type=None)
+
+
+def clinic(**changed: Any) -> str:
+    """A token of the clinic's for one of its partners."""
+    told = claims(iss=CLINIC, sub="partner:clinic-7", roles=["partner"]) | changed
+    return token(told, THEIRS, alg="ES256", kid="theirs")
+
+
+def forged(header: object, body: object, signature: bytes = bytes(64)) -> str:
+    """A token made by hand; bytes go in as they are."""
+    raw = (
+        each if isinstance(each, bytes) else json.dumps(each).encode() for each in (header, body)
+    )
+    return ".".join(b64url(each).decode() for each in (*raw, signature))
+
+
+def refusal(authorization: str | None, clock: Clock | None = None) -> str:
+    """The sentence with which a header is refused."""
+    with pytest.raises(Unauthorised) as caught:
+        callers(clock).of(authorization)
+    told = caught.value
+    assert told.status == 401
+    assert told.headers == {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    assert re.fullmatch(r"[A-Z].{10,200}\.", told.detail)
+    return told.detail
