@@ -46,7 +46,7 @@ format: $(DEV) ## Lay the code out and mend what can be mended safely
 	@$(BIN)/ruff check --fix .
 
 bench: $(DEV) ## Measure ours and its peers side by side into build/bench.json
-	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
 lock: ## Choose versions anew from pyproject.toml and write both lock files
 	@$(PYTHON) -m venv --clear build/locker

@@ -67,7 +67,7 @@ def _server(target: str, host: str, port: int, threads: int) -> None:
         factory=True,
         workers=1,
         blocking_threads=threads,
-        log_level="warning",  # type: ignore[arg-type]  # an enum of strings
+        log_level="error",  # type: ignore[arg-type]  # an enum of strings
         workers_kill_timeout=10,
         websockets=False,
     ).serve()
@@ -281,7 +281,7 @@ def history(person: str, author: str | None, token: str | None, as_json: bool) -
         query = f"history?limit=500&cursor={cursor}" if cursor >= 0 else "history?limit=500"
         page = _show(query, author, token, person, "application/json").json()
         for each in page["entries"]:
-            click.echo(json.dumps(each) if as_json else history_line(each))
+            click.echo(json.dumps(each) if as_json else history_line(each, person))
         cursor = page.get("next")
 
 
@@ -300,8 +300,7 @@ def replay(person: str | None, everybody: bool, as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--keep", is_flag=True, help="Keep the ledger of the story.")
-@_DATA
+@click.option("--keep", is_flag=True, help="Keep the ledger of the story, and say where.")
 def demo(keep: bool) -> None:
     """Tell a true-to-life story over HTTP, on a private ledger."""
     from services.demo import tell

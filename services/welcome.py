@@ -3,12 +3,14 @@
 import shlex
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from services.client import Answer
 from shared.callers import ROLES, local_token
 from shared.settings import Settings
 
+TOKEN_SECONDS = 12 * 3600
 _NAMES = {
     "person": "ada",
     "partner": "sam",
@@ -19,29 +21,37 @@ _NAMES = {
 
 
 def command() -> str:
-    """How this program is called, as a shell understands it."""
-    return shlex.quote(sys.argv[0] if sys.argv[0].endswith("firsthand") else "firsthand")
+    """How this program is called, from any folder, as a shell understands it."""
+    program = Path(sys.executable).with_name("firsthand")
+    if program.exists():
+        return shlex.quote(str(program))
+    return f"{shlex.quote(sys.executable)} -m services.cli"
 
 
 def welcome(settings: Settings, intake: str, ledger: str) -> Iterator[str]:
     """URLs, a token for each role, and three lines to paste that tell a story."""
-    yield f"Intake   {intake}    (POST /events)"
-    yield f"Ledger   {ledger}    (GET /people/<id>/plan, /history)"
-    yield f"Data     {settings.data.absolute()}"
+    yield "Firsthand is running, for this machine only."
+    yield ""
+    yield f"  intake  {intake}  takes events: POST /events"
+    yield f"  ledger  {ledger}  shows plans: GET /people/<id>/plan, /history"
+    yield f"  data    {settings.data.absolute()}"
     yield ""
     yield "A token for each role, good for 12 hours:"
-    for role in ROLES:
-        bearer = local_token(
-            settings.key_folder, f"{role}:{_NAMES[role]}", ttl=43_200, audience=settings.audience
-        )
-        yield f"  {role}:{_NAMES[role]:<4} {bearer}"
     yield ""
-    yield "Three lines to paste into another shell: Ada states what she wants, Sam tries to change"
-    yield "her words, Ada reads her plan and what happened."
+    for role in ROLES:
+        who = f"{role}:{_NAMES[role]}"
+        bearer = local_token(
+            settings.key_folder, who, ttl=TOKEN_SECONDS, audience=settings.audience
+        )
+        yield f"  {who:<12}  {bearer}"
+    yield ""
+    yield "Paste these three lines into another shell. Ada starts her plan and says what she wants;"
+    yield "Sam tries to change her words, and is refused; Ada reads her plan, and in her history"
+    yield "that he tried:"
     yield ""
     yield from _story(settings)
     yield ""
-    yield "Ctrl-C stops everything."
+    yield "Ctrl-C stops everything. Started again on the same folder, it goes on."
 
 
 def _story(settings: Settings) -> Iterator[str]:
@@ -71,19 +81,19 @@ def told(event: dict[str, Any], answer: Answer) -> str:
         return f"safe      {name}: {body['durability']}; its fate will be at {body['ledger']}"
     if not isinstance(body, dict):
         return f"failed    {name}: status {answer.status}"
-    lines = [f"{'refused' if body.get('recorded') else 'invalid':<9} {name}: {body['detail']}"]
+    label = "refused" if body.get("recorded") else "invalid"
+    lines = [f"{label:<9} {name}: {body['detail'].removeprefix('It was refused: ')}"]
     lines += [
         f"          {each['pointer'] or '/'}: {each['detail']}" for each in body.get("errors", ())
     ]
     return "\n".join(lines)
 
 
-def history_line(each: dict[str, Any]) -> str:
-    """An entry of the history, as a person reads it."""
+def history_line(each: dict[str, Any], person: str) -> str:
+    """An entry of a person's history, as that person reads it."""
     words = f" “{each['words']}”" if "words" in each else ""
     lines = [f"{each['recorded'][:16].replace('T', ' ')}  {each['sentence']}{words}"]
-    lines += [
-        f"                  {against['author']} disagreed: “{against['words']}”"
-        for against in each.get("disagreements", ())
-    ]
+    for against in each.get("disagreements", ()):
+        who = "You" if against["author"] == person else against["author"]
+        lines.append(f"{'':<18}{who} disagreed: “{against['words']}”")
     return "\n".join(lines)

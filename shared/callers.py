@@ -2,7 +2,7 @@
 
 A token is a JWT access token (RFC 9068): header `typ` "at+jwt", `alg` pinned by its key; claims
 `iss`, `aud`, `sub` (an id), `exp` (at most 24 h after `iat`), `iat`, `jti`, `client_id`,
-`scope` (space separated), `roles` (list). `sub`'s prefix is the role, and must stand in `roles`.
+`scope` (space separated), `roles` (list), and if somebody acts for `sub`, `act.sub`. `sub`'s prefix is the role, and must stand in `roles`.
 
 Who we trust stands in `issuers.json` in the key folder, a list of
 
@@ -34,6 +34,7 @@ from shared.seal import from_b64url
 from shared.shapes import ID_PATTERN
 
 MAX_LIFETIME = 24 * 3600  # seconds
+MAX_TOKEN_BYTES = 8_192
 LEEWAY = 60  # seconds of clock skew between us and an issuer
 AUTHORS = frozenset({"person", "partner", "service"})
 ROLES = ("person", "partner", "service", "auditor", "operator")
@@ -91,6 +92,8 @@ class Callers:
         path = folder / "issuers.json"
         try:
             listed = json.loads(path.read_text())
+            if not isinstance(listed, list) or not listed:
+                raise TypeError("a list of at least one issuer is wanted")
             issuers = {each["iss"]: _issuer(folder, each) for each in listed}
         except (OSError, ValueError, KeyError, TypeError, JoseError, re.error) as fault:
             raise SettingsError(
@@ -103,6 +106,8 @@ class Callers:
         if authorization is None or not authorization.startswith("Bearer "):
             raise Unauthorised("There is no bearer token in the Authorization header.")
         token, now = authorization[7:].strip(), self._clock()
+        if len(token) > MAX_TOKEN_BYTES:
+            raise Unauthorised(f"A token has at most {MAX_TOKEN_BYTES} bytes.")
         caller = self._known.get(token)
         if caller is None:
             caller = self._verify(token, now)
@@ -120,7 +125,7 @@ class Callers:
             decoded = jwt.decode(token, issuer.keys, registry=self._registry)
         except LookupError:
             raise Unauthorised("The token names no issuer that we trust.") from None
-        except (JoseError, ValueError, TypeError):
+        except (JoseError, ValueError, TypeError, RecursionError):
             raise Unauthorised("The token is not one that its issuer signed.") from None
         if str(decoded.header.get("typ", "")).lower() not in ("at+jwt", "application/at+jwt"):
             raise Unauthorised("The token is not an access token (typ at+jwt).")
@@ -130,7 +135,7 @@ class Callers:
         claims = decoded.claims
         return Caller(
             subject=claims["sub"],
-            via=claims["client_id"],
+            via=_acting(claims),
             issuer=issuer.name,
             scopes=frozenset(claims["scope"].split()),
             expires=float(claims["exp"]),
@@ -153,6 +158,12 @@ def _unverified_iss(token: str) -> str:
     return str(claims["iss"])
 
 
+def _acting(claims: dict[str, Any]) -> str:
+    """The service that speaks for the subject: `act.sub` (RFC 8693, 4.1), else `client_id`."""
+    acting = claims.get("act", {"sub": claims["client_id"]})
+    return str(acting.get("sub")) if isinstance(acting, dict) else ""
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -162,17 +173,20 @@ def _wrong(claims: dict[str, Any], issuer: Issuer, audience: str, now: float) ->
     for name in ("sub", "client_id", "scope", "jti"):
         if not isinstance(claims.get(name), str):
             return f"The claim '{name}' is missing or not a string."
-    if not _is_whole(claims.get("exp")) or not _is_whole(claims.get("iat")):
-        return "The claims 'exp' and 'iat' must be whole seconds."
-    subject, client, roles = claims["sub"], claims["client_id"], claims.get("roles")
+    if not all(
+        _is_whole(each) for each in (claims.get("exp"), claims.get("iat"), claims.get("nbf", 0))
+    ):
+        return "The claims 'exp', 'iat' and 'nbf' must be whole seconds."
+    subject, client, roles = claims["sub"], _acting(claims), claims.get("roles")
     named = claims.get("aud")
     told = [
         (audience in (named if isinstance(named, list) else [named]), "not meant for us (aud)"),
         (claims["exp"] > now, "expired"),
+        (claims.get("nbf", 0) <= now + LEEWAY, "not valid yet (nbf)"),
         (claims["iat"] <= now + LEEWAY, "from the future (iat)"),
         (0 < claims["exp"] - claims["iat"] <= MAX_LIFETIME, "longer-lived than 24 hours"),
         (_ID.fullmatch(subject) is not None, "without a well-formed sub"),
-        (_ID.fullmatch(client) is not None, "without a well-formed client_id"),
+        (_ID.fullmatch(client) is not None, "without a well-formed client_id or act"),
         (isinstance(roles, list) and subject.split(":")[0] in roles, "without the sub's role"),
         (subject.split(":")[0] in issuer.roles, "for a role its issuer may not speak of"),
         (issuer.subjects.fullmatch(subject) is not None, "for a sub its issuer may not speak of"),

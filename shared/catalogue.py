@@ -284,7 +284,7 @@ _TYPES = (
             "purpose": "Walking together",
             "wording": "Sam may write down what Sam sees, and suggest changes.",
         },
-        sentence="You allowed a partner into your plan.",
+        sentence="You allowed somebody into your plan.",
         words="wording",
         standard="FHIR Consent",
     ),

@@ -19,11 +19,20 @@ __all__ = ["DrainJob", "JSONSerializer", "SimpleWorker", "bell", "ring"]
 QUEUE = "drain"
 DRAIN = "services.ledger.worker.drain"
 ALLOWED = frozenset({DRAIN})
+NO_ALARM = -1  # RQ's alarm raises inside any bytecode, also around COMMIT
 FAILURE_TTL = 60  # seconds; a failed bell is of no interest, the sweeper rings again
 
 
 class DrainJob(Job):
-    """A job that can only be the drain of one partition."""
+    """A job that can only be the drain of one partition. Of what stands in the queue it takes
+    these fields and no others: callbacks, webhooks, retries, alarms are nobody's to plant."""
+
+    FIELDS = (b"data", b"created_at", b"enqueued_at", b"origin", b"status", b"description")
+
+    def restore(self, raw_data):  # type: ignore[no-untyped-def]  # as untyped as RQ has it
+        """Read a job from Redis."""
+        super().restore({name: raw_data[name] for name in self.FIELDS if name in raw_data})
+        self.timeout, self.result_ttl, self.failure_ttl = NO_ALARM, 0, FAILURE_TTL
 
     @property
     def func(self):  # type: ignore[no-untyped-def]  # as untyped as the method it overrides
@@ -31,7 +40,7 @@ class DrainJob(Job):
         args = self.args
         if self.func_name not in ALLOWED or self.instance is not None or self.kwargs:
             raise ValueError("not a drain job")
-        if len(args) != 1 or not isinstance(args[0], int):
+        if len(args) != 1 or type(args[0]) is not int or args[0] < 0:
             raise ValueError("a drain takes one partition number")
         return super().func
 
@@ -42,5 +51,7 @@ def bell(connection: "Redis") -> Queue:
 
 
 def ring(queue: Queue, partition: int) -> None:
-    """Ask a worker to drain `partition`. RQ's alarm is off: it would raise around COMMIT."""
-    queue.enqueue_call(DRAIN, args=(partition,), timeout=-1, result_ttl=0, failure_ttl=FAILURE_TTL)
+    """Ask a worker to drain `partition`."""
+    queue.enqueue_call(
+        DRAIN, args=(partition,), timeout=NO_ALARM, result_ttl=0, failure_ttl=FAILURE_TTL
+    )

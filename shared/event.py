@@ -97,7 +97,10 @@ class Event:
     def from_message(cls, message: bytes) -> "Event":
         """The event in a message that intake made; ValueError or KeyError if it is not one."""
         header, posted = message.split(b"\n", 1)
-        return cls.of(posted, **orjson.loads(header))
+        try:
+            return cls.of(posted, **orjson.loads(header))
+        except TypeError as fault:
+            raise ValueError(f"not a message: {fault}") from None
 
     @classmethod
     def of(

@@ -18,12 +18,12 @@ class Code(StrEnum):
     VERSION_CONFLICT = "version-conflict"
     PLAN_EXISTS = "plan-exists"
     UNKNOWN_TARGET = "unknown-target"
-    EXISTS = "exists"
-    UNCHANGED = "unchanged"
-    WRONG_STATE = "wrong-state"
     LAPSED = "lapsed"
     ALREADY_ANSWERED = "already-answered"
     INVALID_CHANGE = "invalid-change"
+    WRONG_STATE = "wrong-state"
+    EXISTS = "exists"
+    UNCHANGED = "unchanged"
     MISSING_OBSERVABLE = "missing-observable"
     WORDING_MISSING = "wording-missing"
     OUR_FAULT = "our-fault"
@@ -41,23 +41,23 @@ class Code(StrEnum):
 
 NO_STANDING = frozenset({Code.NOT_YOURS_TO_SAY, Code.NO_GRANT, Code.NO_SUCH_PLAN, Code.PLAN_ERASED})
 
-# Each reads after "it was refused: ". At most eleven words, so that a whole sentence stays short.
+# Each reads after "it was refused: ". At most seven words, so that a whole sentence stays short.
 BECAUSE: dict[Code, str] = {
     Code.NOT_YOURS_TO_SAY: "only the person may say this",
     Code.NO_GRANT: "the person has not allowed it",
     Code.NO_SUCH_PLAN: "no plan has been started",
     Code.PLAN_ERASED: "this plan was erased",
-    Code.ID_REUSED: "this id already belongs to another event",
-    Code.VERSION_CONFLICT: "the plan had changed in the meantime",
+    Code.ID_REUSED: "this id belongs to another event",
+    Code.VERSION_CONFLICT: "the plan had changed meanwhile",
     Code.PLAN_EXISTS: "a plan was already started",
-    Code.UNKNOWN_TARGET: "what it points at is not in the plan",
-    Code.EXISTS: "something with this name is already there",
-    Code.UNCHANGED: "the words were the same as before",
-    Code.WRONG_STATE: "it was already ended",
+    Code.UNKNOWN_TARGET: "what it points at is not there",
     Code.LAPSED: "its time had run out",
     Code.ALREADY_ANSWERED: "it had been answered before",
-    Code.INVALID_CHANGE: "the change is not one a plan can hold",
-    Code.MISSING_OBSERVABLE: "it does not say what was seen or heard",
-    Code.WORDING_MISSING: "it does not show the words that were agreed to",
-    Code.OUR_FAULT: "our software failed; post it again under a new id",
+    Code.INVALID_CHANGE: "no plan can hold that change",
+    Code.WRONG_STATE: "it was already ended",
+    Code.EXISTS: "that name is already taken",
+    Code.UNCHANGED: "the words are the same as before",
+    Code.MISSING_OBSERVABLE: "it says nothing seen or heard",
+    Code.WORDING_MISSING: "the agreed words are missing",
+    Code.OUR_FAULT: "our software failed; post it anew",
 }

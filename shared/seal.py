@@ -114,9 +114,10 @@ def unseal(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, 
             raise SealBroken("no key with this kid")
         if key.kid != members["kid"]:
             raise SealBroken("the key is not the one its kid names")
-        plaintext = key.cipher.decrypt(
-            from_b64url(nonce), from_b64url(text) + from_b64url(tag), header
-        )
+        end = from_b64url(tag)
+        if len(end) != TAG_BYTES:
+            raise SealBroken("not a tag of 16 bytes")
+        plaintext = key.cipher.decrypt(from_b64url(nonce), from_b64url(text) + end, header)
     except InvalidTag:
         raise SealBroken("changed, or sealed with another key") from None
     except (ValueError, KeyError, TypeError, BadBase64) as fault:

@@ -5,6 +5,7 @@ is made from it. A bad value stops the process at start with every fault named a
 settings have no database address, and intake does not look for one.
 """
 
+import os
 from dataclasses import Field, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
@@ -95,6 +96,8 @@ def _read(env: Env, each: Field[Any]) -> Any:
     parse = getattr(env, options.pop("kind"))
     default = options.pop("default")
     del options["meaning"]
+    if not os.environ.get(PREFIX + each.name.upper()):  # compose hands over unset ones as empty
+        return default
     return parse(each.name.upper(), default, **options)
 
 

@@ -15,8 +15,10 @@ from marshmallow import Schema, ValidationError, fields, validate
 ID_PATTERN = r"(?:person|partner|team|service|auditor|operator):[A-Za-z0-9._-]{1,64}"
 SCOPES = ("read", "observe", "interpret", "propose", "audit")
 UNTIL_WITHDRAWN = "until-withdrawn"
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})")
-_MILLISECONDS = re.compile(r"(\.\d{6})\d+")
+_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:[0-5]\d)", re.ASCII
+)
+_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 def parse_time(text: str) -> datetime:
@@ -24,7 +26,7 @@ def parse_time(text: str) -> datetime:
     are dropped."""
     if not _TIME.fullmatch(text):
         raise ValueError("not an RFC 3339 date-time with offset")
-    return datetime.fromisoformat(_MILLISECONDS.sub(r"\1", text))
+    return datetime.fromisoformat(_MICROSECONDS.sub(r"\1", text))
 
 
 def is_time(moment: str) -> None:

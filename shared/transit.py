@@ -28,7 +28,15 @@ class Transit:
         try:
             listed = json.loads(path.read_text())["keys"]
             return cls([Key(from_b64url(each["k"].encode())) for each in listed])
-        except (OSError, ValueError, KeyError, IndexError, TypeError, SealBroken) as fault:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            IndexError,
+            TypeError,
+            AttributeError,
+            SealBroken,
+        ) as fault:
             raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
 
     @staticmethod

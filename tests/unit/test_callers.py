@@ -124,6 +124,7 @@ def test_what_nobody_signed_is_no_token(bad: str) -> None:
     assert refusal(f"Bearer {bad}") in (
         "The token is not one that its issuer signed.",
         "The token names no issuer that we trust.",
+        "A token has at most 8192 bytes.",
     )
 
 
@@ -138,10 +139,6 @@ def test_a_public_key_is_no_secret_to_sign_with() -> None:
 DEEP = [b"[" * 5_000, b'{"iss":' * 5_000, b'{"iss":"urn:firsthand:local","x":' + b"[" * 5_000]
 
 
-@pytest.mark.xfail(
-    raises=RecursionError,
-    reason="BUG callers.py _verify: a deep body is a RecursionError, so anyone gets a 500",
-)
 @pytest.mark.parametrize("body", DEEP, ids=["lists", "objects", "a list inside"])
 def test_a_deep_body_is_no_token(body: bytes) -> None:
     refusal(f"Bearer {forged(HEADER, body)}")

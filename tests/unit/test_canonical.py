@@ -103,7 +103,6 @@ def test_what_intake_did_not_make_is_no_event(message: bytes) -> None:
         Event.from_message(message)
 
 
-@pytest.mark.xfail(reason="BUG event.py from_message: TypeError, where it promises Value or Key")
 @pytest.mark.parametrize("header", [b"{}", b"[]", b"7", b'{"author":"a","extra":"b"}'])
 def test_what_intake_did_not_make_is_a_value_or_key_error(header: bytes) -> None:
     with pytest.raises((ValueError, KeyError)):
@@ -184,10 +183,6 @@ def test_a_plan_has_one_form_whatever_order_it_was_written_in(sections: list[str
     assert dump(turned) == stored
 
 
-@pytest.mark.xfail(
-    reason="BUG model.py: section names are member names; orjson sorts them by code point, "
-    "RFC 8785 by UTF-16 unit, so these plan bytes are not RFC 8785"
-)
 def test_a_plan_is_rfc_8785_also_with_sections_in_any_script() -> None:
     plan = Plan(ADA)
     for said in (started, ada.writes("\ufb01sh", "No."), ada.writes("😀", "Yes.")):

@@ -4,7 +4,6 @@ import re
 from typing import get_args
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 
 from shared import catalogue, refusals, shapes
 from shared.catalogue import CATALOGUE, EventType, Kind, Who
@@ -28,15 +27,6 @@ def sentences(row: EventType) -> list[str]:
         if row.who.person and code not in (Code.NOT_YOURS_TO_SAY, Code.NO_GRANT):
             told.append(f"You {refused}")
     return [sentence for sentence in told if sentence]
-
-
-def faulty(reason: str, *names: str) -> list[ParameterSet]:
-    """All rows; those named are known to be at fault, and their test says so when mended."""
-    mark = pytest.mark.xfail(reason=reason)
-    return [
-        pytest.param(row, id=name, marks=mark if name in names else ())
-        for name, row in CATALOGUE.items()
-    ]
 
 
 def test_every_type_has_one_row_and_every_row_is_a_type() -> None:
@@ -98,21 +88,7 @@ def test_a_shape_has_a_docstring_that_names_its_type(row: EventType) -> None:
     assert type(row.schema).__doc__ == row.name
 
 
-@pytest.mark.parametrize(
-    "row",
-    faulty(
-        "BUG refusals.py BECAUSE: with it a sentence has 21 or 22 words",
-        "aspiration.stated",
-        "aspiration.let-go",
-        "action.done",
-        "proposal.accepted",
-        "proposal.declined",
-        "observation.recorded",
-        "disagreement.stated",
-        "access.granted",
-        "access.withdrawn",
-    ),
-)
+@ROWS
 def test_sentences_are_short(row: EventType) -> None:
     assert {said: count for said in sentences(row) if (count := len(said.split())) > LONGEST} == {}
 
@@ -130,9 +106,7 @@ def test_sentences_end_and_begin_as_sentences_do(row: EventType) -> None:
         assert re.fullmatch(r"(?:[A-Z].*)[a-z]\.", said)
 
 
-@pytest.mark.parametrize(
-    "row", faulty("BUG catalogue.py access.granted: 'a partner' in its sentence", "access.granted")
-)
+@ROWS
 def test_no_sentence_says_partner_or_any_word_of_the_trade(row: EventType) -> None:
     assert [said for said in sentences(row) if NEVER_SAID.search(said)] == []
 
@@ -201,21 +175,18 @@ def test_the_documented_codes_are_strings_that_never_change() -> None:
         "version-conflict",
         "plan-exists",
         "unknown-target",
-        "exists",
-        "unchanged",
-        "wrong-state",
         "lapsed",
         "already-answered",
         "invalid-change",
+        "wrong-state",
+        "exists",
+        "unchanged",
         "missing-observable",
         "wording-missing",
         "our-fault",
     ]
 
 
-@pytest.mark.parametrize(
-    "row",
-    faulty("BUG refusals.py: 'the order of Code is the order' it is not", "proposal.accepted"),
-)
+@ROWS
 def test_the_order_of_a_types_own_refusals_is_the_order_of_the_codes(row: EventType) -> None:
     assert list(row.refusals) == sorted(row.refusals, key=list(refusals.Code).index)

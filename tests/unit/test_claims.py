@@ -69,13 +69,11 @@ def test_a_token_that_is_good_from_later_on_is_not_good_yet() -> None:
     assert "future" in refusal(f"Bearer {GOOD}", clock)
 
 
-@pytest.mark.xfail(reason="GAP callers.py _wrong: nbf (RFC 7519, 4.1.5) is not looked at")
 @pytest.mark.parametrize("nbf", [NOW + LEEWAY + 1, NOW + 10**6, "1", None])
 def test_a_token_is_not_used_before_its_time(nbf: object) -> None:
     refusal(f"Bearer {token(claims(nbf=nbf))}")
 
 
-@pytest.mark.xfail(reason="GAP callers.py Caller.via: events.md says the token's act.sub, if any")
 def test_the_service_that_acts_is_named() -> None:
     acted = token(claims(act={"sub": "service:diary"}))
     assert callers().of(f"Bearer {acted}").via == "service:diary"

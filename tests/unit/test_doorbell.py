@@ -143,7 +143,6 @@ def test_no_pickle_is_opened(queue: "Queue", data: bytes) -> None:
     assert type(caught.value).__name__ in ("DeserializationError", "ValueError")
 
 
-@pytest.mark.xfail(reason="BUG doorbell.py DrainJob.func: True passes for a partition number")
 @pytest.mark.parametrize("partition", [True, False, -1])
 def test_a_partition_is_a_number_from_zero_up(queue: "Queue", partition: object) -> None:
     with pytest.raises(ValueError, match="partition"):
@@ -158,9 +157,6 @@ def called_back(job: DrainJob) -> object:
     return job.success_callback or job.failure_callback or job.stopped_callback
 
 
-@pytest.mark.xfail(
-    reason="BUG doorbell.py DrainJob: a planted callback is any function; RQ imports and runs it"
-)
 @pytest.mark.parametrize("when", ["success", "failure", "stopped"])
 def test_no_planted_callback_is_even_imported(queue: "Queue", when: str) -> None:
     job = plant(queue, GOOD, **{f"{when}_callback_name": "os.system"})
@@ -170,9 +166,6 @@ def test_no_planted_callback_is_even_imported(queue: "Queue", when: str) -> None
         assert "drain" in str(refused)  # noqa: PT017 - a refusal is as good as none to call
 
 
-@pytest.mark.xfail(
-    reason="BUG doorbell.py DrainJob: RQ 3 sends planted webhooks, to any address, from the worker"
-)
 def test_no_planted_webhook_is_sent(queue: "Queue") -> None:
     hook = {"url": "http://169.254.169.254/latest", "job_status": "finished"}
     assert plant(queue, GOOD, webhooks=json.dumps([hook])).webhooks == []

@@ -125,7 +125,6 @@ def test_a_local_issuer_has_a_name_of_its_own(folder: Path) -> None:
     assert (issuer["name"], issuer["iss"]) == ("local", LOCAL_ISS)
 
 
-@pytest.mark.xfail(reason="BUG callers.py from_folder: an object or list without issuers is taken")
 @pytest.mark.parametrize("content", ["{}", "[]"])
 def test_a_folder_that_trusts_nobody_stops_us(folder: Path, content: str) -> None:
     (folder / "issuers.json").write_text(content)

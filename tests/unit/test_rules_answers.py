@@ -255,7 +255,6 @@ def test_an_acceptance_of_a_plan_that_moved_meanwhile_is_a_conflict() -> None:
     given(*BEGUN, WALK).when(seeing(1, ada.accepts(WALK))).then(refused("version-conflict"))
 
 
-@pytest.mark.xfail(reason="BUG changes.py _end: what Sam suggested no longer says so once done")
 def test_a_line_that_was_suggested_says_so_after_its_end() -> None:
     given(*BEGUN, WALK, ada.accepts(WALK)).when(ada.does()).then(
         accepted, line("action/walk", state="done", origin={"suggested_by": SAM})

@@ -146,8 +146,5 @@ def test_nobody_else_learns_whether_an_entry_is_there() -> None:
     given(*BEGUN).when(sam.disagrees(SEEN)).then(refused("no-grant"))
 
 
-@pytest.mark.xfail(
-    reason="GAP changes.py _named: who is named inside a proposed change may not disagree with it"
-)
 def test_whoever_a_proposed_change_names_may_disagree_with_the_proposal() -> None:
     given(*BEGUN, WALK).when(tom.disagrees(WALK)).then(accepted)

@@ -1,7 +1,5 @@
 """Lines of the plan: what the person writes, rewords, lets go of, plans and does."""
 
-import pytest
-
 from tests.given import (
     ADA,
     NOON,
@@ -206,9 +204,6 @@ def test_an_action_is_done_once() -> None:
     given(started, WALK, ada.does()).when(again(ada.does())).then(refused("wrong-state"))
 
 
-@pytest.mark.xfail(
-    reason="BUG model.py Origin: 'where a line's present words come from' is lost when it ends"
-)
 def test_the_end_of_an_action_does_not_take_over_the_origin_of_its_words() -> None:
     given(started, WALK).when(ada.does()).then(
         accepted, line("action/walk", state="done", origin={"entry": WALK.id})

@@ -114,9 +114,6 @@ def test_a_partner_cannot_tell_the_living_from_the_erased_from_the_never_were(
     given(plan=plan).when(example(sam, kind)).then(refused("no-grant"))
 
 
-@pytest.mark.xfail(
-    reason="TRAP rules.py _standing: an erased plan that keeps its grants tells partners so"
-)
 def test_a_partner_is_told_no_grant_even_where_an_erased_plan_kept_its_grants() -> None:
     kept = given(started, sam_may_observe).plan
     kept.state = "erased"

@@ -1,9 +1,10 @@
 """evolve: what an accepted event does to a plan. Pure; in place, by the fold that owns it."""
 
 import re
+from collections.abc import Iterator
 from typing import assert_never, cast
 
-from services.ledger.plan.model import Beside, Line, Origin, Plan
+from services.ledger.plan.model import Beside, Origin, Plan, line_key
 from services.ledger.plan.rules import change_of
 from shared.catalogue import PlanType, Type
 from shared.event import Event, Json
@@ -79,8 +80,9 @@ def _origin(event: Event) -> Origin:
 
 def _put(plan: Plan, thing: str, name: str, data: Json, origin: Origin) -> None:
     """A new line, or a line written anew: its first version stays."""
-    old = plan.lines.get(f"{thing}/{name}")
-    plan.lines[f"{thing}/{name}"] = {
+    key = line_key(thing, name)
+    old = plan.lines.get(key)
+    plan.lines[key] = {
         "thing": thing,
         "id": name,
         "state": "open",
@@ -91,17 +93,18 @@ def _put(plan: Plan, thing: str, name: str, data: Json, origin: Origin) -> None:
     }
 
 
-def _amend(plan: Plan, thing: str, name: str, data: Json, origin: Origin) -> Line:
+def _amend(plan: Plan, thing: str, name: str, data: Json, origin: Origin) -> None:
     line = plan.lines[f"{thing}/{name}"]
     line["data"] |= data
     line["origin"], line["version"] = origin, plan.version
-    return line
 
 
 def _end(plan: Plan, thing: str, name: str, state: str, data: Json, origin: Origin) -> None:
     """End a line; what the person said about the end stands with it."""
-    closing = {"closing_words": data["words"]} if "words" in data else {}
-    _amend(plan, thing, name, closing, origin)["state"] = state
+    line = plan.lines[f"{thing}/{name}"]
+    line["state"], line["ended"], line["version"] = state, origin, plan.version
+    if "words" in data:
+        line["data"]["closing_words"] = data["words"]
 
 
 def _answer(proposal: Beside, answer: str, data: Json) -> None:
@@ -116,8 +119,12 @@ def _beside(event: Event) -> Beside:
 
 def _named(event: Event) -> list[str]:
     """Who wrote the event, then who is named in it: each id that stands alone in its data."""
-    named = [event.author]
-    for value in event.data.values():
-        if isinstance(value, str) and _PARTY.fullmatch(value) and value not in named:
-            named.append(value)
-    return named
+    return list(dict.fromkeys([event.author, *_ids(event.data)]))
+
+
+def _ids(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from _ids(each)
+    elif isinstance(value, str) and _PARTY.fullmatch(value):
+        yield value

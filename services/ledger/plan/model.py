@@ -47,6 +47,7 @@ class Line(TypedDict):
     state: str
     data: Json
     origin: Origin
+    ended: NotRequired[Origin]
     since: int
     version: int
 
@@ -78,7 +79,17 @@ class Plan:
 
     def line(self, thing: str, name: str) -> Line | None:
         """The line of that thing and name, if there is one."""
-        return self.lines.get(f"{thing}/{name}")
+        return self.lines.get(line_key(thing, name))
+
+
+def line_key(thing: str, name: str) -> str:
+    """Where a line stands in `Plan.lines`: in ASCII, since member names of RFC 8785 sort there
+    as they do anywhere.
+
+    >>> line_key("about-me", "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
+    'about-me/Zo\\\\xeb'
+    """
+    return f"{thing}/{name}".encode("unicode_escape").decode()
 
 
 def dump(plan: Plan) -> bytes:

@@ -69,6 +69,8 @@ def _general(plan: Plan, event: Event, reused: bool) -> Code | None:
 
 
 def _has_grant(plan: Plan, event: Event, who: Who) -> bool:
+    if plan.state != "started":
+        return False
     if who is Who.P_OR_NAMED:
         return event.author in plan.entries.get(event.data.get("entry", ""), ())
     return any(

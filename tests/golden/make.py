@@ -1,0 +1,223 @@
+"""Makes golden files again: `python -m tests.golden.make`. Each folder's README says what it is.
+
+Keys, nonces and seeds are fixed and public: nothing here protects anybody. What this makes must
+equal what is there, byte for byte; a difference is a new format, and needs a new version of it.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+
+from services.ledger.log import entry
+from services.ledger.log.entry import Standing, digest_of, salt_of, without_words
+from services.ledger.log.merkle import Frontier, leaf_hash
+from services.ledger.log.note import Signer
+from services.ledger.plan.changes import evolve
+from services.ledger.plan.model import Plan, dump
+from services.ledger.plan.rules import RULES, Accepted, Refusal, Verdict, decide
+from services.ledger.vault import Vault
+from shared.callers import ROLES, SCOPES
+from shared.catalogue import VERSION
+from shared.event import Event, Json, canonical, timestamp
+from shared.refusals import Code
+from shared.seal import Key, b64url, seal
+
+HERE = Path(__file__).parent
+ADA = "person:ada"
+BEGAN = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NONCE = bytes(range(12))
+PERSON, LEDGER, TRANSIT, KEK = (Key(bytes(range(at, at + 32))) for at in (0, 32, 64, 96))
+CHECKPOINT_SEED, TOKEN_SEED = bytes(range(128, 160)), bytes(range(160, 192))
+ORIGIN = "golden.example/firsthand/0"
+ISSUED = 1_772_452_800  # 2026-03-02T12:00:00Z
+SIZES = (*range(9), 255, 256, 257)
+RECORDED = "2026-03-02T13:00:00.000Z"
+# One entry of each sort: file, number in the history, place in Ada's stream and the plan's version.
+ENTRIES: dict[str, tuple[int, Standing | None]] = {
+    "accepted": (5, Standing(3, 2)),
+    "own-refusal": (7, Standing(5, 3)),
+    "no-standing": (9, None),
+    "before-a-plan": (2, None),
+}
+
+
+def vault() -> Vault:
+    """A vault that holds the golden keys."""
+    golden = Vault(KEK.raw)
+    golden.remember("ledger", LEDGER)
+    golden.remember(ADA, PERSON)
+    return golden
+
+
+def name(number: int) -> str:
+    """The id of an event by its number in the history."""
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def events() -> Iterator[Event]:
+    """The golden history's events, as the ledger sees them."""
+    for number, line in enumerate((HERE / "story.jsonl").read_text().splitlines(), 1):
+        told = json.loads(line)
+        posted = {"specversion": "1.0", "id": name(number), "source": "/golden", "subject": ADA}
+        yield Event.of(
+            canonical(posted | {"type": told["type"], "data": told["data"]} | told.get("more", {})),
+            author=told["author"],
+            via="service:notebook",
+            issuer="golden",
+            received=timestamp(BEGAN + timedelta(minutes=told["minute"])),
+        )
+
+
+def replay(history: Iterable[Event]) -> tuple[Plan, list[Verdict]]:
+    """The plan and the verdicts of a history."""
+    plan, verdicts = Plan(ADA), []
+    for event in history:
+        verdicts.append(decide(plan, event))
+        if isinstance(verdicts[-1], Accepted):
+            evolve(plan, event)
+    return plan, verdicts
+
+
+def code_of(verdict: Verdict) -> Code | None:
+    """A refusal's code; None for accepted."""
+    return verdict.code if isinstance(verdict, Refusal) else None
+
+
+def lines(rows: Iterable[Json]) -> bytes:
+    """JSON lines."""
+    return b"".join(canonical(row) + b"\n" for row in rows)
+
+
+def pretty(told: Any) -> bytes:
+    """JSON for people."""
+    return json.dumps(told, indent=2).encode() + b"\n"
+
+
+def events_and_seals() -> Iterator[tuple[str, bytes]]:
+    """Canonical event, message, and the seal it rests under in the queue."""
+    event = list(events())[4]
+    yield "event/canonical.json", event.canonical
+    yield "event/message.txt", event.message()
+    bound = {"partition": 0, "catalogue": VERSION, "use": "event"}
+    yield "seal/message.jwe", seal(TRANSIT, event.message(), bound, nonce=NONCE)
+    yield "seal/words.jwe", seal(PERSON, b"mine", {"subject": ADA}, nonce=NONCE)
+    keys = {"person": PERSON, "ledger": LEDGER, "transit": TRANSIT, "kek": KEK}
+    keys["envelope"] = vault().envelope(ADA)
+    told = {each: {"key": key.raw.hex(), "kid": key.kid} for each, key in keys.items()}
+    told["person"]["wrapped"] = aes_key_wrap(KEK.raw, PERSON.raw).hex()
+    yield "seal/keys.json", pretty(told | {"nonce": NONCE.hex()})
+
+
+def entries() -> Iterator[tuple[str, bytes]]:
+    """One entry of each sort, and what their digests are made of."""
+    history, (_, verdicts) = list(events()), replay(events())
+    digests = {}
+    for sort, (number, standing) in ENTRIES.items():
+        event, code = history[number - 1], code_of(verdicts[number - 1])
+        key = PERSON if standing else vault().envelope(ADA)
+        row = entry.write(
+            event,
+            code,
+            key=key,
+            rules=RULES,
+            recorded=RECORDED,
+            standing=standing,
+            nonce=NONCE,
+        )
+        yield f"entry/{sort}.json", row["leaf"]
+        salt = salt_of(key, event.author, event.id)
+        sealed = event.canonical if standing else without_words(event.canonical)
+        digests[sort] = {
+            "key": key.raw.hex(),
+            "author": event.author,
+            "id": event.id,
+            "posted": event.canonical.decode(),
+            "sealed": sealed.decode(),
+            "salt": b64url(salt).decode(),
+            "digest": digest_of(salt, event.canonical),
+            "leaf_hash": leaf_hash(row["leaf"]).hex(),
+        }
+    yield "entry/digests.json", pretty(digests)
+
+
+def trees() -> Iterator[tuple[str, bytes]]:
+    """Frontier and root at each size, and the checkpoint of the last."""
+    rows, tree = [], Frontier()
+    for size in range(SIZES[-1] + 1):
+        if size in SIZES:
+            told = {"frontier": tree.to_bytes().hex(), "root": tree.root().hex()}
+            rows.append({"size": size} | told)
+        tree.append(leaf_hash(b"entry %d" % size))
+    yield "tree/heads.jsonl", lines(rows)
+    signer, root = Signer(ORIGIN, CHECKPOINT_SEED), bytes.fromhex(str(rows[-1]["root"]))
+    yield "checkpoint/checkpoint.txt", signer.checkpoint(SIZES[-1], root).encode()
+    yield "checkpoint/log.vkey", signer.vkey.encode() + b"\n"
+    yield "checkpoint/log.skey", signer.skey.encode() + b"\n"
+
+
+def plans() -> Iterator[tuple[str, bytes]]:
+    """The history with its verdicts, the plan's bytes, and the plan as it is stored."""
+    history, (plan, verdicts) = list(events()), replay(events())
+    rows = [
+        {
+            "author": event.author,
+            "received": event.received,
+            "posted": event.canonical.decode(),
+            "verdict": code_of(verdict) or "accepted",
+        }
+        for event, verdict in zip(history, verdicts, strict=True)
+    ]
+    yield f"plan/rules-{RULES}/history.jsonl", lines(rows)
+    yield f"plan/rules-{RULES}/plan.json", dump(plan)
+    bound = {"subject": ADA, "sequence": len(plan.entries), "rules": RULES}
+    yield f"plan/rules-{RULES}/stored.jwe", seal(PERSON, dump(plan), bound, nonce=NONCE)
+
+
+def tokens() -> Iterator[tuple[str, bytes]]:
+    """One token for each role, and the key set that verifies them."""
+    public = Ed25519PrivateKey.from_private_bytes(TOKEN_SEED).public_key().public_bytes_raw()
+    key = OKPKey.import_key(
+        {
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "d": b64url(TOKEN_SEED).decode(),
+            "x": b64url(public).decode(),
+            "alg": "Ed25519",
+            "use": "sig",
+            "kid": "golden",
+        }
+    )
+    yield "token/tokens.jwks", pretty({"keys": [key.as_dict(private=False)]})
+    header = {"alg": "Ed25519", "typ": "at+jwt", "kid": "golden"}
+    for role in ROLES:
+        claims = {
+            "iss": "urn:firsthand:golden",
+            "aud": "firsthand",
+            "sub": f"{role}:ada",
+            "iat": ISSUED,
+            "exp": ISSUED + 3600,
+            "jti": f"golden-{role}",
+            "client_id": "service:notebook",
+            "scope": " ".join(SCOPES),
+            "roles": [role],
+        }
+        yield f"token/{role}.jwt", jwt.encode(header, claims, key, ["Ed25519"]).encode()
+
+
+def made() -> dict[str, bytes]:
+    """Every golden file by its path below this folder."""
+    parts = (events_and_seals, entries, trees, plans, tokens)
+    return {path: content for part in parts for path, content in part()}
+
+
+if __name__ == "__main__":
+    for path, content in made().items():
+        (HERE / path).parent.mkdir(parents=True, exist_ok=True)
+        (HERE / path).write_bytes(content)
