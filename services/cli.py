@@ -6,7 +6,7 @@ Exit status: 0 clean, 1 findings or refusals, 2 usage or settings, 3 a service i
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ FINDINGS, USAGE, UNAVAILABLE = 1, 2, 3
 _DATA = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the ledger (default: FIRSTHAND_DATA or ./.firsthand).",
+    help="Folder of keys and data (default: FIRSTHAND_DATA or ./.firsthand).",
     expose_value=False,
     callback=lambda _, __, given: given and os.environ.update(FIRSTHAND_DATA=str(given)),
     is_eager=True,
@@ -25,7 +25,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _AS = click.option(
     "--as", "author", metavar="SUBJECT", help="Speak as SUBJECT, with a token of the local key."
 )
-_TOKEN = click.option("--token", envvar="FIRSTHAND_TOKEN", help="Bearer token to send.")
+_TOKEN = click.option(
+    "--token", envvar="FIRSTHAND_TOKEN", help="Bearer token to send (default: FIRSTHAND_TOKEN)."
+)
+_SCOPE, _TTL = "read write share", click.IntRange(1, 24 * 3600)
 
 
 class Command(click.Group):
@@ -48,7 +51,11 @@ def _fail(why: str, status: int) -> None:
     sys.exit(status)
 
 
-@click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Command,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog='Tab completion, in bash: eval "$(_FIRSTHAND_COMPLETE=bash_source firsthand)"',
+)
 @click.version_option(package_name="firsthand")
 def main() -> None:
     """Keep a person's plan in that person's own hand."""
@@ -75,8 +82,11 @@ def _server(target: str, host: str, port: int, threads: int) -> None:
 
 def _serve_options(port: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def add(command: Callable[..., None]) -> Callable[..., None]:
-        command = click.option("--host", default="127.0.0.1", show_default=True)(command)
-        command = click.option("--port", type=int, default=port, show_default=True)(command)
+        where, which = "Address to listen on.", "Port to listen on."
+        command = click.option("--host", default="127.0.0.1", show_default=True, help=where)(
+            command
+        )
+        command = click.option("--port", default=port, show_default=True, help=which)(command)
         return _DATA(command)
 
     return add
@@ -85,7 +95,7 @@ def _serve_options(port: int) -> Callable[[Callable[..., None]], Callable[..., N
 @main.command()
 @_DATA
 def init() -> None:
-    """Make keys, tables, roles and logs; changes nothing that is there."""
+    """Make keys, tables and logs; change nothing that is there."""
     from services.ledger.config import LedgerSettings
     from services.ledger.make import init as make
 
@@ -123,8 +133,8 @@ def worker(sweeper: bool, rq: bool) -> None:
 
 
 @main.command()
-@click.option("--intake-port", type=int, default=8081, show_default=True)
-@click.option("--ledger-port", type=int, default=8082, show_default=True)
+@click.option("--intake-port", default=8081, show_default=True, help="Where events are posted.")
+@click.option("--ledger-port", default=8082, show_default=True, help="Where plans are read.")
 @_DATA
 def up(intake_port: int, ledger_port: int) -> None:
     """Run everything on this machine until Ctrl-C."""
@@ -146,8 +156,8 @@ def up(intake_port: int, ledger_port: int) -> None:
 @main.command()
 @click.argument("subject")
 @click.option("--role", help="The role (default: what stands before the colon).")
-@click.option("--scope", default="read write share", show_default=True)
-@click.option("--ttl", type=click.IntRange(1, 86_400), default=3600, show_default=True)
+@click.option("--scope", default=_SCOPE, show_default=True, help="What it may do.")
+@click.option("--ttl", type=_TTL, default=3600, show_default=True, help="Seconds it is good for.")
 @_DATA
 def token(subject: str, role: str | None, scope: str, ttl: int) -> None:
     """Print a token for SUBJECT (as person:ada), and nothing else."""
@@ -175,37 +185,6 @@ def _speaker(author: str | None, token: str | None, default: str | None = None) 
     raise click.UsageError("Say who speaks: --as person:ada, or --token (FIRSTHAND_TOKEN).")
 
 
-def _address(service: str, default: int) -> str:
-    """Where a service answers: FIRSTHAND_<SERVICE>_URL, what `up` wrote, or the usual port."""
-    from shared.settings import Settings
-
-    given = os.environ.get(f"FIRSTHAND_{service.upper()}_URL")
-    place = Settings.load().data / "up.json"
-    if not given and place.exists():
-        given = str(json.loads(place.read_text())[service])
-    return (given or f"http://127.0.0.1:{default}").rstrip("/")
-
-
-def _events(file: Any) -> Iterator[dict[str, Any]]:
-    """One JSON event, a JSON list of them, or one a line."""
-    text = file.read()
-    try:
-        whole = json.loads(text)
-        listed = whole if isinstance(whole, list) else [whole]
-    except ValueError:
-        listed = []
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                try:
-                    listed.append(json.loads(line))
-                except ValueError as fault:
-                    raise click.UsageError(f"line {number} is not JSON: {fault}") from None
-    for event in listed:
-        if not isinstance(event, dict):
-            raise click.UsageError("an event is a JSON object")
-        yield event
-
-
 @main.command()
 @click.argument("file", type=click.File("r", encoding="utf-8"))
 @click.option("--wait", type=click.IntRange(0, 30), default=0, help="Seconds to wait for the fate.")
@@ -215,24 +194,28 @@ def _events(file: Any) -> Iterator[dict[str, Any]]:
 @_DATA
 def post(file: Any, wait: int, author: str | None, token: str | None, as_json: bool) -> None:
     """Post events from FILE (or -): JSON or NDJSON. What is missing is filled in."""
-    from services.client import complete
+    from services.client import address, complete, events_in
     from services.client import post as send
     from services.welcome import told
 
-    bearer, refused = _speaker(author, token), False
-    for event in _events(file):
+    bearer, refused, intake = _speaker(author, token), False, address("intake", 8081)
+    try:
+        events = events_in(file.read())
+    except ValueError as fault:
+        raise click.UsageError(f"{file.name}: {fault}") from None
+    for event in events:
         whole = complete(event, author or "")
-        answer = send(_address("intake", 8081), bearer, whole, wait=wait)
+        answer = send(intake, bearer, whole, wait=wait)
         refused |= answer.status >= 400
         click.echo(json.dumps(answer.json()) if as_json else told(whole, answer))
     sys.exit(FINDINGS if refused else 0)
 
 
 def _show(path: str, author: str | None, token: str | None, person: str, accept: str) -> Any:
-    from services.client import send
+    from services.client import address, send
 
     bearer = _speaker(author, token, person)
-    url = f"{_address('ledger', 8082)}/people/{person}/{path}"
+    url = f"{address('ledger', 8082)}/people/{person}/{path}"
     answer = send(url, bearer, headers={"Accept": accept})
     if answer.status != 200:
         told = answer.json()
@@ -273,7 +256,7 @@ def plan(
 @_JSON
 @_DATA
 def history(person: str, author: str | None, token: str | None, as_json: bool) -> None:
-    """Tell the history of PERSON: every change and every attempt, in sentences."""
+    """Tell the history of PERSON in sentences, attempts too."""
     from services.welcome import history_line
 
     cursor = -1
@@ -291,7 +274,7 @@ def history(person: str, author: str | None, token: str | None, as_json: bool) -
 @_JSON
 @_DATA
 def replay(person: str | None, everybody: bool, as_json: bool) -> None:
-    """Fold again from entries and keys alone, and compare with what is stored."""
+    """Fold entries again, and compare with what is stored."""
     if bool(person) == everybody:
         raise click.UsageError("Name one PERSON, or say --all.")
     from services.ledger.run import replay as run

@@ -1,6 +1,7 @@
 """A small HTTP client for the command and the story: events out, plans in."""
 
 import json
+import os
 import time
 import uuid
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from shared.problems import FirsthandError
+from shared.settings import Settings
 
 TRIES, TIMEOUT = 20, 40  # of the same bytes; seconds a request may take
 
@@ -51,6 +53,35 @@ def send(
             return Answer(fault.code, dict(fault.headers), fault.read())
     except (URLError, OSError) as fault:
         raise NoAnswer(f"{url}: {getattr(fault, 'reason', fault)}") from None
+
+
+def address(service: str, port: int) -> str:
+    """Where a service answers: FIRSTHAND_<SERVICE>_URL, what `up` wrote, or the usual port."""
+    given = os.environ.get(f"FIRSTHAND_{service.upper()}_URL")
+    place = Settings.load().data / "up.json"
+    if not given and place.exists():
+        given = str(json.loads(place.read_text())[service])
+    return (given or f"http://127.0.0.1:{port}").rstrip("/")
+
+
+def events_in(text: str) -> list[dict[str, Any]]:
+    """One JSON event, a JSON list of them, or one a line; ValueError says what is not JSON."""
+    try:
+        whole = json.loads(text)
+        listed = whole if isinstance(whole, list) else [whole]
+    except ValueError:
+        lines = enumerate(text.splitlines(), 1)
+        listed = [_line(number, line) for number, line in lines if line.strip()]
+    if not all(isinstance(event, dict) for event in listed):
+        raise ValueError("an event is a JSON object")
+    return listed
+
+
+def _line(number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as fault:
+        raise ValueError(f"line {number} is not JSON: {fault}") from None
 
 
 def complete(event: dict[str, Any], author: str) -> dict[str, Any]:

@@ -106,8 +106,8 @@ class _Teller:
         verdict = str(told.get("verdict") or told.get("code") or told["title"])
         because = "" if answer.status == 201 else f" {told['detail']}"
         label = "accepted" if answer.status == 201 else "refused"
-        hanging = {"initial_indent": f"  {label:<10}", "subsequent_indent": " " * 12}
-        click.echo(textwrap.fill(step.text + because, WIDTH, **hanging))
+        text = f"  {label:<10}{step.text}{because}"
+        click.echo(textwrap.fill(text, WIDTH, subsequent_indent=" " * 12))
         self._expect(verdict, step.verdict, step.event["type"])
         if verdict != "accepted" and before:
             self._expect(self._read("plan").headers.get("ETag"), before, "the plan after a refusal")

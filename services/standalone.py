@@ -20,11 +20,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
-from redis import Redis
-from redis.exceptions import RedisError
-
+from shared.inbox import answers
 from shared.problems import Unsafe
 from shared.settings import Settings
 
@@ -87,7 +85,7 @@ class Everything:
         self.ledger = f"http://127.0.0.1:{ledger_port}"
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
 
-    def __enter__(self) -> "Everything":
+    def __enter__(self) -> Self:
         self._lock = _lock(self.settings.data)
         for name, port in (("intake", self.intake_port), ("ledger", self.ledger_port)):
             if _answers(port):
@@ -95,7 +93,7 @@ class Everything:
         try:
             if not self.settings.redis_url:
                 self._start("queue", _queue_command(self.settings))
-                self._until("queue", lambda: _pings(self.settings.queue_url))
+                self._until("queue", lambda: answers(self.settings.queue_url))
             command = [sys.executable, "-m", "services.cli"]
             self._start("worker", [*command, "worker"])
             self._start("ledger", [*command, "ledger", "--port", str(self.ledger_port)])
@@ -169,14 +167,6 @@ def _lock(folder: Path) -> BinaryIO:
         file.close()
         raise Unsafe(f"'firsthand up' already runs on {folder}") from None
     return file
-
-
-def _pings(url: str) -> bool:
-    try:
-        with Redis.from_url(url, socket_timeout=1) as client:
-            return bool(client.ping())
-    except RedisError:
-        return False
 
 
 def _answers(port: int) -> bool:

@@ -2,7 +2,8 @@
 
 A token is a JWT access token (RFC 9068): header `typ` "at+jwt", `alg` pinned by its key; claims
 `iss`, `aud`, `sub` (an id), `exp` (at most 24 h after `iat`), `iat`, `jti`, `client_id`,
-`scope` (space separated), `roles` (list), and if somebody acts for `sub`, `act.sub`. `sub`'s prefix is the role, and must stand in `roles`.
+`scope` (space separated), `roles` (list), and if somebody acts for `sub`, `act.sub`.
+`sub`'s prefix is the role, and must stand in `roles`.
 
 Who we trust stands in `issuers.json` in the key folder, a list of
 
@@ -91,10 +92,7 @@ class Callers:
         """Read `issuers.json` and its key sets; SettingsError names the file that is wrong."""
         path = folder / "issuers.json"
         try:
-            listed = json.loads(path.read_text())
-            if not isinstance(listed, list) or not listed:
-                raise TypeError("a list of at least one issuer is wanted")
-            issuers = {each["iss"]: _issuer(folder, each) for each in listed}
+            issuers = _issuers(folder, json.loads(path.read_text()))
         except (OSError, ValueError, KeyError, TypeError, JoseError, re.error) as fault:
             raise SettingsError(
                 f"{path}: {type(fault).__name__}: {fault}. Run 'firsthand init' to make one."
@@ -140,6 +138,12 @@ class Callers:
             scopes=frozenset(claims["scope"].split()),
             expires=float(claims["exp"]),
         )
+
+
+def _issuers(folder: Path, listed: Any) -> dict[str, Issuer]:
+    if not isinstance(listed, list) or not listed:
+        raise TypeError("a list of at least one issuer is wanted")
+    return {each["iss"]: _issuer(folder, each) for each in listed}
 
 
 def _issuer(folder: Path, told: dict[str, Any]) -> Issuer:

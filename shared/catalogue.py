@@ -3,66 +3,19 @@
 Intake's shape check, the ledger's rules, the reference page, the JSON Schemas and the served
 examples all read this table. A type is never renamed or removed; a shape only grows, or gets a
 new `dataschema` number beside the old one.
-
-`who` is about roles and grants, judged by the ledger alone:
-    P           the person whose plan it is
-    W(scope)    a partner to whom the person has granted that scope, in force
-    N(entry)    anybody named in the entry the event is about
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from marshmallow import Schema
 
 from shared import shapes
+from shared.kinds import Kind, Type, Who
 from shared.refusals import Code
 
 VERSION = 1  # of the catalogue; sealed messages carry it, so an older worker knows to wait
-
-PlanType = Literal[
-    "plan.started",
-    "about-me.written",
-    "aspiration.stated",
-    "aspiration.reworded",
-    "aspiration.let-go",
-    "action.planned",
-    "action.done",
-]
-AnswerType = Literal["proposal.accepted", "proposal.declined"]
-BesideType = Literal["proposal.made", "observation.recorded", "disagreement.stated"]
-WhoseType = Literal["access.granted", "access.withdrawn"]
-Type = PlanType | AnswerType | BesideType | WhoseType
-
-
-class Kind(StrEnum):
-    """A type's group. It stands in clear on every entry."""
-
-    PLAN = "plan"
-    ANSWER = "answer"
-    BESIDE = "beside"
-    WHOSE = "whose"
-
-
-class Who(StrEnum):
-    """Who may author a type."""
-
-    P = "P"
-    W_PROPOSE = "W(propose)"
-    P_OR_W_OBSERVE = "P, W(observe)"
-    P_OR_NAMED = "P, N(entry)"
-
-    @property
-    def scope(self) -> str | None:
-        """The scope of the grant that opens this type to a partner."""
-        return {Who.W_PROPOSE: "propose", Who.P_OR_W_OBSERVE: "observe"}.get(self)
-
-    @property
-    def person(self) -> bool:
-        """True when the person whose plan it is may author it."""
-        return self is not Who.W_PROPOSE
 
 
 @dataclass(frozen=True, slots=True)

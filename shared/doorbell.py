@@ -25,7 +25,8 @@ FAILURE_TTL = 60  # seconds; a failed bell is of no interest, the sweeper rings 
 
 class DrainJob(Job):
     """A job that can only be the drain of one partition. Of what stands in the queue it takes
-    these fields and no others: callbacks, webhooks, retries, alarms are nobody's to plant."""
+    these fields and no others: callbacks, webhooks, retries, alarms are nobody's to plant.
+    """
 
     FIELDS = (b"data", b"created_at", b"enqueued_at", b"origin", b"status", b"description")
 

@@ -1,4 +1,4 @@
-"""An event: what an author posted, and what intake knows about who posted it.
+r"""An event: what an author posted, and what intake knows about who posted it.
 
 **Posted** is a CloudEvent 1.0 in structured form. Attributes (ASCII):
 
@@ -11,13 +11,13 @@ Member names are ASCII and numbers are whole, so JSON with sorted member names a
 is RFC 8785 to the byte. It is what is hashed, sealed and compared, for good.
 
 >>> canonical({"type": "plan.started", "data": {"name_to_use": "Zoë", "language": "en"}})
-b'{"data":{"language":"en","name_to_use":"Zo\\xc3\\xab"},"type":"plan.started"}'
+b'{"data":{"language":"en","name_to_use":"Zo\xc3\xab"},"type":"plan.started"}'
 
 **Message** = what is sealed into the inbox: one line of JSON with what intake added, a line
 feed, then the canonical event. Canonical JSON holds no raw line feed, so the first one ends the
 header:
 
-    {"author","issuer","received","via","waiter"?}\\n{"data":…,"id":…}
+    {"author","issuer","received","via","waiter"?}\n{"data":…,"id":…}
 
 `author`, `via` (the token's client) and `issuer` (the configured name of who vouched) are ids;
 `received` is intake's clock, `YYYY-MM-DDTHH:MM:SS.mmmZ`; `waiter` names the key on which a

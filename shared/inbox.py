@@ -68,6 +68,15 @@ def waiting_key(partition: int) -> str:
     return f"firsthand:{{p{partition}}}:waiting"
 
 
+def answers(url: str) -> bool:
+    """True if a queue answers there."""
+    try:
+        with connect(url) as client:
+            return bool(client.ping())
+    except RedisError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Durability:
     """How safe a published event is. `level` goes into the answer; None means: not safe."""
@@ -110,14 +119,15 @@ class _Share:
 
 class Inbox:
     """Publishing and draining. `ring` rings the bell of a partition; `blocking` is a second
-    client, with a long time-out, for the requests that wait."""
+    client, with a long time-out, for the requests that wait.
+    """
 
     def __init__(
         self,
         redis: "Redis",
         transit: Transit,
         *,
-        ring: Callable[[int], None] = lambda partition: None,
+        ring: Callable[[int], None] = lambda _: None,
         blocking: "Redis | None" = None,
         replicas: int = 0,
     ) -> None:
@@ -154,7 +164,8 @@ class Inbox:
 
     def _publish_all(self, partition: int) -> None:
         """Send what every thread has brought meanwhile in one script: one round trip and one
-        fsync for all of them. Each keeps its order; the first of them rings."""
+        fsync for all of them. Each keeps its order; the first of them rings.
+        """
         with self._mutex:
             shares = self._waiting.pop(partition)
         shares[0].rings = True

@@ -23,7 +23,8 @@ _MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 def parse_time(text: str) -> datetime:
     """An RFC 3339 date-time with offset; ValueError if it is not one. Digits past microseconds
-    are dropped."""
+    are dropped.
+    """
     if not _TIME.fullmatch(text):
         raise ValueError("not an RFC 3339 date-time with offset")
     return datetime.fromisoformat(_MICROSECONDS.sub(r"\1", text))
@@ -44,6 +45,7 @@ class Pattern(validate.Regexp):
         super().__init__(f"^{pattern}$", error=error)
 
     def __call__(self, value: str) -> str:  # type: ignore[override]  # of texts only
+        """The text, if it is of the form; marshmallow's ValidationError if not."""
         if value.endswith("\n"):
             raise ValidationError(self._format_error(value))
         return super().__call__(value)
@@ -61,10 +63,10 @@ class WholeNumber(fields.Integer):
 class TrueOrFalse(fields.Boolean):
     """JSON true or false, and nothing that merely looks like it."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
-        if value is not True and value is not False:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
-        return bool(value)
+        return value
 
 
 def _not_blank(text: str) -> None:

@@ -88,7 +88,7 @@ def _http(fault: HTTPException) -> Response:
 
 
 def _unforeseen(fault: Exception) -> Response:
-    log_line.exception("unforeseen", path=request.path, kind=type(fault).__name__)
+    log_line.error("unforeseen", route=str(request.url_rule), exc_info=fault)
     return answer(problems.OurFault("Something of ours failed while answering this."))
 
 

@@ -13,8 +13,9 @@ from uuid import UUID
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan
 from services.ledger.plan.rules import ACCEPTED, Verdict, decide
-from shared.catalogue import CATALOGUE, Kind
+from shared.catalogue import CATALOGUE
 from shared.event import Event, Json, timestamp
+from shared.kinds import Kind
 from tests.given import ADA, EVE, SAM, SHOES, TOM, event
 
 AUTHORS = [ADA] * 11 + [SAM] * 5 + [TOM] * 2 + [EVE, SHOES, "team:north", "auditor:ann"]

@@ -62,8 +62,8 @@ class Attributes(Schema):
 _ATTRIBUTES = Attributes()
 
 
-def read(body: bytes, now: datetime) -> tuple[EventType, Json, bytes]:
-    """Type, attributes and canonical bytes of a posted event.
+def read(body: bytes, now: datetime) -> tuple[EventType, bytes]:
+    """Type and canonical bytes of a posted event.
 
     Raises Malformed, Invalid or TooLarge, each naming the place. `now` is when it was received.
     """
@@ -79,7 +79,7 @@ def read(body: bytes, now: datetime) -> tuple[EventType, Json, bytes]:
     kept = canonical(attributes)
     if len(kept) > MAX_EVENT_BYTES or len(canonical(posted["data"])) > MAX_DATA_BYTES:
         raise TooLarge("An event has at most 36 KiB, its data at most 32 KiB.")
-    return row, attributes, kept
+    return row, kept
 
 
 def _data_faults(row: EventType, data: object) -> Iterator[Fault]:
@@ -99,7 +99,7 @@ def _attribute_faults(posted: Json, now: datetime) -> Iterator[Fault]:
 
 
 def _faults(schema: Schema, value: Mapping[str, Any], pointer: str) -> Iterator[Fault]:
-    """marshmallow's messages as faults with pointers."""
+    """Messages of marshmallow as faults with pointers."""
     messages = schema.validate(value)
     if messages:
         yield from _flat(messages, pointer)

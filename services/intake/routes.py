@@ -39,7 +39,7 @@ def routes(
         caller = callers.of(request.headers.get("Authorization"))
         g.caller = caller
         body, received = _body(), clock()
-        row, attributes, kept = read(body, received)
+        row, kept = read(body, received)
         _may_author(caller, row)
         seconds = _wait_seconds()
         waits = seconds > 0 and may_wait.acquire(blocking=False)
@@ -121,7 +121,7 @@ def _accepted(event: Event, durability: Durability, *, preferred: bool) -> Respo
 
 
 def _decided(answer: bytes, event: Event) -> Response:
-    """201, 200 or a problem, by the ledger's answer `<status>\\n<receipt>`."""
+    r"""201, 200 or a problem, by the ledger's answer `<status>\n<receipt>`."""
     status, receipt = answer.split(b"\n", 1)
     if int(status) < 400:
         response = Response(receipt, int(status), mimetype="application/json")

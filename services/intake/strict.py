@@ -51,10 +51,10 @@ def _members(pairs: list[tuple[str, Any]]) -> Json:
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _Bad(f"The member {ascii(twice[:64])} stands twice in one object.")
+        raise _Bad(f"The member {twice[:64]!a} stands twice in one object.")
     for name in members:
         if not name.isascii():
-            raise _Bad(f"The member name {ascii(name[:64])} is not ASCII.")
+            raise _Bad(f"The member name {name[:64]!a} is not ASCII.")
     return members
 
 

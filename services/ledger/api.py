@@ -3,18 +3,17 @@
 What is not the caller's is 404 with the same body as what does not exist.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import overload
 
 from flask import Blueprint, Response, request
-from sqlalchemy import Engine
 
 from services.ledger.history import Reader, view
-from services.ledger.log import entry
-from services.ledger.people import unwrap_keys
-from services.ledger.receipts import Recorded, receipt
 from services.ledger.sentences import Names, aloud
-from services.ledger.store import reads
-from services.ledger.store.engine import transaction
+from services.ledger.store.engine import Engine, transaction
 from services.ledger.vault import Vault
 from shared.callers import Callers
 from shared.event import canonical, partition_of, timestamp
@@ -26,88 +25,94 @@ from shared.web import as_json, caller_of
 PAGE, LONGEST_PAGE = 100, 500
 
 
-def api(
-    engine: Engine, vault: Vault, callers: Callers, names: Names, *, partitions: int
-) -> Blueprint:
-    """The routes, over their neighbours."""
-    people = Blueprint("people", __name__, url_prefix="/people/<subject>")
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The three things that can be read, over their neighbours."""
 
-    @people.get("/plan")
-    def plan(subject: str) -> Response:
-        _only_the_person(callers, subject)
+    engine: Engine
+    vault: Vault
+    callers: Callers
+    names: Names
+    partitions: int
+
+    def routes(self) -> Blueprint:
+        """The routes, each below /people/<subject>."""
+        people = Blueprint("people", __name__, url_prefix="/people/<subject>")
+        people.add_url_rule("/plan", view_func=self.plan)
+        people.add_url_rule("/history", view_func=self.history)
+        people.add_url_rule("/events/<name>", view_func=self.event)
+        return people
+
+    def plan(self, subject: str) -> Response:
+        """The plan, now or as it was; JSON, or plain text for reading aloud."""
+        self._only_the_person(subject)
         version, as_of = _number("version"), _moment("as-of")
         if version is not None and as_of is not None:
-            _wrong("as-of", "Ask for a version or for a moment, not both.")
-        log = partition_of(subject, partitions)
-        with transaction(engine) as connection:
-            found = Reader(connection, vault, log, subject).plan(version=version, as_of=as_of)
+            raise _wrong("as-of", "Ask for a version or for a moment, not both.")
+        with self._reader(subject) as reader:
+            found = reader.plan(version=version, as_of=as_of)
         if found is None:
             raise NotFound
         shown = view(found)
         if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
-            return _cached(aloud(names, found, shown).encode(), "text/plain; charset=utf-8")
+            text = aloud(self.names, found, shown)
+            return _cached(text.encode(), "text/plain; charset=utf-8")
         return _cached(canonical(shown), "application/json")
 
-    @people.get("/history")
-    def history(subject: str) -> Response:
-        _only_the_person(callers, subject)
-        after, limit = _number("cursor"), _number("limit")
-        limit = min(PAGE if limit is None else max(limit, 1), LONGEST_PAGE)
-        log = partition_of(subject, partitions)
-        with transaction(engine) as connection:
-            told = Reader(connection, vault, log, subject).history(
-                names, after=-1 if after is None else after, limit=limit
-            )
+    def history(self, subject: str) -> Response:
+        """Everything that was done or tried, page by page; `next` is the next page's cursor."""
+        self._only_the_person(subject)
+        after, limit = _number("cursor", -1), min(max(_number("limit", PAGE), 1), LONGEST_PAGE)
+        with self._reader(subject) as reader:
+            told = reader.history(self.names, after=after, limit=limit)
         more = {"next": told[-1]["index"]} if len(told) == limit else {}
         return _cached(canonical({"subject": subject, "entries": told, **more}), "application/json")
 
-    @people.get("/events/<name>")
-    def event(subject: str, name: str) -> Response:
-        caller = caller_of(callers, "read")
-        log = partition_of(subject, partitions)
-        with transaction(engine) as connection:
-            unwrap_keys(connection, vault, [subject])
-            rows = reads.entry_of(connection, log, subject, name)
-            seen = [row for row in rows if caller.subject in (row["author"], subject)]
-            head = reads.head(connection, log)
-        if not seen or head is None:
+    def event(self, subject: str, name: str) -> Response:
+        """The fate of an event, for its author and the person."""
+        caller = caller_of(self.callers, "read")
+        with self._reader(subject) as reader:
+            told = [each for each in reader.receipts(name) if each["author"] == caller.subject]
+            told = reader.receipts(name) if caller.subject == subject else told
+        if not told:
             raise NotFound
-        told = [
-            receipt(Recorded(log, row["index"], entry.read(row["leaf"])), vault, head.checkpoint)
-            for row in seen
-        ]
         return as_json(told[0] | ({"also": told[1:]} if told[1:] else {}))
 
-    return people
+    def _only_the_person(self, subject: str) -> None:
+        if caller_of(self.callers, "read").subject != subject:
+            raise NotFound
+
+    @contextmanager
+    def _reader(self, subject: str) -> Iterator[Reader]:
+        with transaction(self.engine) as connection:
+            yield Reader(connection, self.vault, partition_of(subject, self.partitions), subject)
 
 
-def _only_the_person(callers: Callers, subject: str) -> None:
-    if caller_of(callers, "read").subject != subject:
-        raise NotFound
+def _wrong(name: str, detail: str) -> Invalid:
+    fault = Fault(name, "query", detail)
+    return Invalid(f"The query parameter '{name}' is wrong.", errors=[fault])
 
 
-def _wrong(name: str, detail: str) -> None:
-    raise Invalid(f"The query parameter '{name}' is wrong.", errors=[Fault(name, "query", detail)])
-
-
-def _number(name: str) -> int | None:
+@overload
+def _number(name: str, default: int) -> int: ...
+@overload
+def _number(name: str, default: None = None) -> int | None: ...
+def _number(name: str, default: int | None = None) -> int | None:
     given = request.args.get(name)
     if given is None:
-        return None
+        return default
     if not given.isascii() or not given.isdigit() or len(given) > 15:
-        _wrong(name, "Must be a whole number, 0 or more.")
+        raise _wrong(name, "Must be a whole number, 0 or more.")
     return int(given)
 
 
 def _moment(name: str) -> str | None:
     given = request.args.get(name)
-    if given is None:
-        return None
     try:
-        return timestamp(parse_time(given))
-    except ValueError:
-        _wrong(name, "Must be an RFC 3339 date-time with offset ('+' is sent as %2B).")
-    return None
+        return given and timestamp(parse_time(given))
+    except (ValueError, OverflowError):
+        told = "Must be an RFC 3339 date-time with offset ('+' is sent as %2B)."
+        raise _wrong(name, told) from None
 
 
 def _cached(body: bytes, media_type: str) -> Response:

@@ -1,14 +1,12 @@
 """The ledger's read service."""
 
 from flask import Flask, Response
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from services.ledger.api import api
+from services.ledger.api import Api
 from services.ledger.config import LedgerSettings, open_store
 from services.ledger.sentences import Names, read_names
 from services.ledger.store import setup
-from services.ledger.store.engine import transaction
+from services.ledger.store.engine import Engine, StoreError, transaction
 from services.ledger.vault import Vault
 from shared import logs
 from shared.callers import Callers
@@ -21,18 +19,18 @@ def create_app(
 ) -> Flask:
     """The Flask application, over its neighbours."""
     app = Flask("ledger", static_folder=None)
-    app.register_blueprint(api(engine, vault, callers, names, partitions=partitions))
+    app.register_blueprint(Api(engine, vault, callers, names, partitions).routes())
 
     def ready() -> str | None:
         try:
             with transaction(engine) as connection:
                 setup.check_ledger(connection, partitions=partitions)
-        except (SQLAlchemyError, Unsafe) as fault:
+        except (StoreError, Unsafe) as fault:
             return str(fault)
         return None
 
     install(app, "ledger", ready)
-    app.register_error_handler(SQLAlchemyError, _away)
+    app.register_error_handler(StoreError, _away)
     return app
 
 

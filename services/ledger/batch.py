@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Standing
@@ -14,6 +13,7 @@ from services.ledger.plan.rules import RULES, Accepted, decide
 from services.ledger.receipts import Recorded, answer
 from services.ledger.store import append
 from services.ledger.store.append import Head
+from services.ledger.store.engine import Connection
 from shared.catalogue import CATALOGUE
 from shared.event import Event
 from shared.inbox import Outgoing
@@ -75,7 +75,7 @@ class Batch:
         try:
             event = Event.from_message(self._transit.unseal(self._log, sealed, "event"))
         except (SealBroken, ValueError, KeyError, TypeError) as fault:
-            log_line.error("unreadable", log=self._log, place=place.decode(), why=str(fault))
+            log_line.warning("unreadable", log=self._log, place=place.decode(), why=str(fault))
             self.unreadable.append(
                 {
                     "log": self._log,
@@ -184,7 +184,8 @@ class Batch:
 
     def plan_rows(self) -> list[dict[str, Any]]:
         """Plans to store: often while they are short, now and then when they are long, so that
-        one more event costs the same on a long plan as on a short one."""
+        one more event costs the same on a long plan as on a short one.
+        """
         rows = []
         for subject, person in self._touched.items():
             length = len(person.plan.entries)

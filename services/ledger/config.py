@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Engine
-
 from services.ledger.log.note import Signer
 from services.ledger.people import unwrap_keys
 from services.ledger.store import setup
-from services.ledger.store.engine import connect, transaction
+from services.ledger.store.engine import Engine, connect, transaction
 from services.ledger.vault import Vault
 from shared.problems import SettingsError, Unsafe
 from shared.settings import Settings, setting

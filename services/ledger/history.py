@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.people import Person, fold_one, open_plan, take, unwrap_keys
 from services.ledger.plan.model import Beside, Line, Plan
+from services.ledger.receipts import Recorded, receipt
 from services.ledger.sentences import Names, sentence
 from services.ledger.store import reads
+from services.ledger.store.engine import Connection
 from services.ledger.vault import Vault
 from shared.catalogue import CATALOGUE
 from shared.event import Json
@@ -61,6 +61,19 @@ class Reader:
         pinned = fold_one(self.connection, self.vault, self.log, self.subject).plan.disagreements
         rows = reads.entries_of(self.connection, self.log, self.subject, after=after, limit=limit)
         return [self._told(names, entry.read(each["leaf"]), each["index"], pinned) for each in rows]
+
+    def receipts(self, name: str) -> list[Json]:
+        """The receipts of the entries about the person that bear an id, oldest first."""
+        unwrap_keys(self.connection, self.vault, [self.subject])
+        head = reads.head(self.connection, self.log)
+        return [
+            receipt(
+                Recorded(self.log, row["index"], entry.read(row["leaf"])),
+                self.vault,
+                head.checkpoint if head else "",
+            )
+            for row in reads.entry_of(self.connection, self.log, self.subject, name)
+        ]
 
     def _told(self, names: Names, each: Entry, index: int, pinned: dict[str, list[Json]]) -> Json:
         event = each.open(self.vault.find(self.subject))

@@ -1,5 +1,6 @@
 """`init`: the key files, the store's tables and roles, the logs. Repeatable; it changes nothing
-that is there."""
+that is there.
+"""
 
 import os
 import secrets

@@ -10,13 +10,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
-
 from services.ledger.log import entry
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump, load
 from services.ledger.plan.rules import RULES
 from services.ledger.store import reads
+from services.ledger.store.engine import Connection, Row
 from services.ledger.vault import LEDGER, Vault
 from shared.problems import SealBroken
 from shared.seal import Key, seal, unseal
@@ -56,7 +55,7 @@ class People:
             self._known.move_to_end(subject)
         return {subject: self._known[subject] for subject in subjects}
 
-    def _is_true(self, subject: str, row: RowMapping | None) -> bool:
+    def _is_true(self, subject: str, row: Row | None) -> bool:
         person = self._known.get(subject)
         return person is not None and person.sequence == (row["sequence"] if row else 0)
 
@@ -86,7 +85,8 @@ def fold(
     connection: Connection, vault: Vault, log: int, subjects: Collection[str]
 ) -> dict[str, Person]:
     """People as the store has them now: the stored plan, if it is of these rules, and the
-    entries past it; without one, every entry. Their keys must be in the vault's memory."""
+    entries past it; without one, every entry. Their keys must be in the vault's memory.
+    """
     found = {subject: Person(Plan(subject)) for subject in subjects}
     snapped = reads.last_snapshots(connection, subjects)
     for row in reads.plans_of(connection, subjects):
@@ -124,7 +124,7 @@ def seal_plan(key: Key, person: Person) -> bytes:
     return seal(key, dump(person.plan), bound)
 
 
-def open_plan(vault: Vault, row: RowMapping) -> Plan:
+def open_plan(vault: Vault, row: Row) -> Plan:
     """The plan of a row of `plans` or `snapshots`; SealBroken if it is not what it says."""
     header, stored = unseal(row["plan"], vault.find(row["subject"]))
     for name in ("subject", "sequence", "rules"):

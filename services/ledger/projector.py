@@ -8,8 +8,6 @@ messages recorded. A crash anywhere re-reads the same head of the stream.
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Engine
-
 from services.ledger.batch import Batch
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.note import Signer, read_checkpoint
@@ -17,7 +15,7 @@ from services.ledger.people import People
 from services.ledger.plan.rules import RULES
 from services.ledger.store import append
 from services.ledger.store.append import Head
-from services.ledger.store.engine import transaction
+from services.ledger.store.engine import Engine, transaction
 from services.ledger.vault import Vault
 from shared.event import timestamp
 from shared.inbox import Inbox
@@ -28,7 +26,8 @@ BATCH = 500  # messages at most
 
 class Projector:
     """Drains partitions into their logs. Two of them on one partition are legal: the head row's
-    lock orders them."""
+    lock orders them.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Receipts: what an author is told about an event of theirs, accepted or refused.
+r"""Receipts: what an author is told about an event of theirs, accepted or refused.
 
 JSON members: `id`, `author`, `subject`, `verdict`, `refusal`? and `because`?, `log`, `index`,
 `sequence`?, `planversion`?, `received`, `recorded`, `rules`, `digest`, `salt` (base64url),
@@ -6,7 +6,7 @@ JSON members: `id`, `author`, `subject`, `verdict`, `refusal`? and `because`?, `
 `index`). With the event they kept, an author checks: digest = BASE64URL(SHA-256(salt ||
 canonical event)), and that it stands in `entry`.
 
-Sent to a waiting request as `<HTTP status>\\n<receipt>`: 201 accepted, 200 a repeat of an
+Sent to a waiting request as `<HTTP status>\n<receipt>`: 201 accepted, 200 a repeat of an
 accepted one, 403 or 409 refused.
 """
 

@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
-
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.log.merkle import Frontier, leaf_hash
@@ -31,6 +29,7 @@ from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump
 from services.ledger.plan.rules import RULES, Refusal, decide
 from services.ledger.store import compare, reads
+from services.ledger.store.engine import Connection, Row
 from services.ledger.vault import Vault, VaultClosed
 from shared.event import Event
 from shared.problems import SealBroken
@@ -74,7 +73,7 @@ class Replay:
         self._known: set[str] = set()
         self._broken: set[str] = set()
 
-    def log(self, log: int, tick: Callable[[int], None] = lambda count: None) -> None:
+    def log(self, log: int, tick: Callable[[int], None] = lambda _: None) -> None:
         """Replay a whole log, its tree and head too. `tick` hears of progress."""
         tree, told = Frontier(), sha256()
         self._begin(log, None)
@@ -103,7 +102,7 @@ class Replay:
         self._seen: set[tuple[str, str]] = set()
         self._stored = compare.stored_plans(self._connection, log, subject)
 
-    def _row(self, row: RowMapping) -> None:
+    def _row(self, row: Row) -> None:
         self.report.entries += 1
         try:
             each = entry.read(row["leaf"])
@@ -123,7 +122,7 @@ class Replay:
             self._broken.add(each.subject)
             self._find("sealed", row, "sealed", f"{fault}; this person's later entries are skipped")
 
-    def _entry(self, row: RowMapping, each: Entry) -> None:
+    def _entry(self, row: Row, each: Entry) -> None:
         """Open, decide and fold one entry, and compare what is stored of the person there."""
         if each.subject not in self._known:
             self._known.add(each.subject)
@@ -144,7 +143,7 @@ class Replay:
         for table in self._stored.pop((each.subject, person.sequence), ()):
             self._plan(table, person)
 
-    def _digest(self, row: RowMapping, each: Entry, event: Event) -> None:
+    def _digest(self, row: Row, each: Entry, event: Event) -> None:
         """The digest of what is sealed; of an entry without words the event is not there."""
         key = self._vault.person(each.subject)
         if each.sequence is None or key is None:
@@ -153,7 +152,7 @@ class Replay:
         if entry.digest_of(salt, event.canonical) != each.digest:
             self._find("digest", row, "digest", "not the digest of the sealed event")
 
-    def _verdict(self, row: RowMapping, each: Entry, event: Event, person: Person) -> None:
+    def _verdict(self, row: Row, each: Entry, event: Event, person: Person) -> None:
         """Decide again, by the rules that ruled."""
         name = each.author, each.id
         reused = name in self._twice and name in self._seen
@@ -181,7 +180,7 @@ class Replay:
             if not same:
                 self._find("plan", None, f"{table}.plan", why, person)
 
-    def _compare(self, table: str, row: RowMapping, person: Person, wanted: dict[str, Any]) -> None:
+    def _compare(self, table: str, row: Row, person: Person, wanted: dict[str, Any]) -> None:
         code = "person" if table == "people" else "plan"
         wanted = {"log": self._log, "planversion": person.plan.version, **wanted}
         for name, value in wanted.items():
@@ -225,7 +224,7 @@ class Replay:
     def _find(
         self,
         code: str,
-        row: RowMapping | None,
+        row: Row | None,
         name: str,
         detail: str,
         person: Person | None = None,

@@ -66,10 +66,10 @@ def _line(each: Finding) -> str:
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A progress bar with its rate on standard error, where that is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda count: None
+        yield lambda _: None
         return
-    from rich.console import Console
-    from rich.progress import Progress
+    from rich.console import Console  # noqa: PLC0415 - only where there is a terminal
+    from rich.progress import Progress  # noqa: PLC0415 - the same
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)

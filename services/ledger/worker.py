@@ -10,15 +10,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.ledger.batch import TooNew
 from services.ledger.projector import Projector
-from services.ledger.store.engine import CommitUnknown
+from services.ledger.store.engine import CommitUnknown, StoreError
 from services.ledger.vault import VaultClosed
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, bell
 from shared.problems import SealBroken, Unsafe
@@ -26,7 +26,7 @@ from shared.problems import SealBroken, Unsafe
 DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
 SWEEP_EVERY = 2.0  # seconds; a bell that was lost costs at most twice this
 WORKER_TTL = 60  # seconds; RQ blocks for 15 s less
-TEMPORARY = (RedisError, SQLAlchemyError, CommitUnknown, TooNew, VaultClosed, SealBroken)
+TEMPORARY = (RedisError, StoreError, CommitUnknown, TooNew, VaultClosed, SealBroken)
 
 log_line = structlog.get_logger()
 
@@ -81,10 +81,8 @@ class Drainer:
 
     def _wait(self, partition: int, why: str) -> None:
         log_line.error("waiting", log=partition, why=why)
-        try:
+        with suppress(RedisError):  # the queue itself may be what is away
             self._projector.inbox.wait_because(partition, why)
-        except RedisError:
-            log_line.error("waiting", log=partition, why="and the queue cannot be told")
 
     def sweep(self, partitions: int) -> None:
         """Drain every partition whose oldest message has waited for a sweep, until stopped."""
@@ -126,7 +124,7 @@ def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq
 
     `sweeper` and `rq` can be switched off, one at a time, to show that the other suffices.
     """
-    global _drainer  # RQ finds its function by name, so what it drains with is the module's
+    global _drainer  # noqa: PLW0603 - RQ finds its function by name, so what it drains with is the module's
     _drainer = drainer
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: drainer.stopping.set())  # RQ has its own while it works

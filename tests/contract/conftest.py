@@ -5,8 +5,33 @@ from pathlib import Path
 
 import pytest
 
+from tests import matrix, postgres
 from tests.contract.ledgers import Ledger
 from tests.postgres import Database
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def kept_for_module(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ledger]:
+    """A ledger on each store for all tests of a module."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "sqlite":
+        opened = postgres.sqlite_database(folder)
+    else:
+        opened = request.getfixturevalue("postgres_server").database()
+    with opened as database:
+        ledger = Ledger(folder, database)
+        yield ledger
+        ledger.close()
+
+
+@pytest.fixture
+def kept(kept_for_module: Ledger, request: pytest.FixtureRequest) -> Ledger:
+    """A ledger that other tests have met and will meet: leave it as it was found."""
+    store = kept_for_module.database
+    matrix.note(request, matrix.STORE, store.kind, store.version)
+    return kept_for_module
 
 
 @pytest.fixture

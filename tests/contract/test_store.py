@@ -59,10 +59,10 @@ def test_migrations_make_exactly_the_tables_of_the_code(stored: Ledger) -> None:
 
 
 @pytest.mark.parametrize("table", [*tables.metadata.tables, "alembic_version"])
-def test_a_reader_cannot_write(stored: Ledger, table: str) -> None:
+def test_a_reader_cannot_write(kept: Ledger, table: str) -> None:
     with (
         pytest.raises(DBAPIError, match=r"read-?only|permission denied"),
-        stored.as_services(write=False) as connection,
+        kept.as_services(write=False) as connection,
     ):
         connection.execute(text(f"DELETE FROM {table}"))
 

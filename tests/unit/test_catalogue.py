@@ -6,8 +6,9 @@ from typing import get_args
 import pytest
 
 from shared import catalogue, refusals, shapes
-from shared.catalogue import CATALOGUE, EventType, Kind, Who
+from shared.catalogue import CATALOGUE, EventType
 from shared.event import MAX_DATA_BYTES, canonical
+from shared.kinds import Kind, Who
 from shared.refusals import BECAUSE, NO_STANDING, Code
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE.keys())

@@ -31,8 +31,14 @@ WRONG_CLAIMS = [
     *[("iat", iat, "whole") for iat in (True, "1", None, 1.5, ABSENT)],
     *[("iat", iat, "24 hours") for iat in (0, -(10**400))],
     *[("sub", sub, "sub") for sub in (None, 7, True, [ADA], {}, ABSENT)],
-    *[("sub", sub, "sub") for sub in ("", "ada", "person:", ":ada", "person:é", ADA + "\n")],
-    *[("sub", sub, "sub") for sub in ("person:" + "x" * 65, "person: ada", "king:ada", ADA + ":x")],
+    *[
+        ("sub", sub, "well-formed sub")
+        for sub in ("", "ada", "person:", ":ada", "person:é", ADA + "\n")
+    ],
+    *[
+        ("sub", sub, "well-formed sub")
+        for sub in ("person:" + "x" * 65, "person: ada", "king:ada", ADA + ":x")
+    ],
     *[("sub", SAM, "role"), ("sub", "service:shoes", "role")],
     *[("roles", roles, "role") for roles in ([], ["partner"], "person", None, 7, {}, ABSENT)],
     *[("roles", roles, "role") for roles in (["Person"], [["person"]], [None], {"person": 1})],

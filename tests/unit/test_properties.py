@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from services.ledger.plan.model import Plan, dump, load
 from services.ledger.plan.rules import ACCEPTED, Refusal, Verdict
-from shared.catalogue import CATALOGUE, Kind
+from shared.catalogue import CATALOGUE
 from shared.event import Event, canonical
+from shared.kinds import Kind
 from shared.refusals import NO_STANDING, Code
 from tests.given import ADA, fold
 from tests.histories import OTHERS, go_on, history

@@ -129,6 +129,16 @@ def test_a_name_inside_a_sentence_is_not_being_named() -> None:
     given(started, said).when(tom.disagrees(said)).then(refused("no-grant"))
 
 
+def test_only_a_whole_id_names_somebody() -> None:
+    said = ada.observes(TOM + "!", who_saw=f"{TOM} and I", where=f" {TOM}")
+    given(started).when(said).then(accepted, named_in(said, [ADA]))
+
+
+def test_whoever_is_named_twice_is_named_once() -> None:
+    said = sam.observes(who_saw=TOM, about=TOM, where=SAM)
+    given(*BEGUN).when(said).then(accepted, named_in(said, [SAM, TOM]))
+
+
 def test_a_grant_for_something_else_does_not_open_disagreeing() -> None:
     said = ada.states()
     given(*BEGUN, said).when(sam.disagrees(said)).then(refused("no-grant"))

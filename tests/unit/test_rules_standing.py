@@ -3,8 +3,9 @@
 import pytest
 
 from services.ledger.plan.model import Plan
-from shared.catalogue import CATALOGUE, Who
+from shared.catalogue import CATALOGUE
 from shared.event import Event
+from shared.kinds import Who
 from shared.refusals import Code
 from tests.given import (
     ADA,

@@ -1,4 +1,4 @@
-"""The tree of a log: RFC 6962 (section 2.1) hashes, kept as a frontier.
+r"""The tree of a log: RFC 6962 (section 2.1) hashes, kept as a frontier.
 
     leaf = SHA-256(0x00 || entry)      node = SHA-256(0x01 || left || right)
     root of the empty tree = SHA-256("")
@@ -8,7 +8,7 @@ first: one hash for each bit set in the size. It is all that appending needs. It
 those hashes one after another, 32 bytes each; with the size they stand in the head row.
 
 >>> tree = Frontier()
->>> for entry in (b"", b"\\x00", b"\\x10"): tree.append(leaf_hash(entry))
+>>> for entry in (b"", b"\x00", b"\x10"): tree.append(leaf_hash(entry))
 >>> tree.size, len(tree.to_bytes())
 (3, 64)
 >>> tree.root().hex()

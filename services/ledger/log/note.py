@@ -1,8 +1,8 @@
-"""Checkpoints as signed notes (C2SP tlog-checkpoint, C2SP signed-note).
+r"""Checkpoints as signed notes (C2SP tlog-checkpoint, C2SP signed-note).
 
-    <origin>\\n<size>\\n<base64(root)>\\n
-    \\n
-    — <name> <base64(key id || signature)>\\n            (the dash is U+2014)
+    <origin>\n<size>\n<base64(root)>\n
+    \n
+    — <name> <base64(key id || signature)>\n            (the dash is U+2014)
 
     key id = SHA-256(name || 0x0A || 0x01 || public key)[:4]     Ed25519; key name = origin
     vkey   = <name>+<hex(key id)>+<base64(0x01 || public key)>
@@ -18,6 +18,7 @@
 True
 """
 
+import re
 from base64 import b64decode, b64encode
 from hashlib import sha256
 
@@ -25,6 +26,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 ED25519 = b"\x01"
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 def key_id(name: str, public: bytes) -> bytes:
@@ -75,8 +77,11 @@ def read_checkpoint(note: str, vkey: str) -> tuple[int, bytes]:
     """Size and root of a checkpoint signed by `vkey`; ValueError if it is not."""
     name, told, raw = vkey.split("+", 2)
     public = b64decode(raw, validate=True)[1:]
-    text, _, signatures = note.partition("\n\n")
-    for line in signatures.splitlines():
+    text, _, signatures = note.rpartition("\n\n")
+    *lines, end = signatures.split("\n")
+    if end:
+        raise ValueError("the last line of a note must end")
+    for line in lines:
         if line.startswith(f"\u2014 {name} "):
             signed = b64decode(line.rsplit(" ", 1)[1], validate=True)
             if signed[:4].hex() == told:
@@ -89,7 +94,8 @@ def _verified(text: str, origin: str, public: bytes, signature: bytes) -> tuple[
         Ed25519PublicKey.from_public_bytes(public).verify(signature, text.encode())
     except InvalidSignature:
         raise ValueError("the signature is not by this key") from None
-    named, size, root = text.splitlines()
-    if named != origin or str(int(size)) != size:
+    named, _, head = text.partition("\n")
+    size, _, root = head.partition("\n")
+    if named != origin or not _SIZE.fullmatch(size) or not root.endswith("=\n"):
         raise ValueError("not a checkpoint of this log")
-    return int(size), b64decode(root, validate=True)
+    return int(size), b64decode(root[:-1], validate=True)

@@ -83,11 +83,11 @@ class Plan:
 
 
 def line_key(thing: str, name: str) -> str:
-    """Where a line stands in `Plan.lines`: in ASCII, since member names of RFC 8785 sort there
+    r"""Where a line stands in `Plan.lines`: in ASCII, since member names of RFC 8785 sort there
     as they do anywhere.
 
     >>> line_key("about-me", "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
-    'about-me/Zo\\\\xeb'
+    'about-me/Zo\\xeb'
     """
     return f"{thing}/{name}".encode("unicode_escape").decode()
 

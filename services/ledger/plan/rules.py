@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import assert_never, cast
 
 from services.ledger.plan.model import Beside, Plan
-from shared.catalogue import CATALOGUE, Kind, Type, Who
+from shared.catalogue import CATALOGUE
 from shared.event import Event
+from shared.kinds import Kind, Type, Who
 from shared.refusals import Code
 from shared.shapes import UNTIL_WITHDRAWN, fits, parse_time
 

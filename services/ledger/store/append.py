@@ -28,10 +28,14 @@ class Head:
 
 def lock_head(connection: Connection, log: int) -> Head:
     """The head of a log, locked until the transaction ends. Unsafe if the log is not there."""
-    row = connection.execute(select(heads).where(heads.c.log == log).with_for_update()).first()
+    row = (
+        connection.execute(select(heads).where(heads.c.log == log).with_for_update())
+        .mappings()
+        .first()
+    )
     if row is None:
         raise Unsafe(f"log {log} is not in this ledger; run 'firsthand init'")
-    return Head(**row._mapping)
+    return Head(**row)
 
 
 def save_head(connection: Connection, head: Head) -> None:
@@ -43,7 +47,7 @@ def earlier(connection: Connection, log: int, ids: Iterable[str]) -> list[RowMap
     """Entries of this log that bear one of these ids."""
     columns = (entries.c.index, entries.c.author, entries.c.id, entries.c.leaf)
     wanted = select(*columns).where(entries.c.log == log, entries.c.id.in_(list(ids)))
-    return [row._mapping for row in connection.execute(wanted.order_by(entries.c.index))]
+    return list(connection.execute(wanted.order_by(entries.c.index)).mappings())
 
 
 def append(connection: Connection, rows: Sequence[Row]) -> None:
@@ -89,7 +93,8 @@ def _upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
 
 def _many(connection: Connection, statement: Insert, rows: Sequence[Row]) -> None:
     """One statement, many rows, straight to the driver: SQLAlchemy's own way costs as much
-    again as the rows themselves."""
+    again as the rows themselves.
+    """
     if not rows:
         return
     compiled = statement.compile(dialect=connection.dialect)

@@ -39,7 +39,7 @@ def stored_plan(connection: Connection, table: str, subject: str, sequence: int)
     """One row of `plans` or `snapshots`, found by `stored_plans` before."""
     where = _TABLES[table]
     wanted = select(where).where(where.c.subject == subject, where.c.sequence == sequence)
-    return connection.execute(wanted).one()._mapping
+    return connection.execute(wanted).mappings().one()
 
 
 def people_rows(connection: Connection, log: int, subject: str | None) -> list[RowMapping]:
@@ -47,4 +47,4 @@ def people_rows(connection: Connection, log: int, subject: str | None) -> list[R
     wanted: Any = select(people).where(people.c.log == log).order_by(people.c.subject)
     if subject is not None:
         wanted = wanted.where(people.c.subject == subject)
-    return [row._mapping for row in connection.execute(wanted)]
+    return list(connection.execute(wanted).mappings())

@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import RowMapping as Row
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import SQLAlchemyError as StoreError
 
 from shared.problems import FirsthandError, SettingsError, Unsafe
+
+# What the rest of the ledger knows of SQLAlchemy: these names, and nothing else.
+__all__ = ["Connection", "Engine", "Row", "StoreError", "connect", "lock_writer", "transaction"]
 
 try:
     from pysqlite3 import dbapi2 as sqlite

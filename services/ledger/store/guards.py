@@ -20,7 +20,7 @@ BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",
 BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",
     "entries_no_replace": f"""CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
 WHEN EXISTS (SELECT 1 FROM entries WHERE log = NEW.log AND "index" = NEW."index")
-BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",
+BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",  # noqa: S608 - no query, and our own text
 }
 
 POSTGRESQL_FUNCTIONS = f"""
@@ -86,7 +86,7 @@ def _check_sqlite(connection: Connection) -> None:
     found = connection.execute(
         text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'entries'")
     )
-    there = {name: sql for name, sql in found}
+    there: dict[str, str] = {row.name: row.sql for row in found}
     missing = [name for name, sql in SQLITE_TRIGGERS.items() if there.get(name) != sql]
     if missing:
         raise Unsafe(

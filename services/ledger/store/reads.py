@@ -20,19 +20,18 @@ CHUNK = 1_000
 
 
 def _all(connection: Connection, wanted: Select[Any]) -> list[RowMapping]:
-    return [row._mapping for row in connection.execute(wanted)]
+    return list(connection.execute(wanted).mappings())
 
 
 def ledger_row(connection: Connection) -> RowMapping | None:
     """What was fixed when the ledger was made."""
-    row = connection.execute(select(ledger)).first()
-    return row._mapping if row else None
+    return connection.execute(select(ledger)).mappings().first()
 
 
 def head(connection: Connection, log: int) -> Head | None:
     """The head of a log, as committed."""
-    row = connection.execute(select(heads).where(heads.c.log == log)).first()
-    return Head(**row._mapping) if row else None
+    row = connection.execute(select(heads).where(heads.c.log == log)).mappings().first()
+    return Head(**row) if row else None
 
 
 def log_size(connection: Connection, log: int) -> int:
@@ -55,7 +54,7 @@ def keys_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]
 def people_of(connection: Connection, subjects: Iterable[str]) -> dict[str, RowMapping]:
     """Where these people's streams stand, by subject."""
     wanted = select(people).where(people.c.subject.in_(list(subjects)))
-    return {row.subject: row._mapping for row in connection.execute(wanted)}
+    return {row["subject"]: row for row in connection.execute(wanted).mappings()}
 
 
 def plans_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
@@ -85,8 +84,8 @@ def snapshot_before(
         wanted = wanted.where(snapshots.c.planversion <= version)
     if recorded is not None:
         wanted = wanted.where(snapshots.c.recorded <= recorded)
-    row = connection.execute(wanted.order_by(snapshots.c.sequence.desc()).limit(1)).first()
-    return row._mapping if row else None
+    newest = wanted.order_by(snapshots.c.sequence.desc()).limit(1)
+    return connection.execute(newest).mappings().first()
 
 
 def entries_of(
@@ -100,8 +99,7 @@ def entries_of(
     )
     if limit is not None:
         wanted = wanted.limit(limit)
-    for row in connection.execute(wanted):
-        yield row._mapping
+    yield from connection.execute(wanted).mappings()
 
 
 def entries_of_many(
@@ -111,8 +109,7 @@ def entries_of_many(
     wanted = select(entries.c.subject, entries.c.index, entries.c.leaf).where(
         entries.c.log == log, entries.c.subject.in_(list(subjects))
     )
-    for row in connection.execute(wanted.order_by(entries.c.index)):
-        yield row._mapping
+    yield from connection.execute(wanted.order_by(entries.c.index)).mappings()
 
 
 def entry_of(connection: Connection, log: int, subject: str, name: str) -> list[RowMapping]:

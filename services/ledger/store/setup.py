@@ -7,11 +7,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.ledger.log.merkle import Frontier
 from services.ledger.log.note import Signer
 from services.ledger.store import guards, reads
-from services.ledger.store.append import Head, keep_keys
+from services.ledger.store.append import keep_keys
 from services.ledger.store.engine import OLDEST_POSTGRESQL, connect, transaction
 from services.ledger.store.tables import heads, ledger
 from services.ledger.vault import LEDGER, Vault
@@ -130,7 +131,7 @@ def _check_version(connection: Connection) -> None:
     try:
         with connection.begin_nested():
             revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    except Exception:
+    except SQLAlchemyError:
         raise Unsafe("this database holds no ledger; run 'firsthand init'") from None
     if revision != newest_revision():
         raise Unsafe(

@@ -1,0 +1,200 @@
+"""Both services in one process, over a real queue and a real store: no server, no worker process.
+
+    with Together(folder, queue_url, store) as house:
+        house.post(ADA, "plan.started", {"name_to_use": "Ada", "language": "en"})
+        house.drain()
+        house.get(ADA, "plan")
+
+The clock is the test's: `house.now`.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from services.intake.app import create_app as create_intake
+from services.ledger.app import create_app as create_ledger
+from services.ledger.config import LedgerSettings, open_store, signers
+from services.ledger.make import init
+from services.ledger.projector import Projector
+from shared.callers import Callers, local_token
+from shared.event import Json
+from shared.inbox import Inbox, connect, inbox_key
+from shared.transit import Transit
+from tests.postgres import Database
+
+ADA, EVE, SAM, TOM = "person:ada", "person:eve", "partner:sam", "partner:tom"
+MEDIA_TYPE = "application/cloudevents+json"
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+STARTED: Json = {"name_to_use": "Ada", "language": "en"}
+SEA: Json = {"id": "sea", "words": "Walk to the sea again."}
+NAMES = {SAM: "Sam (nurse)"}
+
+
+def event(kind: str, data: Any, subject: str = ADA, **more: Any) -> Json:
+    """A CloudEvent with a fresh id."""
+    whole = {"specversion": "1.0", "id": str(uuid4()), "source": "/tests", "subject": subject}
+    return {**whole, "type": kind, "data": data, **more}
+
+
+def body(told: Any) -> bytes:
+    """JSON as people write it."""
+    return json.dumps(told, ensure_ascii=False).encode()
+
+
+@dataclass
+class Door:
+    """Intake behind Flask's test client, with the bells it rang. `folder` holds its keys."""
+
+    folder: Path
+    client: FlaskClient
+    inbox: Inbox
+    rung: list[int] = field(default_factory=list)
+
+    def bearer(self, author: str = ADA, scopes: str = "read write share") -> str:
+        """A header's value."""
+        return f"Bearer {local_token(self.folder, author, scopes=scopes.split())}"
+
+    def send(self, raw: bytes, author: str = ADA, **headers: str) -> TestResponse:
+        """Post bytes; a header is named with _ for -, and left out where it is empty."""
+        given = {"Authorization": self.bearer(author), "Content-Type": MEDIA_TYPE}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        kept = {name: value for name, value in given.items() if value}
+        return self.client.post("/events", data=raw, headers=kept)
+
+    def post(self, told: Any, author: str = ADA, **headers: str) -> TestResponse:
+        """Post an event."""
+        return self.send(body(told), author, **headers)
+
+    def length(self) -> int:
+        """How many messages rest in the queue."""
+        return int(self.inbox.redis.xlen(inbox_key(0)))
+
+
+class Together:
+    """Intake, queue, projector, store and read API, in one process."""
+
+    def __init__(self, folder: Path, queue_url: str, store: Database) -> None:
+        self.now = NOON
+        self.settings = LedgerSettings.load(
+            data=folder,
+            redis_url=queue_url,
+            database_url=store.app_url,
+            database_owner_url=store.owner_url,
+        )
+        init(self.settings)
+        keys = self.settings.key_folder
+        self._clients = [connect(queue_url), connect(queue_url, timeout=35)]
+        self._writer, vault = open_store(self.settings, write=True)
+        self._reader, for_reading = open_store(self.settings, write=False)
+        callers = Callers.from_folder(keys, "firsthand")
+        self.rung: list[int] = []
+        inbox = Inbox(
+            self._clients[0],
+            Transit.from_folder(keys),
+            ring=self.rung.append,
+            blocking=self._clients[1],
+        )
+        told = signers(self.settings)
+        self._projector = Projector(self._writer, inbox, vault, told, lambda: self.now)
+        intake = create_intake(callers, inbox, clock=lambda: self.now)
+        self.ledger = create_ledger(self._reader, for_reading, callers, NAMES).test_client()
+        self.door = Door(keys, intake.test_client(), inbox, self.rung)
+
+    def __enter__(self) -> Self:
+        """Ready."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave no connection behind."""
+        self._writer.dispose()
+        self._reader.dispose()
+        for client in self._clients:
+            client.close()
+
+    def drain(self) -> int:
+        """Record what waits; each drain is a minute after the one before."""
+        self.now += timedelta(minutes=1)
+        return self._projector.batch(0)
+
+    @contextmanager
+    def draining(self) -> Iterator[None]:
+        """A worker beside us, for requests that wait."""
+        stop = threading.Event()
+
+        def work() -> None:
+            while not stop.wait(0.01):
+                self._projector.batch(0)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def post(self, author: str, kind: str, data: Any, **more: Any) -> Json:
+        """Post an event and record it; the event."""
+        told = event(kind, data, **more)
+        answer = self.door.post(told, author)
+        assert answer.status_code == 202, answer.text
+        assert self.drain() == 1
+        return told
+
+    def get(self, reader: str, path: str, person: str = ADA, **headers: str) -> TestResponse:
+        """Read something about a person; the path goes below theirs."""
+        given = {"Authorization": self.door.bearer(reader)} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        kept = {name: value for name, value in given.items() if value}
+        return self.ledger.get(f"/people/{person}/{path}", headers=kept)
+
+    def plan(self, query: str = "") -> Json:
+        """Ada's plan, as she reads it."""
+        answer = self.get(ADA, f"plan{query}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.get_json())
+
+    def history(self) -> list[Json]:
+        """Ada's history, as she reads it."""
+        return list(self.get(ADA, "history?limit=500").get_json()["entries"])
+
+    def verdict(self, told: Json, author: str) -> str:
+        """What became of an event: accepted, or the code of its refusal."""
+        fate = self.get(author, f"events/{told['id']}", told["subject"]).get_json()
+        return str(fate.get("refusal", fate["verdict"]))
+
+
+def problem(answer: TestResponse, status: int, slug: str) -> Json:
+    """The body of a problem; checks its form (RFC 9457)."""
+    told: Json = json.loads(answer.data)
+    assert (answer.status_code, told["type"]) == (status, f"/problems/{slug}"), answer.text
+    assert answer.mimetype == "application/problem+json"
+    assert told["status"] == status
+    assert told["title"]
+    assert told["detail"].endswith(".")
+    for fault in told.get("errors", ()):
+        assert fault.keys() == {"pointer", "code", "detail"}
+        assert fault["pointer"] == "" or fault["pointer"].startswith("/")
+    return told
+
+
+def pointers(told: Json) -> list[str]:
+    """The places that a problem names."""
+    return [fault["pointer"] for fault in told["errors"]]
