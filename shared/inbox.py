@@ -222,6 +222,12 @@ class Inbox:
         """How many messages are not yet recorded."""
         return self.redis.xlen(inbox_key(partition))
 
+    def has_messages(self, partition: int, *, linger: int) -> bool:
+        """True if something is not yet recorded; waits up to `linger` milliseconds for it."""
+        if not linger:
+            return self.length(partition) > 0
+        return bool(self.redis.xread({inbox_key(partition): "0"}, count=1, block=linger))
+
     def oldest_age(self, partition: int) -> float | None:
         """Seconds that the oldest message has waited, by the queue's own clock; None if none."""
         pipe = self.redis.pipeline(transaction=False)

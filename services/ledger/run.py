@@ -28,7 +28,11 @@ def work(*, sweeper: bool, rq: bool) -> None:
         queue = doorbell.bell(connect(settings.queue_url))
         inbox = Inbox(connect(settings.queue_url), Transit.from_folder(settings.key_folder))
         projector = Projector(engine, inbox, vault, signers(settings), now)
-        drainer = worker.Drainer(projector, lambda log: doorbell.ring(queue, log))
+        drainer = worker.Drainer(
+            projector,
+            lambda log: doorbell.ring(queue, log),
+            linger=worker.LINGER if settings.partitions == 1 else 0,  # or the others would wait
+        )
         worker.run(
             drainer,
             connect(settings.queue_url),

@@ -24,6 +24,7 @@ from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, bell
 from shared.problems import SealBroken, Unsafe
 
 DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
+LINGER = 20  # milliseconds that a drain stays for the next event; a bell costs RQ 3 ms
 SWEEP_EVERY = 2.0  # seconds; a bell that was lost costs at most twice this
 WORKER_TTL = 60  # seconds; RQ blocks for 15 s less
 TEMPORARY = (RedisError, StoreError, CommitUnknown, TooNew, VaultClosed, SealBroken)
@@ -39,12 +40,15 @@ class Drainer:
         projector: Projector,
         ring_again: Callable[[int], None],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        linger: int = 0,
     ) -> None:
         self.stopping = threading.Event()
         self.broken: Unsafe | None = None
         self._projector = projector
         self._ring_again = ring_again
         self._clock = clock
+        self._linger = linger
         self._one = threading.Lock()
 
     def drain(self, partition: int) -> int:
@@ -68,7 +72,7 @@ class Drainer:
     def _drain(self, partition: int) -> int:
         inbox, until, done = self._projector.inbox, self._clock() + DEADLINE, 0
         inbox.clear_wake(partition)
-        while inbox.length(partition):
+        while inbox.has_messages(partition, linger=self._linger):
             if self.stopping.is_set() or self._clock() > until:
                 self._ring_again(partition)
                 break

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.ledger.plan.changes import evolve
-from services.ledger.plan.model import Plan, dump, load
+from services.ledger.plan.model import Plan, dump, line_key, load
 from shared.event import MAX_WHOLE_NUMBER, Event, canonical, partition_of, timestamp
 from shared.shapes import parse_time
 from tests.given import ADA, SAM, ada, started
@@ -186,5 +186,22 @@ def test_a_plan_has_one_form_whatever_order_it_was_written_in(sections: list[str
 def test_a_plan_is_rfc_8785_also_with_sections_in_any_script() -> None:
     plan = Plan(ADA)
     for said in (started, ada.writes("\ufb01sh", "No."), ada.writes("😀", "Yes.")):
+        evolve(plan, said)
+    assert dump(plan) == rfc8785.dumps(json.loads(dump(plan)))
+
+
+@given(st.lists(WORDS, min_size=2, max_size=2, unique=True))
+@example(["Zo\u00eb", r"Zo\xeb"])
+@example(["a\nb", r"a\nb"])
+def test_two_sections_never_share_a_line(names: list[str]) -> None:
+    first, second = (line_key("about-me", name) for name in names)
+    assert first != second
+    assert first.isascii()
+
+
+@given(st.lists(WORDS.filter(str.strip), min_size=1, max_size=5))
+def test_a_plan_is_rfc_8785_whatever_its_sections_are_called(sections: list[str]) -> None:
+    plan = Plan(ADA)
+    for said in (started, *(ada.writes(section, "x") for section in sections)):
         evolve(plan, said)
     assert dump(plan) == rfc8785.dumps(json.loads(dump(plan)))

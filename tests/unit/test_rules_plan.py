@@ -1,5 +1,8 @@
 """Lines of the plan: what the person writes, rewords, lets go of, plans and does."""
 
+import pytest
+
+from shared.event import Event
 from tests.given import (
     ADA,
     NOON,
@@ -207,4 +210,12 @@ def test_an_action_is_done_once() -> None:
 def test_the_end_of_an_action_does_not_take_over_the_origin_of_its_words() -> None:
     given(started, WALK).when(ada.does()).then(
         accepted, line("action/walk", state="done", origin={"entry": WALK.id})
+    )
+
+
+@pytest.mark.parametrize("end", [ada.lets_go(), ada.lets_go(words="Enough.")])
+def test_the_end_of_a_line_has_an_origin_of_its_own(end: Event) -> None:
+    whence = {"entry": end.id, "author": ADA, "received": TOMORROW}
+    given(started, WISH).when(at(TOMORROW, end)).then(
+        accepted, line("aspiration/sea", origin={"entry": WISH.id}, ended=whence)
     )

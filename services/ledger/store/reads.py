@@ -1,6 +1,7 @@
 """Reading: rows as mappings, in the order of the log."""
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, func, select
@@ -102,14 +103,12 @@ def entries_of(
     yield from connection.execute(wanted).mappings()
 
 
-def entries_of_many(
-    connection: Connection, log: int, subjects: Iterable[str]
-) -> Iterator[RowMapping]:
-    """All entries about these people, in the order of the log."""
+def entries_of_many(connection: Connection, log: int, subjects: Iterable[str]) -> list[RowMapping]:
+    """All entries about these people, in the order of the log; sorted here, as `earlier` is."""
     wanted = select(entries.c.subject, entries.c.index, entries.c.leaf).where(
         entries.c.log == log, entries.c.subject.in_(list(subjects))
     )
-    yield from connection.execute(wanted.order_by(entries.c.index)).mappings()
+    return sorted(connection.execute(wanted).mappings(), key=itemgetter("index"))
 
 
 def entry_of(connection: Connection, log: int, subject: str, name: str) -> list[RowMapping]:
@@ -117,7 +116,7 @@ def entry_of(connection: Connection, log: int, subject: str, name: str) -> list[
     wanted = select(entries).where(
         entries.c.log == log, entries.c.id == name, entries.c.subject == subject
     )
-    return _all(connection, wanted.order_by(entries.c.index))
+    return sorted(_all(connection, wanted), key=itemgetter("index"))
 
 
 def entries_in_order(connection: Connection, log: int) -> Iterator[RowMapping]:

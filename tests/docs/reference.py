@@ -1,0 +1,296 @@
+"""Writes docs/reference from the code: `python -m tests.docs.reference`.
+
+Everything here is read off the catalogue, the settings, the problems, the commands and the
+docstrings in which the formats are specified. A test compares what is committed with this.
+"""
+
+import importlib
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from services.cli import main
+from services.intake.app import IntakeSettings
+from services.intake.types import json_schema
+from services.ledger.config import LedgerSettings
+from shared.catalogue import CATALOGUE, EventType, Kind, Who
+from shared.problems import PROBLEMS
+from shared.refusals import BECAUSE, Code
+from shared.settings import variables
+
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+NOTE = "<!-- Written from the code by tests/docs/reference.py: change the code, then run it. -->"
+GENERAL = (*(code for code in Code if not code.standing), Code.ID_REUSED, Code.VERSION_CONFLICT)
+KINDS = {
+    Kind.PLAN: "Lines of the plan. Only the person may say these.",
+    Kind.ANSWER: "The person's answers to what others suggest. Silence is never yes.",
+    Kind.BESIDE: "What stands beside the plan, and never in it.",
+    Kind.WHOSE: "Whose plan it is: who may do what, as the person allows.",
+}
+WHO = {
+    Who.P: "the person",
+    Who.W_PROPOSE: "a partner to whom the person has granted `propose`",
+    Who.P_OR_W_OBSERVE: "the person, and a partner to whom they have granted `observe`",
+    Who.P_OR_NAMED: "the person, and anybody who wrote or is named in the entry",
+}
+IN_WORDS = {  # of patterns, and of members whose rule a schema cannot say
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$": "a name: letters, digits, `.`, `_`, `-`; 1 to 64 of them",
+    r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$": "a language tag (BCP 47), as `en` or `en-GB`",
+    "until": "an RFC 3339 date-time with offset, or `until-withdrawn`",
+}
+FORMATS = {  # a page for each: title, and the modules whose docstrings specify it
+    "formats": (
+        "Formats",
+        "These are the docstrings in which each format is specified; their examples run as tests.",
+        (
+            "shared.event",
+            "services.intake.strict",
+            "shared.seal",
+            "services.ledger.log.entry",
+            "services.ledger.log.merkle",
+            "services.ledger.log.note",
+            "services.ledger.receipts",
+            "services.ledger.plan.model",
+            "services.ledger.vault",
+            "services.ledger.store.tables",
+        ),
+    ),
+    "inbox": (
+        "The inbox",
+        "The contract between the two services, and all they share at run time.",
+        ("shared.inbox", "shared.transit", "shared.doorbell"),
+    ),
+    "tokens": ("Tokens and issuers", "", ("shared.callers",)),
+    "replay": ("Replay and its findings", "", ("services.ledger.replay",)),
+}
+FAULTS = {  # the codes in `errors` of a problem
+    "not-utf-8": "the bytes are not UTF-8",
+    "not-json": "the text is not JSON",
+    "not-an-object": "JSON, but not an object",
+    "not-taken": "JSON that we do not take: a member twice, a name not in ASCII, a decimal",
+    "too-deep": "more than 16 levels",
+    "nul": "a text holds U+0000",
+    "lone-surrogate": "a text holds half of a surrogate pair",
+    "missing": "a required member is not there",
+    "unknown": "a member that the type does not have",
+    "invalid": "a member whose value is not of its shape; `detail` says why",
+    "query": "a query parameter; `pointer` is its name",
+}
+CLIENT_VARIABLES = {  # read by the commands that speak to a running service
+    "FIRSTHAND_TOKEN": "Bearer token that `post`, `plan` and `history` send",
+    "FIRSTHAND_INTAKE_URL": "Where intake answers (default: what `up` wrote, or port 8081)",
+    "FIRSTHAND_LEDGER_URL": "Where the ledger answers (default: what `up` wrote, or port 8082)",
+}
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    heads = tuple(head)
+    lines = [heads, ("---",) * len(heads), *(tuple(row) for row in rows)]
+    cells = [[cell.replace("|", r"\|") for cell in row] for row in lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def rule(shape: Mapping[str, Any]) -> str:
+    """What a member may hold, in words, from its JSON Schema."""
+    if "enum" in shape:
+        return "one of " + ", ".join(f"`{each}`" for each in shape["enum"])
+    if shape["type"] == "array":
+        return f"a list of {shape['minItems']} to {shape['maxItems']}, each {rule(shape['items'])}"
+    if shape["type"] == "integer":
+        return f"a whole number from {shape['minimum']} to {shape['maximum']}"
+    if shape["type"] == "object":
+        named = ", ".join(f"`{name}`" for name in shape.get("properties", ()))
+        return f"an object of {named}" if named else "an object"
+    if roles := re.match(r"\^\(\?:([a-z|]+)\):", shape.get("pattern", "")):
+        return "an id, " + " or ".join(f"`{role}:…`" for role in roles[1].split("|"))
+    if "pattern" in shape:
+        return IN_WORDS[shape["pattern"]]
+    if shape.get("format") == "date-time":
+        return "an RFC 3339 date-time with offset"
+    if "maxLength" in shape:
+        return f"text, {shape['minLength']} to {shape['maxLength']:,} characters, not blank"
+    return {"boolean": "true or false"}.get(shape["type"], "text")
+
+
+def event(row: EventType) -> Iterator[str]:
+    """The section of one event type."""
+    schema = json_schema(row)
+    members = [
+        (
+            f"`{name}`",
+            "yes" if name in schema["required"] else "",
+            IN_WORDS.get(name) or rule(shape),
+        )
+        for name, shape in schema["properties"].items()
+    ]
+    own = ", ".join(f"`{code}`" for code in row.refusals) or "none"
+    example = orjson.dumps(row.example, option=orjson.OPT_INDENT_2).decode()
+    yield f"### {row.name}\n"
+    yield f"{row.effect}\n"
+    yield f"Who: {WHO[row.who]}. Token scope: `{row.token_scope}`. Standard: {row.standard}.\n"
+    yield table(("member of `data`", "required", "holds"), members) + "\n"
+    yield f"Own refusals, in the order they are looked for: {own}.\n"
+    yield f"```json\n{example}\n```\n"
+
+
+def events() -> Iterator[str]:
+    """The page of all event types."""
+    yield "# Events\n"
+    yield (
+        "What may be posted, and by whom. Each section shows the `data` of a type and an example "
+        "of it. A running intake serves the same, with JSON Schemas: `GET /event-types`.\n"
+    )
+    rows = [(f"[{row.name}](#{anchor(row.name)})", row.effect) for row in CATALOGUE.values()]
+    yield table(("type", "what it does"), rows) + "\n"
+    for kind, told in KINDS.items():
+        yield f"## Kind: {kind}\n"
+        yield f"{told}\n"
+        for row in CATALOGUE.values():
+            if row.kind is kind:
+                yield from event(row)
+
+
+def anchor(heading: str) -> str:
+    """The fragment under which a heading is found."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def refusals() -> Iterator[str]:
+    """The page of all refusals."""
+    yield "# Refusals\n"
+    yield (
+        "A refusal is a verdict: the attempt is on record for good, and changed nothing. The rules "
+        "look in this order, and the first that applies is the answer. Where the author had no "
+        "standing, nothing they wrote is kept, and anybody but the person hears the same "
+        "`no-grant`, whether the person has a plan or not.\n"
+    )
+    rows = [
+        (f"`{code}`", str(code.http_status), BECAUSE[code] + ".", by_what(code)) for code in Code
+    ]
+    yield table(("code", "status", "it was refused:", "may come from"), rows) + "\n"
+    yield "The status is that of an answer to `Prefer: wait`. See [events](events.md).\n"
+
+
+def by_what(code: Code) -> str:
+    """Which types a refusal can meet."""
+    if code in GENERAL:
+        return "any type" if code.standing else "any type: no standing"
+    if code is Code.OUR_FAULT:
+        return "us; it is alarmed and counted"
+    return ", ".join(row.name for row in CATALOGUE.values() if code in row.refusals)
+
+
+def problems() -> Iterator[str]:
+    """The page of all problems."""
+    yield "# Problems\n"
+    yield (
+        "Every answer that is not a success is `application/problem+json` (RFC 9457), from both "
+        "services. `type` is `/problems/<slug>`, and both serve that page. A fault in a body has "
+        "`errors: [{pointer, code, detail}]`, with pointers as in RFC 6901. Only `refused` means "
+        "that something was recorded.\n"
+    )
+    for slug, kind in PROBLEMS.items():
+        status = "403 or 409" if slug == "refused" else str(kind.status)
+        yield f"## {slug}\n"
+        meaning = re.sub(r" \(\d+\)", "", docstring(kind.__doc__))
+        yield f"{status}: {kind.title}. {meaning}\n"
+        yield f"What to do: {kind.remedy}\n"
+    yield "## Codes in errors\n"
+    yield table(("code", "means"), [(f"`{code}`", told) for code, told in FAULTS.items()])
+
+
+def settings() -> Iterator[str]:
+    """The page of all settings."""
+    yield "# Settings\n"
+    yield (
+        "Settings are environment variables. A bad value stops a process at its start, with every "
+        "fault named at once and exit status 2. Intake has no database address, and looks for "
+        "none.\n"
+    )
+    readers = {"IntakeSettings": "intake", "LedgerSettings": "ledger, worker, init, replay"}
+    rows = [
+        (f"`{name}`", meaning, f"`{default}`" if default else "", who(read, readers))
+        for name, default, meaning, read in variables(IntakeSettings, LedgerSettings)
+    ]
+    yield table(("variable", "meaning", "default", "read by"), rows) + "\n"
+    yield "The commands that speak to a running service read three more:\n"
+    told = [(f"`{name}`", meaning) for name, meaning in CLIENT_VARIABLES.items()]
+    yield table(("variable", "meaning"), told) + "\n"
+
+
+def who(read: str, readers: Mapping[str, str]) -> str:
+    """Who reads a setting; all is everybody."""
+    told = [readers[each] for each in read.split(", ")]
+    return "all" if len(told) == len(readers) else told[0]
+
+
+def commands() -> Iterator[str]:
+    """The page of all commands."""
+    yield "# Commands\n"
+    yield f"{docstring(importlib.import_module('services.cli').__doc__, skip=1)}\n"
+    yield (
+        "Tab completion: put one of these into the start file of your shell.\n\n"
+        '```sh\neval "$(_FIRSTHAND_COMPLETE=bash_source firsthand)"   # ~/.bashrc\n'
+        'eval "$(_FIRSTHAND_COMPLETE=zsh_source firsthand)"    # ~/.zshrc\n'
+        "_FIRSTHAND_COMPLETE=fish_source firsthand | source    # fish\n```\n"
+    )
+    above = click.Context(main, info_name="firsthand", **main.context_settings)
+    for name, command in sorted(main.commands.items()):
+        context = click.Context(command, info_name=name, parent=above, terminal_width=80)
+        yield f"## firsthand {name}\n"
+        yield f"```text\n{command.get_help(context)}\n```\n"
+
+
+def docstring(text: str | None, *, skip: int = 0) -> str:
+    """A docstring's paragraphs, each on lines as they are; doctests in fences of their own."""
+    first, _, rest = (text or "").partition("\n")
+    whole = (first.strip() + "\n" + textwrap.dedent(rest)).strip()
+    paragraphs = [
+        f"```pycon\n{each}\n```" if each.startswith(">>>") else each
+        for each in whole.split("\n\n")[skip:]
+    ]
+    return "\n\n".join(paragraphs)
+
+
+def formats(name: str) -> Iterator[str]:
+    """A page of docstrings."""
+    title, told, modules = FORMATS[name]
+    yield f"# {title}\n"
+    if told:
+        yield f"{told}\n"
+    for module in modules:
+        if len(modules) > 1:
+            yield f"## {module}\n"
+        yield docstring(importlib.import_module(module).__doc__) + "\n"
+
+
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "events": events,
+    "refusals": refusals,
+    "problems": problems,
+    "settings": settings,
+    "commands": commands,
+    **{name: lambda name=name: formats(name) for name in FORMATS},  # type: ignore[misc]  # bound now
+}
+
+
+def page(name: str) -> str:
+    """The whole text of a page."""
+    return NOTE + "\n\n" + "\n".join(PAGES[name]()).rstrip() + "\n"
+
+
+def write() -> None:
+    """Write every page."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in PAGES:
+        (FOLDER / f"{name}.md").write_text(page(name))
+
+
+if __name__ == "__main__":
+    write()
