@@ -15,8 +15,9 @@ from marshmallow import Schema, ValidationError, fields, validate
 ID_PATTERN = r"(?:person|partner|team|service|auditor|operator):[A-Za-z0-9._-]{1,64}"
 SCOPES = ("read", "observe", "interpret", "propose", "audit")
 UNTIL_WITHDRAWN = "until-withdrawn"
+_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"  # 24:00 is a time to some Pythons, and none to others
 _TIME = re.compile(
-    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:[0-5]\d)", re.ASCII
+    rf"\d{{4}}-\d{{2}}-\d{{2}}T{_CLOCK}:[0-5]\d(?:\.\d{{1,9}})?(?:Z|[+-]{_CLOCK})", re.ASCII
 )
 _MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 

@@ -89,7 +89,8 @@ class Api:
 
 
 def _wrong(name: str, detail: str) -> Invalid:
-    fault = Fault(name, "query", detail)
+    """A wrong query: its pointer is into the query as one object."""
+    fault = Fault(f"/{name}", "query", detail)
     return Invalid(f"The query parameter '{name}' is wrong.", errors=[fault])
 
 
@@ -109,7 +110,7 @@ def _number(name: str, default: int | None = None) -> int | None:
 def _moment(name: str) -> str | None:
     given = request.args.get(name)
     try:
-        return given and timestamp(parse_time(given))
+        return None if given is None else timestamp(parse_time(given))
     except (ValueError, OverflowError):
         told = "Must be an RFC 3339 date-time with offset ('+' is sent as %2B)."
         raise _wrong(name, told) from None

@@ -135,6 +135,8 @@ class Batch:
                     evolve(person.plan, event)
                     return None, person
                 return verdict.code, person
+            except MemoryError:
+                raise  # temporary, and so never a refusal
             except Exception:
                 log_line.exception("our-fault", log=self._log, id=event.id, again=not last)
                 person = self._fresh(event.subject)

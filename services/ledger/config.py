@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.ledger.log.note import Signer
+from services.ledger.log.note import Signer, read_checkpoint
 from services.ledger.people import unwrap_keys
-from services.ledger.store import setup
-from services.ledger.store.engine import Engine, connect, transaction
+from services.ledger.store import reads, setup
+from services.ledger.store.engine import Connection, Engine, connect, transaction
 from services.ledger.vault import Vault
 from shared.problems import SettingsError, Unsafe
 from shared.settings import Settings, setting
@@ -59,12 +59,27 @@ def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]
     engine = connect(settings.store_url, write=write)
     try:
         with transaction(engine) as connection:
-            setup.check_ledger(connection, partitions=settings.partitions)
+            setup.check_ledger(connection, partitions=settings.partitions, origin=settings.origin)
             unwrap_keys(connection, vault, ())
+            if write:
+                _check_signers(connection, settings)
     except BaseException:
         engine.dispose()
         raise
     return engine, vault
+
+
+def _check_signers(connection: Connection, settings: LedgerSettings) -> None:
+    """Unsafe unless each key is the one that signed its log's head."""
+    for log, signer in enumerate(signers(settings)):
+        head = reads.head(connection, log)
+        try:
+            read_checkpoint(head.checkpoint if head else "", signer.vkey)
+        except ValueError as fault:
+            raise Unsafe(
+                f"{settings.key_folder}/log-{log}.key is not the key of this ledger's log {log}: "
+                f"{fault}"
+            ) from None
 
 
 def local_folder(settings: LedgerSettings) -> Path | None:

@@ -16,18 +16,14 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
-from services.ledger.batch import TooNew
 from services.ledger.projector import Projector
-from services.ledger.store.engine import CommitUnknown, StoreError
-from services.ledger.vault import VaultClosed
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, bell
-from shared.problems import SealBroken, Unsafe
+from shared.problems import Unsafe
 
 DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
 LINGER = 20  # milliseconds that a drain stays for the next event; a bell costs RQ 3 ms
 SWEEP_EVERY = 2.0  # seconds; a bell that was lost costs at most twice this
 WORKER_TTL = 60  # seconds; RQ blocks for 15 s less
-TEMPORARY = (RedisError, StoreError, CommitUnknown, TooNew, VaultClosed, SealBroken)
 
 log_line = structlog.get_logger()
 
@@ -54,19 +50,19 @@ class Drainer:
     def drain(self, partition: int) -> int:
         """Empty a partition: clear the flag first, then batches until nothing is left.
 
-        Returns how many messages left the stream. What is temporary makes the partition wait and
-        say why; the sweeper comes back to it. Unsafe stops the worker.
+        Returns how many messages left the stream. Whatever fails makes the partition wait and say
+        why; the sweeper comes back to it. Unsafe stops the worker.
         """
         with self._one:
             try:
                 return self._drain(partition)
-            except TEMPORARY as fault:
-                self._wait(partition, f"{type(fault).__name__}: {fault}")
             except Unsafe as fault:
                 self.broken = fault
-                self._wait(partition, str(fault))
+                self._wait(partition, fault)
                 self.stopping.set()
                 os.kill(os.getpid(), signal.SIGTERM)  # RQ may be blocked in another thread
+            except Exception as fault:  # noqa: BLE001 - whatever it is: nothing is lost, it waits
+                self._wait(partition, fault)
         return 0
 
     def _drain(self, partition: int) -> int:
@@ -83,8 +79,9 @@ class Drainer:
             log_line.info("batch", log=partition, messages=count, milliseconds=took)
         return done
 
-    def _wait(self, partition: int, why: str) -> None:
-        log_line.error("waiting", log=partition, why=why)
+    def _wait(self, partition: int, fault: Exception) -> None:
+        why = f"{type(fault).__name__}: {fault}"
+        log_line.error("waiting", log=partition, why=why, exc_info=fault)
         with suppress(RedisError):  # the queue itself may be what is away
             self._projector.inbox.wait_because(partition, why)
 

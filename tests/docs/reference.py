@@ -18,7 +18,8 @@ from services.cli import main
 from services.intake.app import IntakeSettings
 from services.intake.types import json_schema
 from services.ledger.config import LedgerSettings
-from shared.catalogue import CATALOGUE, EventType, Kind, Who
+from shared.catalogue import CATALOGUE, EventType
+from shared.kinds import Kind, Who
 from shared.problems import PROBLEMS
 from shared.refusals import BECAUSE, Code
 from shared.settings import variables

@@ -35,7 +35,7 @@ from tests.postgres import Database
 
 ADA, EVE, SAM, TOM = "person:ada", "person:eve", "partner:sam", "partner:tom"
 MEDIA_TYPE = "application/cloudevents+json"
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NOON = datetime(2126, 3, 2, 12, tzinfo=UTC)  # a ledger is made now, and its clock never goes back
 STARTED: Json = {"name_to_use": "Ada", "language": "en"}
 SEA: Json = {"id": "sea", "words": "Walk to the sea again."}
 NAMES = {SAM: "Sam (nurse)"}

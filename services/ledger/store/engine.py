@@ -2,7 +2,8 @@
 
 SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE, one writing process (a lock on a file beside the
 database), readers `mode=ro`; at least 3.51.3, since older ones have the WAL-reset bug.
-PostgreSQL: synchronous commit, 15 s for an idle transaction, readers read-only.
+PostgreSQL: synchronous commit, 15 s for an idle transaction, readers read-only and at one
+moment (repeatable read), as SQLite's are.
 """
 
 import fcntl
@@ -34,6 +35,9 @@ _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MILLISE
 _POSTGRESQL_OPTIONS = (
     "-c synchronous_commit=on -c idle_in_transaction_session_timeout=15000 "
     "-c statement_timeout=60000 -c lock_timeout=30000 -c timezone=UTC"
+)
+_READ_ONLY = (
+    " -c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
 )
 
 
@@ -90,7 +94,7 @@ def _deny_drop(action: int, *_: str | None) -> Any:
 
 
 def _postgresql(url: str, *, write: bool) -> Engine:
-    options = _POSTGRESQL_OPTIONS + ("" if write else " -c default_transaction_read_only=on")
+    options = _POSTGRESQL_OPTIONS + ("" if write else _READ_ONLY)
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=16,

@@ -1,7 +1,8 @@
 """What makes entries append-only, and the check that it is still in force.
 
-SQLite: triggers refuse UPDATE, DELETE, and an INSERT where (log, index) exists, since REPLACE
-slips past the other two; our connections refuse to drop or alter guarded tables (an
+SQLite: triggers refuse UPDATE, DELETE, and an INSERT that any unique key of an entry stands
+against (its place, its event's name and digest, its rowid), since REPLACE deletes that entry
+without a word to the other two; our connections refuse to drop or alter guarded tables (an
 authorizer, `deny_drop`). PostgreSQL: the services' role has INSERT and SELECT on entries and
 owns nothing, and triggers, ENABLE ALWAYS, refuse UPDATE, DELETE and TRUNCATE on `entries` and
 on every partition, made by the function that makes partitions.
@@ -20,12 +21,16 @@ BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",
 BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",
     "entries_no_replace": f"""CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
 WHEN EXISTS (SELECT 1 FROM entries WHERE log = NEW.log AND "index" = NEW."index")
+  OR EXISTS (SELECT 1 FROM entries WHERE log = NEW.log AND id = NEW.id
+             AND author = NEW.author AND digest = NEW.digest)
+  OR EXISTS (SELECT 1 FROM entries WHERE rowid = NEW.rowid)
 BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",  # noqa: S608 - no query, and our own text
 }
 
+_REFUSE = f"BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'insufficient_privilege'; END"
+
 POSTGRESQL_FUNCTIONS = f"""
-CREATE FUNCTION entries_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'insufficient_privilege'; END $$;
+CREATE FUNCTION entries_refuse() RETURNS trigger LANGUAGE plpgsql AS $${_REFUSE}$$;
 
 CREATE FUNCTION guard_entries(name text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -48,17 +53,24 @@ BEGIN
 END $$;
 """
 
-_POSTGRESQL_UNGUARDED = """
-SELECT c.relname FROM pg_class c
-WHERE (c.relname = 'entries' OR c.oid IN (
-    SELECT inhrelid FROM pg_inherits WHERE inhparent = 'entries'::regclass))
-  AND 2 <> (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid
-            AND t.tgname IN ('no_change', 'no_truncate') AND t.tgenabled = 'A')
-"""
-_POSTGRESQL_TOO_MUCH = """
-SELECT privilege FROM unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
-WHERE has_table_privilege(current_user, 'entries', privilege)
-"""
+_GUARDED = """(SELECT oid, relname FROM pg_class WHERE oid = 'entries'::regclass OR oid IN (
+    SELECT inhrelid FROM pg_inherits WHERE inhparent = 'entries'::regclass)) AS c"""
+# As pg_trigger has them (its `tgtype` is a sum): BEFORE UPDATE OR DELETE, each row; BEFORE TRUNCATE.
+_POSTGRESQL_UNGUARDED = f"""
+SELECT c.relname FROM {_GUARDED} WHERE 2 <> (
+    SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
+    AND (t.tgname, t.tgtype) IN (('no_change', 27), ('no_truncate', 34))
+    AND t.tgfoid = 'entries_refuse'::regproc AND t.tgqual IS NULL AND t.tgattr = ''
+)
+UNION ALL
+SELECT proname FROM pg_proc WHERE oid = 'entries_refuse'::regproc AND prosrc <> :refuse
+"""  # noqa: S608 - our own words
+_POSTGRESQL_TOO_MUCH = f"""
+SELECT privilege FROM {_GUARDED},
+    unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS privilege
+WHERE has_table_privilege(c.oid, privilege)
+   OR (privilege = 'UPDATE' AND has_any_column_privilege(c.oid, privilege))
+"""  # noqa: S608 - our own words
 _ALLOWED = {
     "SELECT": "ledger, heads, entries, keys, people, plans, snapshots, unreadable, alembic_version",
     "INSERT": "entries, keys, people, plans, snapshots, unreadable",
@@ -95,9 +107,11 @@ def _check_sqlite(connection: Connection) -> None:
 
 
 def _check_postgresql(connection: Connection) -> None:
-    unguarded = connection.scalars(text(_POSTGRESQL_UNGUARDED)).all()
+    unguarded = connection.scalars(text(_POSTGRESQL_UNGUARDED), {"refuse": _REFUSE}).all()
     if unguarded:
-        raise Unsafe(f"entries are not append-only here: {unguarded[0]} lacks its triggers")
+        raise Unsafe(
+            f"entries are not append-only here: {unguarded[0]} lacks its triggers, or they changed"
+        )
     too_much = connection.scalars(text(_POSTGRESQL_TOO_MUCH)).all()
     if too_much:
         raise Unsafe(

@@ -42,9 +42,12 @@ def log_size(connection: Connection, log: int) -> int:
     return 0 if found is None else int(found) + 1
 
 
-def logs(connection: Connection) -> list[int]:
-    """The numbers of the logs that hold entries."""
-    return list(connection.scalars(select(entries.c.log).distinct().order_by(entries.c.log)))
+def sizes(connection: Connection, log: int) -> tuple[int, int | None]:
+    """How many entries a log has, by its newest entry and by its head, at one moment."""
+    newest = select(func.max(entries.c.index)).where(entries.c.log == log).scalar_subquery()
+    claimed = select(heads.c.size).where(heads.c.log == log).scalar_subquery()
+    row = connection.execute(select(newest, claimed)).one()
+    return (0 if row[0] is None else int(row[0]) + 1), row[1]
 
 
 def keys_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:

@@ -98,20 +98,23 @@ def _make_role(connection: Connection, services_url: str) -> None:
         guards.grant(connection, url.username)
 
 
-def check_ledger(connection: Connection, *, partitions: int) -> None:
-    """Raise Unsafe, with the remedy, unless the store is what this code was written for."""
+def check_ledger(connection: Connection, *, partitions: int, origin: str = "") -> None:
+    """Raise Unsafe, with the remedy, unless the store is what this code was written for.
+
+    An empty `origin` is whatever the ledger has.
+    """
     _check_version(connection)
     found = reads.ledger_row(connection)
     if found is None:
         raise Unsafe("this database holds no ledger; run 'firsthand init'")
-    _same(found, partitions, found["origin"])
+    _same(found, partitions, origin or found["origin"])
     if connection.dialect.name == "postgresql":
         _check_settings(connection)
     guards.check(connection)
     for log in range(partitions):
-        head, size = reads.head(connection, log), reads.log_size(connection, log)
-        if head is None or head.size != size:
-            told = "no head" if head is None else f"a head of size {head.size}"
+        size, claimed = reads.sizes(connection, log)
+        if claimed != size:
+            told = "no head" if claimed is None else f"a head of size {claimed}"
             raise Unsafe(f"log {log} has {size} entries and {told}; run 'firsthand replay --all'")
 
 

@@ -1,0 +1,174 @@
+"""What the README, the tutorial and the how-to pages show is what happens."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from services.ledger.config import LedgerSettings
+from services.ledger.make import init
+from services.standalone import free_port
+from shared.callers import Callers
+from tests.docs.blocks import BLOCK, ROOT, blocks, environment, is_shown, run
+from tests.postgres import Database
+
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
+LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
+
+
+@contextmanager
+def up(folder: Path, told: dict[str, str]) -> Iterator[tuple[dict[str, str], list[str]]]:
+    """`firsthand up` in a folder: what stands for its usual ports, and what it printed."""
+    ports = {"8081": str(free_port()), "8082": str(free_port())}
+    options = ["--intake-port", ports["8081"], "--ledger-port", ports["8082"]]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.cli", "up", *options],
+        cwd=folder,
+        env=told,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line.rstrip("\n"))
+        if line.startswith("Ctrl-C"):
+            break
+    try:
+        yield ports, said
+    finally:
+        process.terminate()
+        process.stdout.close()
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/tutorial.md", "docs/how-to/run-on-one-machine.md"]
+)
+def test_the_commands_answer_as_shown(page: str, tmp_path: Path) -> None:
+    told = environment(tmp_path)
+    with up(tmp_path, told) as (ports, _):
+        for block, answer in run(page, tmp_path, told, ports):
+            assert block.shown is None or is_shown(block.shown, answer), answer
+
+
+def test_the_page_on_postgresql_is_true(database: Database, tmp_path: Path) -> None:
+    if database.kind != "postgresql":
+        pytest.skip("the page is about PostgreSQL")
+    page, told = "docs/how-to/run-with-postgresql.md", environment(tmp_path)
+    first, *_ = blocks(page)
+    owner, services = re.findall(r"=(postgresql\S+)", first.command)
+    instead = {owner: f"'{database.owner_url}'", services: f"'{database.app_url}'"}
+    for block, answer in run(page, tmp_path, told, instead):
+        assert block.shown is None or is_shown(block.shown, answer), answer
+    with up(tmp_path, told | {"FIRSTHAND_DATABASE_URL": database.app_url}):
+        pass
+
+
+def test_the_three_lines_of_up_tell_a_story_from_any_folder(tmp_path: Path) -> None:
+    with up(tmp_path, environment(tmp_path)) as (_, said):
+        end = len(said) - said[::-1].index("", 1) - 1
+        lines = said[end - 3 : end]
+        told = subprocess.run(
+            ["sh"],
+            input="\n".join(lines),
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    assert [line.split()[0] for line in told.splitlines()[:3]] == [
+        "accepted",
+        "accepted",
+        "refused",
+    ]
+    assert "- Walk to the sea again." in told
+    assert "Sam tried to change your words; it was refused: only you may say this." in told
+    assert "Lose weight" not in told
+
+
+def test_up_lines_its_tokens_up(tmp_path: Path) -> None:
+    with up(tmp_path, environment(tmp_path)) as (_, said):
+        tokens = [re.match(r"  \w+:\w+ +(?=eyJ)", line) for line in said]
+    assert len({found.end() for found in tokens if found}) == 1
+    assert sum(1 for found in tokens if found) == 5
+
+
+def test_another_issuer_is_taken_as_the_page_says(tmp_path: Path) -> None:
+    text = (ROOT / "docs/how-to/take-tokens-of-another-issuer.md").read_text()
+    (shown,) = [json.loads(body) for language, body in BLOCK.findall(text) if language == "json"]
+    init(LedgerSettings.load(data=tmp_path))
+    key = ECKey.generate_key("P-256", parameters={"alg": "ES256", "kid": "1"})
+    public = {"keys": [key.as_dict(private=False)]}
+    (tmp_path / "keys" / shown["jwks"]).write_text(json.dumps(public))
+    (tmp_path / "keys" / "issuers.json").write_text(json.dumps([shown]))
+    now = int(time.time())
+    claims = {
+        "iss": shown["iss"],
+        "aud": "firsthand",
+        "sub": "partner:clinic-7",
+        "iat": now,
+        "exp": now + 600,
+        "jti": "1",
+        "client_id": "service:portal",
+        "scope": "read write",
+        "roles": ["partner"],
+    }
+    token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "1"}, claims, key, ["ES256"])
+    caller = Callers.from_folder(tmp_path / "keys", "firsthand").of(f"Bearer {token}")
+    assert (caller.subject, caller.issuer) == ("partner:clinic-7", "clinic")
+
+
+def test_the_demo_tells_its_story_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    told = environment(tmp_path) | {"TMPDIR": str(tmp_path), "FIRSTHAND_DATABASE_URL": "nowhere"}
+    before = set(tmp_path.iterdir())
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli", "demo"],
+        cwd=ROOT,
+        env=told,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Sam (nurse) tried to change your words; it was refused: only you may say this." in (
+        done.stdout
+    )
+    assert done.stdout.count("Lose weight") == 1, "only the telling holds the refused words"
+    assert "0 finding(s)" in done.stdout
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *PAGES])
+def test_every_link_leads_somewhere(page: str) -> None:
+    folder = (ROOT / page).parent
+    broken = [
+        target
+        for target, _ in LINK.findall((ROOT / page).read_text())
+        if not (folder / target).exists()
+    ]
+    assert not broken
+
+
+def test_every_page_is_found_from_the_index() -> None:
+    index = {
+        (ROOT / "docs" / target).resolve()
+        for target, _ in LINK.findall((ROOT / "docs/README.md").read_text())
+    }
+    here = {ROOT / page for page in PAGES} - {ROOT / "docs/README.md"}
+    assert here <= index
+
+
+def test_the_commands_of_the_readme_are_targets_of_make() -> None:
+    named = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text())) - {"and"}
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test", "up"} <= named <= targets

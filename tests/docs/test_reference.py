@@ -1,0 +1,143 @@
+"""The reference is what the code says, and nothing is left out."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from typing import Any, cast
+
+import pytest
+from flask import Flask
+
+from services import cli
+from services.intake.app import IntakeSettings
+from services.intake.app import create_app as intake
+from services.ledger.app import create_app as ledger
+from services.ledger.config import LedgerSettings
+from shared import inbox
+from shared.callers import ROLES, SCOPES
+from shared.catalogue import CATALOGUE
+from shared.problems import PROBLEMS
+from shared.refusals import Code
+from shared.settings import PREFIX
+from tests.docs.reference import CLIENT_VARIABLES, FAULTS, FOLDER, PAGES, page
+
+ROOT = FOLDER.parents[1]
+NOBODY = cast(Any, None)  # a neighbour that no route is called with
+CODE = "\n".join(
+    path.read_text() for room in ("services", "shared") for path in (ROOT / room).rglob("*.py")
+)
+
+
+def committed(name: str) -> str:
+    """A page as it is committed."""
+    return (FOLDER / f"{name}.md").read_text()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_says_what_the_code_says(name: str) -> None:
+    assert committed(name) == page(name), "run: python -m tests.docs.reference"
+
+
+def test_every_event_type_has_a_section_with_every_member() -> None:
+    text = committed("events")
+    for name, row in CATALOGUE.items():
+        section = text.split(f"\n### {name}\n")[1].split("\n### ")[0]
+        assert row.effect in section
+        assert all(f"`{member}`" in section for member in row.schema.fields)
+        assert all(f"`{code}`" in section for code in row.refusals)
+
+
+def test_every_refusal_has_a_line_in_the_order_of_the_rules() -> None:
+    lines = re.findall(r"^\| `([a-z-]+)` \|", committed("refusals"), re.MULTILINE)
+    assert lines == [code.value for code in Code]
+
+
+def test_every_problem_has_a_section() -> None:
+    assert set(re.findall(r"^## ([a-z-]+)$", committed("problems"), re.MULTILINE)) == set(PROBLEMS)
+
+
+def test_every_code_of_a_fault_has_a_line() -> None:
+    said = set(re.findall(r'(?:Fault|_refuse)\([^,()]*, "([a-z0-9-]+)"', CODE))
+    said |= set(re.findall(r'field\.": "([a-z]+)"', CODE))
+    assert said == set(FAULTS)
+
+
+def test_every_setting_has_a_line() -> None:
+    text = committed("settings")
+    for kind in (IntakeSettings, LedgerSettings):
+        assert all(f"| `{PREFIX}{each.name.upper()}` |" in text for each in fields(kind))
+
+
+def test_every_variable_that_the_code_names_is_known() -> None:
+    known = set(CLIENT_VARIABLES)
+    for kind in (IntakeSettings, LedgerSettings):
+        known |= {f"{PREFIX}{each.name.upper()}" for each in fields(kind)}
+    assert set(re.findall(r"(?<![_A-Z])FIRSTHAND_[A-Z]+(?:_[A-Z]+)*(?![A-Z_{])", CODE)) <= known
+
+
+def test_every_command_has_a_section_with_every_option() -> None:
+    text = committed("commands")
+    for name, command in cli.main.commands.items():
+        section = text.split(f"\n## firsthand {name}\n")[1].split("\n## ")[0]
+        for each in command.params:
+            assert all(option in section for option in each.opts if option.startswith("--"))
+
+
+def test_every_key_of_the_inbox_is_named() -> None:
+    text = committed("inbox")
+    for name in dir(inbox):
+        if name.endswith("_key"):
+            arguments = ("<id>",) if name == "done_key" else ()
+            assert getattr(inbox, name)("<n>", *arguments) in text
+
+
+def test_every_finding_of_a_replay_is_named() -> None:
+    codes = set(re.findall(r'(?:self\._find|Finding)\(\s*"([a-z]+)"', CODE))
+    codes |= set(re.findall(r'code = "([a-z]+)" if table == "people" else "([a-z]+)"', CODE)[0])
+    text = committed("replay")
+    assert codes
+    assert not [code for code in codes if not re.search(rf"(?:^ {{4}}| {{2}}){code} ", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize(
+    "app", [intake(NOBODY, NOBODY), ledger(NOBODY, NOBODY, NOBODY, {})], ids=["intake", "ledger"]
+)
+def test_every_route_has_a_line(app: Flask) -> None:
+    text = (FOLDER / "http.md").read_text()
+    for rule in app.url_map.iter_rules():
+        (method,) = (rule.methods or set()) & {"GET", "POST"}
+        assert f"| `{method} {rule.rule}` |" in text
+
+
+def test_every_scope_and_role_is_named() -> None:
+    assert all(f"`{scope}`" in committed("tokens") for scope in SCOPES)
+    assert all(re.search(rf"\b{role}", committed("tokens")) for role in ROLES)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_tab_completion_is_there_for_the_shells_that_the_page_names(shell: str) -> None:
+    asked = f"{shell}_source"
+    assert f"_FIRSTHAND_COMPLETE={asked}" in committed("commands")
+    told = subprocess.run(
+        [sys.executable, "-c", "from services.cli import main; main(prog_name='firsthand')"],
+        cwd=ROOT,
+        env={"_FIRSTHAND_COMPLETE": asked, "PATH": os.environ["PATH"]},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "_FIRSTHAND_COMPLETE" in told
+
+
+def test_help_imports_nothing_but_click() -> None:
+    seen = subprocess.run(
+        [sys.executable, "-c", "import sys, services.cli; print(*sys.modules)"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert "click" in seen
+    assert not {"flask", "sqlalchemy", "redis", "rq", "cryptography", "marshmallow"} & set(seen)
