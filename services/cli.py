@@ -5,6 +5,7 @@ Exit status: 0 clean, 1 findings or refusals, 2 usage or settings, 3 a service i
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,7 @@ def up(intake_port: int, ledger_port: int) -> None:
 
     settings = LedgerSettings.load()
     os.environ.setdefault("FIRSTHAND_LOG_LEVEL", "warning")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until wait() takes it over
     make(settings)
     with Everything(settings, intake_port=intake_port, ledger_port=ledger_port) as everything:
         for line in welcome(settings, everything.intake, everything.ledger):

@@ -4,7 +4,7 @@
                                 has one field, `e`: the sealed event
     firsthand:{p<n>}:wake       "a bell was rung"; deleted first by a drain; expires after 30 s
     firsthand:{p<n>}:done:<id>  list with one sealed receipt, for a request that waits; 60 s
-    firsthand:{p<n>}:published  the last published checkpoint of log n
+    firsthand:{p<n>}:published  the last published checkpoint of log n; its size never falls
     firsthand:{p<n>}:waiting    why the partition waits, in words; expires after 60 s
 
 Publishing: one script per call (XADDs in order, SET wake NX EX 30), then the durability check,
@@ -39,6 +39,12 @@ MAX_CONNECTIONS = 64
 PUBLISH = """
 for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'e', ARGV[i]) end
 return redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[1]) and 1 or 0
+"""
+PUBLISHED = """
+local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
+if size(redis.call('GET', KEYS[1]) or '') <= size(ARGV[1]) then
+    redis.call('SET', KEYS[1], ARGV[1])
+end
 """
 PUBLISH_SHA1 = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest()  # Redis' name for it
 
@@ -239,12 +245,16 @@ class Inbox:
         return float(seconds + microseconds / 1e6 - int(head[0][0].split(b"-")[0]) / 1e3)
 
     def read(self, partition: int, count: int) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
-        """The head of the stream, (message id, sealed event) each, and the last checkpoint."""
+        """The head of the stream, (message id, sealed event) each, and the last checkpoint.
+
+        A message that is not ours comes as it stands, to be kept aside: nothing is thrown away.
+        """
         pipe = self.redis.pipeline(transaction=False)
         pipe.xrange(inbox_key(partition), count=count)
         pipe.get(published_key(partition))
         head, published = pipe.execute()
-        return [(place, fields.get(b"e", b"")) for place, fields in head], published
+        found = [(place, fields.get(b"e") or repr(fields).encode()) for place, fields in head]
+        return found, published
 
     def settle(
         self,
@@ -253,10 +263,13 @@ class Inbox:
         receipts: Iterable[Outgoing],
         checkpoint: bytes | None,
     ) -> None:
-        """After COMMIT: publish the checkpoint and the receipts, then delete the messages."""
+        """After COMMIT: publish the checkpoint and the receipts, then delete the messages.
+
+        A drain that comes late leaves the newer checkpoint of another where it is.
+        """
         pipe = self.redis.pipeline(transaction=False)
         if checkpoint is not None:
-            pipe.set(published_key(partition), checkpoint)
+            pipe.eval(PUBLISHED, 1, published_key(partition), checkpoint)
         for each in receipts:
             key = done_key(partition, each.waiter)
             pipe.lpush(key, self.transit.seal(partition, each.receipt, "receipt"))

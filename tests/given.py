@@ -255,7 +255,12 @@ def beside(shelf: str, said: Event, **members: Any) -> Check:
 
     def check(plan: Plan) -> None:
         put = getattr(plan, shelf)[said.id]
-        told = {"author": said.author, "received": said.received, "data": said.data}
+        told = {
+            "type": said.type,
+            "author": said.author,
+            "received": said.received,
+            "data": said.data,
+        }
         assert put == told | members
 
     return check

@@ -89,10 +89,10 @@ def proposed(dice: Random, plan: Plan, place: int) -> Json:
 
 def accepted(dice: Random, plan: Plan, place: int) -> Json:
     """An acceptance: as it was proposed, in words of one's own, or in words that do not fit."""
-    proposal = one_of(dice, list(plan.proposals))
+    proposal = one_of(dice, list(plan.beside))
     said: Json = {"proposal": proposal}
-    if proposal in plan.proposals and dice.random() < 0.4:
-        kind = plan.proposals[proposal]["data"]["change"]["type"]
+    if plan.standing_beside("proposal.made", proposal) and dice.random() < 0.4:
+        kind = plan.beside[proposal]["data"]["change"]["type"]
         said["in_my_words"] = data_of(kind, dice, plan, place) if dice.random() < 0.8 else {"no": 1}
     return said
 
@@ -130,12 +130,12 @@ TIMELESS: dict[str, Callable[[Random, Plan], Json]] = {
         **words(dice),
     },
     "proposal.declined": lambda dice, plan: {
-        "proposal": one_of(dice, list(plan.proposals)),
+        "proposal": one_of(dice, list(plan.beside)),
         **words(dice),
     },
     "observation.recorded": observed,
     "disagreement.stated": lambda dice, plan: {"entry": entry(dice, plan), "words": "No."},
-    "access.withdrawn": lambda dice, plan: {"grant": one_of(dice, list(plan.grants))},
+    "access.withdrawn": lambda dice, plan: {"grant": one_of(dice, list(plan.whose))},
 }
 TIMED: dict[str, Callable[[Random, Plan, int], Json]] = {
     "proposal.made": proposed,

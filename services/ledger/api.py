@@ -51,9 +51,11 @@ class Api:
             raise _wrong("as-of", "Ask for a version or for a moment, not both.")
         with self._reader(subject) as reader:
             found = reader.plan(version=version, as_of=as_of)
+            past = version is not None or as_of is not None
+            pinned = reader.disagreements() if past else None
         if found is None:
             raise NotFound
-        shown = view(found)
+        shown = view(found, pinned)
         if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
             text = aloud(self.names, found, shown)
             return _cached(text.encode(), "text/plain; charset=utf-8")
@@ -71,6 +73,8 @@ class Api:
     def event(self, subject: str, name: str) -> Response:
         """The fate of an event, for its author and the person."""
         caller = caller_of(self.callers, "read")
+        if not (subject + name).isprintable():
+            raise NotFound  # no id is like that, and PostgreSQL takes no NUL
         with self._reader(subject) as reader:
             told = [each for each in reader.receipts(name) if each["author"] == caller.subject]
             told = reader.receipts(name) if caller.subject == subject else told

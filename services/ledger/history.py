@@ -2,7 +2,7 @@
 
 `version=n` is the plan up to the last entry with that planversion; `as-of=T` what was known at
 T: the entries recorded at or before it. Whatever shows a disputed entry shows what is said
-against it, beside it.
+against it, beside it, also what was said later; `since` names that.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from services.ledger.store.engine import Connection
 from services.ledger.vault import Vault
 from shared.catalogue import CATALOGUE
 from shared.event import Json
+from shared.kinds import Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,14 @@ class Reader:
             take(self.vault, person, entry.read(each["leaf"]), each["index"])
         return person
 
+    def disagreements(self) -> dict[str, list[Json]]:
+        """What is said against each entry, as it stands now."""
+        return fold_one(self.connection, self.vault, self.log, self.subject).plan.disagreements
+
     def history(self, names: Names, *, after: int, limit: int) -> list[Json]:
         """Entries about the person past a place in the log, each told in a sentence."""
         unwrap_keys(self.connection, self.vault, [self.subject])
-        pinned = fold_one(self.connection, self.vault, self.log, self.subject).plan.disagreements
+        pinned = self.disagreements()
         rows = reads.entries_of(self.connection, self.log, self.subject, after=after, limit=limit)
         return [self._told(names, entry.read(each["leaf"]), each["index"], pinned) for each in rows]
 
@@ -101,26 +106,40 @@ class Reader:
         return told
 
 
-def view(plan: Plan) -> Json:
-    """The plan as it is shown: its lines in the order they came, and what stands beside."""
+def view(plan: Plan, pinned: dict[str, list[Json]] | None = None) -> Json:
+    """The plan as it is shown: its lines in the order they came, and what stands beside.
+
+    `pinned`, for a view of the past, is what is said now against each entry.
+    """
     lines = sorted(plan.lines.values(), key=lambda line: (line["since"], line["thing"]))
+    against = plan.disagreements if pinned is None else pinned
+    later = [
+        each["entry"]
+        for name in plan.entries
+        for each in against.get(name, ())
+        if each not in plan.disagreements.get(name, ())
+    ]
     return {
         "subject": plan.subject,
         "version": plan.version,
-        "lines": [_with_disagreements(plan, line["origin"]["entry"], line) for line in lines],
+        "lines": [_with_disagreements(against, line["origin"]["entry"], line) for line in lines],
         "beside": {
-            "proposals": list(_beside(plan, plan.proposals)),
-            "observations": list(_beside(plan, plan.observations)),
-            "grants": list(_beside(plan, plan.grants)),
+            "proposals": list(_shown(against, plan.beside, "proposal.made")),
+            "observations": list(_shown(against, plan.beside, "observation.recorded")),
+            "grants": list(_shown(against, plan.whose, "access.granted")),
         },
+        **({"since": later} if later else {}),
     }
 
 
-def _beside(plan: Plan, things: dict[str, Beside]) -> Iterator[Json]:
-    for name, each in sorted(things.items(), key=lambda item: item[1]["received"]):
-        yield _with_disagreements(plan, name, {"entry": name, **each})
+def _shown(against: dict[str, list[Json]], things: dict[str, Beside], kind: Type) -> Iterator[Json]:
+    for name, each in sorted(things.items(), key=lambda item: (item[1]["received"], item[0])):
+        if each["type"] == kind:
+            yield _with_disagreements(against, name, {"entry": name, **each})
 
 
-def _with_disagreements(plan: Plan, name: str, shown: Line | dict[str, Any]) -> Json:
-    pinned = plan.disagreements.get(name)
-    return {**shown, **({"disagreements": pinned} if pinned else {})}
+def _with_disagreements(
+    against: dict[str, list[Json]], name: str, shown: Line | dict[str, Any]
+) -> Json:
+    told = against.get(name)
+    return {**shown, **({"disagreements": told} if told else {})}

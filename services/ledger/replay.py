@@ -99,7 +99,6 @@ class Replay:
     def _begin(self, log: int, subject: str | None) -> None:
         self._log = log
         self._twice = compare.names_twice(self._connection, log)
-        self._seen: set[tuple[str, str]] = set()
         self._stored = compare.stored_plans(self._connection, log, subject)
 
     def _row(self, row: Row) -> None:
@@ -154,10 +153,7 @@ class Replay:
 
     def _verdict(self, row: Row, each: Entry, event: Event, person: Person) -> None:
         """Decide again, by the rules that ruled."""
-        name = each.author, each.id
-        reused = name in self._twice and name in self._seen
-        if name in self._twice:
-            self._seen.add(name)
+        reused = row["index"] > self._twice.get((each.author, each.id), row["index"])
         if each.rules != RULES:
             self._find("verdict", row, "rules", f"rules {each.rules} are not in this version")
         elif each.refusal != Code.OUR_FAULT:

@@ -253,7 +253,7 @@ def docstring(text: str | None, *, skip: int = 0) -> str:
     first, _, rest = (text or "").partition("\n")
     whole = (first.strip() + "\n" + textwrap.dedent(rest)).strip()
     paragraphs = [
-        f"```pycon\n{each}\n```" if each.startswith(">>>") else each
+        f"```text\n{each}\n```" if each.startswith(">>>") else each
         for each in whole.split("\n\n")[skip:]
     ]
     return "\n\n".join(paragraphs)

@@ -4,8 +4,9 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from services.ledger.make import init
 from services.standalone import free_port
 from shared.callers import Callers
 from tests.docs.blocks import BLOCK, ROOT, blocks, environment, is_shown, run
-from tests.postgres import Database
+from tests.postgres import PostgresServer
+from tests.process import SCRATCH
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
@@ -60,17 +62,19 @@ def test_the_commands_answer_as_shown(page: str, tmp_path: Path) -> None:
             assert block.shown is None or is_shown(block.shown, answer), answer
 
 
-def test_the_page_on_postgresql_is_true(database: Database, tmp_path: Path) -> None:
-    if database.kind != "postgresql":
-        pytest.skip("the page is about PostgreSQL")
+def test_the_page_on_postgresql_is_true(
+    postgres_server: PostgresServer, in_matrix: Callable[..., None], tmp_path: Path
+) -> None:
+    in_matrix(store="postgresql", version=postgres_server.version)
     page, told = "docs/how-to/run-with-postgresql.md", environment(tmp_path)
     first, *_ = blocks(page)
     owner, services = re.findall(r"=(postgresql\S+)", first.command)
-    instead = {owner: f"'{database.owner_url}'", services: f"'{database.app_url}'"}
-    for block, answer in run(page, tmp_path, told, instead):
-        assert block.shown is None or is_shown(block.shown, answer), answer
-    with up(tmp_path, told | {"FIRSTHAND_DATABASE_URL": database.app_url}):
-        pass
+    with postgres_server.database() as database:
+        instead = {owner: f"'{database.owner_url}'", services: f"'{database.app_url}'"}
+        for block, answer in run(page, tmp_path, told, instead):
+            assert block.shown is None or is_shown(block.shown, answer), answer
+        with up(tmp_path, told | {"FIRSTHAND_DATABASE_URL": database.app_url}):
+            pass
 
 
 def test_the_three_lines_of_up_tell_a_story_from_any_folder(tmp_path: Path) -> None:
@@ -129,23 +133,23 @@ def test_another_issuer_is_taken_as_the_page_says(tmp_path: Path) -> None:
 
 
 def test_the_demo_tells_its_story_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    told = environment(tmp_path) | {"TMPDIR": str(tmp_path), "FIRSTHAND_DATABASE_URL": "nowhere"}
-    before = set(tmp_path.iterdir())
-    done = subprocess.run(
-        [sys.executable, "-m", "services.cli", "demo"],
-        cwd=ROOT,
-        env=told,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as short:
+        told = environment(tmp_path) | {"TMPDIR": short, "FIRSTHAND_DATABASE_URL": "not ours"}
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", "demo"],
+            cwd=ROOT,
+            env=told,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not list(Path(short).iterdir())
     assert (done.returncode, done.stderr) == (0, "")
     assert "Sam (nurse) tried to change your words; it was refused: only you may say this." in (
         done.stdout
     )
     assert done.stdout.count("Lose weight") == 1, "only the telling holds the refused words"
     assert "0 finding(s)" in done.stdout
-    assert set(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *PAGES])

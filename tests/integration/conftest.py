@@ -10,7 +10,8 @@ from services.intake.app import create_app
 from shared.callers import Callers, make_local_issuer
 from shared.inbox import Inbox, connect
 from shared.transit import Transit
-from tests.integration.together import Door, Together
+from tests import matrix
+from tests.integration.together import ADA, GRANT, SEA, STARTED, Door, Together
 from tests.postgres import Database, sqlite_database
 from tests.servers import RedisLikeServer
 
@@ -52,10 +53,22 @@ def house(tmp_path: Path, valkey: RedisLikeServer, database: Database) -> Iterat
 
 
 @pytest.fixture
-def small_house(tmp_path: Path, valkey: RedisLikeServer) -> Iterator[Together]:
+def small_house(
+    tmp_path: Path, valkey: RedisLikeServer, request: pytest.FixtureRequest
+) -> Iterator[Together]:
     """The same, on SQLite alone: for what the store has no part in."""
     with (
         sqlite_database(tmp_path) as store,
         Together(tmp_path / "data", valkey.url, store) as together,
     ):
+        matrix.note(request, matrix.STORE, store.kind, store.version)
         yield together
+
+
+@pytest.fixture
+def begun(house: Together) -> Together:
+    """Ada has a plan and says what she wants; Sam may write down what Sam sees."""
+    house.post(ADA, "plan.started", STARTED)
+    house.post(ADA, "aspiration.stated", SEA)
+    house.post(ADA, "access.granted", GRANT)
+    return house

@@ -38,6 +38,13 @@ MEDIA_TYPE = "application/cloudevents+json"
 NOON = datetime(2126, 3, 2, 12, tzinfo=UTC)  # a ledger is made now, and its clock never goes back
 STARTED: Json = {"name_to_use": "Ada", "language": "en"}
 SEA: Json = {"id": "sea", "words": "Walk to the sea again."}
+GRANT: Json = {
+    "to": SAM,
+    "scopes": ["observe"],
+    "until": "until-withdrawn",
+    "purpose": "Walking",
+    "wording": "Sam may.",
+}
 NAMES = {SAM: "Sam (nurse)"}
 
 

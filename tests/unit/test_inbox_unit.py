@@ -152,7 +152,7 @@ def test_settling_removes_exactly_what_was_recorded(box: Inbox) -> None:
 
 def test_a_stranger_in_the_stream_is_read_as_it_is(box: Inbox) -> None:
     box.redis.xadd("firsthand:{p0}:inbox", {"x": "y"})
-    assert [sealed for _, sealed in box.read(0, 10)[0]] == [b""]
+    assert [sealed for _, sealed in box.read(0, 10)[0]] == [b"{b'x': b'y'}"]
 
 
 def test_without_an_answer_the_fate_is_unknown() -> None:

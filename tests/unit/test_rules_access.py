@@ -36,7 +36,7 @@ IN_TEN_YEARS = "2036-03-02T12:00:00.000Z"
 def test_a_grant_stands_beside_the_plan_and_changes_no_line() -> None:
     given(started).when(sam_may_propose).then(
         accepted,
-        beside("grants", sam_may_propose),
+        beside("whose", sam_may_propose),
         lines("plan/plan"),
         version(1),
         named_in(sam_may_propose, [ADA, SAM]),
@@ -157,13 +157,13 @@ def test_withdrawal_counts_from_its_place_whatever_the_clocks_say() -> None:
 def test_a_withdrawn_grant_keeps_what_it_said() -> None:
     ended = ada.withdraws(sam_may_observe)
     given(started, sam_may_observe).when(ended).then(
-        accepted, beside("grants", sam_may_observe, state="withdrawn"), version(1)
+        accepted, beside("whose", sam_may_observe, state="withdrawn"), version(1)
     )
 
 
 def test_what_was_observed_under_a_grant_stays_after_it() -> None:
     ended = ada.withdraws(sam_may_observe)
-    given(started, sam_may_observe, SEEN).when(ended).then(accepted, beside("observations", SEEN))
+    given(started, sam_may_observe, SEEN).when(ended).then(accepted, beside("beside", SEEN))
 
 
 def test_withdrawing_one_grant_leaves_the_other() -> None:

@@ -39,7 +39,7 @@ def answered(answer: str, words: str | None = None) -> Check:
     """Sam's walk stands beside the plan with this answer, its own text as Sam wrote it."""
 
     def check(plan: Plan) -> None:
-        proposal = plan.proposals[WALK.id]
+        proposal = plan.beside[WALK.id]
         assert (proposal["answer"], proposal.get("answer_words")) == (answer, words)
         assert proposal["data"] == WALK.data
 
@@ -49,7 +49,7 @@ def answered(answer: str, words: str | None = None) -> Check:
 def test_a_proposal_stands_beside_the_plan_and_changes_no_line() -> None:
     given(*BEGUN).when(WALK).then(
         accepted,
-        beside("proposals", WALK),
+        beside("beside", WALK),
         lines("plan/plan", "aspiration/sea"),
         version(2),
         named_in(WALK, [SAM]),

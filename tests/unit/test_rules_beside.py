@@ -51,7 +51,7 @@ def pinned(entry: Event, *disagreements: Event) -> Check:
 def test_an_observation_stands_beside_the_plan_and_changes_no_line() -> None:
     given(*BEGUN).when(SEEN).then(
         accepted,
-        beside("observations", SEEN),
+        beside("beside", SEEN),
         lines("plan/plan"),
         version(1),
         named_in(SEEN, [SAM, SHOES, TOM]),
@@ -61,7 +61,7 @@ def test_an_observation_stands_beside_the_plan_and_changes_no_line() -> None:
 def test_a_person_records_what_they_saw_themselves() -> None:
     said = ada.observes("I walked to the gate.", who_saw="me")
     given(started).when(said).then(
-        accepted, beside("observations", said), named_in(said, [ADA]), version(1)
+        accepted, beside("beside", said), named_in(said, [ADA]), version(1)
     )
 
 
@@ -85,7 +85,7 @@ def test_an_observation_without_an_observable_is_refused(rest: dict[str, str]) -
 def test_a_person_disagrees_with_what_was_observed() -> None:
     no = ada.disagrees(SEEN)
     given(*BEGUN, SEEN).when(no).then(
-        accepted, pinned(SEEN, no), beside("observations", SEEN), version(1)
+        accepted, pinned(SEEN, no), beside("beside", SEEN), version(1)
     )
 
 

@@ -20,19 +20,17 @@ def evolve(plan: Plan, event: Event) -> Plan:
         case "proposal.accepted":
             _accept(plan, event)
         case "proposal.declined":
-            _answer(plan.proposals[data["proposal"]], "declined", data)
-        case "proposal.made":
-            plan.proposals[event.id] = _beside(event)
-        case "observation.recorded":
-            plan.observations[event.id] = _beside(event)
+            _answer(plan.beside[data["proposal"]], "declined", data)
+        case "proposal.made" | "observation.recorded":
+            plan.beside[event.id] = _beside(event)
         case "disagreement.stated":
             plan.disagreements.setdefault(data["entry"], []).append(
                 {"entry": event.id, "author": event.author, "words": data["words"]}
             )
         case "access.granted":
-            plan.grants[event.id] = _beside(event)
+            plan.whose[event.id] = _beside(event)
         case "access.withdrawn":
-            plan.grants[data["grant"]]["state"] = "withdrawn"
+            plan.whose[data["grant"]]["state"] = "withdrawn"
         case _:
             _write(plan, event, kind, _origin(event))
     plan.entries[event.id] = _named(event)
@@ -65,7 +63,7 @@ def _write(plan: Plan, event: Event, kind: PlanType, origin: Origin) -> None:
 
 def _accept(plan: Plan, event: Event) -> None:
     """Make the proposed change; the proposal keeps its own text beside the person's."""
-    proposal, change = plan.proposals[event.data["proposal"]], change_of(plan, event)
+    proposal, change = plan.beside[event.data["proposal"]], change_of(plan, event)
     origin = _origin(event)
     origin["proposal"] = event.data["proposal"]
     origin["suggested_by"] = proposal["author"]
@@ -114,7 +112,12 @@ def _answer(proposal: Beside, answer: str, data: Json) -> None:
 
 
 def _beside(event: Event) -> Beside:
-    return {"author": event.author, "received": event.received, "data": event.data}
+    return {
+        "type": event.type,
+        "author": event.author,
+        "received": event.received,
+        "data": event.data,
+    }
 
 
 def _named(event: Event) -> list[str]:

@@ -1,26 +1,27 @@
 """A plan, as the fold of a person's accepted entries.
 
 A plan is its **lines**, changed by *plan* and *answer* events alone. Everything else stands
-beside it: proposals, observations, disagreements, grants. `entries` names, for every accepted
-event, who wrote it and who is named in it. Nothing here depends on a clock, and nothing here is
-moved by a refusal.
+`beside` it: proposals, observations. `whose` holds grants, `disagreements` what is said against
+an entry; `entries` names, for every accepted event, who wrote it and who is named in it. Nothing
+here depends on a clock, and nothing here is moved by a refusal.
 
-**Bytes** (`dump`): canonical JSON (RFC 8785) of the members below. They are what is stored,
-sealed and compared; golden files: tests/golden/plan.
+**Bytes** (`dump`): canonical JSON (RFC 8785) of the members of `Plan` that are not empty, so that
+a member that comes later changes no older bytes. They are what is stored, sealed and compared;
+golden files: tests/golden/plan.
 
-    {"disagreements":{},"entries":{},"grants":{},"lines":{},"observations":{},"proposals":{},
-     "state":"","subject":"person:ada","version":0}
-
+>>> dump(Plan("person:ada", state="started"))
+b'{"state":"started","subject":"person:ada"}'
 >>> load(dump(Plan("person:ada"))) == Plan("person:ada")
 True
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import orjson
 
 from shared.event import Json, canonical
+from shared.kinds import Type
 
 State = Literal["", "started", "erased"]
 
@@ -53,8 +54,12 @@ class Line(TypedDict):
 
 
 class Beside(TypedDict):
-    """Something that stands beside the plan, as its author put it."""
+    """Something that stands beside the plan, or says whose it is, as its author put it.
 
+    `type` is the type of its event; `answer` the person's answer to a proposal.
+    """
+
+    type: str
     author: str
     received: str
     data: Json
@@ -71,15 +76,19 @@ class Plan:
     state: State = ""
     version: int = 0
     lines: dict[str, Line] = field(default_factory=dict)
-    proposals: dict[str, Beside] = field(default_factory=dict)
-    observations: dict[str, Beside] = field(default_factory=dict)
+    beside: dict[str, Beside] = field(default_factory=dict)
+    whose: dict[str, Beside] = field(default_factory=dict)
     disagreements: dict[str, list[Json]] = field(default_factory=dict)
-    grants: dict[str, Beside] = field(default_factory=dict)
     entries: dict[str, list[str]] = field(default_factory=dict)
 
     def line(self, thing: str, name: str) -> Line | None:
         """The line of that thing and name, if there is one."""
         return self.lines.get(line_key(thing, name))
+
+    def standing_beside(self, kind: Type, name: str) -> Beside | None:
+        """What stands beside the plan under an event's id, if it is of that type."""
+        found = self.beside.get(name)
+        return found if found and found["type"] == kind else None
 
 
 def line_key(thing: str, name: str) -> str:
@@ -94,8 +103,7 @@ def line_key(thing: str, name: str) -> str:
 
 def dump(plan: Plan) -> bytes:
     """The plan's bytes: equal plans have equal bytes."""
-    members: dict[str, Any] = {name: getattr(plan, name) for name in Plan.__slots__}
-    return canonical(members)
+    return canonical({name: each for name in Plan.__slots__ if (each := getattr(plan, name))})
 
 
 def load(stored: bytes) -> Plan:

@@ -82,7 +82,7 @@ def _has_grant(plan: Plan, event: Event, who: Who) -> bool:
 
 def in_force(plan: Plan, partner: str, received: str) -> Iterator[Beside]:
     """The grants to `partner` that are in force at `received`."""
-    for grant in plan.grants.values():
+    for grant in plan.whose.values():
         if grant["data"]["to"] == partner and grant.get("state") != "withdrawn":
             until = grant["data"]["until"]
             if until == UNTIL_WITHDRAWN or not runs_out(until, received):
@@ -124,7 +124,7 @@ def own_refusal(plan: Plan, event: Event) -> Code | None:
         case "proposal.accepted":
             return _acceptance(plan, event)
         case "proposal.declined":
-            proposal = plan.proposals.get(data["proposal"])
+            proposal = plan.standing_beside("proposal.made", data["proposal"])
             if proposal is None:
                 return Code.UNKNOWN_TARGET
             return Code.ALREADY_ANSWERED if "answer" in proposal else None
@@ -136,7 +136,7 @@ def own_refusal(plan: Plan, event: Event) -> Code | None:
         case "access.granted":
             return None if "wording" in data else Code.WORDING_MISSING
         case "access.withdrawn":
-            grant = plan.grants.get(data["grant"])
+            grant = plan.whose.get(data["grant"])
             if grant is None:
                 return Code.UNKNOWN_TARGET
             return Code.WRONG_STATE if grant.get("state") == "withdrawn" else None
@@ -165,13 +165,13 @@ def _is_change(name: str, data: object) -> bool:
 
 def change_of(plan: Plan, event: Event) -> Event:
     """The plan event that a `proposal.accepted` makes: the change, or the person's own words."""
-    change = plan.proposals[event.data["proposal"]]["data"]["change"]
+    change = plan.beside[event.data["proposal"]]["data"]["change"]
     data = event.data.get("in_my_words", change["data"])
     return replace(event, type=change["type"], data=data)
 
 
 def _acceptance(plan: Plan, event: Event) -> Code | None:
-    proposal = plan.proposals.get(event.data["proposal"])
+    proposal = plan.standing_beside("proposal.made", event.data["proposal"])
     if proposal is None:
         return Code.UNKNOWN_TARGET
     if runs_out(proposal["data"]["expires"], event.received):

@@ -10,15 +10,15 @@ COMPARED = ("heads", "people", "plans", "snapshots")
 _TABLES: dict[str, Table] = {"plans": plans, "snapshots": snapshots}
 
 
-def names_twice(connection: Connection, log: int) -> set[tuple[str, str]]:
-    """The (author, id) that stand more than once in a log."""
+def names_twice(connection: Connection, log: int) -> dict[tuple[str, str], int]:
+    """The (author, id) that stand more than once in a log, and the first place of each."""
     wanted = (
-        select(entries.c.author, entries.c.id)
+        select(entries.c.author, entries.c.id, func.min(entries.c.index).label("first"))
         .where(entries.c.log == log)
         .group_by(entries.c.id, entries.c.author)
         .having(func.count() > 1)
     )
-    return {(row.author, row.id) for row in connection.execute(wanted)}
+    return {(row.author, row.id): row.first for row in connection.execute(wanted)}
 
 
 def stored_plans(

@@ -78,7 +78,7 @@ def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
             connection.set_authorizer(_deny_drop)
         return connection
 
-    engine = create_engine("sqlite://", module=sqlite, creator=opened, pool_size=16)
+    engine = create_engine("sqlite://", module=sqlite, creator=opened, pool_size=16, hide_parameters=True)
     begin = "BEGIN IMMEDIATE" if write else "BEGIN"
 
     @event.listens_for(engine, "begin")
@@ -100,6 +100,7 @@ def _postgresql(url: str, *, write: bool) -> Engine:
         pool_size=16,
         pool_timeout=5,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error's text goes into logs
         connect_args={"options": options, "connect_timeout": 5},
     )
 

@@ -55,7 +55,7 @@ END $$;
 
 _GUARDED = """(SELECT oid, relname FROM pg_class WHERE oid = 'entries'::regclass OR oid IN (
     SELECT inhrelid FROM pg_inherits WHERE inhparent = 'entries'::regclass)) AS c"""
-# As pg_trigger has them (its `tgtype` is a sum): BEFORE UPDATE OR DELETE, each row; BEFORE TRUNCATE.
+# `tgtype` is a sum of bits: BEFORE UPDATE OR DELETE for each row, BEFORE TRUNCATE.
 _POSTGRESQL_UNGUARDED = f"""
 SELECT c.relname FROM {_GUARDED} WHERE 2 <> (
     SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'

@@ -1,0 +1,255 @@
+"""The projector: whatever came however often, one entry and one verdict, in order."""
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from services.ledger.config import signers
+from services.ledger.log import entry
+from services.ledger.log.note import read_checkpoint
+from services.ledger.people import unwrap_keys
+from services.ledger.vault import Vault
+from shared.event import Event, partition_of
+from shared.seal import Key, b64url, from_b64url
+from tests.contract.ledgers import Ledger, kid_of, waited_for
+from tests.given import (
+    ADA,
+    EVE,
+    Voice,
+    about,
+    ada,
+    again,
+    eve,
+    sam,
+    shoes,
+    tom,
+    under_the_id_of,
+)
+from tests.postgres import Database
+
+STATED = ada.states()
+STARTED = ada.starts()
+
+
+def receipt(ledger: Ledger, waiter: str, partition: int = 0) -> tuple[int, dict[str, Any]]:
+    """Status and receipt that a waiting request hears."""
+    told = ledger.inbox().receipt(partition, waiter, 1)
+    assert told is not None
+    status, body = told.split(b"\n", 1)
+    return int(status), orjson.loads(body)
+
+
+def test_events_become_entries_in_order(ledger: Ledger) -> None:
+    told = [STARTED, STATED, eve.starts(), sam.rewords("Lose weight."), ada.rewords("Swim.")]
+    told[2] = about(EVE, told[2])
+    ledger.post(*told)
+    assert ledger.drain() == 5
+    rows = ledger.rows()
+    assert [row["id"] for row in rows] == [each.id for each in told]
+    assert [row["index"] for row in rows] == [0, 1, 2, 3, 4]
+    assert [row["sequence"] for row in rows] == [1, 2, 1, None, 3]
+    assert [row["planversion"] for row in rows] == [1, 2, 1, None, 3]
+    assert ledger.verdicts() == ["accepted"] * 3 + ["not-yours-to-say", "accepted"]
+    assert ledger.waiting() == 0
+    assert not ledger.replay().findings
+
+
+def test_what_rests_is_unreadable_without_keys(ledger: Ledger) -> None:
+    ledger.post(STARTED, STATED, sam.rewords("Lose weight."))
+    resting = ledger.inbox().redis.xrange("firsthand:{p0}:inbox")
+    ledger.drain()
+    stored = [ledger.table(name) for name in ("entries", "plans", "people", "heads", "keys")]
+    for words in ("walk to the sea", "Lose weight", "aspiration"):
+        assert words not in repr(resting)
+        assert words not in repr(stored)
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "across batches"])
+def test_the_same_bytes_fifty_times_are_one_entry(ledger: Ledger, together: bool) -> None:
+    projector = ledger.projector()
+    ledger.post(STARTED)
+    for number in range(50):
+        ledger.post(waited_for(STATED, f"w{number}"))
+        if not together and number % 5 == 0:
+            ledger.drain(projector)
+    ledger.drain(projector)
+    assert ledger.ids(ADA) == [STARTED.id, STATED.id]
+    told = [receipt(ledger, f"w{number}") for number in range(50)]
+    assert [status for status, _ in told] == [201] + [200] * 49
+    for name in ("entry", "digest", "salt", "index", "sequence"):
+        assert len({repr(each[name]) for _, each in told}) == 1, name
+
+
+def test_a_repeat_is_known_after_the_key_changed(ledger: Ledger) -> None:
+    """Before a plan is started, the envelope key seals; afterwards the person's own."""
+    early = [waited_for(STATED, "early"), sam.rewords("Lose weight."), ada.observes()]
+    ledger.post(*early)
+    ledger.drain()
+    ledger.post(STARTED)
+    ledger.drain()
+    ledger.post(waited_for(STATED, "late"), *early[1:])
+    ledger.drain()
+    assert ledger.verdicts() == ["no-such-plan", "not-yours-to-say", "no-such-plan", "accepted"]
+    assert receipt(ledger, "early")[1]["entry"] == receipt(ledger, "late")[1]["entry"]
+    assert receipt(ledger, "late")[0] == 409
+    assert not ledger.replay().findings
+
+
+def test_in_one_batch_too(ledger: Ledger) -> None:
+    ledger.post(STATED, STARTED, STATED, STARTED, STATED)
+    assert ledger.drain() == 5
+    assert ledger.verdicts() == ["no-such-plan", "accepted"]
+    assert not ledger.replay().findings
+
+
+def test_an_id_with_other_words_is_refused(ledger: Ledger) -> None:
+    other = under_the_id_of(STATED, ada.states("I want to fly."))
+    for batch in ([STARTED, STATED, other], [other, STATED], [again(other)]):
+        ledger.post(*batch)
+        ledger.drain()
+    assert ledger.verdicts() == ["accepted", "accepted", "id-reused", "exists"]
+    assert ledger.rows()[2]["sequence"] == 3
+    assert not ledger.replay().findings
+
+
+def test_an_id_of_anothers_plan_is_refused_and_replayed_alone(ledger: Ledger) -> None:
+    """One author, one id, two people: an event is named by author and id."""
+    told = [STARTED, about(EVE, eve.starts()), ada.grants("partner:sam", "observe")]
+    eves = about(EVE, eve.grants("partner:sam", "observe"))
+    seen = sam.observes()
+    ledger.post(*told, eves, seen, about(EVE, seen))
+    ledger.drain()
+    assert ledger.verdicts() == ["accepted"] * 5 + ["id-reused"]
+    assert not ledger.replay().findings
+    assert not ledger.replay(EVE).findings
+    assert not ledger.replay(ADA).findings
+
+
+def test_anothers_event_may_not_take_an_id_of_the_plan(ledger: Ledger) -> None:
+    granted = ada.grants("partner:sam", "observe")
+    ledger.post(STARTED, STATED, granted, under_the_id_of(STATED, sam.observes()))
+    ledger.drain()
+    assert ledger.verdicts()[-1] == "id-reused"
+    assert not ledger.replay().findings
+
+
+def test_who_has_no_standing_leaves_no_trace_in_the_order(ledger: Ledger) -> None:
+    """No sequence, no words, and a key's name that does not tell whether there is a plan."""
+    attempts: list[Callable[[], Event]] = [
+        lambda: sam.rewords("Lose weight."),
+        lambda: tom.observes("Fell."),
+        lambda: eve.rewords("Nothing."),
+        lambda: shoes.states("More shoes."),
+    ]
+    before = [each() for each in attempts]
+    ledger.post(*before)
+    ledger.drain()
+    ledger.post(STARTED, STATED, *(again(each) for each in before))
+    ledger.drain()
+    rows = ledger.rows()
+    assert {(row["sequence"], row["planversion"]) for row in rows if row["refusal"]} == {
+        (None, None)
+    }
+    kids = {name: {kid_of(row) for row in rows if row["verdict"] == name} for name in _BOTH}
+    assert len(kids["refused"]) == len(kids["accepted"]) == 1
+    assert kids["refused"] != kids["accepted"]
+    assert ledger.verdicts()[:4] == ledger.verdicts()[6:]
+    assert b"Lose weight" not in _opened(ledger)
+
+
+_BOTH = ("accepted", "refused")
+
+
+def _opened(ledger: Ledger) -> bytes:
+    """Everything sealed in the entries, opened with every key there is."""
+    vault = Vault.from_folder(ledger.settings.key_folder)
+    with ledger.as_services(write=False) as connection:
+        unwrap_keys(connection, vault, [ADA])
+    found = (entry.read(row["leaf"]).open(vault.find(ADA)) for row in ledger.rows())
+    return b"".join(each.canonical for each in found)
+
+
+def test_a_refusal_of_one_with_standing_has_its_place(ledger: Ledger) -> None:
+    ledger.post(STARTED, ada.rewords("Nothing there.", "missing"), STATED)
+    ledger.drain()
+    assert [row["sequence"] for row in ledger.rows()] == [1, 2, 3]
+    assert [row["planversion"] for row in ledger.rows()] == [1, 1, 2]
+    assert b"Nothing there." in _opened(ledger)
+
+
+def test_a_receipt_can_be_checked_by_its_author(ledger: Ledger) -> None:
+    ledger.post(STARTED, waited_for(STATED, "w"), waited_for(sam.rewords("No."), "s"))
+    ledger.drain()
+    vkey = signers(ledger.settings)[0].vkey
+    for waiter, said, status in (("w", STATED, 201), ("s", sam.rewords("No."), 403)):
+        told_status, told = receipt(ledger, waiter)
+        salt = from_b64url(told["salt"].encode())
+        digest = b64url(sha256(salt + said.canonical).digest()).decode()
+        assert (told_status, told["digest"]) == (status, digest)
+        assert orjson.loads(told["entry"])["digest"] == digest
+        size, root = read_checkpoint(told["checkpoint"], vkey)
+        assert told["index"] < size == 3
+        assert root == ledger.table("heads")[0]["root"]
+
+
+def test_what_was_committed_is_published(ledger: Ledger) -> None:
+    ledger.post(STARTED, STATED)
+    ledger.drain()
+    (head,) = ledger.table("heads")
+    _, published = ledger.inbox().read(0, 1)
+    assert published is not None
+    assert published.decode() == head["checkpoint"]
+    assert (head["size"], head["rules"]) == (2, 1)
+
+
+@pytest.mark.parametrize("what", ["garbage", "foreign field", "foreign key", "receipt", "moved"])
+def test_what_does_not_open_is_kept_aside(
+    on_valkey: Ledger, what: str, request: pytest.FixtureRequest
+) -> None:
+    ledger = on_valkey
+    inbox = ledger.inbox()
+    sealed = {
+        "garbage": b"\xff\x00garbage",
+        "foreign key": type(inbox.transit)([Key.fresh()]).seal(0, STATED.message(), "event"),
+        "receipt": inbox.transit.seal(0, STATED.message(), "receipt"),
+        "moved": inbox.transit.seal(1, STATED.message(), "event"),
+    }.get(what, b"")
+    ledger.post(STARTED)
+    field = "note" if what == "foreign field" else "e"
+    inbox.redis.xadd("firsthand:{p0}:inbox", {field: sealed or b"who knows"})
+    ledger.post(ada.writes("Food", "Fish"))
+    assert ledger.drain() == 3
+    assert ledger.verdicts() == ["accepted", "accepted"], request.node.name
+    ((row),) = ledger.table("unreadable")
+    assert (sealed or b"who knows") in row["message"]
+    assert (row["log"], bool(row["reason"]), bool(row["seen"])) == (0, True, True)
+    assert ledger.waiting() == 0
+    assert not ledger.replay().findings
+
+
+def test_an_unreadable_message_alone_is_kept_too(on_valkey: Ledger) -> None:
+    on_valkey.inbox().redis.xadd("firsthand:{p0}:inbox", {"e": "x"})
+    assert on_valkey.drain() == 1
+    assert len(on_valkey.table("unreadable")) == 1
+    assert on_valkey.rows() == []
+
+
+def test_people_of_several_partitions(
+    tmp_path: Path, database: Database, valkey_url: str
+) -> None:
+    ledger = Ledger(tmp_path, database, valkey_url, partitions=3)
+    people = [f"person:p{number}" for number in range(12)]
+    for who in people:
+        voice = Voice(who)
+        ledger.post(about(who, voice.starts()), about(who, voice.states()), about(who, STATED))
+    assert ledger.drain() == 36
+    for row in ledger.rows():
+        assert row["log"] == partition_of(row["subject"], 3)
+    assert {row["log"] for row in ledger.rows()} == {0, 1, 2}
+    assert not ledger.replay().findings
+    ledger.close()
+

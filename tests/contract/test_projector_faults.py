@@ -1,0 +1,378 @@
+"""The projector when something fails, stalls or dies: nothing lost, nothing twice, in order."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.ledger.config import now, open_store, signers
+from services.ledger.log.note import Signer, read_checkpoint
+from services.ledger.plan import changes, rules
+from services.ledger.plan.model import Plan
+from services.ledger.projector import Projector
+from services.ledger.store.engine import CommitUnknown
+from services.ledger.worker import Drainer
+from shared.event import Event
+from shared.inbox import Inbox, Outgoing
+from shared.problems import Unsafe
+from tests.contract.ledgers import Ledger, Together, waited_for
+from tests.contract.test_projector import receipt
+from tests.given import ADA, about, ada, event, sam
+
+TOLD = [ada.starts(), *(ada.writes("Food", f"Fish {number}") for number in range(8))]
+IDS = [each.id for each in TOLD]
+WAITING = "firsthand:{p0}:waiting"
+
+
+class Dies(Inbox):
+    """An inbox of a process that dies between COMMIT and delete."""
+
+    def settle(
+        self,
+        partition: int,
+        places: Sequence[bytes],
+        receipts: Iterable[Outgoing],
+        checkpoint: bytes | None,
+    ) -> None:
+        """Never get there."""
+        raise KeyboardInterrupt
+
+
+class Stalls(Inbox):
+    """An inbox of a process that is stopped between COMMIT and publishing, until `go`."""
+
+    def stall(self) -> "Stalls":
+        """Begin to."""
+        self.there, self.go = threading.Event(), threading.Event()
+        return self
+
+    def settle(
+        self,
+        partition: int,
+        places: Sequence[bytes],
+        receipts: Iterable[Outgoing],
+        checkpoint: bytes | None,
+    ) -> None:
+        """Late."""
+        self.there.set()
+        assert self.go.wait(10)
+        super().settle(partition, places, receipts, checkpoint)
+
+
+class FailsOnce(Signer):
+    """A signer that fails at its first head: everything was judged, nothing is committed."""
+
+    failed = False
+
+    def checkpoint(self, size: int, root: bytes) -> str:
+        """Fail, then sign."""
+        if not self.failed:
+            self.failed = True
+            raise RuntimeError("the signer is away")
+        return super().checkpoint(size, root)
+
+
+def like(kind: type[Inbox], ledger: Ledger) -> Inbox:
+    own = ledger.inbox()
+    return kind(own.redis, own.transit)
+
+
+def test_a_crash_after_commit_gives_no_second_verdict(ledger: Ledger) -> None:
+    ledger.post(*TOLD[:3], waited_for(TOLD[3], "w"))
+    dying = ledger.projector(inbox=like(Dies, ledger))
+    with pytest.raises(KeyboardInterrupt):
+        dying.batch(0)
+    assert (ledger.ids(ADA), ledger.waiting()) == (IDS[:4], 4)
+    ledger.post(TOLD[4])
+    assert ledger.drain() == 5
+    assert (ledger.ids(ADA), ledger.waiting()) == (IDS[:5], 0)
+    assert receipt(ledger, "w")[0] == 200
+    assert not ledger.replay().findings
+
+
+def test_a_repeat_is_deleted_only_after_a_commit_of_its_own(ledger: Ledger) -> None:
+    ledger.post(TOLD[0])
+    with pytest.raises(KeyboardInterrupt):
+        ledger.projector(inbox=like(Dies, ledger)).batch(0)
+    for name in ("heads", "away"):
+        other = {"heads": "away", "away": "heads"}[name]
+        if name == "heads":
+            projector = ledger.projector()
+        with ledger.as_owner() as connection:
+            connection.execute(text(f"ALTER TABLE {name} RENAME TO {other}"))
+        if other == "away":
+            with pytest.raises(SQLAlchemyError):
+                projector.batch(0)
+            assert ledger.waiting() == 1
+    assert ledger.drain(projector) == 1
+    assert (ledger.ids(ADA), ledger.waiting()) == (IDS[:1], 0)
+
+
+@pytest.mark.parametrize("recovers", [True, False], ids=["and goes on", "and dies"])
+def test_a_stall_between_reading_and_commit_keeps_the_order(
+    ledger: Ledger, recovers: bool
+) -> None:
+    """F53: the head is locked before the stream is read, so who comes later reads later."""
+    reading, go, done = threading.Event(), threading.Event(), threading.Event()
+
+    def stalled() -> datetime:
+        reading.set()
+        assert go.wait(20)
+        if not recovers:
+            raise KeyboardInterrupt
+        return now()
+
+    def first() -> None:
+        try:
+            slow.batch(0)
+        except KeyboardInterrupt:
+            assert not recovers
+
+    def second() -> None:
+        ledger.drain(quick)
+        done.set()
+
+    slow, quick = ledger.projector(clock=stalled), ledger.projector()
+    ledger.post(*TOLD[:3])
+    with Together(first):
+        assert reading.wait(10)
+        ledger.post(*TOLD[3:])
+        with Together(second):
+            assert not done.wait(0.5), "the second drain went past a locked head"
+            go.set()
+    assert (ledger.ids(ADA), ledger.waiting()) == (IDS, 0)
+    assert not ledger.replay().findings
+
+
+def test_two_that_drain_one_partition_at_once_keep_each_persons_order(ledger: Ledger) -> None:
+    people = [f"person:p{number}" for number in range(3)]
+    said = {
+        who: [
+            event(who, {"type": "about-me.written", "data": _section(number)}, subject=who)
+            for number in range(40)
+        ]
+        for who in people
+    }
+    over = threading.Event()
+
+    def publish() -> None:
+        inbox = ledger.inbox()
+        for number in range(40):
+            inbox.publish(0, [said[who][number] for who in people])
+        over.set()
+
+    def drain() -> None:
+        projector = ledger.projector()
+        while not over.is_set() or ledger.waiting():
+            projector.batch(0)
+
+    with Together(publish, drain, drain):
+        pass
+    for who in people:
+        assert ledger.ids(who) == [each.id for each in said[who]]
+    assert not ledger.replay().findings
+
+
+def _section(number: int) -> dict[str, str]:
+    return {"section": "Food", "words": f"Fish {number}"}
+
+
+def test_what_was_published_never_goes_back(ledger: Ledger) -> None:
+    """A drain that publishes late says nothing older than what was published meanwhile."""
+    inbox = like(Stalls, ledger)
+    assert isinstance(inbox, Stalls)
+    late = ledger.projector(inbox=inbox.stall())
+    ledger.post(*TOLD[:2])
+    with Together(lambda: late.batch(0)):
+        assert inbox.there.wait(10)
+        ledger.post(*TOLD[2:])
+        ledger.drain()
+        inbox.go.set()
+    _, published = ledger.inbox().read(0, 1)
+    assert published is not None
+    size, _ = read_checkpoint(published.decode(), signers(ledger.settings)[0].vkey)
+    assert size == len(TOLD) == len(ledger.rows())
+
+
+def test_a_batch_that_does_not_commit_leaves_no_plan_behind(ledger: Ledger) -> None:
+    """Its plans were changed in place and its keys made: both are dropped."""
+    for part in (TOLD[:2], TOLD[2:]):
+        opened, vault = open_store(ledger.settings, write=True)
+        failing = [FailsOnce.from_skey(signers(ledger.settings)[0].skey)]
+        projector = Projector(opened, ledger.inbox(), vault, failing, now)
+        ledger.post(*part)
+        with pytest.raises(RuntimeError, match="the signer is away"):
+            projector.batch(0)
+        assert vault.person(ADA) is None
+        assert ledger.drain(projector) == len(part)
+        opened.dispose()
+    assert ledger.ids(ADA) == IDS
+    assert set(ledger.verdicts()) == {"accepted"}
+    assert not ledger.replay().findings
+
+
+def failing(name: str, fault: Exception, often: int) -> Callable[..., rules.Verdict]:
+    """decide, but for one event, as often as said."""
+    left = [often]
+
+    def decide(plan: Plan, said: Event, *, reused: bool = False) -> rules.Verdict:
+        if said.id == name and left[0]:
+            left[0] -= 1
+            raise fault
+        return rules.decide(plan, said, reused=reused)
+
+    return decide
+
+
+@pytest.mark.parametrize("often", [1, 2, 9])
+def test_a_fault_of_ours_is_recorded_at_the_second_time(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, often: int
+) -> None:
+    decide = failing(IDS[3], ZeroDivisionError("ours"), often)
+    monkeypatch.setattr("services.ledger.batch.decide", decide)
+    ledger.post(*TOLD)
+    ledger.drain()
+    assert ledger.ids(ADA) == IDS
+    wanted = "accepted" if often == 1 else "our-fault"
+    assert ledger.verdicts() == ["accepted"] * 3 + [wanted] + ["accepted"] * 5
+    assert [row["sequence"] for row in ledger.rows()] == list(range(1, 10))
+    monkeypatch.undo()
+    assert not ledger.replay().findings
+
+
+def test_a_change_that_fails_half_way_changes_nothing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evolve(plan: Plan, said: Event) -> Plan:
+        changes.evolve(plan, said)
+        if said.id == IDS[3]:
+            raise ZeroDivisionError
+        return plan
+
+    ledger.post(TOLD[0])
+    ledger.drain()
+    monkeypatch.setattr("services.ledger.batch.evolve", evolve)
+    ledger.post(*TOLD[1:])
+    ledger.drain()
+    assert ledger.verdicts() == ["accepted"] * 3 + ["our-fault"] + ["accepted"] * 5
+    monkeypatch.undo()
+    assert not ledger.replay().findings
+
+
+def test_want_of_memory_never_becomes_a_refusal(
+    on_valkey: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.ledger.batch.decide", failing(IDS[1], MemoryError(), 9))
+    on_valkey.post(*TOLD)
+    projector = on_valkey.projector()
+    assert Drainer(projector, lambda _: None).drain(0) == 0
+    assert (on_valkey.rows(), on_valkey.waiting()) == ([], 9)
+    assert b"MemoryError" in (on_valkey.inbox().redis.get(WAITING) or b"")
+    monkeypatch.undo()
+    assert Drainer(projector, lambda _: None).drain(0) == 9
+    assert on_valkey.ids(ADA) == IDS
+
+
+def test_a_type_of_tomorrow_waits_for_a_newer_worker(ledger: Ledger) -> None:
+    newer = event(ADA, {"type": "dream.told", "data": {"words": "I flew."}})
+    ledger.post(*TOLD[:2], newer, TOLD[2])
+    drainer = Drainer(ledger.projector(), lambda _: None)
+    assert drainer.drain(0) == drainer.drain(0) == 0
+    assert (ledger.rows(), ledger.waiting()) == ([], 4)
+    why = ledger.inbox().redis.get(WAITING)
+    assert why == b"TooNew: an event of type dream.told, which this worker does not know"
+    assert not drainer.stopping.is_set()
+
+
+def test_a_database_that_fails_is_waited_for(ledger: Ledger) -> None:
+    drainer = Drainer(ledger.projector(), lambda _: None)
+    ledger.post(*TOLD[:2])
+    assert drainer.drain(0) == 2
+    with ledger.as_owner() as connection:
+        connection.execute(text("ALTER TABLE people RENAME TO away"))
+    ledger.post(*TOLD[2:], about("person:eve", ada.starts()))
+    assert drainer.drain(0) == 0
+    assert ledger.waiting() == 8
+    why = ledger.inbox().redis.get(WAITING) or b""
+    assert b"Error" in why
+    assert b"person:eve" not in why
+    with ledger.as_owner() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO people"))
+    assert drainer.drain(0) == 8
+    assert ledger.ids(ADA) == IDS
+    assert ledger.inbox().redis.get(WAITING) is None
+    assert not ledger.replay().findings
+
+
+@pytest.mark.parametrize("key", ["firsthand:{p0}:published", "firsthand:{p0}:inbox"])
+def test_a_key_of_the_queue_that_somebody_spoiled_is_waited_for(
+    on_valkey: Ledger, key: str
+) -> None:
+    """No drain raises for it: the sweeper's thread would end, and nobody would hear of it."""
+    on_valkey.post(*TOLD)
+    redis = on_valkey.inbox().redis
+    redis.rename(key, "aside") if key.endswith("inbox") else None
+    redis.set(key, "garbage")
+    drainer = Drainer(on_valkey.projector(), lambda _: None)
+    assert drainer.drain(0) == 0
+    assert redis.get(WAITING)
+    redis.delete(key)
+    redis.rename("aside", key) if key.endswith("inbox") else None
+    assert drainer.drain(0) == 9
+    assert on_valkey.ids(ADA) == IDS
+
+
+def test_newer_rules_stop_the_projector(ledger: Ledger) -> None:
+    ledger.post(*TOLD)
+    projector = ledger.projector()
+    with ledger.as_owner() as connection:
+        connection.execute(text("UPDATE heads SET rules = 2"))
+    with pytest.raises(Unsafe, match="log 0 was ruled by rules 2, this worker has 1"):
+        projector.batch(0)
+    assert (ledger.rows(), ledger.waiting()) == ([], 9)
+
+
+def test_a_database_behind_what_was_published_stops_the_projector(ledger: Ledger) -> None:
+    """A restored backup is a rollback."""
+    ahead = signers(ledger.settings)[0].checkpoint(5, bytes(32))
+    ledger.inbox().settle(0, [], [], ahead.encode())
+    ledger.post(*TOLD)
+    with pytest.raises(Unsafe, match="log 0 ends at 0, but 5 entries were published"):
+        ledger.projector().batch(0)
+    assert (ledger.rows(), ledger.waiting()) == ([], 9)
+
+
+WARNS = """CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+RAISE WARNING 'canceling wait for synchronous replication'; RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER warn AFTER UPDATE ON heads DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION warn()"""
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_warning_at_commit_is_no_commit(ledger: Ledger) -> None:
+    """PostgreSQL says so when the wait for the standby is cut off: the fate is unknown."""
+    with ledger.as_owner() as connection:
+        connection.execute(text(WARNS))
+    ledger.post(waited_for(TOLD[0], "w"))
+    projector = ledger.projector()
+    for _ in range(2):  # the second time it is a repeat, and as unknown
+        with pytest.raises(CommitUnknown, match="canceling wait for synchronous replication"):
+            projector.batch(0)
+        assert (ledger.ids(ADA), ledger.waiting()) == (IDS[:1], 1)
+        assert ledger.inbox().read(0, 1)[1] is None
+    with ledger.as_owner() as connection:
+        connection.execute(text("DROP TRIGGER warn ON heads"))
+    assert ledger.drain(projector) == 1
+    assert (ledger.ids(ADA), ledger.waiting()) == (IDS[:1], 0)
+    assert receipt(ledger, "w")[0] == 200
+    assert not ledger.replay().findings
+
+
+def test_a_partition_that_waits_holds_up_no_other(ledger: Ledger) -> None:
+    ledger.post(sam.starts())
+    drainer = Drainer(ledger.projector(), lambda _: None)
+    assert drainer.drain(7) == 0
+    assert drainer.drain(0) == 1
