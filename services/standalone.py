@@ -118,6 +118,9 @@ class Everything:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        place = Path(self.settings.queue_url.removeprefix("unix://"))
+        if not self.settings.redis_url and place.parent != self.settings.data.absolute():
+            shutil.rmtree(place.parent, ignore_errors=True)
         self._lock.close()
 
     def _start(self, name: str, command: list[str]) -> None:

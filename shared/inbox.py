@@ -42,9 +42,8 @@ return redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[1]) and 1 or 0
 """
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
-if size(redis.call('GET', KEYS[1]) or '') <= size(ARGV[1]) then
-    redis.call('SET', KEYS[1], ARGV[1])
-end
+if size(redis.call('GET', KEYS[1]) or '') > size(ARGV[1]) then return end
+redis.call('SET', KEYS[1], ARGV[1])
 """
 PUBLISH_SHA1 = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest()  # Redis' name for it
 
@@ -253,8 +252,7 @@ class Inbox:
         pipe.xrange(inbox_key(partition), count=count)
         pipe.get(published_key(partition))
         head, published = pipe.execute()
-        found = [(place, fields.get(b"e") or repr(fields).encode()) for place, fields in head]
-        return found, published
+        return [(each, told.get(b"e") or repr(told).encode()) for each, told in head], published
 
     def settle(
         self,
@@ -263,10 +261,7 @@ class Inbox:
         receipts: Iterable[Outgoing],
         checkpoint: bytes | None,
     ) -> None:
-        """After COMMIT: publish the checkpoint and the receipts, then delete the messages.
-
-        A drain that comes late leaves the newer checkpoint of another where it is.
-        """
+        """After COMMIT: publish checkpoint (if none is newer) and receipts, delete the messages."""
         pipe = self.redis.pipeline(transaction=False)
         if checkpoint is not None:
             pipe.eval(PUBLISHED, 1, published_key(partition), checkpoint)

@@ -73,19 +73,28 @@ class Replay:
         self._known: set[str] = set()
         self._broken: set[str] = set()
 
-    def log(self, log: int, tick: Callable[[int], None] = lambda _: None) -> None:
-        """Replay a whole log, its tree and head too. `tick` hears of progress."""
-        tree, told = Frontier(), sha256()
+    def everything(self, tick: Callable[[int], None] = lambda _: None) -> None:
+        """Replay every log, its tree and head too. `tick` hears of progress."""
+        for log in range(len(self._vkeys)):
+            self._whole(log, tick)
+        for table, subject, log in compare.elsewhere(self._connection, len(self._vkeys)):
+            code = {"entries": "order", "people": "person"}.get(table, "plan")
+            detail = f"{log}; this ledger has {len(self._vkeys)} log(s)"
+            self._find(code, None, f"{table}.log", detail, self._person(subject))
+
+    def _whole(self, log: int, tick: Callable[[int], None]) -> None:
+        tree, told, following, recorded = Frontier(), sha256(), 0, None
         self._begin(log, None)
         for row in reads.entries_in_order(self._connection, log):
-            if row["index"] != tree.size:
-                self._find("order", row, "index", f"{tree.size} was next")
+            if row["index"] != following:
+                self._find("order", row, "index", f"{following} was next")
+            following, recorded = row["index"] + 1, row["recorded"]
             tree.append(leaf_hash(row["leaf"]))
             self._row(row)
             told.update(f"{row['index']} {row['verdict']} {row['refusal'] or ''}\n".encode())
             tick(1)
         self._end(None)
-        self._head(log, tree)
+        self._head(log, tree, recorded)
         root = {"root": tree.root().hex(), "verdicts_sha256": told.hexdigest()}
         self.report.logs.append({"log": log, "size": tree.size, **root})
 
@@ -140,7 +149,7 @@ class Replay:
             if getattr(each, name) != value:
                 self._find("place", row, name, f"{getattr(each, name)}; {value} was next")
         for table in self._stored.pop((each.subject, person.sequence), ()):
-            self._plan(table, person)
+            self._plan(table, person, each.recorded)
 
     def _digest(self, row: Row, each: Entry, event: Event) -> None:
         """The digest of what is sealed; of an entry without words the event is not there."""
@@ -161,20 +170,23 @@ class Replay:
             said = verdict.code.value if isinstance(verdict, Refusal) else None
             if said != each.refusal:
                 self._find("verdict", row, "refusal", f"{each.refusal}; the rules say {said}")
+        if (each.verdict == entry.ACCEPTED) != (each.refusal is None):
+            self._find("verdict", row, "verdict", f"{each.verdict}, with refusal {each.refusal}")
 
-    def _plan(self, table: str, person: Person) -> None:
-        """Compare a stored plan with the folded one."""
+    def _plan(self, table: str, person: Person, recorded: str) -> None:
+        """Compare a stored plan with the folded one; of other rules, only what it says of itself."""
         row = compare.stored_plan(self._connection, table, person.plan.subject, person.sequence)
         self.report.compared[table] += 1
-        self._compare(table, row, person, {"index": person.index})
-        if row["rules"] == RULES:
-            try:
-                same = dump(open_plan(self._vault, row)) == dump(person.plan)
-                why = "differs from what the entries say"
-            except (SealBroken, ValueError, KeyError, TypeError) as fault:
-                same, why = False, f"does not open: {fault}"
-            if not same:
-                self._find("plan", None, f"{table}.plan", why, person)
+        wanted = {"recorded": recorded} if "recorded" in row else {}
+        self._compare(table, row, person, {"index": person.index, **wanted})
+        try:
+            plan = open_plan(self._vault, row)
+            same = row["rules"] != RULES or dump(plan) == dump(person.plan)
+            why = "differs from what the entries say"
+        except (SealBroken, ValueError, KeyError, TypeError) as fault:
+            same, why = False, f"does not open: {fault}"
+        if not same:
+            self._find("plan", None, f"{table}.plan", why, person)
 
     def _compare(self, table: str, row: Row, person: Person, wanted: dict[str, Any]) -> None:
         code = "person" if table == "people" else "plan"
@@ -189,23 +201,25 @@ class Replay:
         for (name, sequence), tables in self._stored.items():
             if name not in self._broken:
                 detail = f"stored at sequence {sequence}, which no entry reaches"
-                person = self.report.people.get(name) or Person(Plan(name))
-                self._find("plan", None, f"{tables[0]}.sequence", detail, person)
+                self._find("plan", None, f"{tables[0]}.sequence", detail, self._person(name))
         there = compare.people_rows(self._connection, self._log, subject)
         for row in there:
-            person = self.report.people.get(row["subject"]) or Person(Plan(row["subject"]))
+            person = self._person(row["subject"])
             if row["subject"] not in self._broken:
                 self.report.compared["people"] += 1
                 wanted = {"sequence": person.sequence, "index": person.index}
                 self._compare("people", row, person, wanted)
 
-    def _head(self, log: int, tree: Frontier) -> None:
+    def _person(self, subject: str) -> Person:
+        return self.report.people.get(subject) or Person(Plan(subject))
+
+    def _head(self, log: int, tree: Frontier, recorded: str | None) -> None:
         head = reads.head(self._connection, log)
         if head is None:
             return
         self.report.compared["heads"] += 1
         wanted = {"size": tree.size, "frontier": tree.to_bytes(), "root": tree.root()}
-        for name, value in wanted.items():
+        for name, value in {**wanted, "recorded": recorded or head.recorded}.items():
             if getattr(head, name) != value:
                 self._log_finding(f"heads.{name}", "differs from what the entries say")
         try:

@@ -44,8 +44,9 @@ def report_text(report: Report) -> Iterator[str]:
     people = sum(1 for person in report.people.values() if person.sequence)
     refused = report.entries - report.verdicts["accepted"]
     yield (
-        f"Replayed {report.entries:,} entries ({refused:,} refused) of {people:,} people "
-        f"in {len(report.logs)} log(s): {len(report.findings)} finding(s)."
+        f"Replayed {_count(report.entries, 'entry', 'entries')} ({refused:,} refused) "
+        f"of {_count(people, 'person', 'people')} in {_count(len(report.logs), 'log', 'logs')}: "
+        f"{_count(len(report.findings), 'finding', 'findings')}."
     )
     yield "Compared: " + ", ".join(f"{report.compared[each]:,} {each}" for each in COMPARED) + "."
     missing = [each for each in COMPARED if not report.compared[each]]
@@ -53,6 +54,10 @@ def report_text(report: Report) -> Iterator[str]:
         yield f"Not compared, since nothing is stored or asked for: {', '.join(missing)}."
     if report.skipped:
         yield f"Not replayed: {report.skipped:,} entries of people whose seal was broken."
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _line(each: Finding) -> str:

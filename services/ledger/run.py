@@ -59,8 +59,7 @@ def replay(person: str | None, *, as_json: bool) -> bool:
         else:
             sizes = {log: reads.log_size(connection, log) for log in range(settings.partitions)}
             with progress("Replaying", sum(sizes.values())) as tick:
-                for log in sizes:
-                    work.log(log, tick)
+                work.everything(tick)
     engine.dispose()
     for line in report_json(work.report) if as_json else report_text(work.report):
         click.echo(line)

@@ -21,6 +21,7 @@ _HEADINGS = {
     "action": "What is to be done",
     "about-me": "About you",
 }
+_ENDED = {"let-go": "You let this go.", "done": "This is done."}
 
 
 def read_names(path: Path | None) -> Names:
@@ -90,8 +91,11 @@ def _line(names: Names, line: Json) -> list[str]:
     text = data.get("words") or data.get("what", "")
     if line["thing"] == "about-me":
         text = f"{data['section']}: {text}"
-    ended = {"let-go": " You let this go.", "done": " This is done."}.get(line["state"], "")
-    return [f"- {text}{ended}", f"  {origin(names, line)}", *_against(names, line)]  # type: ignore[arg-type]  # a shown line is a Line
+    more = [f"When: {data['when']}."] if "when" in data else []
+    more += [f"Importance: {data['importance']} of 10."] if "importance" in data else []
+    more += [_ENDED[line["state"]]] if line["state"] in _ENDED else []
+    more += [data["closing_words"]] if "closing_words" in data else []
+    return [" ".join([f"- {text}", *more]), f"  {origin(names, line)}", *_against(names, line)]  # type: ignore[arg-type]  # a shown line is a Line
 
 
 def _suggested(names: Names, proposals: list[Json]) -> list[str]:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import orjson
 from sqlalchemy import Connection, select, text
 
 from services.ledger.config import LedgerSettings, now, open_store, signers
@@ -27,6 +28,7 @@ from services.ledger.store import engine, tables
 from services.ledger.vault import Vault
 from shared.event import Event, partition_of
 from shared.inbox import Inbox, connect
+from shared.seal import from_b64url
 from shared.transit import Transit
 from tests.postgres import Database
 
@@ -90,7 +92,7 @@ class Ledger:
             for statement in statements:
                 assert connection.execute(text(statement), values).rowcount != 0, statement
 
-    def inbox(self, ring: Callable[[int], None] = lambda partition: None) -> Inbox:
+    def inbox(self, ring: Callable[[int], None] = lambda _: None) -> Inbox:
         """The inbox, over a connection of its own."""
         redis = self._left.enter_context(connect(self.settings.queue_url))
         return Inbox(redis, Transit.from_folder(self.settings.key_folder), ring=ring)
@@ -127,14 +129,14 @@ class Ledger:
         table = tables.metadata.tables[name]
         with self.as_owner() as connection:
             found = connection.execute(select(table).order_by(*table.primary_key))
-            return [dict(row._mapping) for row in found]
+            return [dict(row) for row in found.mappings()]
 
     def rows(self) -> list[dict[str, Any]]:
         """The entries, in the order of the log."""
         return self.table("entries")
 
     def verdicts(self) -> list[str]:
-        """"accepted", or the code of the refusal, of each entry."""
+        """ "accepted", or the code of the refusal, of each entry."""
         return [row["refusal"] or row["verdict"] for row in self.rows()]
 
     def ids(self, subject: str) -> list[str]:
@@ -149,8 +151,7 @@ class Ledger:
             if person is not None:
                 work.person(partition_of(person, self.settings.partitions), person)
             else:
-                for log in range(self.settings.partitions):
-                    work.log(log)
+                work.everything()
             return work.report
 
 
@@ -166,11 +167,8 @@ def _transaction(url: str, *, write: bool, owner: bool) -> Iterator[Connection]:
 
 def kid_of(row: Mapping[str, Any]) -> str:
     """The name of the key that sealed an entry."""
-    import base64
-    import json
-
     header = entry.read(row["leaf"]).sealed.partition(b".")[0]
-    return str(json.loads(base64.urlsafe_b64decode(header + b"=="))["kid"])
+    return str(orjson.loads(from_b64url(header))["kid"])
 
 
 def waited_for(said: Event, waiter: str) -> Event:
@@ -185,7 +183,7 @@ class Together:
         self.errors: list[BaseException] = []
         self._threads = [threading.Thread(target=self._run, args=(each,)) for each in functions]
 
-    def __enter__(self) -> "Together":
+    def __enter__(self) -> Self:
         for each in self._threads:
             each.start()
         return self

@@ -1,6 +1,7 @@
 """The inbox's contract, on fakeredis, Valkey and Redis: the same keys, the same promises."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,15 @@ on_real_servers = pytest.mark.parametrize("queue", REAL, indirect=True)
 
 
 @pytest.fixture(params=["fakeredis", *REAL])
-def queue(request: pytest.FixtureRequest) -> "Redis":
+def queue(request: pytest.FixtureRequest) -> "Iterator[Redis]":
     """An empty queue of each kind."""
     if request.param == "fakeredis":
-        fake: Redis = request.getfixturevalue("fake_redis")
-        return fake
+        yield request.getfixturevalue("fake_redis")
+        return
     fixture = {"valkey": "valkey", "redis": "redis_server"}[request.param]
     server: RedisLikeServer = request.getfixturevalue(fixture)
-    client = connect(server.url)
-    request.addfinalizer(client.close)
-    return client
+    with connect(server.url) as client:
+        yield client
 
 
 @pytest.fixture
@@ -102,9 +102,7 @@ def test_the_bell_rings_once_until_a_drain_clears_the_flag(
     assert 25 < queue.ttl("firsthand:{p0}:wake") <= 30
 
 
-def test_a_flag_whose_bell_was_lost_expires(
-    inbox: Inbox, queue: "Redis", rung: list[int]
-) -> None:
+def test_a_flag_whose_bell_was_lost_expires(inbox: Inbox, queue: "Redis", rung: list[int]) -> None:
     inbox.publish(0, [ada.starts()])
     queue.pexpire("firsthand:{p0}:wake", 1)
     while queue.exists("firsthand:{p0}:wake"):

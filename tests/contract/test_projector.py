@@ -238,9 +238,7 @@ def test_an_unreadable_message_alone_is_kept_too(on_valkey: Ledger) -> None:
     assert on_valkey.rows() == []
 
 
-def test_people_of_several_partitions(
-    tmp_path: Path, database: Database, valkey_url: str
-) -> None:
+def test_people_of_several_partitions(tmp_path: Path, database: Database, valkey_url: str) -> None:
     ledger = Ledger(tmp_path, database, valkey_url, partitions=3)
     people = [f"person:p{number}" for number in range(12)]
     for who in people:
@@ -252,4 +250,3 @@ def test_people_of_several_partitions(
     assert {row["log"] for row in ledger.rows()} == {0, 1, 2}
     assert not ledger.replay().findings
     ledger.close()
-

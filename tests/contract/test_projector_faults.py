@@ -30,13 +30,7 @@ WAITING = "firsthand:{p0}:waiting"
 class Dies(Inbox):
     """An inbox of a process that dies between COMMIT and delete."""
 
-    def settle(
-        self,
-        partition: int,
-        places: Sequence[bytes],
-        receipts: Iterable[Outgoing],
-        checkpoint: bytes | None,
-    ) -> None:
+    def settle(self, *_: object, **__: object) -> None:
         """Never get there."""
         raise KeyboardInterrupt
 
@@ -97,24 +91,20 @@ def test_a_repeat_is_deleted_only_after_a_commit_of_its_own(ledger: Ledger) -> N
     ledger.post(TOLD[0])
     with pytest.raises(KeyboardInterrupt):
         ledger.projector(inbox=like(Dies, ledger)).batch(0)
-    for name in ("heads", "away"):
-        other = {"heads": "away", "away": "heads"}[name]
-        if name == "heads":
-            projector = ledger.projector()
-        with ledger.as_owner() as connection:
-            connection.execute(text(f"ALTER TABLE {name} RENAME TO {other}"))
-        if other == "away":
-            with pytest.raises(SQLAlchemyError):
-                projector.batch(0)
-            assert ledger.waiting() == 1
+    projector = ledger.projector()
+    with ledger.as_owner() as connection:
+        connection.execute(text("ALTER TABLE heads RENAME TO away"))
+    with pytest.raises(SQLAlchemyError):
+        projector.batch(0)
+    assert ledger.waiting() == 1
+    with ledger.as_owner() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO heads"))
     assert ledger.drain(projector) == 1
     assert (ledger.ids(ADA), ledger.waiting()) == (IDS[:1], 0)
 
 
 @pytest.mark.parametrize("recovers", [True, False], ids=["and goes on", "and dies"])
-def test_a_stall_between_reading_and_commit_keeps_the_order(
-    ledger: Ledger, recovers: bool
-) -> None:
+def test_a_stall_between_reading_and_commit_keeps_the_order(ledger: Ledger, recovers: bool) -> None:
     """F53: the head is locked before the stream is read, so who comes later reads later."""
     reading, go, done = threading.Event(), threading.Event(), threading.Event()
 

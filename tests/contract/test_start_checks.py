@@ -256,8 +256,6 @@ def test_sqlite_must_not_lose_its_wal(stored: Ledger, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_postgresql_must_not_be_too_old(
-    stored: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_postgresql_must_not_be_too_old(stored: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "OLDEST_POSTGRESQL", 990000)
     refused(stored, r"PostgreSQL \d+ is too old")

@@ -1,8 +1,6 @@
 """Reading what a replay compares: stored plans, snapshots, people, ids that stand twice."""
 
-from typing import Any
-
-from sqlalchemy import Connection, RowMapping, Table, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, func, select
 
 from services.ledger.store.tables import entries, people, plans, snapshots
 
@@ -21,15 +19,27 @@ def names_twice(connection: Connection, log: int) -> dict[tuple[str, str], int]:
     return {(row.author, row.id): row.first for row in connection.execute(wanted)}
 
 
+def _of(table: Table, log: int, subject: str | None) -> ColumnElement[bool]:
+    """One person's rows, whatever log they name; or a whole log's."""
+    return table.c.log == log if subject is None else table.c.subject == subject
+
+
+def elsewhere(connection: Connection, logs: int) -> list[tuple[str, str, int]]:
+    """Rows (table, subject, log) of logs that this ledger has not."""
+    found = []
+    for table in (entries, people, plans, snapshots):
+        wanted = select(table.c.subject, table.c.log).where(table.c.log.not_in(range(logs)))
+        found += [(table.name, row.subject, row.log) for row in connection.execute(wanted)]
+    return found
+
+
 def stored_plans(
     connection: Connection, log: int, subject: str | None
 ) -> dict[tuple[str, int], list[str]]:
     """Which tables hold a plan of (subject, sequence); of one person, or of a whole log."""
     found: dict[tuple[str, int], list[str]] = {}
     for name, table in _TABLES.items():
-        wanted = select(table.c.subject, table.c.sequence).where(table.c.log == log)
-        if subject is not None:
-            wanted = wanted.where(table.c.subject == subject)
+        wanted = select(table.c.subject, table.c.sequence).where(_of(table, log, subject))
         for row in connection.execute(wanted):
             found.setdefault((row.subject, row.sequence), []).append(name)
     return found
@@ -44,7 +54,5 @@ def stored_plan(connection: Connection, table: str, subject: str, sequence: int)
 
 def people_rows(connection: Connection, log: int, subject: str | None) -> list[RowMapping]:
     """Where people's streams stand, by the table."""
-    wanted: Any = select(people).where(people.c.log == log).order_by(people.c.subject)
-    if subject is not None:
-        wanted = wanted.where(people.c.subject == subject)
+    wanted = select(people).where(_of(people, log, subject)).order_by(people.c.subject)
     return list(connection.execute(wanted).mappings())

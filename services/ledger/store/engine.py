@@ -78,7 +78,9 @@ def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
             connection.set_authorizer(_deny_drop)
         return connection
 
-    engine = create_engine("sqlite://", module=sqlite, creator=opened, pool_size=16, hide_parameters=True)
+    engine = create_engine(
+        "sqlite://", module=sqlite, creator=opened, pool_size=16, hide_parameters=True
+    )
     begin = "BEGIN IMMEDIATE" if write else "BEGIN"
 
     @event.listens_for(engine, "begin")
