@@ -32,7 +32,7 @@ from joserfc.jws import JWSRegistry
 
 from shared.problems import SettingsError, Unauthorised
 from shared.seal import from_b64url
-from shared.shapes import ID_PATTERN
+from shared.fields import ID_PATTERN
 
 MAX_LIFETIME = 24 * 3600  # seconds
 MAX_TOKEN_BYTES = 8_192

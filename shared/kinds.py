@@ -1,27 +1,76 @@
 """The names of event types, their kinds, and who may author them.
 
 `who` is about roles and grants, judged by the ledger alone:
-    P           the person whose plan it is
-    W(scope)    a partner to whom the person has granted that scope, in force
-    N(entry)    anybody named in the entry the event is about
+    P           the person whose plan it is, or a representative within scope
+    W(scope)    a partner to whom the person has granted that scope, in force; W(any): any scope
+    N(member)   anybody named in the accepted event to which that member of `data` points
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 PlanType = Literal[
     "plan.started",
+    "plan.closed",
+    "plan.reopened",
     "about-me.written",
     "aspiration.stated",
     "aspiration.reworded",
+    "aspiration.paused",
+    "aspiration.resumed",
+    "aspiration.reached",
     "aspiration.let-go",
+    "aspirations.ranked",
+    "strength.named",
+    "strength.reworded",
+    "need.named",
+    "need.reworded",
+    "item.withdrawn",
     "action.planned",
+    "action.reworded",
     "action.done",
+    "action.dropped",
+    "measure.defined",
+    "measure.revised",
+    "measure.rated",
+    "safety-plan.written",
+    "advance-choice.made",
+    "advance-choice.revised",
+    "advance-choice.revoked",
+    "wording.preferred",
 ]
-AnswerType = Literal["proposal.accepted", "proposal.declined"]
-BesideType = Literal["proposal.made", "observation.recorded", "disagreement.stated"]
-WhoseType = Literal["access.granted", "access.withdrawn"]
-Type = PlanType | AnswerType | BesideType | WhoseType
+AnswerType = Literal["proposal.accepted", "proposal.declined", "proposal.parked"]
+BesideType = Literal[
+    "proposal.made",
+    "observation.recorded",
+    "interpretation.offered",
+    "disagreement.stated",
+    "correction.requested",
+    "correction.made",
+    "correction.declined",
+    "entry.retracted",
+    "authorship.denied",
+]
+EqualType = Literal[
+    "question.asked",
+    "question.answered",
+    "question.closed",
+    "question.set-aside",
+    "commitment.made",
+    "commitment.kept",
+    "commitment.not-kept",
+    "advance-choice.departed-from",
+]
+WhoseType = Literal[
+    "access.granted",
+    "access.withdrawn",
+    "representative.named",
+    "representative.ended",
+    "service.barred",
+    "service.unbarred",
+]
+Type = PlanType | AnswerType | BesideType | EqualType | WhoseType
 
 
 class Kind(StrEnum):
@@ -30,23 +79,43 @@ class Kind(StrEnum):
     PLAN = "plan"
     ANSWER = "answer"
     BESIDE = "beside"
+    EQUAL = "equal"
     WHOSE = "whose"
 
 
-class Who(StrEnum):
-    """Who may author a type."""
+_GROUPS = {
+    Kind.PLAN: PlanType,
+    Kind.ANSWER: AnswerType,
+    Kind.BESIDE: BesideType,
+    Kind.EQUAL: EqualType,
+    Kind.WHOSE: WhoseType,
+}
+KINDS: dict[str, Kind] = {name: kind for kind, group in _GROUPS.items() for name in get_args(group)}
 
-    P = "P"
-    W_PROPOSE = "W(propose)"
-    P_OR_W_OBSERVE = "P, W(observe)"
-    P_OR_NAMED = "P, N(entry)"
 
-    @property
-    def scope(self) -> str | None:
-        """The scope of the grant that opens this type to a partner."""
-        return {Who.W_PROPOSE: "propose", Who.P_OR_W_OBSERVE: "observe"}.get(self)
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who may author a type: the person, a partner with a grant of `scope`, or whoever is named
+    in what the member `named` points at. `__str__` is how the reference says it.
+    """
 
-    @property
-    def person(self) -> bool:
-        """True when the person whose plan it is may author it."""
-        return self is not Who.W_PROPOSE
+    person: bool = False
+    scope: str | None = None
+    named: str | None = None
+
+    def __str__(self) -> str:
+        told = ["P"] if self.person else []
+        told += [f"W({self.scope})"] if self.scope else []
+        told += [f"N({self.named})"] if self.named else []
+        return ", ".join(told)
+
+
+P = Who(person=True)
+W_PROPOSE = Who(scope="propose")
+W_INTERPRET = Who(scope="interpret")
+W_ANY = Who(scope="any")
+P_OR_W_OBSERVE = Who(person=True, scope="observe")
+P_OR_W_ANY = Who(person=True, scope="any")
+P_OR_NAMED = Who(person=True, named="entry")
+P_OR_IN_QUESTION = Who(person=True, named="question")
+P_OR_IN_COMMITMENT = Who(person=True, named="commitment")

@@ -17,14 +17,25 @@ class Code(StrEnum):
     ID_REUSED = "id-reused"
     VERSION_CONFLICT = "version-conflict"
     PLAN_EXISTS = "plan-exists"
+    NO_BASIS = "no-basis"
     UNKNOWN_TARGET = "unknown-target"
+    UNKNOWN_ADDRESSEE = "unknown-addressee"
     LAPSED = "lapsed"
     ALREADY_ANSWERED = "already-answered"
     INVALID_CHANGE = "invalid-change"
+    NOT_ITS_AUTHOR = "not-its-author"
+    NOT_IN_YOUR_NAME = "not-in-your-name"
+    NOT_TO_BE_HANDED_ON = "not-to-be-handed-on"
+    OWN_PROMISE = "own-promise"
+    WRONG_ADDRESSEE = "wrong-addressee"
     WRONG_STATE = "wrong-state"
     EXISTS = "exists"
     UNCHANGED = "unchanged"
+    BAD_RANGE = "bad-range"
+    OUT_OF_RANGE = "out-of-range"
+    VERSION_MISMATCH = "version-mismatch"
     MISSING_OBSERVABLE = "missing-observable"
+    BASIS_MISSING = "basis-missing"
     WORDING_MISSING = "wording-missing"
     OUR_FAULT = "our-fault"
 
@@ -50,14 +61,25 @@ BECAUSE: dict[Code, str] = {
     Code.ID_REUSED: "this id belongs to another event",
     Code.VERSION_CONFLICT: "the plan had changed meanwhile",
     Code.PLAN_EXISTS: "a plan was already started",
+    Code.NO_BASIS: "it rests on no observation",
     Code.UNKNOWN_TARGET: "what it points at is not there",
+    Code.UNKNOWN_ADDRESSEE: "whom it names takes no part here",
     Code.LAPSED: "its time had run out",
     Code.ALREADY_ANSWERED: "it had been answered before",
     Code.INVALID_CHANGE: "no plan can hold that change",
-    Code.WRONG_STATE: "it was already ended",
+    Code.NOT_ITS_AUTHOR: "somebody else wrote that entry",
+    Code.NOT_IN_YOUR_NAME: "that entry is in nobody's name but theirs",
+    Code.NOT_TO_BE_HANDED_ON: "that cannot be handed on",
+    Code.OWN_PROMISE: "nobody judges a promise of their own",
+    Code.WRONG_ADDRESSEE: "it was put to somebody else",
+    Code.WRONG_STATE: "it is not in a state for that",
     Code.EXISTS: "that name is already taken",
     Code.UNCHANGED: "the words are the same as before",
+    Code.BAD_RANGE: "the scale must rise from low to high",
+    Code.OUT_OF_RANGE: "the value lies outside the scale",
+    Code.VERSION_MISMATCH: "the measure has another version now",
     Code.MISSING_OBSERVABLE: "it says nothing seen or heard",
+    Code.BASIS_MISSING: "it does not say what it rests on",
     Code.WORDING_MISSING: "the agreed words are missing",
     Code.OUR_FAULT: "our software failed; post it anew",
 }

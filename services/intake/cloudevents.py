@@ -15,7 +15,7 @@ from services.intake.strict import escape, parse
 from shared.catalogue import CATALOGUE, EventType
 from shared.event import MAX_DATA_BYTES, MAX_EVENT_BYTES, MAX_WHOLE_NUMBER, Json, canonical
 from shared.problems import Fault, Invalid, TooLarge
-from shared.shapes import Pattern, WholeNumber, is_time, parse_time, party
+from shared.fields import Pattern, WholeNumber, is_time, parse_time, party
 
 MEDIA_TYPE = "application/cloudevents+json"
 AHEAD = timedelta(minutes=5)  # how far `time` may lie in the future

@@ -19,7 +19,7 @@ from shared.callers import Callers
 from shared.event import canonical, partition_of, timestamp
 from shared.problems import Fault, Invalid, NotFound
 from shared.seal import b64url
-from shared.shapes import parse_time
+from shared.fields import parse_time
 from shared.web import as_json, caller_of
 
 PAGE, LONGEST_PAGE = 100, 500

@@ -13,7 +13,7 @@ from shared.catalogue import CATALOGUE
 from shared.event import Event, Json
 from shared.problems import SettingsError
 from shared.refusals import BECAUSE, Code
-from shared.shapes import parse_time
+from shared.fields import parse_time
 
 Names = Mapping[str, str]
 _HEADINGS = {

@@ -8,7 +8,7 @@ from services.ledger.plan.model import Beside, Origin, Plan, line_key
 from services.ledger.plan.rules import change_of
 from shared.event import Event, Json
 from shared.kinds import PlanType, Type
-from shared.shapes import ID_PATTERN
+from shared.fields import ID_PATTERN
 
 _PARTY = re.compile(ID_PATTERN)
 

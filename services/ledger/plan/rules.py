@@ -15,7 +15,7 @@ from shared.catalogue import CATALOGUE
 from shared.event import Event
 from shared.kinds import Kind, Type, Who
 from shared.refusals import Code
-from shared.shapes import UNTIL_WITHDRAWN, fits, parse_time
+from shared.fields import UNTIL_WITHDRAWN, fits, parse_time
 
 RULES = 1
 

@@ -1,4 +1,4 @@
-"""The shape of each type's `data`, as marshmallow schemas. Unknown members are errors.
+"""The fields of which the shapes of `data` are made, on marshmallow.
 
 What is checked here needs no plan: members, types, lengths, ranges. Whether it fits the plan is
 the ledger's to say. A few members are optional here because the ledger refuses their absence
@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
+
+from shared.kinds import KINDS
 
 ID_PATTERN = r"(?:person|partner|team|service|auditor|operator):[A-Za-z0-9._-]{1,64}"
 SCOPES = ("read", "observe", "interpret", "propose", "audit")
@@ -99,141 +101,68 @@ def party(kinds: str = "person|partner", *, required: bool = True) -> fields.Str
     )
 
 
+def tag() -> fields.String:
+    """A language tag, as "en" or "de-AT" (RFC 5646, in outline)."""
+    return fields.String(
+        required=True, validate=Pattern(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+    )
+
+
+def version() -> fields.Integer:
+    """A version, from 1."""
+    return WholeNumber(required=True, validate=validate.Range(min=1, max=1_000_000))
+
+
 def one_to_ten() -> fields.Integer:
     """An optional whole number from 1 to 10."""
     return WholeNumber(validate=validate.Range(min=1, max=10))
 
 
-def moment() -> fields.String:
-    """A required RFC 3339 date-time with offset."""
-    return fields.String(required=True, validate=is_time, metadata={"format": "date-time"})
+def moment(*, required: bool = True) -> fields.String:
+    """An RFC 3339 date-time with offset."""
+    return fields.String(required=required, validate=is_time, metadata={"format": "date-time"})
 
 
-class PlanStarted(Schema):
-    """plan.started"""
+def until() -> fields.String:
+    """When something runs out: a moment, or "until-withdrawn"."""
+    return fields.String(required=True, validate=_time_or_withdrawn)
 
-    name_to_use = text(longest=200)
-    language = fields.String(
-        required=True, validate=Pattern(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+
+def whole(*, required: bool = True) -> fields.Integer:
+    """A whole number of a scale, between minus and plus a million."""
+    return WholeNumber(required=required, validate=validate.Range(min=-1_000_000, max=1_000_000))
+
+
+def listed(each: fields.Field[Any], *, longest: int = 100, required: bool = True) -> fields.Field[Any]:
+    """A list of at least one; at most `longest`."""
+    return fields.List(each, required=required, validate=validate.Length(min=1, max=longest))
+
+
+def one_of(*names: str, required: bool = True) -> fields.String:
+    """One of these words."""
+    return fields.String(required=required, validate=validate.OneOf(names))
+
+
+def https() -> fields.String:
+    """An https address, in ASCII."""
+    return fields.String(validate=Pattern(r"https://[!-~]{1,500}"))
+
+
+def part(*, required: bool = True, **members: fields.Field[Any]) -> fields.Field[Any]:
+    """An object inside `data`."""
+    return fields.Nested(Schema.from_dict(members), required=required)
+
+
+def grantee() -> fields.String:
+    """Whom a grant opens the plan to: a partner, a team, or anybody in an emergency."""
+    return fields.String(
+        required=True, validate=Pattern(r"(?:(?:partner|team):[A-Za-z0-9._-]{1,64}|emergency)")
     )
 
 
-class AboutMeWritten(Schema):
-    """about-me.written"""
-
-    section = text(longest=200)
-    words = text()
-
-
-class AspirationStated(Schema):
-    """aspiration.stated"""
-
-    id = slug(required=False)
-    words = text()
-    why = text(required=False)
-    importance = one_to_ten()
-
-
-class AspirationReworded(Schema):
-    """aspiration.reworded"""
-
-    aspiration = slug()
-    words = text()
-
-
-class AspirationLetGo(Schema):
-    """aspiration.let-go"""
-
-    aspiration = slug()
-    words = text(required=False)
-
-
-class ActionPlanned(Schema):
-    """action.planned"""
-
-    id = slug(required=False)
-    what = text()
-    by = party()
-    when = text(required=False, longest=200)
-    aspiration = slug(required=False)
-    confidence = one_to_ten()
-
-
-class ActionDone(Schema):
-    """action.done"""
-
-    action = slug()
-    words = text(required=False)
-
-
-class Change(Schema):
-    """A proposed change: a *plan* type and its data. The ledger judges whether it is one."""
-
-    type = fields.String(required=True, validate=validate.Length(min=1, max=64))
-    data = fields.Dict(keys=fields.String(), required=True)
-
-
-class ProposalMade(Schema):
-    """proposal.made"""
-
-    change = fields.Nested(Change, required=True)
-    why = text()
-    options = text(required=False)
-    their_words = TrueOrFalse()
-    expires = moment()
-
-
-class ProposalAccepted(Schema):
-    """proposal.accepted"""
-
-    proposal = slug()
-    in_my_words = fields.Dict(keys=fields.String())
-
-
-class ProposalDeclined(Schema):
-    """proposal.declined"""
-
-    proposal = slug()
-    words = text(required=False)
-
-
-class ObservationRecorded(Schema):
-    """observation.recorded"""
-
-    seen_or_heard = text(required=False)
-    who_saw = text(longest=200)
-    where = text(required=False, longest=200)
-    verbatim = text(required=False)
-    value = text(required=False, longest=64)
-    unit = text(required=False, longest=32)
-    about = party("person|partner|team|service", required=False)
-
-
-class DisagreementStated(Schema):
-    """disagreement.stated"""
-
-    entry = slug()
-    words = text()
-
-
-class AccessGranted(Schema):
-    """access.granted"""
-
-    to = party("partner")
-    scopes = fields.List(
-        fields.String(validate=validate.OneOf(SCOPES)),
-        required=True,
-        validate=validate.Length(min=1, max=len(SCOPES)),
-    )
-    until = fields.String(required=True, validate=_time_or_withdrawn)
-    purpose = text(longest=2_000)
-    wording = text(required=False)
-
-
-class AccessWithdrawn(Schema):
-    """access.withdrawn"""
-
-    grant = slug()
+def type_name() -> fields.String:
+    """The name of an event type."""
+    return fields.String(validate=validate.OneOf(tuple(KINDS)))
 
 
 def fits(schema: Schema, data: Mapping[str, Any]) -> bool:
