@@ -30,9 +30,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 from joserfc.jws import JWSRegistry
 
+from shared.fields import ID_PATTERN
 from shared.problems import SettingsError, Unauthorised
 from shared.seal import from_b64url
-from shared.fields import ID_PATTERN
 
 MAX_LIFETIME = 24 * 3600  # seconds
 MAX_TOKEN_BYTES = 8_192

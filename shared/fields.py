@@ -103,9 +103,7 @@ def party(kinds: str = "person|partner", *, required: bool = True) -> fields.Str
 
 def tag() -> fields.String:
     """A language tag, as "en" or "de-AT" (RFC 5646, in outline)."""
-    return fields.String(
-        required=True, validate=Pattern(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
-    )
+    return fields.String(required=True, validate=Pattern(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*"))
 
 
 def version() -> fields.Integer:
@@ -133,7 +131,9 @@ def whole(*, required: bool = True) -> fields.Integer:
     return WholeNumber(required=required, validate=validate.Range(min=-1_000_000, max=1_000_000))
 
 
-def listed(each: fields.Field[Any], *, longest: int = 100, required: bool = True) -> fields.Field[Any]:
+def listed(
+    each: fields.Field[Any], *, longest: int = 100, required: bool = True
+) -> fields.Field[Any]:
     """A list of at least one; at most `longest`."""
     return fields.List(each, required=required, validate=validate.Length(min=1, max=longest))
 

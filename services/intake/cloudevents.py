@@ -14,8 +14,8 @@ from marshmallow import Schema, ValidationError, fields, validate
 from services.intake.strict import escape, parse
 from shared.catalogue import CATALOGUE, EventType
 from shared.event import MAX_DATA_BYTES, MAX_EVENT_BYTES, MAX_WHOLE_NUMBER, Json, canonical
-from shared.problems import Fault, Invalid, TooLarge
 from shared.fields import Pattern, WholeNumber, is_time, parse_time, party
+from shared.problems import Fault, Invalid, TooLarge
 
 MEDIA_TYPE = "application/cloudevents+json"
 AHEAD = timedelta(minutes=5)  # how far `time` may lie in the future

@@ -17,9 +17,9 @@ from services.ledger.store.engine import Engine, transaction
 from services.ledger.vault import Vault
 from shared.callers import Callers
 from shared.event import canonical, partition_of, timestamp
+from shared.fields import parse_time
 from shared.problems import Fault, Invalid, NotFound
 from shared.seal import b64url
-from shared.fields import parse_time
 from shared.web import as_json, caller_of
 
 PAGE, LONGEST_PAGE = 100, 500

@@ -11,9 +11,9 @@ from pathlib import Path
 from services.ledger.plan.model import Line, Plan
 from shared.catalogue import CATALOGUE
 from shared.event import Event, Json
+from shared.fields import parse_time
 from shared.problems import SettingsError
 from shared.refusals import BECAUSE, Code
-from shared.fields import parse_time
 
 Names = Mapping[str, str]
 _HEADINGS = {

@@ -9,6 +9,8 @@ them because the ledger refuses their absence on the record.
 from shared.catalogue import beside, care, equal, plan, whose
 from shared.catalogue.rows import EventType
 
+__all__ = ["CATALOGUE", "TYPE_NAMES", "VERSION", "EventType"]
+
 VERSION = 2  # of the catalogue; sealed messages carry it, so an older worker knows to wait
 _ROWS = (*plan.ROWS, *care.ROWS, *beside.ROWS, *equal.ROWS, *whose.ROWS)
 CATALOGUE: dict[str, EventType] = {each.name: each for each in _ROWS}

@@ -3,13 +3,14 @@
 from marshmallow import fields
 
 from shared.catalogue.plan import SEA
-from shared.catalogue.rows import row
+from shared.catalogue.rows import Shape, row
+from shared.event import Json
 from shared.fields import listed, part, slug, text, version, whole
 from shared.refusals import Code
 
 STEADY = "steadiness"
 _TARGET, _STATE = Code.UNKNOWN_TARGET, Code.WRONG_STATE
-_SCALE = {
+_SCALE: Shape = {
     "name": text(longest=200),
     "min": whole(),
     "max": whole(),
@@ -18,7 +19,7 @@ _SCALE = {
     "rhythm": text(required=False, longest=200),
     "aspiration": slug(required=False),
 }
-_A_SCALE = {
+_A_SCALE: Json = {
     "name": "How steady I felt",
     "min": 0,
     "max": 10,
@@ -76,9 +77,7 @@ ROWS = (
         "Writes the person's safety plan, or replaces it whole.",
         {
             "sections": listed(part(heading=text(longest=200), words=text()), longest=50),
-            "contacts": fields.List(
-                part(name=text(longest=200), reach=text(longest=200))
-            ),
+            "contacts": fields.List(part(name=text(longest=200), reach=text(longest=200))),
         },
         attempt="write your safety plan",
         example={

@@ -40,7 +40,10 @@ ROWS = (
             "question": slug(),
             "words": text(),
             "basis": part(
-                required=False, kind=one_of(*BASES), sources=fields.List(https()), words=text(required=False)
+                required=False,
+                kind=one_of(*BASES),
+                sources=fields.List(https()),
+                words=text(required=False),
             ),
         },
         _TARGET,

@@ -6,7 +6,16 @@ from shared.fields import SCOPES, grantee, listed, one_of, party, slug, text, ty
 from shared.refusals import Code
 
 _TARGET, _STATE = Code.UNKNOWN_TARGET, Code.WRONG_STATE
-PARTS = ("about-me", "aspirations", "items", "actions", "measures", "safety-plan", "choices", "beside")
+PARTS = (
+    "about-me",
+    "aspirations",
+    "items",
+    "actions",
+    "measures",
+    "safety-plan",
+    "choices",
+    "beside",
+)
 
 ROWS = (
     row(

@@ -59,7 +59,11 @@ class TakenBack(Exception):
 def unguarded(ledger: Ledger) -> Iterator[Connection]:
     """A transaction of the owner's, past the guards, that is taken back."""
     with suppress(TakenBack), ledger.as_owner() as connection:
-        off = "ALTER TABLE {} DISABLE TRIGGER ALL" if ledger.kind == "postgresql" else "DROP TRIGGER {}"
+        off = (
+            "ALTER TABLE {} DISABLE TRIGGER ALL"
+            if ledger.kind == "postgresql"
+            else "DROP TRIGGER {}"
+        )
         for name in connection.scalars(text(GUARDS[ledger.kind])).all():
             connection.execute(text(off.format(name)))
         yield connection
@@ -159,7 +163,9 @@ def test_a_changed_byte_is_named(
 @pytest.mark.parametrize("table", ["plans", "snapshots", "people"])
 def test_a_plan_of_somebody_else_is_named(lived: Ledger, table: str) -> None:
     found = findings(lived, spoil(table, "subject"))
-    assert {(each.person, each.field.partition(".")[0]) for each in found} >= {("person:ad1", table)}
+    assert {(each.person, each.field.partition(".")[0]) for each in found} >= {
+        ("person:ad1", table)
+    }
 
 
 @pytest.mark.parametrize("table", ["plans", "snapshots", "people"])

@@ -34,7 +34,7 @@ from shared.event import Event, canonical
 from shared.problems import Unauthorised
 from shared.refusals import Code
 from shared.seal import Key, b64url, from_b64url, unseal
-from shared.shapes import ID_PATTERN
+from shared.fields import ID_PATTERN
 from shared.transit import Transit
 from tests.golden.make import ADA, ENTRIES, HERE, ISSUED, KEK, PERSON, TRANSIT, made, vault
 

@@ -5,7 +5,7 @@ import pytest
 from services.ledger.plan.model import Plan
 from shared.catalogue import CATALOGUE
 from shared.event import Event
-from shared.kinds import Who
+from shared.kinds import P
 from shared.refusals import Code
 from tests.given import (
     ADA,

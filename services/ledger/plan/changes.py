@@ -1,38 +1,33 @@
 """evolve: what an accepted event does to a plan. Pure; in place, by the fold that owns it."""
 
 import re
-from collections.abc import Iterator
 from typing import assert_never, cast
 
-from services.ledger.plan.model import Beside, Origin, Plan, line_key
-from services.ledger.plan.rules import change_of
+from services.ledger.plan import steps
+from services.ledger.plan.model import Beside, Line, Origin, Plan, line_key
+from services.ledger.plan.own import change_of
+from services.ledger.plan.rules import texts
+from services.ledger.plan.standing import ENDED
 from shared.event import Event, Json
-from shared.kinds import PlanType, Type
 from shared.fields import ID_PATTERN
+from shared.kinds import KINDS, AnswerType, BesideType, EqualType, Kind, PlanType, WhoseType
 
 _PARTY = re.compile(ID_PATTERN)
 
 
 def evolve(plan: Plan, event: Event) -> Plan:
     """Apply an accepted event. Only events of kind *plan* and *answer* reach a line."""
-    kind, data = cast(Type, event.type), event.data
-    match kind:
-        case "proposal.accepted":
-            _accept(plan, event)
-        case "proposal.declined":
-            _answer(plan.beside[data["proposal"]], "declined", data)
-        case "proposal.made" | "observation.recorded":
-            plan.beside[event.id] = _beside(event)
-        case "disagreement.stated":
-            plan.disagreements.setdefault(data["entry"], []).append(
-                {"entry": event.id, "author": event.author, "words": data["words"]}
-            )
-        case "access.granted":
-            plan.whose[event.id] = _beside(event)
-        case "access.withdrawn":
-            plan.whose[data["grant"]]["state"] = "withdrawn"
-        case _:
-            _write(plan, event, kind, _origin(event))
+    match KINDS[event.type]:
+        case Kind.PLAN:
+            _write(plan, event, cast(PlanType, event.type), _origin(event))
+        case Kind.ANSWER:
+            _answer(plan, event, cast(AnswerType, event.type))
+        case Kind.BESIDE:
+            _put_beside(plan, event, cast(BesideType, event.type))
+        case Kind.EQUAL:
+            _put_equal(plan, event, cast(EqualType, event.type))
+        case Kind.WHOSE:
+            _say_whose(plan, event, cast(WhoseType, event.type))
     plan.entries[event.id] = _named(event)
     return plan
 
@@ -47,36 +42,54 @@ def _write(plan: Plan, event: Event, kind: PlanType, origin: Origin) -> None:
             _put(plan, "plan", "plan", data, origin)
         case "about-me.written":
             _put(plan, "about-me", data["section"], data, origin)
-        case "aspiration.stated":
-            _put(plan, "aspiration", data.get("id", event.id), data, origin)
-        case "aspiration.reworded":
-            _amend(plan, "aspiration", data["aspiration"], {"words": data["words"]}, origin)
-        case "aspiration.let-go":
-            _end(plan, "aspiration", data["aspiration"], "let-go", data, origin)
-        case "action.planned":
-            _put(plan, "action", data.get("id", event.id), data, origin)
-        case "action.done":
-            _end(plan, "action", data["action"], "done", data, origin)
+        case "safety-plan.written":
+            _put(plan, "safety-plan", "safety-plan", data, origin)
+        case "wording.preferred":
+            plan.avoid[data["instead_of"]] = data["say"]
+            _put(plan, "wording", data["instead_of"], data, origin)
+        case "aspirations.ranked":
+            _put(plan, "ranking", "aspirations", data, origin)
+        case "aspiration.stated" | "action.planned" | "advance-choice.made":
+            _put(plan, steps.thing_of(kind), steps.new_name(event), data, origin)
+        case "strength.named" | "need.named":
+            name = steps.new_name(event)
+            _put(plan, "item", name, data, origin)["thing"] = kind.partition(".")[0]
+        case "measure.defined":
+            _put(plan, "measure", steps.new_name(event), data | {"version": 1}, origin)
+        case "measure.revised":
+            version = plan.lines[line_key("measure", data["measure"])]["data"]["version"] + 1
+            scale = {name: each for name, each in data.items() if name != "measure"}
+            _put(plan, "measure", data["measure"], scale | {"version": version}, origin)
+        case "measure.rated":
+            _put(plan, "rating", event.id, data, origin)
+        case "aspiration.reworded" | "strength.reworded" | "need.reworded" | "action.reworded":
+            line = _line(plan, kind, data)
+            _amend(plan, line, {steps.text_member(line): data["words"]}, origin)
+        case "advance-choice.revised":
+            new = {name: each for name, each in data.items() if name != "choice"}
+            _amend(plan, _line(plan, kind, data), new, origin)
+        case (
+            "plan.closed"
+            | "plan.reopened"
+            | "aspiration.paused"
+            | "aspiration.resumed"
+            | "aspiration.reached"
+            | "aspiration.let-go"
+            | "item.withdrawn"
+            | "action.done"
+            | "action.dropped"
+            | "advance-choice.revoked"
+        ):
+            _step(plan, _line(plan, kind, data), steps.STEPS[kind].after, data, origin)
         case _:
             assert_never(kind)
 
 
-def _accept(plan: Plan, event: Event) -> None:
-    """Make the proposed change; the proposal keeps its own text beside the person's."""
-    proposal, change = plan.beside[event.data["proposal"]], change_of(plan, event)
-    origin = _origin(event)
-    origin["proposal"] = event.data["proposal"]
-    origin["suggested_by"] = proposal["author"]
-    origin["reworded"] = "in_my_words" in event.data
-    _write(plan, change, cast(PlanType, change.type), origin)
-    _answer(proposal, "accepted", event.data)
+def _line(plan: Plan, kind: PlanType, data: Json) -> Line:
+    return plan.lines[line_key(steps.thing_of(kind), steps.name_in(kind, data))]
 
 
-def _origin(event: Event) -> Origin:
-    return {"entry": event.id, "author": event.author, "received": event.received}
-
-
-def _put(plan: Plan, thing: str, name: str, data: Json, origin: Origin) -> None:
+def _put(plan: Plan, thing: str, name: str, data: Json, origin: Origin) -> Line:
     """A new line, or a line written anew: its first version stays."""
     key = line_key(thing, name)
     old = plan.lines.get(key)
@@ -89,26 +102,114 @@ def _put(plan: Plan, thing: str, name: str, data: Json, origin: Origin) -> None:
         "since": old["since"] if old else plan.version,
         "version": plan.version,
     }
+    return plan.lines[key]
 
 
-def _amend(plan: Plan, thing: str, name: str, data: Json, origin: Origin) -> None:
-    line = plan.lines[f"{thing}/{name}"]
+def _amend(plan: Plan, line: Line, data: Json, origin: Origin) -> None:
     line["data"] |= data
     line["origin"], line["version"] = origin, plan.version
 
 
-def _end(plan: Plan, thing: str, name: str, state: str, data: Json, origin: Origin) -> None:
-    """End a line; what the person said about the end stands with it."""
-    line = plan.lines[f"{thing}/{name}"]
+def _step(plan: Plan, line: Line, state: str, data: Json, origin: Origin) -> None:
+    """Take a line's step; what the person said about it stands with it, its words stay whose
+    they were.
+    """
     line["state"], line["ended"], line["version"] = state, origin, plan.version
-    if "words" in data:
+    line["data"].pop("closing_words", None)
+    if state == "open":
+        del line["ended"]
+    elif "words" in data:
         line["data"]["closing_words"] = data["words"]
 
 
-def _answer(proposal: Beside, answer: str, data: Json) -> None:
-    proposal["answer"] = answer
-    if "words" in data:
-        proposal["answer_words"] = data["words"]
+def _answer(plan: Plan, event: Event, kind: AnswerType) -> None:
+    proposal = plan.beside[event.data["proposal"]]
+    match kind:
+        case "proposal.accepted":
+            _accept(plan, event, proposal)
+            proposal["answer"] = "accepted"
+        case "proposal.declined":
+            proposal["answer"] = "declined"
+        case "proposal.parked":
+            proposal["state"] = "parked"
+        case _:
+            assert_never(kind)
+    if "words" in event.data:
+        proposal["answer_words"] = event.data["words"]
+
+
+def _accept(plan: Plan, event: Event, proposal: Beside) -> None:
+    """Make the proposed change; the proposal keeps its own text beside the person's."""
+    change, origin = change_of(plan, event), _origin(event)
+    origin["proposal"] = event.data["proposal"]
+    origin["suggested_by"] = proposal["author"]
+    origin["reworded"] = "in_my_words" in event.data
+    _write(plan, change, cast(PlanType, change.type), origin)
+
+
+def _put_beside(plan: Plan, event: Event, kind: BesideType) -> None:
+    data = event.data
+    match kind:
+        case "disagreement.stated":
+            plan.disagreements.setdefault(data["entry"], []).append(
+                {"entry": event.id, "author": event.author, "words": data["words"]}
+            )
+        case "entry.retracted":
+            plan.beside[data["entry"]]["state"] = "retracted"
+            plan.beside[event.id] = _beside(event)
+        case "authorship.denied":
+            plan.denied[data["entry"]] = event.id
+            plan.beside[event.id] = _beside(event)
+        case (
+            "proposal.made"
+            | "observation.recorded"
+            | "interpretation.offered"
+            | "correction.requested"
+            | "correction.made"
+            | "correction.declined"
+        ):
+            plan.beside[event.id] = _beside(event)
+        case _:
+            assert_never(kind)
+
+
+def _put_equal(plan: Plan, event: Event, kind: EqualType) -> None:
+    data = event.data
+    match kind:
+        case "question.answered":
+            plan.beside[data["question"]]["state"] = "answered"
+        case "question.closed":
+            plan.beside[data["question"]]["state"] = "closed"
+        case "question.set-aside":
+            plan.beside[data["question"]]["state"] = "set-aside"
+        case "commitment.kept":
+            plan.beside[data["commitment"]]["state"] = "kept"
+        case "commitment.not-kept":
+            plan.beside[data["commitment"]]["state"] = "not-kept"
+        case "question.asked" | "commitment.made" | "advance-choice.departed-from":
+            pass
+        case _:
+            assert_never(kind)
+    plan.beside[event.id] = _beside(event)
+
+
+def _say_whose(plan: Plan, event: Event, kind: WhoseType) -> None:
+    data = event.data
+    match kind:
+        case "access.granted" | "representative.named":
+            plan.whose[event.id] = _beside(event)
+        case "access.withdrawn":
+            plan.whose[data["grant"]]["state"] = "withdrawn"
+        case "representative.ended":
+            for each in plan.whose.values():
+                if each["data"].get("representative") == data["representative"]:
+                    each["state"] = ENDED
+        case "service.barred":
+            plan.whose[data["service"]] = _beside(event)
+        case "service.unbarred":
+            del plan.whose[data["service"]]
+        case _:
+            assert_never(kind)
 
 
 def _beside(event: Event) -> Beside:
@@ -120,14 +221,11 @@ def _beside(event: Event) -> Beside:
     }
 
 
+def _origin(event: Event) -> Origin:
+    return {"entry": event.id, "author": event.author, "received": event.received}
+
+
 def _named(event: Event) -> list[str]:
     """Who wrote the event, then who is named in it: each id that stands alone in its data."""
-    return list(dict.fromkeys([event.author, *_ids(event.data)]))
-
-
-def _ids(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        for each in value.values():
-            yield from _ids(each)
-    elif isinstance(value, str) and _PARTY.fullmatch(value):
-        yield value
+    named = (each for each in texts(event.data) if _PARTY.fullmatch(each))
+    return list(dict.fromkeys([event.author, *named]))

@@ -79,6 +79,8 @@ class Plan:
     beside: dict[str, Beside] = field(default_factory=dict)
     whose: dict[str, Beside] = field(default_factory=dict)
     disagreements: dict[str, list[Json]] = field(default_factory=dict)
+    denied: dict[str, str] = field(default_factory=dict)
+    avoid: dict[str, str] = field(default_factory=dict)
     entries: dict[str, list[str]] = field(default_factory=dict)
 
     def line(self, thing: str, name: str) -> Line | None:
