@@ -83,3 +83,6 @@ BECAUSE: dict[Code, str] = {
     Code.WORDING_MISSING: "the agreed words are missing",
     Code.OUR_FAULT: "our software failed; post it anew",
 }
+
+# What an accepted event's author is told besides; it stands on the entry too.
+WARNINGS = {"preferred-wording": "the person asked to be spoken of in other words"}

@@ -3,18 +3,21 @@
 What is not the caller's is 404 with the same body as what does not exist.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import overload
 
 from flask import Blueprint, Response, request
 
-from services.ledger.history import Reader, view
-from services.ledger.sentences import Names, aloud
+from services.ledger.aloud import aloud
+from services.ledger.history import Reader
+from services.ledger.sentences import Names
 from services.ledger.store.engine import Engine, transaction
 from services.ledger.vault import Vault
+from services.ledger.view import view
 from shared.callers import Callers
 from shared.event import canonical, partition_of, timestamp
 from shared.fields import parse_time
@@ -34,6 +37,7 @@ class Api:
     callers: Callers
     names: Names
     partitions: int
+    clock: Callable[[], datetime]
 
     def routes(self) -> Blueprint:
         """The routes, each below /people/<subject>."""
@@ -51,11 +55,10 @@ class Api:
             raise _wrong("as-of", "Ask for a version or for a moment, not both.")
         with self._reader(subject) as reader:
             found = reader.plan(version=version, as_of=as_of)
-            past = version is not None or as_of is not None
-            pinned = reader.disagreements() if past else None
+            current = None if version is None and as_of is None else reader.now()
         if found is None:
             raise NotFound
-        shown = view(found, pinned)
+        shown = view(found, as_of or timestamp(self.clock()), current)
         if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
             text = aloud(self.names, found, shown)
             return _cached(text.encode(), "text/plain; charset=utf-8")

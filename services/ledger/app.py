@@ -1,9 +1,12 @@
 """The ledger's read service."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from flask import Flask, Response
 
 from services.ledger.api import Api
-from services.ledger.config import LedgerSettings, open_store
+from services.ledger.config import LedgerSettings, now, open_store
 from services.ledger.sentences import Names, read_names
 from services.ledger.store import setup
 from services.ledger.store.engine import Engine, StoreError, transaction
@@ -15,11 +18,17 @@ from shared.web import answer, install
 
 
 def create_app(
-    engine: Engine, vault: Vault, callers: Callers, names: Names, *, partitions: int = 1
+    engine: Engine,
+    vault: Vault,
+    callers: Callers,
+    names: Names,
+    *,
+    partitions: int = 1,
+    clock: Callable[[], datetime] = now,
 ) -> Flask:
     """The Flask application, over its neighbours."""
     app = Flask("ledger", static_folder=None)
-    app.register_blueprint(Api(engine, vault, callers, names, partitions).routes())
+    app.register_blueprint(Api(engine, vault, callers, names, partitions, clock).routes())
 
     def ready() -> str | None:
         try:

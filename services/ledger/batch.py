@@ -6,10 +6,10 @@ from typing import Any
 import structlog
 
 from services.ledger.log import entry
-from services.ledger.log.entry import Standing
+from services.ledger.log.entry import Ruling, Standing
 from services.ledger.people import People, Person, fold_one, plan_row, take
 from services.ledger.plan.changes import evolve
-from services.ledger.plan.rules import RULES, Accepted, decide
+from services.ledger.plan.rules import RULES, Accepted, Refusal, Verdict, decide
 from services.ledger.receipts import Recorded, answer
 from services.ledger.store import append
 from services.ledger.store.append import Head
@@ -113,11 +113,12 @@ class Batch:
 
     def _record(self, event: Event, *, reused: bool) -> Place:
         """Judge an event and write its entry."""
-        code, person = self._verdict(event, self._held[event.subject], reused)
+        verdict, person = self._verdict(event, self._held[event.subject], reused)
+        code = verdict.code if isinstance(verdict, Refusal) else None
+        warnings = verdict.warnings if isinstance(verdict, Accepted) else ()
         key, standing = self._key(event, code, person)
-        row = entry.write(
-            event, code, key=key, rules=RULES, recorded=self.recorded, standing=standing
-        )
+        ruling = Ruling(RULES, self.recorded, code, verdict.represented, warnings)
+        row = entry.write(event, ruling, key=key, standing=standing)
         index = self._size + len(self.rows)
         row["log"], row["index"] = self._log, index
         self.rows.append(row)
@@ -126,21 +127,20 @@ class Batch:
             self._touched[event.subject] = person
         return index, row["leaf"]
 
-    def _verdict(self, event: Event, person: Person, reused: bool) -> tuple[Code | None, Person]:
+    def _verdict(self, event: Event, person: Person, reused: bool) -> tuple[Verdict, Person]:
         """Decide, and evolve if accepted. A failure of ours is tried again from fresh state."""
         for last in (False, True):
             try:
                 verdict = decide(person.plan, event, reused=reused)
                 if isinstance(verdict, Accepted):
                     evolve(person.plan, event)
-                    return None, person
-                return verdict.code, person
+                return verdict, person
             except MemoryError:
                 raise  # temporary, and so never a refusal
             except Exception:
                 log_line.exception("our-fault", log=self._log, id=event.id, again=not last)
                 person = self._fresh(event.subject)
-        return Code.OUR_FAULT, person
+        return Refusal(Code.OUR_FAULT), person
 
     def _fresh(self, subject: str) -> Person:
         """The person folded anew: from the store, then from this batch."""

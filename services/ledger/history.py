@@ -5,14 +5,12 @@ T: the entries recorded at or before it. Whatever shows a disputed entry shows w
 against it, beside it, also what was said later; `since` names that.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.people import Person, fold_one, open_plan, take, unwrap_keys
-from services.ledger.plan.model import Beside, Line, Plan
+from services.ledger.plan.model import Plan
 from services.ledger.receipts import Recorded, receipt
 from services.ledger.sentences import Names, sentence
 from services.ledger.store import reads
@@ -20,7 +18,6 @@ from services.ledger.store.engine import Connection
 from services.ledger.vault import Vault
 from shared.catalogue import CATALOGUE
 from shared.event import Json
-from shared.kinds import Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +53,14 @@ class Reader:
             take(self.vault, person, entry.read(each["leaf"]), each["index"])
         return person
 
-    def disagreements(self) -> dict[str, list[Json]]:
-        """What is said against each entry, as it stands now."""
-        return fold_one(self.connection, self.vault, self.log, self.subject).plan.disagreements
+    def now(self) -> Plan:
+        """The plan as it is now, started or not."""
+        unwrap_keys(self.connection, self.vault, [self.subject])
+        return fold_one(self.connection, self.vault, self.log, self.subject).plan
 
     def history(self, names: Names, *, after: int, limit: int) -> list[Json]:
         """Entries about the person past a place in the log, each told in a sentence."""
-        unwrap_keys(self.connection, self.vault, [self.subject])
-        pinned = self.disagreements()
+        pinned = self.now().disagreements
         rows = reads.entries_of(self.connection, self.log, self.subject, after=after, limit=limit)
         return [self._told(names, entry.read(each["leaf"]), each["index"], pinned) for each in rows]
 
@@ -93,9 +90,11 @@ class Reader:
             "received": each.received,
             "recorded": each.recorded,
             "verdict": each.verdict,
-            "sentence": sentence(names, event, each.refusal),
+            "sentence": sentence(
+                names, event, each.refusal, represented=each.onbehalfof is not None
+            ),
         }
-        for name in ("refusal", "sequence", "planversion"):
+        for name in ("onbehalfof", "refusal", "sequence", "planversion", "warnings"):
             value = getattr(each, name)
             if value is not None:
                 told[name] = value
@@ -104,42 +103,3 @@ class Reader:
         if each.verdict == entry.ACCEPTED and each.id in pinned:
             told["disagreements"] = pinned[each.id]
         return told
-
-
-def view(plan: Plan, pinned: dict[str, list[Json]] | None = None) -> Json:
-    """The plan as it is shown: its lines in the order they came, and what stands beside.
-
-    `pinned`, for a view of the past, is what is said now against each entry.
-    """
-    lines = sorted(plan.lines.values(), key=lambda line: (line["since"], line["thing"]))
-    against = plan.disagreements if pinned is None else pinned
-    later = [
-        each["entry"]
-        for name in plan.entries
-        for each in against.get(name, ())
-        if each not in plan.disagreements.get(name, ())
-    ]
-    return {
-        "subject": plan.subject,
-        "version": plan.version,
-        "lines": [_with_disagreements(against, line["origin"]["entry"], line) for line in lines],
-        "beside": {
-            "proposals": list(_shown(against, plan.beside, "proposal.made")),
-            "observations": list(_shown(against, plan.beside, "observation.recorded")),
-            "grants": list(_shown(against, plan.whose, "access.granted")),
-        },
-        **({"since": later} if later else {}),
-    }
-
-
-def _shown(against: dict[str, list[Json]], things: dict[str, Beside], kind: Type) -> Iterator[Json]:
-    for name, each in sorted(things.items(), key=lambda item: (item[1]["received"], item[0])):
-        if each["type"] == kind:
-            yield _with_disagreements(against, name, {"entry": name, **each})
-
-
-def _with_disagreements(
-    against: dict[str, list[Json]], name: str, shown: Line | dict[str, Any]
-) -> Json:
-    told = against.get(name)
-    return {**shown, **({"disagreements": told} if told else {})}

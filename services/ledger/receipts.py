@@ -1,10 +1,10 @@
 r"""Receipts: what an author is told about an event of theirs, accepted or refused.
 
 JSON members: `id`, `author`, `subject`, `verdict`, `refusal`? and `because`?, `log`, `index`,
-`sequence`?, `planversion`?, `received`, `recorded`, `rules`, `digest`, `salt` (base64url),
-`entry` (the entry's exact bytes, as text) and `checkpoint` (a signed tree head of a size above
-`index`). With the event they kept, an author checks: digest = BASE64URL(SHA-256(salt ||
-canonical event)), and that it stands in `entry`.
+`sequence`?, `planversion`?, `onbehalfof`?, `warnings`?, `received`, `recorded`, `rules`,
+`digest`, `salt` (base64url), `entry` (the entry's exact bytes, as text) and `checkpoint` (a
+signed tree head of a size above `index`). With the event they kept, an author checks: digest =
+BASE64URL(SHA-256(salt || canonical event)), and that it stands in `entry`.
 
 Sent to a waiting request as `<HTTP status>\n<receipt>`: 201 accepted, 200 a repeat of an
 accepted one, 403 or 409 refused.
@@ -19,7 +19,7 @@ from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.vault import Vault
 from shared.problems import SealBroken
-from shared.refusals import BECAUSE, Code
+from shared.refusals import BECAUSE, WARNINGS, Code
 from shared.seal import b64url, from_b64url
 
 
@@ -60,6 +60,10 @@ def receipt(recorded: Recorded, vault: Vault, checkpoint: str) -> dict[str, Any]
     }
     if told.refusal is not None:
         members |= {"refusal": told.refusal, "because": BECAUSE[Code(told.refusal)]}
+    if told.onbehalfof is not None:
+        members["onbehalfof"] = told.onbehalfof
+    if told.warnings:
+        members["warnings"] = [{"code": each, "because": WARNINGS[each]} for each in told.warnings]
     if told.sequence is not None:
         members |= {"sequence": told.sequence, "planversion": told.planversion}
     return members

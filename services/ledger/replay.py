@@ -27,7 +27,7 @@ from services.ledger.log.note import read_checkpoint
 from services.ledger.people import Person, open_plan, unwrap_keys
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump
-from services.ledger.plan.rules import RULES, Refusal, decide
+from services.ledger.plan.rules import RULES, Accepted, Refusal, decide
 from services.ledger.store import compare, reads
 from services.ledger.store.engine import Connection, Row
 from services.ledger.vault import Vault, VaultClosed
@@ -167,14 +167,21 @@ class Replay:
             self._find("verdict", row, "rules", f"rules {each.rules} are not in this version")
         elif each.refusal != Code.OUR_FAULT:
             verdict = decide(person.plan, event, reused=reused)
-            said = verdict.code.value if isinstance(verdict, Refusal) else None
-            if said != each.refusal:
-                self._find("verdict", row, "refusal", f"{each.refusal}; the rules say {said}")
+            warnings = list(verdict.warnings) if isinstance(verdict, Accepted) else []
+            wanted = {
+                "refusal": verdict.code.value if isinstance(verdict, Refusal) else None,
+                "onbehalfof": each.subject if verdict.represented else None,
+                "warnings": warnings or None,
+            }
+            for name, value in wanted.items():
+                if getattr(each, name) != value:
+                    detail = f"{getattr(each, name)}; the rules say {value}"
+                    self._find("verdict", row, name, detail)
         if (each.verdict == entry.ACCEPTED) != (each.refusal is None):
             self._find("verdict", row, "verdict", f"{each.verdict}, with refusal {each.refusal}")
 
     def _plan(self, table: str, person: Person, recorded: str) -> None:
-        """Compare a stored plan with the folded one; of other rules, only what it says of itself."""
+        """Compare a stored plan with the folded one; of other rules, what it says of itself."""
         row = compare.stored_plan(self._connection, table, person.plan.subject, person.sequence)
         self.report.compared[table] += 1
         wanted = {"recorded": recorded} if "recorded" in row else {}

@@ -40,7 +40,7 @@ class EventType:
         return "share" if self.kind is Kind.WHOSE else "write"
 
 
-def row(
+def row(  # noqa: PLR0913 - a row has as many members, and each is named where it is written
     name: Type,
     effect: str,
     shape: Shape,

@@ -16,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from services.ledger.log import entry
-from services.ledger.log.entry import Standing, digest_of, salt_of, without_words
+from services.ledger.log.entry import Ruling, Standing, digest_of, salt_of, without_words
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.note import Signer
 from services.ledger.plan.changes import evolve
@@ -122,15 +122,8 @@ def entries() -> Iterator[tuple[str, bytes]]:
     for sort, (number, standing) in ENTRIES.items():
         event, code = history[number - 1], code_of(verdicts[number - 1])
         key = PERSON if standing else vault().envelope(ADA)
-        row = entry.write(
-            event,
-            code,
-            key=key,
-            rules=RULES,
-            recorded=RECORDED,
-            standing=standing,
-            nonce=NONCE,
-        )
+        ruling = Ruling(RULES, RECORDED, code)
+        row = entry.write(event, ruling, key=key, standing=standing, nonce=NONCE)
         yield f"entry/{sort}.json", row["leaf"]
         salt = salt_of(key, event.author, event.id)
         sealed = event.canonical if standing else without_words(event.canonical)

@@ -1,11 +1,12 @@
 """An entry: one leaf of the log. RFC 8785 JSON, UTF-8, at most 65,535 bytes.
 
-    {"v":1,"rules","id","kind","subject","author","via","issuer","received","recorded",
-     "sequence"?,"planversion"?,"verdict","refusal"?,"digest","sealed"}
+    {"v":1,"rules","id","kind","subject","author","onbehalfof"?,"via","issuer","received",
+     "recorded","sequence"?,"planversion"?,"verdict","refusal"?,"warnings"?,"digest","sealed"}
 
 In clear stand opaque ids, the kind, times (`YYYY-MM-DDTHH:MM:SS.mmmZ`) and the verdict:
-"accepted", or "refused" with a code of `shared.refusals`. `onbehalfof` is reserved for
-representatives. Type, the author's own time, words and signature are inside the seal.
+"accepted", or "refused" with a code of `shared.refusals`. `onbehalfof` names the
+person whom a representative spoke for; `warnings` holds codes told to the author. Type, the
+author's own time, words and signature are inside the seal.
 
 - **accepted**, and a **refusal with standing**: `sealed` holds the canonical event exactly as
   posted, under the person's key; `sequence` is the place in the person's stream (1, 2, …, no
@@ -31,8 +32,8 @@ from typing import Any, cast
 
 import orjson
 
-from shared.catalogue import CATALOGUE
 from shared.event import Event, canonical
+from shared.kinds import KINDS
 from shared.problems import SealBroken
 from shared.refusals import Code
 from shared.seal import Key, b64url, seal, unseal
@@ -49,6 +50,17 @@ class Standing:
 
     sequence: int
     planversion: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What was ruled on an event, by which rules and when; `code` None means accepted."""
+
+    rules: int
+    recorded: str
+    code: Code | None = None
+    represented: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,8 @@ class Entry:
     refusal: str | None = None
     sequence: int | None = None
     planversion: int | None = None
+    onbehalfof: str | None = None
+    warnings: list[str] | None = None
 
     def columns(self) -> dict[str, Any]:
         """The columns that stand beside the bytes in the store; all are functions of them."""
@@ -120,41 +134,41 @@ def digest_of(salt: bytes, posted: bytes) -> str:
 
 def write(
     event: Event,
-    code: Code | None,
+    ruling: Ruling,
     *,
     key: Key,
-    rules: int,
-    recorded: str,
     standing: Standing | None,
     nonce: bytes | None = None,
 ) -> dict[str, Any]:
-    """The row of an event and its verdict: `code`, or None for accepted.
+    """The row of an event and the ruling on it.
 
     Its `leaf` is the entry's bytes; the other members are the columns that stand beside it.
-
     `standing` None writes it without words; `key` must then be the envelope key. `nonce` is
     for golden files only.
     """
     posted = event.canonical if standing else without_words(event.canonical)
     bound = {"author": event.author, "id": event.id, "subject": event.subject}
-    sealed = seal(key, posted, bound, nonce=nonce)
     members: dict[str, Any] = {
         "v": VERSION,
-        "rules": rules,
+        "rules": ruling.rules,
         "id": event.id,
-        "kind": CATALOGUE[event.type].kind.value,
+        "kind": KINDS[event.type].value,
         "subject": event.subject,
         "author": event.author,
         "via": event.via,
         "issuer": event.issuer,
         "received": event.received,
-        "recorded": recorded,
-        "verdict": REFUSED if code else ACCEPTED,
+        "recorded": ruling.recorded,
+        "verdict": REFUSED if ruling.code else ACCEPTED,
         "digest": digest_of(salt_of(key, event.author, event.id), event.canonical),
-        "sealed": sealed.decode(),
+        "sealed": seal(key, posted, bound, nonce=nonce).decode(),
     }
-    if code:
-        members["refusal"] = code.value
+    if ruling.code:
+        members["refusal"] = ruling.code.value
+    if ruling.represented:
+        members["onbehalfof"] = event.subject
+    if ruling.warnings:
+        members["warnings"] = list(ruling.warnings)
     if standing:
         members["sequence"], members["planversion"] = standing.sequence, standing.planversion
     row = {name: members.get(name) for name in COLUMNS}

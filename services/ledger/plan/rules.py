@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from services.ledger.plan.model import Plan
 from services.ledger.plan.own import own_refusal
-from services.ledger.plan.standing import speaks_for_the_person, standing_refusal
+from services.ledger.plan.standing import is_represented, speaks_for_the_person, standing_refusal
 from shared.event import Event
 from shared.refusals import Code
 
@@ -21,9 +21,13 @@ PREFERRED_WORDING = "preferred-wording"
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The event takes effect. A warning is told to its author and stands on the entry."""
+    """The event takes effect. A warning is told to its author and stands on the entry.
+
+    `represented`: a representative spoke for the person.
+    """
 
     warnings: tuple[str, ...] = ()
+    represented: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Refusal:
     """The event changes nothing; `code` says why."""
 
     code: Code
+    represented: bool = False
 
 
 Verdict = Accepted | Refusal
@@ -45,11 +50,12 @@ def decide(plan: Plan, event: Event, *, reused: bool = False) -> Verdict:
     code = (
         standing_refusal(plan, event) or _general(plan, event, reused) or own_refusal(plan, event)
     )
+    represented = is_represented(plan, event) if plan.whose else False
     if code:
-        return Refusal(code)
+        return Refusal(code, represented and code.standing)
     if plan.avoid and _uses_avoided_words(plan, event):
-        return Accepted((PREFERRED_WORDING,))
-    return ACCEPTED
+        return Accepted((PREFERRED_WORDING,), represented)
+    return Accepted(represented=True) if represented else ACCEPTED
 
 
 def _general(plan: Plan, event: Event, reused: bool) -> Code | None:

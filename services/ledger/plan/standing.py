@@ -41,6 +41,12 @@ def speaks_for_the_person(plan: Plan, event: Event) -> bool:
     )
 
 
+def is_represented(plan: Plan, event: Event) -> bool:
+    """True when somebody else speaks for the person."""
+    may = CATALOGUE[event.type].who.person and not event.by_person
+    return may and speaks_for_the_person(plan, event)
+
+
 def _opened(plan: Plan, event: Event, who: Who) -> bool:
     """True if a grant, or being named in what the event points at, opens its type."""
     if who.named and event.author in plan.entries.get(event.data.get(who.named, ""), ()):
