@@ -266,7 +266,7 @@ def history(person: str, author: str | None, token: str | None, as_json: bool) -
         query = f"history?limit=500&cursor={cursor}" if cursor >= 0 else "history?limit=500"
         page = _show(query, author, token, person, "application/json").json()
         for each in page["entries"]:
-            click.echo(json.dumps(each) if as_json else history_line(each, person))
+            click.echo(json.dumps(each) if as_json else history_line(each))
         cursor = page.get("next")
 
 

@@ -23,16 +23,23 @@ from services.client import Answer, complete, post, send
 from services.ledger.config import LedgerSettings, now
 from services.ledger.make import init
 from services.ledger.run import replay
+from services.ledger.sentences import day
 from services.standalone import Everything, free_port
-from services.story import Step, steps
+from services.story import Step, references, steps
 from services.welcome import command, history_line
 from shared.callers import local_token
 from shared.event import timestamp
 from shared.problems import Unsafe
 
-SPEAKERS = {"ada": "person:ada", "sam": "partner:sam"}
-NAMES = {"partner:sam": "Sam (nurse)"}
+SPEAKERS = {
+    "ada": "person:ada",
+    "bea": "person:bea",
+    "sam": "partner:sam",
+    "reed": "partner:reed",
+}
+NAMES = {"partner:sam": "Sam (nurse)", "partner:reed": "Dr Reed", "person:bea": "Bea (sister)"}
 PATIENCE, WIDTH = 20, 80  # seconds for a verdict; columns of text
+SOON, MONTH = -14, -30  # days ago: they are ahead
 
 
 def tell(*, keep: bool) -> int:
@@ -73,18 +80,16 @@ class _Teller:
 
     def __init__(self, house: Everything) -> None:
         keys = house.settings.key_folder
-        self._house = house
+        self._house, self._today = house, now()
         self._tokens = {who: local_token(keys, name) for who, name in SPEAKERS.items()}
         self._verdicts: list[str] = []
         self._differences = 0
 
     def differences(self) -> int:
         """Tell all of it; how many things were different."""
-        names = {each: str(uuid5(NAMESPACE_OID, each)) for each in ("grant", "walks", "class")}
-        names |= {"seen": str(uuid5(NAMESPACE_OID, "seen"))}
-        click.echo("A story, posted event by event over HTTP to a private ledger on this machine.")
-        click.echo("Before each event stands what the ledger said to it.")
-        for step in steps(names | {"soon": timestamp(now() + timedelta(days=14))}):
+        click.echo("A month with Ada, posted event by event over HTTP to a private ledger on this")
+        click.echo("machine. Before each event stands what the ledger said to it.")
+        for step in steps({name: self._reference(name) for name in references()}):
             self._take(step)
         self._plan()
         self._history()
@@ -92,50 +97,78 @@ class _Teller:
         self._expect(replay(None, as_json=False), False, "the replay")
         return self._differences
 
+    def _reference(self, name: str) -> str:
+        """What stands behind a `$`: a day, or the id of an event."""
+        if name.startswith("day"):
+            return self._day(int(name.removeprefix("day")))
+        ahead = {"soon": SOON, "month": MONTH}.get(name)
+        return str(uuid5(NAMESPACE_OID, name)) if ahead is None else self._day(ahead)
+
+    def _day(self, ago: int) -> str:
+        return timestamp(self._today - timedelta(days=ago))
+
     def _take(self, step: Step) -> None:
         """Post a step's event, and say what became of it. A refusal leaves the plan as it was."""
         if step.event is None:
-            self._title(step.text)
+            self._title(f"{day(self._day(step.ago))}. {step.text}")
             return
         before = self._read("plan").headers.get("ETag") if self._verdicts else None
-        event = complete({"subject": SPEAKERS["ada"], **step.event}, SPEAKERS[step.author])
-        answer = post(self._house.intake, self._tokens[step.author], event, wait=PATIENCE)
+        told = {"subject": SPEAKERS["ada"], "time": self._day(step.ago), **step.event}
+        author = SPEAKERS[step.author]
+        answer = post(
+            self._house.intake, self._tokens[step.author], complete(told, author), wait=PATIENCE
+        )
         if answer.status == 202:
             raise Unsafe(f"the worker recorded nothing within {PATIENCE} s")
-        told = answer.json()
-        verdict = str(told.get("verdict") or told.get("code") or told["title"])
-        because = "" if answer.status == 201 else f" {told['detail']}"
-        label = "accepted" if answer.status == 201 else "refused"
-        text = f"  {label:<10}{step.text}{because}"
-        click.echo(textwrap.fill(text, WIDTH, subsequent_indent=" " * 12))
-        self._expect(verdict, step.verdict, step.event["type"])
+        body = answer.json()
+        verdict = str(body.get("verdict") or body.get("code") or body["title"])
+        because = "" if answer.status == 201 else f" {body['detail']}"
+        self._say("accepted" if answer.status == 201 else "refused", step.text + because)
+        for each in body.get("warnings", ()):
+            self._say("", f"{NAMES[author]} is told: {each['because']}.")
+        warned = "warned" if body.get("warnings") else verdict
+        self._expect(warned, step.verdict, step.event["type"])
         if verdict != "accepted" and before:
             self._expect(self._read("plan").headers.get("ETag"), before, "the plan after a refusal")
         self._verdicts.append(verdict)
 
+    def _say(self, label: str, text: str) -> None:
+        whole = f"  {label:<10}{text}"
+        click.echo(textwrap.fill(whole, WIDTH, subsequent_indent=" " * 12))
+
     def _plan(self) -> None:
         answer = self._read("plan", accept="text/plain")
-        self._title("What Ada reads in her plan:")
-        click.echo(textwrap.indent(answer.body.decode().rstrip(), "  "))
+        self._title("What Ada reads in her plan, or has read to her:")
+        for line in answer.body.decode().splitlines():
+            self._wrap(line, len(line) - len(line.lstrip("- ")))
         self._expect(answer.status, 200, "reading the plan")
 
     def _history(self) -> None:
-        """Every attempt has its sentence, and what was refused keeps no words."""
+        """Every attempt has its sentence, and what was refused for want of standing no words."""
         entries = self._read("history").json()["entries"]
-        self._title("What Ada reads in her history:")
-        for each in entries:
-            click.echo(textwrap.indent(history_line(each, SPEAKERS["ada"]), "  "))
+        shown = [each for each in entries if "refusal" in each or "notes" in each]
+        self._title(
+            f"Her history has {len(entries)} entries. These {len(shown)} were refused, or something"
+            " was said of them:"
+        )
+        for each in shown:
+            for line in history_line(each).splitlines():
+                self._wrap(line, 18)
         verdicts = [each.get("refusal", each["verdict"]) for each in entries]
         self._expect(verdicts, self._verdicts, "the history")
         kept = [each["index"] for each in entries if "refusal" in each and "words" in each]
         self._expect(kept, [], "words of refused entries")
+
+    def _wrap(self, line: str, hanging: int) -> None:
+        further = " " * (hanging + 2)
+        click.echo(textwrap.fill(f"  {line}", WIDTH, subsequent_indent=further) if line else "")
 
     def _read(self, what: str, accept: str = "application/json") -> Answer:
         url = f"{self._house.ledger}/people/{SPEAKERS['ada']}/{what}"
         return send(url, self._tokens["ada"], headers={"Accept": accept})
 
     def _title(self, text: str) -> None:
-        click.echo(f"\n{text}\n")
+        click.echo(f"\n{textwrap.fill(text, WIDTH)}\n")
 
     def _expect(self, got: object, wanted: object, what: str) -> None:
         if got != wanted:

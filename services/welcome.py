@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from services.client import Answer
+from services.ledger.sentences import spoken
 from shared.callers import ROLES, local_token
 from shared.settings import Settings
 
@@ -89,11 +90,11 @@ def told(event: dict[str, Any], answer: Answer) -> str:
     return "\n".join(lines)
 
 
-def history_line(each: dict[str, Any], person: str) -> str:
-    """An entry of a person's history, as that person reads it."""
-    words = f" “{each['words']}”" if "words" in each else ""
-    lines = [f"{each['recorded'][:16].replace('T', ' ')}  {each['sentence']}{words}"]
-    for against in each.get("disagreements", ()):
-        who = "You" if against["author"] == person else against["author"]
-        lines.append(f"{'':<18}{who} disagreed: “{against['words']}”")
+def history_line(each: dict[str, Any]) -> str:
+    """An entry of a person's history, as they read it; `for` a day is what its author says."""
+    words = f" “{spoken(each['words'])}”" if "words" in each else ""
+    recorded = each["recorded"][:16].replace("T", " ")
+    told = f"for {each['time'][:10]}" if "time" in each else recorded
+    lines = [f"{told:<16}  {each['sentence']}{words}"]
+    lines += [f"{'':<18}{note}" for note in each.get("notes", ())]
     return "\n".join(lines)

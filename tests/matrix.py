@@ -16,11 +16,17 @@ from tests import postgres, servers
 STORES = ("sqlite", "postgresql", "none")
 QUEUES = ("fakeredis", "valkey", "redis", "none")
 STORE, QUEUE = "firsthand-store", "firsthand-queue"
+TOLD = "firsthand-told"
 
 
 def note(request: pytest.FixtureRequest, what: str, name: str, version: str) -> None:
     """Write down that this test stands on a store or a queue (`what`: STORE or QUEUE)."""
     request.node.user_properties.append((what, f"{name} {version}"))
+
+
+def tell(request: pytest.FixtureRequest, line: str) -> None:
+    """Have a line of this test's printed under the table, also from a worker of xdist."""
+    request.node.user_properties.append((TOLD, line))
 
 
 def missing_from_this_machine() -> list[str]:
@@ -43,6 +49,7 @@ class Matrix:
         """Nothing has run yet."""
         self.counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self.versions: dict[str, set[str]] = collections.defaultdict(set)
+        self.told: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test that ran, passed or failed; one that was skipped ran on nothing."""
@@ -51,6 +58,7 @@ class Matrix:
         stores = self._names(report.user_properties, STORE)
         queues = self._names(report.user_properties, QUEUE)
         self.counts.update(itertools.product(stores, queues))
+        self.told += [str(line) for key, line in report.user_properties if key == TOLD]
 
     def _names(self, properties: Iterable[tuple[str, object]], what: str) -> set[str]:
         names = set()
@@ -66,7 +74,8 @@ class Matrix:
         if not self.counts:
             return
         terminalreporter.section("stores × queues: tests that ran")
-        for line in [*self.table(), "", self.versions_line(), *missing_from_this_machine()]:
+        missing = missing_from_this_machine()
+        for line in [*self.table(), "", self.versions_line(), *missing, *sorted(self.told)]:
             terminalreporter.write_line(line)
 
     def table(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What may be posted, as data: the catalogue with JSON Schemas (2020-12)."""
+"""What may be posted, as data: the catalogue with JSON Schemas (2020-12) and examples."""
 
 from functools import cache
 from typing import Any
@@ -7,6 +7,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
 from shared.catalogue import CATALOGUE, EventType
+from shared.catalogue.examples import examples
 from shared.event import Json
 from shared.problems import NotFound
 from shared.refusals import BECAUSE
@@ -18,7 +19,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def all_types() -> list[Json]:
     """Every type in a line."""
     return [
-        {"type": row.name, "kind": row.kind, "who": row.who, "effect": row.effect}
+        {"type": row.name, "kind": row.kind, "who": str(row.who), "effect": row.effect}
         for row in CATALOGUE.values()
     ]
 
@@ -32,7 +33,7 @@ def one_type(name: str) -> Json:
     return {
         "type": row.name,
         "kind": row.kind,
-        "who": row.who,
+        "who": str(row.who),
         "scope": row.token_scope,
         "effect": row.effect,
         "standard": row.standard,
@@ -40,6 +41,7 @@ def one_type(name: str) -> Json:
         "dataschema": f"urn:firsthand:{row.name}:1",
         "schema": json_schema(row),
         "example": dict(row.example),
+        "examples": examples(row),
     }
 
 

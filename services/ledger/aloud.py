@@ -1,9 +1,14 @@
-"""The plan as plain text, for reading aloud: lines first, in the person's words."""
+"""The plan as plain text, for reading aloud: lines first, in the person's words.
 
-from collections.abc import Callable, Iterator
+Words stand as they were written, on a line that begins with "- "; what we say about them follows,
+a sentence a line.
+"""
 
-from services.ledger.plan.model import Line, Plan
-from services.ledger.sentences import Names, day, name_of, origin
+from collections.abc import Iterator
+
+from services.ledger.beside import shelves
+from services.ledger.phrases import ENDED, line_words
+from services.ledger.sentences import YOU, Names, day, name_of, origin, spoken, spoken_of, whom
 from shared.event import Json
 
 _HEADINGS = {
@@ -12,179 +17,129 @@ _HEADINGS = {
     "need": "What you need",
     "action": "What is to be done",
     "measure": "What you measure",
-    "rating": "How you rated it",
     "safety-plan": "Your safety plan",
     "choice": "What you chose in advance",
     "about-me": "About you",
     "wording": "How you want to be spoken of",
 }
-_ENDED = {
-    "paused": "This rests for a while.",
-    "reached": "You reached this.",
-    "let-go": "You let this go.",
-    "withdrawn": "You took this out.",
-    "done": "This is done.",
-    "dropped": "You dropped this.",
-    "revoked": "You took this back.",
-}
-_STATES = {
-    "accepted": "You accepted this.",
-    "declined": "You declined this.",
-    "parked": "You set this aside for later.",
-    "lapsed": "Its time ran out, and nothing changed.",
-    "kept": "This was kept.",
-    "not-kept": "This was not kept.",
-    "overdue": "The day has passed, and nothing has come.",
-    "answered": "",
-    "closed": "This is closed.",
-    "set-aside": "You set this aside.",
-    "retracted": "Its author took this back.",
-    "open": "",
-}
+_RATINGS = 7  # that are read aloud; all of them are in the lines and the history
 
 
-def aloud(names: Names, plan: Plan, shown: Json) -> str:
+def aloud(names: Names, shown: Json) -> str:
     """The plan that `view` shows, as text."""
-    start, names = plan.lines["plan/plan"]["data"], {**names, plan.subject: "You"}
-    closed = " It is closed." if shown["state"] == "closed" else ""
-    told = [f"The plan of {start['name_to_use']}. Version {plan.version}.{closed}", ""]
-    for thing, heading in _HEADINGS.items():
-        lines = [line for line in shown["lines"] if line["thing"] == thing]
-        told += _section(heading, [text for line in lines for text in _line(names, line)])
-    beside = shown["beside"]
-    for heading, shelf, tell in _SHELVES:
-        told += _section(heading, [text for each in beside[shelf] for text in tell(names, each)])
-    return "\n".join(told).rstrip() + "\n"
+    return _Reading({**names, shown["subject"]: YOU}, shown).text()
+
+
+class _Reading:
+    def __init__(self, names: Names, shown: Json) -> None:
+        self._names, self._shown = names, shown
+        self._subject = shown["subject"]
+        self._lines = {(line["thing"], line["id"]): line for line in shown["lines"]}
+        self._author_of = {each["entry"]: each["author"] for each in shown["beside"]["proposals"]}
+        self._ratings: dict[str, list[Json]] = {}
+        for line in shown["lines"]:
+            if line["thing"] == "rating":
+                self._ratings.setdefault(line["data"]["measure"], []).append(line)
+
+    def text(self) -> str:
+        """All of it: the head, a section for each thing, then what stands beside."""
+        told = [*self._head(), ""]
+        for thing, heading in _HEADINGS.items():
+            lines = [line for line in self._shown["lines"] if line["thing"] == thing]
+            told += _section(heading, [text for line in lines for text in self._line(line)])
+        for heading, texts in shelves(self._names, self._shown, self._lines):
+            told += _section(heading, texts)
+        return "\n".join(told).rstrip() + "\n"
+
+    def _head(self) -> Iterator[str]:
+        start, ranking = self._lines["plan", "plan"], self._lines.get(("ranking", "aspirations"))
+        closed = " It is closed." if self._shown["state"] == "closed" else ""
+        name = spoken(start["data"]["name_to_use"])
+        yield f"The plan of {name}. Version {self._shown['version']}.{closed}"
+        if "since" in self._shown:
+            yield "More has been said of this since then. It stands with what it is about."
+        yield from (text.strip() for text in (*self._ended(start), *self._said(start)))
+        for text in self._said(ranking) if ranking else ():
+            yield f"The order of what you want: {text.strip()}"
+
+    def _line(self, line: Json) -> Iterator[str]:
+        yield from (f"- {words}" for words in line_words(line))
+        yield from (f"  {text}" for text in self._facts(line))
+        for name in line.get("suggested", ()):
+            who = name_of(self._names, self._author_of[name])
+            yield f"  {who} suggests a change to this; it stands below."
+        yield f"  {origin(self._names, line, self._subject)}"
+        yield from self._said(line)
+        yield from self._ended(line)
+        yield from (text for each in line.get("promised", ()) for text in self._promise(each))
+        yield from self._rated(line)
+
+    def _facts(self, line: Json) -> Iterator[str]:
+        """What else the person said in a line."""
+        data, thing = line["data"], line["thing"]
+        if "importance" in data:
+            yield f"How much it matters to you: {data['importance']} of 10."
+        if "why" in data:
+            yield f"Why: {spoken(data['why'])}"
+        if thing == "choice":
+            yield f"It applies: {spoken(data['applies_when'])}"
+        if thing == "measure":
+            yield f"{data['min']} means: {spoken(data['low'])}"
+            yield f"{data['max']} means: {spoken(data['high'])}"
+        for member, label in (("when", "When"), ("rhythm", "How often")):
+            if member in data:
+                yield f"{label}: {spoken(data[member])}"
+        if data.get("by", self._subject) != self._subject:
+            yield f"Who does it: {name_of(self._names, data['by'])}."
+        if (aim := self._lines.get(("aspiration", data.get("aspiration", "")))) is not None:
+            yield f"It is for: {spoken(aim['data']['words'])}"
+        if "confidence" in data:
+            yield f"How sure you are of it: {data['confidence']} of 10."
+
+    def _ended(self, line: Json) -> Iterator[str]:
+        """How a line came to rest or to its end, and what was said then."""
+        if "ended" not in line:
+            return
+        ended, did = line["ended"], ENDED[line["state"]]
+        who, when = name_of(self._names, ended["author"]), day(ended["received"])
+        if "struck" in ended:
+            yield f"  In your name it was said on {when}: you {did}."
+        elif who == YOU:
+            yield f"  You {did} on {when}."
+        else:
+            yield f"  {who} said for you on {when}: you {did}."
+        if "suggested_by" in ended:
+            yield f"  {name_of(self._names, ended['suggested_by'])} had suggested that."
+        if "closing_words" in line["data"]:
+            said = "It was said" if "struck" in ended else f"{who} said"
+            yield f"  {said}: {spoken(line['data']['closing_words'])}"
+        yield from self._said(ended)
+
+    def _promise(self, each: Json) -> Iterator[str]:
+        late = " The day has passed, and nothing has come." if each["state"] == "overdue" else ""
+        kept = {"kept": " It was kept.", "not-kept": " It was not kept."}.get(each["state"], "")
+        who = whom(self._names, each["by"])
+        yield f"  There is a promise about this, by {who}, for {day(each['due'])}.{late}{kept}"
+        yield from self._said(each)
+
+    def _rated(self, measure: Json) -> Iterator[str]:
+        """A measure's ratings, as the person gave them; nothing is made of them."""
+        ratings = self._ratings.get(measure["id"], []) if measure["thing"] == "measure" else []
+        if len(ratings) > _RATINGS:
+            yield "  Older ratings are in your history."
+        for line in ratings[-_RATINGS:]:
+            data, came = line["data"], line["origin"]
+            who = name_of(self._names, came["author"])
+            before = data["version"] != measure["data"]["version"]
+            scale = ", on the scale it had then" if before else ""
+            rated = f"{day(came['received'])}: {data['value']}{scale}."
+            words = f" {spoken(data['words'])}" if "words" in data else ""
+            yield f"  {'You' if who == YOU else f'{who}, for you'}, on {rated}{words}"
+            yield from self._said(line)
+
+    def _said(self, shown: Json) -> Iterator[str]:
+        return (f"  {text}" for text in spoken_of(self._names, shown))
 
 
 def _section(heading: str, lines: list[str]) -> list[str]:
     return [heading, *lines, ""] if lines else []
-
-
-def _line(names: Names, line: Json) -> Iterator[str]:
-    text = _text(line)
-    data = line["data"]
-    more = [f"When: {data['when']}."] if "when" in data else []
-    more += [f"Importance: {data['importance']} of 10."] if "importance" in data else []
-    more += [_ENDED[line["state"]]] if line["state"] in _ENDED else []
-    more += [data["closing_words"]] if "closing_words" in data else []
-    more += ["You said that this is not from you."] if line.get("struck") else []
-    yield " ".join([f"- {text}", *more])
-    yield f"  {origin(names, _as_line(line))}"
-    for each in line.get("promised", ()):
-        late = " It is overdue." if each["state"] == "overdue" else ""
-        yield f"  {name_of(names, each['by'])} promised to help by {day(each['due'])}.{late}"
-    yield from _against(names, line)
-
-
-def _as_line(shown: Json) -> Line:
-    return {
-        "thing": shown["thing"],
-        "id": shown["id"],
-        "state": shown["state"],
-        "data": shown["data"],
-        "origin": shown["origin"],
-        "since": shown["since"],
-        "version": shown["version"],
-    }
-
-
-def _text(line: Json) -> str:
-    """A line in words."""
-    data = line["data"]
-    match line["thing"]:
-        case "about-me":
-            return f"{data['section']}: {data['words']}"
-        case "action":
-            return str(data["what"])
-        case "measure":
-            scale = f"from {data['min']} ({data['low']}) to {data['max']} ({data['high']})"
-            return f"{data['name']}, {scale}."
-        case "rating":
-            words = f" {data['words']}" if "words" in data else ""
-            return f"{data['measure']}: {data['value']}.{words}"
-        case "safety-plan":
-            told = [f"{each['heading']}: {each['words']}" for each in data["sections"]]
-            reach = [f"{each['name']}: {each['reach']}." for each in data.get("contacts", ())]
-            return " ".join([*told, *reach])
-        case "choice":
-            return f"{data['words']} It applies: {data['applies_when']}"
-        case "wording":
-            return f"“{data['say']}”, not “{data['instead_of']}”."
-        case _:
-            return str(data.get("words", ""))
-
-
-def _suggested(names: Names, each: Json) -> Iterator[str]:
-    change = each["data"]["change"]["data"]
-    text = change.get("words") or change.get("what") or each["data"]["why"]
-    stands = _STATES[each["state"]] or f"You can answer until {day(each['data']['expires'])}."
-    yield f"- {name_of(names, each['author'])}: {text}"
-    yield f"  {stands}"
-    yield from _against(names, each)
-
-
-def _observed(names: Names, each: Json) -> Iterator[str]:
-    data = each["data"]
-    seen = data.get("seen_or_heard") or data.get("verbatim") or data.get("value", "")
-    yield f"- {name_of(names, each['author'])}, {day(each['received'])}: {seen}"
-    yield from _against(names, each)
-
-
-def _interpreted(names: Names, each: Json) -> Iterator[str]:
-    holder = name_of(names, each["data"]["holder"])
-    yield f"- {holder} thinks: {each['data']['words']} {_STATES[each['state']]}".rstrip()
-    yield from _against(names, each)
-
-
-def _asked(names: Names, each: Json) -> Iterator[str]:
-    data = each["data"]
-    who, whom = name_of(names, each["author"]), name_of(names, data["to"])
-    yield f"- {who} asked {whom}: {data['words']} {_STATES[each['state']]}".rstrip()
-    for answer in each.get("answers", ()):
-        yield f"  {name_of(names, answer['author'])} answered: {answer['words']}"
-    yield from _against(names, each)
-
-
-def _promised(names: Names, each: Json) -> Iterator[str]:
-    data = each["data"]
-    until = f"{name_of(names, each['author'])} promised by {day(data['due'])}"
-    yield f"- {until}: {data['what']} {_STATES[each['state']]}".rstrip()
-    yield from _against(names, each)
-
-
-def _departed(names: Names, each: Json) -> Iterator[str]:
-    data = each["data"]
-    yield f"- {name_of(names, each['author'])}: {data['done_instead']} Why: {data['why']}"
-    for answer in each.get("answers", ()):
-        yield f"  {name_of(names, answer['author'])} answered: {answer['words']}"
-    yield from _against(names, each)
-
-
-def _spoken_for(names: Names, each: Json) -> Iterator[str]:
-    if each["state"] == "open":
-        yield f"- {name_of(names, each['data']['representative'])}: {each['data']['authority']}"
-
-
-def _against(names: Names, shown: Json) -> Iterator[str]:
-    """What is said of an entry goes wherever the entry is shown."""
-    for each in shown.get("disagreements", ()):
-        yield f"  {name_of(names, each['author'])} disagreed: {each['words']}"
-    for each in shown.get("corrections", ()):
-        who = name_of(names, each["author"])
-        text = each.get("words") or each.get("reason") or each.get("what_is_wrong", "")
-        did = {"correction.made": "corrected it", "correction.declined": "did not correct it"}
-        yield f"  {who} {did.get(each['type'], 'asked for a correction')}: {text}"
-    if shown.get("retracted") and shown.get("state") != "retracted":
-        yield "  Its author took this back."
-
-
-_SHELVES: tuple[tuple[str, str, Callable[[Names, Json], Iterator[str]]], ...] = (
-    ("What others suggested", "proposals", _suggested),
-    ("What was seen or heard", "observations", _observed),
-    ("What somebody makes of it", "interpretations", _interpreted),
-    ("What was asked", "questions", _asked),
-    ("What was promised", "commitments", _promised),
-    ("Where others did otherwise than you had chosen", "departures", _departed),
-    ("Who may speak for you", "representatives", _spoken_for),
-)

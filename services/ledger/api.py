@@ -54,13 +54,13 @@ class Api:
         if version is not None and as_of is not None:
             raise _wrong("as-of", "Ask for a version or for a moment, not both.")
         with self._reader(subject) as reader:
-            found = reader.plan(version=version, as_of=as_of)
+            found, until = reader.plan_until(version=version, as_of=as_of)
             current = None if version is None and as_of is None else reader.now()
         if found is None:
             raise NotFound
-        shown = view(found, as_of or timestamp(self.clock()), current)
+        shown = view(found, until or timestamp(self.clock()), current)
         if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
-            text = aloud(self.names, found, shown)
+            text = aloud(self.names, shown)
             return _cached(text.encode(), "text/plain; charset=utf-8")
         return _cached(canonical(shown), "application/json")
 

@@ -1,23 +1,27 @@
 """Reading a person's things: the plan now and as it was, and the history of every attempt.
 
 `version=n` is the plan up to the last entry with that planversion; `as-of=T` what was known at
-T: the entries recorded at or before it. Whatever shows a disputed entry shows what is said
-against it, beside it, also what was said later; `since` names that.
+T: the entries recorded at or before it. Whatever shows an entry shows what is said of it
+(services/ledger/against.py), also what was said later; in a view of the past `since` names that.
 """
 
 from dataclasses import dataclass
 
+import orjson
+
+from services.ledger.against import Against
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.people import Person, fold_one, open_plan, take, unwrap_keys
 from services.ledger.plan.model import Plan
 from services.ledger.receipts import Recorded, receipt
-from services.ledger.sentences import Names, sentence
+from services.ledger.sentences import YOU, Names, name_of, sentence, spoken_of
 from services.ledger.store import reads
 from services.ledger.store.engine import Connection
 from services.ledger.vault import Vault
 from shared.catalogue import CATALOGUE
 from shared.event import Json
+from shared.refusals import WARNINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +35,33 @@ class Reader:
 
     def plan(self, *, version: int | None = None, as_of: str | None = None) -> Plan | None:
         """The plan now, at a version, or as of a moment; None where there was none."""
+        return self.plan_until(version=version, as_of=as_of)[0]
+
+    def plan_until(
+        self, *, version: int | None = None, as_of: str | None = None
+    ) -> tuple[Plan | None, str | None]:
+        """The same, and the moment at which it ceased to be the plan; None: it is the plan."""
         unwrap_keys(self.connection, self.vault, [self.subject])
         if version is None and as_of is None:
-            plan = fold_one(self.connection, self.vault, self.log, self.subject).plan
+            plan, until = self.now(), None
         else:
-            plan = self._past(version, as_of).plan
+            person, until = self._past(version, as_of)
+            plan = person.plan
         found = plan.state == "started" and (version is None or plan.version == version)
-        return plan if found else None
+        return (plan if found else None), until
 
-    def _past(self, version: int | None, as_of: str | None) -> Person:
+    def _past(self, version: int | None, as_of: str | None) -> tuple[Person, str | None]:
         row = reads.snapshot_before(self.connection, self.subject, version=version, recorded=as_of)
         person = Person(Plan(self.subject))
         if row is not None:
             person = Person(open_plan(self.vault, row), row["sequence"], row["index"])
         rows = reads.entries_of(self.connection, self.log, self.subject, after=person.index)
         for each in rows:
-            if version is not None and (each["planversion"] or 0) > version:
-                break
-            if as_of is not None and each["recorded"] > as_of:
-                break
+            later = version is not None and (each["planversion"] or 0) > version
+            if later or (as_of is not None and each["recorded"] > as_of):
+                return person, as_of or entry.read(each["leaf"]).received
             take(self.vault, person, entry.read(each["leaf"]), each["index"])
-        return person
+        return person, as_of
 
     def now(self) -> Plan:
         """The plan as it is now, started or not."""
@@ -60,9 +70,10 @@ class Reader:
 
     def history(self, names: Names, *, after: int, limit: int) -> list[Json]:
         """Entries about the person past a place in the log, each told in a sentence."""
-        pinned = self.now().disagreements
+        against = Against(self.now())
         rows = reads.entries_of(self.connection, self.log, self.subject, after=after, limit=limit)
-        return [self._told(names, entry.read(each["leaf"]), each["index"], pinned) for each in rows]
+        told = (self._told(names, entry.read(each["leaf"]), each["index"]) for each in rows)
+        return [self._with_notes(names, each, against) for each in told]
 
     def receipts(self, name: str) -> list[Json]:
         """The receipts of the entries about the person that bear an id, oldest first."""
@@ -77,7 +88,7 @@ class Reader:
             for row in reads.entry_of(self.connection, self.log, self.subject, name)
         ]
 
-    def _told(self, names: Names, each: Entry, index: int, pinned: dict[str, list[Json]]) -> Json:
+    def _told(self, names: Names, each: Entry, index: int) -> Json:
         event = each.open(self.vault.find(self.subject))
         row = CATALOGUE[event.type]
         told: Json = {
@@ -100,6 +111,19 @@ class Reader:
                 told[name] = value
         if row.words is not None and row.words in event.data:
             told["words"] = event.data[row.words]
-        if each.verdict == entry.ACCEPTED and each.id in pinned:
-            told["disagreements"] = pinned[each.id]
+        if when := orjson.loads(event.canonical).get("time"):
+            told["time"] = when
         return told
+
+    def _with_notes(self, names: Names, told: Json, against: Against) -> Json:
+        """What is said of the entry stands with it: as data, and as `notes` to read."""
+        if told["verdict"] != entry.ACCEPTED:
+            return told
+        pinned = against.of(told["id"])
+        notes = list(spoken_of({**names, self.subject: YOU}, pinned))
+        if "struck" in pinned:
+            through = name_of(names, told["via"])
+            notes.append(f"It came through {through}; {told['issuer']} vouched for who wrote it.")
+        warned = (WARNINGS[each] for each in told.get("warnings", ()))
+        notes += [f"{each.replace('the person', 'You')}." for each in warned]
+        return {**told, **pinned, **({"notes": notes} if notes else {})}

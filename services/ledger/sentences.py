@@ -4,18 +4,26 @@ Sentences never hold the words of an event: those stand beside, where they may b
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from services.ledger.plan.model import Line
 from shared.catalogue import CATALOGUE
-from shared.event import Event
+from shared.event import Event, Json
 from shared.fields import parse_time
 from shared.problems import SettingsError
 from shared.refusals import BECAUSE, Code
 
 Names = Mapping[str, str]
+YOU = "You"
+FURTHER = "\n      "  # where further lines of somebody's words begin
+_STEERING = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202d\u202e]")
+_CORRECTED = {
+    "correction.requested": ("asked to correct", "what_is_wrong"),
+    "correction.made": ("corrected", "words"),
+    "correction.declined": ("did not correct", "reason"),
+}
 
 
 def read_names(path: Path | None) -> Names:
@@ -31,7 +39,24 @@ def read_names(path: Path | None) -> Names:
 
 def name_of(names: Names, who: str) -> str:
     """How somebody is shown: by configured name, or else by the id without its role."""
-    return names.get(who) or who.partition(":")[2].capitalize()
+    return names.get(who) or (who.partition(":")[2] or who).capitalize()
+
+
+def whom(names: Names, who: str) -> str:
+    """The same within a sentence, where "You" is small."""
+    shown = name_of(names, who)
+    return shown if shown != YOU else "you"
+
+
+def spoken(words: str) -> str:
+    r"""Somebody's words inside a text of ours: as they are, but on further lines far to the right,
+    so that no words pass for lines of ours; what steers a terminal is left out.
+
+    >>> spoken("One.\nWhat you want\n- Two.\x1b[2J")
+    'One.\n      What you want\n      - Two.[2J'
+    """
+    lines = (_STEERING.sub("", line) for line in words.splitlines())
+    return FURTHER.join(lines)
 
 
 def day(moment: str) -> str:
@@ -52,7 +77,8 @@ def sentence(names: Names, event: Event, refusal: str | None, *, represented: bo
     row, who = CATALOGUE[event.type], name_of(names, event.author)
     if refusal is not None:
         tried = "You" if event.by_person else who
-        because = "only you may say this" if refusal == Code.NOT_YOURS_TO_SAY else None
+        own = "not yours to say, or not this way" if event.by_person else "only you may say this"
+        because = own if refusal == Code.NOT_YOURS_TO_SAY else None
         told = because or BECAUSE[Code(refusal)].replace("the person has", "you have")
         return f"{tried} tried to {row.attempt}; it was refused: {told}."
     if represented:
@@ -60,10 +86,45 @@ def sentence(names: Names, event: Event, refusal: str | None, *, represented: bo
     return row.sentence if event.by_person else row.told.format(who=who)
 
 
-def origin(names: Names, line: Line) -> str:
-    """Where a line's words come from."""
+def origin(names: Names, line: Json, subject: str) -> str:
+    """Where a line's words come from, told to the person: `names` call them "You"."""
     came, when = line["origin"], day(line["origin"]["received"])
+    if "struck" in line:
+        return f"This was written in your name on {when}."
+    who, own = name_of(names, came["author"]), came["author"] == subject
     if "suggested_by" not in came:
-        return f"{name_of(names, came['author'])} wrote this on {when}."
-    own = ", and you put it in your own words" if came.get("reworded") else ""
-    return f"{name_of(names, came['suggested_by'])} suggested it; you accepted it on {when}{own}."
+        return f"{who} wrote this {'' if own else 'for you '}on {when}."
+    anew = "your own words" if own else "other words"
+    how = f", in {anew}" if came.get("reworded") else ""
+    accepted = f"{whom(names, came['author'])} accepted it {'' if own else 'for you '}on {when}"
+    return f"{name_of(names, came['suggested_by'])} suggested it; {accepted}{how}."
+
+
+def spoken_of(names: Names, shown: Json) -> Iterator[str]:
+    """What is said of an entry that is shown (services/ledger/against.py)."""
+    if struck := shown.get("struck"):
+        yield "You said that this is not yours" + _and_words(struck)
+    for each in shown.get("disagreements", ()):
+        it = " with that" if "about" in each else ""
+        yield f"{name_of(names, each['author'])} disagreed{it}: {spoken(each['words'])}"
+        yield from _taken_back(names, each)
+    for each in shown.get("corrections", ()):
+        did, member = _CORRECTED[each["type"]]
+        it = "that" if "about" in each else "this"
+        yield f"{name_of(names, each['author'])} {did} {it}: {spoken(each[member])}"
+        if "should_say" in each:
+            yield f"It should say: {spoken(each['should_say'])}"
+        yield from _taken_back(names, each)
+    if retracted := shown.get("retracted"):
+        yield "Its author took this back" + _and_words(retracted)
+
+
+def _taken_back(names: Names, said: Json) -> Iterator[str]:
+    if "retracted" in said:
+        yield f"{name_of(names, said['author'])} took that back{_and_words(said['retracted'])}"
+    if "struck" in said:
+        yield f"You said that those words are not yours{_and_words(said['struck'])}"
+
+
+def _and_words(said: Json) -> str:
+    return f": {spoken(said['words'])}" if "words" in said else "."

@@ -1,20 +1,21 @@
 """The plan as it is shown: its lines, and beside them what the reader joins.
 
 A line stays as it was written. What stands beside it is joined here, when it is read: promises
-about an action, suggestions for a line, disagreements with and corrections of its words, and
-whether the person denied having written it. Clocks speak here only: a proposal or an
-interpretation has *lapsed*, a question to a partner or a promise is *overdue*, at the moment of
-reading. Nobody's clock runs on the person.
+about an action, suggestions for a line, and whatever is said of an entry that is shown
+(services/ledger/against.py). Clocks speak here only: a proposal, an interpretation or a permission
+has *lapsed*, a question to a partner or a promise is *overdue*, at the moment of reading. Nobody's
+clock runs on the person.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable
 
+from services.ledger.against import Against, came
 from services.ledger.plan import steps
 from services.ledger.plan.model import Beside, Line, Plan
 from services.ledger.plan.standing import runs_out
 from shared.event import Json
+from shared.fields import UNTIL_WITHDRAWN
 
 SHELVES = {
     "proposals": "proposal.made",
@@ -27,135 +28,129 @@ SHELVES = {
     "representatives": "representative.named",
     "barred_services": "service.barred",
 }
-_ABOUT = {"correction.requested", "correction.made", "correction.declined"}
+_OUTCOMES = frozenset(
+    {"question.closed", "question.set-aside", "commitment.kept", "commitment.not-kept"}
+)
 
 
 def view(plan: Plan, moment: str, current: Plan | None = None) -> Json:
     """The plan as shown at `moment` (a timestamp).
 
-    For a view of the past, `current` is the plan as it is now: what is said now against what is
-    shown stands with it, and `since` names those later entries.
+    For a view of the past, `current` is the plan as it is now: what is said now of what is shown
+    stands with it, and `since` names those later entries.
     """
     return _View(plan, moment, current or plan).shown()
 
 
-@dataclass(slots=True)
 class _View:
-    plan: Plan
-    moment: str
-    current: Plan
+    def __init__(self, plan: Plan, moment: str, current: Plan) -> None:
+        self._plan, self._moment, self._past = plan, moment, current is not plan
+        self._against = Against(current)
+        self._shelves: dict[str, list[Json]] = {name: [] for name in SHELVES}
+        self._followed = self._what_followed()
+        shelf_of = {kind: name for name, kind in SHELVES.items()}
+        for name, each in came({**plan.beside, **plan.whose}.items()):
+            if each["type"] in shelf_of:
+                self._shelves[shelf_of[each["type"]]].append(self._told(name, each))
 
     def shown(self) -> Json:
-        lines = sorted(self.plan.lines.values(), key=self._order)
-        shelves = {name: list(self._shelf(kind)) for name, kind in SHELVES.items()}
-        since = self._since()
+        """The plan, whole."""
+        promised, suggested = self._promised(), self._suggested()
+        lines = []
+        for line in sorted(self._plan.lines.values(), key=self._order()):
+            told = self._line(line)
+            sort = "item" if line["thing"] in ("strength", "need") else line["thing"]
+            for name, joined in (("promised", promised), ("suggested", suggested)):
+                if found := joined.get((sort, line["id"])):
+                    told[name] = found
+            lines.append(told)
+        since = self._against.since(self._plan) if self._past else []
         return {
-            "subject": self.plan.subject,
-            "version": self.plan.version,
-            "state": self.plan.lines["plan/plan"]["state"],
-            "lines": [self._line(line) for line in lines],
-            "beside": shelves,
+            "subject": self._plan.subject,
+            "version": self._plan.version,
+            "state": self._plan.lines["plan/plan"]["state"],
+            "lines": lines,
+            "beside": self._shelves,
             **({"since": since} if since else {}),
         }
 
-    def _order(self, line: Line) -> tuple[int, int, str]:
+    def _order(self) -> Callable[[Line], tuple[int, int]]:
         """Ranked aspirations first, in the person's order; then as the lines came."""
-        ranking = self.plan.line("ranking", "aspirations")
-        order = ranking["data"]["order"] if ranking else []
-        ranked = line["thing"] == "aspiration" and line["id"] in order
-        return (order.index(line["id"]) if ranked else len(order), line["since"], line["thing"])
+        ranking = self._plan.line("ranking", "aspirations")
+        struck = ranking and "struck" in self._against.of(ranking["origin"]["entry"])
+        ranked = ranking["data"]["order"] if ranking and not struck else []
+        places = {name: place for place, name in reversed([*enumerate(ranked)])}
+
+        def place(line: Line) -> tuple[int, int]:
+            own = places.get(line["id"]) if line["thing"] == "aspiration" else None
+            return (len(places) if own is None else own, line["since"])
+
+        return place
 
     def _line(self, line: Line) -> Json:
-        told: Json = {**line, **self._against(line["origin"]["entry"])}
-        if line["origin"]["entry"] in self.current.denied:
-            told["struck"] = True
-        promised = [
-            {"entry": name, "by": each["author"], "due": each["data"]["due"], "state": state}
-            for name, each, state in self._of("commitment.made")
-            if line["thing"] == "action" and each["data"].get("action") == line["id"]
-        ]
-        suggested = [
-            name
-            for name, each, state in self._of("proposal.made")
-            if state in ("open", "parked") and self._aims_at(each, line)
-        ]
-        told |= {"promised": promised} if promised else {}
-        return told | ({"suggested": suggested} if suggested else {})
+        told: Json = {**line, **self._against.of(line["origin"]["entry"])}
+        if "ended" in line:
+            told["ended"] = {**line["ended"], **self._against.of(line["ended"]["entry"])}
+        return told
 
-    @staticmethod
-    def _aims_at(proposal: Beside, line: Line) -> bool:
-        """True when a proposal would change that line."""
-        change = proposal["data"]["change"]
-        thing, data = steps.thing_of(change["type"]), change["data"]
-        sort = "item" if line["thing"] in ("strength", "need") else line["thing"]
-        return thing == sort and data.get(thing) == line["id"]
+    def _told(self, name: str, each: Beside) -> Json:
+        """Something that stands beside the plan: its state now, what followed, what is said."""
+        told: Json = {"entry": name, **each, "state": self._state(each)}
+        return told | self._followed.get(name, {}) | self._against.of(name)
 
-    def _of(self, kind: str) -> Iterator[tuple[str, Beside, str]]:
-        """What stands beside of one type, in the order it came, each with its state now."""
-        things = {**self.plan.beside, **self.plan.whose}
-        for name, each in sorted(things.items(), key=lambda item: (item[1]["received"], item[0])):
-            if each["type"] == kind:
-                yield name, each, self._state(each)
+    def _what_followed(self) -> dict[str, Json]:
+        """What came of questions and promises: `answers`, and how they ended, `outcome`."""
+        followed: dict[str, Json] = defaultdict(dict)
+        for name, each in came(self._plan.beside.items()):
+            data = dict(each["data"])
+            about = data.pop("question", None) or data.pop("commitment", None)
+            told = {**data, "author": each["author"], "received": each["received"], "entry": name}
+            if each["type"] == "question.answered":
+                answers = followed[about].setdefault("answers", [])
+                answers.append(told | self._against.of(name))
+            elif each["type"] in _OUTCOMES:
+                followed[about]["outcome"] = told | self._against.of(name)
+        return followed
+
+    def _promised(self) -> dict[tuple[str, str], list[Json]]:
+        """Promises about an action, by the action."""
+        found = defaultdict(list)
+        for each in self._shelves["commitments"]:
+            if "action" in each["data"]:
+                told = {"by": each["author"], "due": each["data"]["due"], "state": each["state"]}
+                marks = self._against.of(each["entry"])
+                found["action", each["data"]["action"]].append(
+                    {"entry": each["entry"], **told, **marks}
+                )
+        return found
+
+    def _suggested(self) -> dict[tuple[str, str], list[str]]:
+        """Suggestions that wait for an answer, by the line that they would change."""
+        found = defaultdict(list)
+        for each in self._shelves["proposals"]:
+            change = each["data"]["change"]
+            thing = steps.THINGS.get(change["type"].partition(".")[0], "")
+            if thing in change["data"] and each["state"] in ("open", "parked"):
+                found[thing, change["data"][thing]].append(each["entry"])
+        return found
 
     def _state(self, each: Beside) -> str:
         data, state = each["data"], each.get("answer") or each.get("state")
-        if state == "parked" or state is None:
-            end = data.get("expires") or data.get("until")
-            if end not in (None, "until-withdrawn") and runs_out(end, self.moment):
-                return "lapsed"
-            waits = each["type"] == "commitment.made" or data.get("to") != self.plan.subject
-            if waits and "due" in data and runs_out(data["due"], self.moment):
-                return "overdue"
+        if state not in (None, "parked"):
+            return str(state)
+        if "retracted" in each:
+            return "retracted"
+        end = data.get("expires") or data.get("until", UNTIL_WITHDRAWN)
+        if end != UNTIL_WITHDRAWN and runs_out(end, self._moment):
+            return "lapsed"
+        if self._waits_for_a_partner(each) and runs_out(data["due"], self._moment):
+            return "overdue"
         return state or "open"
 
-    def _shelf(self, kind: str) -> Iterator[Json]:
-        for name, each, state in self._of(kind):
-            told: Json = {"entry": name, **each, "state": state, **self._against(name)}
-            if kind in ("question.asked", "advance-choice.departed-from"):
-                told |= self._answers(name)
-            if name in self.current.denied:
-                told["struck"] = True
-            yield told
+    def _waits_for_a_partner(self, each: Beside) -> bool:
+        """Questions to the person wait as long as it takes."""
+        asks_the_person = each["type"] == "question.asked" and self._is_asked(each)
+        return "due" in each["data"] and not asks_the_person
 
-    def _answers(self, name: str) -> Json:
-        found = [
-            {"entry": entry, "author": each["author"], **each["data"]}
-            for entry, each, _ in self._of("question.answered")
-            if each["data"]["question"] == name
-        ]
-        return {"answers": found} if found else {}
-
-    def _against(self, name: str) -> Json:
-        """What is said of an entry: disagreements, corrections, and that it was taken back."""
-        told: dict[str, Any] = {}
-        if name in self.current.disagreements:
-            told["disagreements"] = self.current.disagreements[name]
-        corrections = [
-            {"entry": entry, "type": each["type"], "author": each["author"], **each["data"]}
-            for entry, each in self.current.beside.items()
-            if each["type"] in _ABOUT and each["data"]["entry"] == name
-        ]
-        if corrections:
-            told["corrections"] = corrections
-        if (item := self.current.beside.get(name)) and item.get("state") == "retracted":
-            told["retracted"] = True
-        return told
-
-    def _since(self) -> list[str]:
-        """Later disagreements, corrections and retractions of what is shown."""
-        if self.current is self.plan:
-            return []
-        shown = self.plan.entries
-        later = [
-            each["entry"]
-            for name in shown
-            for each in self.current.disagreements.get(name, ())
-            if each["entry"] not in shown
-        ]
-        kinds = _ABOUT | {"entry.retracted", "authorship.denied"}
-        later += [
-            entry
-            for entry, each in self.current.beside.items()
-            if each["type"] in kinds and entry not in shown and each["data"]["entry"] in shown
-        ]
-        return later
+    def _is_asked(self, question: Beside) -> bool:
+        return bool(question["data"]["to"] == self._plan.subject)

@@ -8,7 +8,7 @@ from shared.kinds import P_OR_NAMED, P_OR_W_OBSERVE, W_INTERPRET, W_PROPOSE
 from shared.refusals import Code
 
 ENTRY = "3f0f7c52-5d2e-4f5e-9d0c-6a8e6f1b2c3d"  # in examples, the id of an earlier event
-SOON = "2027-01-31T18:00:00Z"
+FAR = "2099-01-31T18:00:00Z"  # or examples would run out
 _TARGET = Code.UNKNOWN_TARGET
 _ENTRY = {"entry": slug()}
 
@@ -75,7 +75,7 @@ ROWS = (
                 "data": {"what": "Walk together on Tuesdays", "by": "partner:sam"},
             },
             "why": "You said company helps.",
-            "expires": SOON,
+            "expires": FAR,
         },
         told="{who} suggested a change.",
         words="why",
@@ -119,7 +119,7 @@ ROWS = (
             "holder": "partner:sam",
             "words": "Company may matter more than distance.",
             "based_on": [ENTRY],
-            "expires": SOON,
+            "expires": FAR,
         },
         told="{who} offered what they make of it.",
         standard="FHIR ClinicalImpression",

@@ -5,7 +5,7 @@ There is no event for a person's compliance, and no promise of theirs that other
 
 from marshmallow import fields
 
-from shared.catalogue.beside import ENTRY, SOON
+from shared.catalogue.beside import ENTRY, FAR
 from shared.catalogue.rows import row
 from shared.fields import https, listed, moment, one_of, part, party, slug, text
 from shared.kinds import P_OR_IN_COMMITMENT, P_OR_IN_QUESTION, P_OR_W_ANY, W_ANY
@@ -28,9 +28,9 @@ ROWS = (
         Code.UNKNOWN_ADDRESSEE,
         who=P_OR_W_ANY,
         attempt="ask a question",
-        example={"to": "partner:sam", "words": "Why three times a week?", "due": SOON},
+        example={"to": "partner:sam", "words": "Why three times a week?", "due": FAR},
         sentence="You asked a question.",
-        told="{who} asked you something.",
+        told="{who} asked something.",
         standard="FHIR CommunicationRequest",
     ),
     row(
@@ -94,7 +94,7 @@ ROWS = (
         Code.UNKNOWN_ADDRESSEE,
         who=W_ANY,
         attempt="promise something",
-        example={"what": "Bring the walking frame.", "due": SOON, "to": "person:ada"},
+        example={"what": "Bring the walking frame.", "due": FAR, "to": "person:ada"},
         told="{who} promised something.",
         words="what",
         standard="FHIR Task requested of a practitioner",

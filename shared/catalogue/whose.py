@@ -1,6 +1,6 @@
 """Kind *whose*: who may look and take part, who may speak for the person, through what."""
 
-from shared.catalogue.beside import ENTRY, SOON
+from shared.catalogue.beside import ENTRY, FAR
 from shared.catalogue.rows import row
 from shared.fields import SCOPES, grantee, listed, one_of, party, slug, text, type_name, until
 from shared.refusals import Code
@@ -33,10 +33,10 @@ ROWS = (
         attempt="allow somebody into your plan",
         example={
             "to": "partner:sam",
-            "scopes": ["observe", "propose"],
+            "scopes": ["observe", "interpret", "propose"],
             "until": "until-withdrawn",
             "purpose": "Walking together",
-            "wording": "Sam may write down what Sam sees, and suggest changes.",
+            "wording": "Sam may write down what Sam sees and makes of it, and suggest changes.",
         },
         sentence="You allowed somebody into your plan.",
         words="wording",
@@ -68,7 +68,7 @@ ROWS = (
             "representative": "person:bea",
             "scope": ["aspiration.stated", "proposal.declined"],
             "authority": "My sister, by my own wish.",
-            "until": SOON,
+            "until": FAR,
         },
         sentence="You named somebody to speak for you.",
         words="authority",

@@ -100,13 +100,19 @@ def pretty(told: Any) -> bytes:
     return json.dumps(told, indent=2).encode() + b"\n"
 
 
+def message(version: int) -> str:
+    """The file of a message sealed under that version of the catalogue."""
+    return "seal/message.jwe" if version == 1 else f"seal/message-{version}.jwe"
+
+
 def events_and_seals() -> Iterator[tuple[str, bytes]]:
     """Canonical event, message, and the seal it rests under in the queue."""
     event = list(events())[4]
     yield "event/canonical.json", event.canonical
     yield "event/message.txt", event.message()
-    bound = {"partition": 0, "catalogue": VERSION, "use": "event"}
-    yield "seal/message.jwe", seal(TRANSIT, event.message(), bound, nonce=NONCE)
+    for version in range(1, VERSION + 1):
+        bound = {"partition": 0, "catalogue": version, "use": "event"}
+        yield message(version), seal(TRANSIT, event.message(), bound, nonce=NONCE)
     yield "seal/words.jwe", seal(PERSON, b"mine", {"subject": ADA}, nonce=NONCE)
     keys = {"person": PERSON, "ledger": LEDGER, "transit": TRANSIT, "kek": KEK}
     keys["envelope"] = vault().envelope(ADA)

@@ -49,7 +49,7 @@ class Source:
         """Whether this is code of a service, not of a test."""
         return self.is_python and self.path.startswith(("shared/", "services/"))
 
-    def find(self, node: ast.stmt | ast.expr | ast.arg, says: str) -> Finding:
+    def find(self, node: ast.stmt | ast.expr | ast.arg | ast.alias, says: str) -> Finding:
         """A finding at a node of the tree."""
         return Finding(self.path, node.lineno, says)
 

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.house import rooms, shape, words
+from tests.house import judgement, rooms, shape, words
 from tests.house.files import ROOT, Check, Source, listed
 from tests.house.test_house import CHECKS
 
@@ -116,6 +116,30 @@ EXAMPLES: list[tuple[Check, str, str, str, str]] = [
         "person",
     ),
     (words.only_our_words, "shared/a.py", "self.therapist = 1", "self.partner = 1", "say partner"),
+    *(
+        (judgement.nobody_is_scored, "services/a.py", broken, sound, "nobody is scored")
+        for broken, sound in [
+            ("def adherence(): ...", "def rhythm(): ..."),
+            ("class RiskScore: ...", "class Measure: ..."),
+            ("report(attendance=3)", "report(entries=3)"),
+            ("Counter('actions_noncompliant_total')", "Counter('entries_total')"),
+            ("told = 'Ada did not engage.'", "told = 'Ada went home.'"),
+            ("row('session.attended')", "row('action.done')"),
+            ("from shared.scoring import rate", "from shared.event import rate"),
+            ("plan.severity", "plan.state"),
+            ("shape = {'compliance': whole()}", "shape = {'value': whole()}"),
+        ]
+    ),
+    *(
+        (
+            judgement.no_list_of_words_is_ours,
+            "shared/a.py",
+            broken,
+            "avoid = {}",
+            "the person's own",
+        )
+        for broken in ("STIGMATISING_WORDS = ()", "def forbidden_terms(): ...", "check(wordlist=1)")
+    ),
 ]
 
 

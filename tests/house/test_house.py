@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.house import rooms, shape, words
+from tests.house import judgement, rooms, shape, words
 from tests.house.files import Check, listed, project
 
 CHECKS: list[Check] = [
@@ -19,6 +19,8 @@ CHECKS: list[Check] = [
     words.no_address_in_a_lock,
     words.every_exception_has_a_reason,
     words.only_our_words,
+    judgement.nobody_is_scored,
+    judgement.no_list_of_words_is_ours,
 ]
 TOP = {
     ".ci",
@@ -46,6 +48,18 @@ def test_the_house_rule_holds(check: Check) -> None:
     findings = [str(finding) for source in project() for finding in check(source)]
     if findings:
         pytest.fail("\n".join(findings), pytrace=False)
+
+
+def test_nothing_that_the_catalogue_says_scores_or_labels_anybody() -> None:
+    told = list(judgement.said_to_people())
+    assert len(told) > 400
+    assert [(where, text) for where, text in told if judgement.judging(text)] == []
+
+
+def test_where_a_judging_word_is_innocent_it_is_still_used() -> None:
+    texts = {source.path: source.text.lower() for source in project()}
+    unused = [(path, word) for path, word in judgement.INNOCENT if word not in texts[path]]
+    assert unused == [], "take them off the list"
 
 
 def test_half_of_our_functions_are_short() -> None:

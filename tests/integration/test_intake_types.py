@@ -80,7 +80,11 @@ def test_the_list_names_every_type(door: Door) -> None:
 
 def test_a_type_tells_everything_about_itself(served: Json) -> None:
     row = CATALOGUE[served["type"]]
-    assert (served["kind"], served["who"], served["scope"]) == (row.kind, row.who, row.token_scope)
+    assert (served["kind"], served["who"], served["scope"]) == (
+        row.kind,
+        str(row.who),
+        row.token_scope,
+    )
     assert [each["code"] for each in served["refusals"]] == list(row.refusals)
     assert all(each["because"] == BECAUSE[each["code"]] for each in served["refusals"])
     assert served["effect"].endswith(".")

@@ -86,3 +86,44 @@ def test_a_plan_reads_the_same_folded_from_entries_or_from_its_stored_bytes(
     assert begun.drain() == 40
     after = begun.get(ADA, "plan")
     assert (after.data, after.headers["ETag"]) == (before.data, before.headers["ETag"])
+
+
+def test_a_history_shows_no_entry_without_what_is_said_of_it(begun: Together) -> None:
+    seen = {"who_saw": SAM, "seen_or_heard": "She shouted."}
+    observed, other = (begun.post(SAM, "observation.recorded", seen) for _ in range(2))
+    mine = begun.post(ADA, "aspiration.stated", {"words": "Move out."})
+    about = {"entry": observed["id"]}
+    asked = begun.post(ADA, "correction.requested", {**about, "what_is_wrong": "I sang."})
+    made = begun.post(SAM, "correction.made", {**about, "words": "She sang."})
+    back = begun.post(SAM, "entry.retracted", {"entry": other["id"]})
+    denied = begun.post(ADA, "authorship.denied", {"entry": mine["id"], "words": "I slept."})
+    told = {each["id"]: each for each in begun.history()}
+    assert [each["entry"] for each in told[observed["id"]]["corrections"]] == [
+        asked["id"],
+        made["id"],
+    ]
+    assert told[observed["id"]]["notes"] == [
+        "You asked to correct this: I sang.",
+        "Sam (nurse) corrected this: She sang.",
+    ]
+    assert told[other["id"]]["retracted"] == {"entry": back["id"]}
+    assert told[other["id"]]["notes"] == ["Its author took this back."]
+    assert told[mine["id"]]["struck"] == {"entry": denied["id"], "words": "I slept."}
+    assert told[mine["id"]]["notes"] == [
+        "You said that this is not yours: I slept.",
+        "It came through Command; local vouched for who wrote it.",
+    ]
+
+
+def test_words_the_person_does_not_want_to_hear_are_noted(begun: Together) -> None:
+    begun.post(ADA, "wording.preferred", {"say": "Ada", "instead_of": "the old lady"})
+    begun.post(SAM, "observation.recorded", {"who_saw": SAM, "seen_or_heard": "The old lady sang."})
+    told = begun.history()[-1]
+    assert told["warnings"] == ["preferred-wording"]
+    assert told["notes"] == ["You asked to be spoken of in other words."]
+
+
+def test_a_history_says_when_something_was_if_its_author_did(begun: Together) -> None:
+    begun.post(ADA, "aspiration.stated", {"words": "Swim."}, time="2026-03-02T09:00:00+01:00")
+    *_, before, told = begun.history()
+    assert (told["time"], "time" in before) == ("2026-03-02T09:00:00+01:00", False)

@@ -1,9 +1,11 @@
 """Reading a plan over HTTP: now, at a version, as of a moment; as JSON and aloud. Both stores."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from services.ledger.view import SHELVES
 from shared.event import Json
 from tests.integration.together import (
     ADA,
@@ -47,7 +49,7 @@ def test_the_plan_as_json(house: Together) -> None:
     assert [line["thing"] for line in told["lines"]] == ["plan", "aspiration"]
     assert words(told) == ["Walk there alone."]
     assert told["lines"][1]["origin"]["author"] == ADA
-    assert told["beside"] == {"proposals": [], "observations": [], "grants": []}
+    assert told["beside"] == {shelf: [] for shelf in SHELVES}
 
 
 def test_the_plan_aloud(house: Together) -> None:
@@ -122,6 +124,23 @@ def test_as_of_a_moment_is_what_was_known_then(house: Together) -> None:
     told = [words(house.plan(f"?as-of=2126-03-02T{moment}")) for moment in asked]
     assert told == [[], [], [SEA["words"]], ["Walk there alone."], ["Walk there alone."]]
     problem(house.get(ADA, "plan?as-of=2126-03-02T12:00:59Z"), 404, "not-found")
+
+
+def test_a_version_is_shown_as_it_stood_and_not_by_todays_clock(house: Together) -> None:
+    """A suggestion that was accepted in time never reads as lapsed."""
+    begun(house).post(ADA, "access.granted", GRANT)  # 12:04
+    change: Json = {"type": "aspiration.stated", "data": {"words": "Rest."}}
+    made: Json = {"change": change, "why": "Why not?", "expires": "2126-03-02T12:07:00Z"}
+    one, two = (house.post(SAM, "proposal.made", made) for _ in range(2))  # 12:05, 12:06
+    house.post(ADA, "proposal.accepted", {"proposal": one["id"]})  # 12:07, received before
+    house.now += timedelta(hours=1)
+    states = [
+        [each["state"] for each in house.plan(query)["beside"]["proposals"]]
+        for query in ("?version=3", "?version=4", "", "?as-of=2126-03-02T12:06:59.999Z")
+    ]
+    lapsed = ["accepted", "lapsed"]
+    assert states == [["open", "open"], lapsed, lapsed, ["open", "open"]]
+    assert one["id"] != two["id"]
 
 
 def test_as_of_takes_any_offset(house: Together) -> None:

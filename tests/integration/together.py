@@ -115,7 +115,8 @@ class Together:
         told = signers(self.settings)
         self._projector = Projector(self._writer, inbox, vault, told, lambda: self.now)
         intake = create_intake(callers, inbox, clock=lambda: self.now)
-        self.ledger = create_ledger(self._reader, for_reading, callers, NAMES).test_client()
+        ledger = create_ledger(self._reader, for_reading, callers, NAMES, clock=lambda: self.now)
+        self.ledger = ledger.test_client()
         self.door = Door(keys, intake.test_client(), inbox, self.rung)
 
     def __enter__(self) -> Self:

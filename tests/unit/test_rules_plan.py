@@ -219,3 +219,33 @@ def test_the_end_of_a_line_has_an_origin_of_its_own(end: Event) -> None:
     given(started, WISH).when(at(TOMORROW, end)).then(
         accepted, line("aspiration/sea", origin={"entry": WISH.id}, ended=whence)
     )
+
+
+def test_an_action_is_reworded() -> None:
+    said = ada.replans("Walk to the bridge")
+    given(started, WALK).when(said).then(
+        accepted,
+        line("action/walk", data={"what": "Walk to the bridge", "by": ADA, "words": None}),
+        line("action/walk", origin={"entry": said.id}, version=3),
+    )
+
+
+def test_the_same_words_for_an_action_are_no_rewording() -> None:
+    given(started, WALK).when(ada.replans("Walk")).then(refused("unchanged"))
+
+
+@pytest.mark.parametrize("said", [ada.replans("Run", "sea"), ada.drops("sea")])
+def test_what_was_never_planned_is_not_there(said: Event) -> None:
+    given(started, WISH).when(said).then(refused("unknown-target"))
+
+
+def test_an_action_is_dropped_without_a_reason() -> None:
+    given(started, WALK).when(ada.drops()).then(
+        accepted, line("action/walk", state="dropped", data={"what": "Walk", "closing_words": None})
+    )
+
+
+@pytest.mark.parametrize("first", [ada.does(), ada.drops()], ids=lambda said: said.type)
+@pytest.mark.parametrize("second", [ada.does(), ada.drops()], ids=lambda said: said.type)
+def test_an_action_ends_once(first: Event, second: Event) -> None:
+    given(started, WALK, first).when(again(second)).then(refused("wrong-state"))

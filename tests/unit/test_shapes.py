@@ -84,9 +84,73 @@ def test_a_grant_names_at_least_one_known_scope(scopes: object) -> None:
     assert not takes("access.granted", scopes=scopes)
 
 
-@pytest.mark.parametrize("to", ["person:eve", "team:north", "service:shoes", "emergency"])
-def test_a_grant_is_to_a_partner(to: str) -> None:
+@pytest.mark.parametrize("to", ["partner:sam", "team:north", "emergency"])
+def test_a_grant_is_to_a_partner_a_team_or_anybody_in_an_emergency(to: str) -> None:
+    assert takes("access.granted", to=to)
+
+
+@pytest.mark.parametrize("to", ["person:eve", "service:shoes", "emergency:a", "Emergency", "team:"])
+def test_a_grant_is_to_nobody_else(to: str) -> None:
     assert not takes("access.granted", to=to)
+
+
+@pytest.mark.parametrize(
+    ("kind", "members"),
+    [
+        ("access.granted", {"parts": []}),
+        ("access.granted", {"parts": ["diagnoses"]}),
+        ("aspirations.ranked", {"order": []}),
+        ("aspirations.ranked", {"order": ["a"] * 101}),
+        ("safety-plan.written", {"sections": []}),
+        ("safety-plan.written", {"sections": [{"heading": "What helps"}]}),
+        ("safety-plan.written", {"contacts": [{"name": "Mrs Hill", "reach": " "}]}),
+        ("representative.named", {"scope": []}),
+        ("representative.named", {"scope": ["plan.ended"]}),
+        ("representative.named", {"representative": "service:shoes"}),
+        ("representative.named", {"until": "soon"}),
+        ("service.barred", {"service": "partner:sam"}),
+        ("service.barred", {"service": "shoes"}),
+        ("question.asked", {"to": "service:shoes"}),
+        ("question.answered", {"basis": {"kind": "rumour"}}),
+        ("question.answered", {"basis": {"kind": "opinion", "because": "so"}}),
+        ("commitment.made", {"due": "until-withdrawn"}),
+        ("advance-choice.departed-from", {"alternatives_tried": []}),
+        ("interpretation.offered", {"based_on": "an-entry"}),
+        ("interpretation.offered", {"holder": "a nurse"}),
+    ],
+)
+def test_parts_of_data_are_as_strict_as_the_whole(kind: str, members: dict[str, Any]) -> None:
+    assert not takes(kind, **members)
+
+
+@pytest.mark.parametrize("source", ["https://example.org/a?b=c#d", "https://x"])
+def test_a_source_is_an_https_address(source: str) -> None:
+    assert takes("question.answered", basis={"kind": "evidence", "sources": [source]})
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["http://example.org", "https://", "https://a b", "ftp://a", "https://é", "https://a\n", 7],
+)
+def test_nothing_else_is_a_source(source: object) -> None:
+    assert not takes("question.answered", basis={"kind": "evidence", "sources": [source]})
+
+
+@pytest.mark.parametrize("bound", [-1_000_000, 0, 1_000_000])
+def test_a_scale_has_whole_ends(bound: int) -> None:
+    assert takes("measure.defined", min=bound, max=bound)  # whether it rises is the ledger's to say
+    assert takes("measure.rated", value=bound)
+
+
+@pytest.mark.parametrize("bound", [-1_000_001, 1_000_001, *NOT_WHOLE], ids=repr)
+def test_nothing_else_is_an_end_of_a_scale(bound: object) -> None:
+    assert not takes("measure.defined", min=bound)
+    assert not takes("measure.rated", value=bound)
+
+
+@pytest.mark.parametrize("number", [0, -1, 1_000_001, *NOT_WHOLE], ids=repr)
+def test_a_version_counts_from_one(number: object) -> None:
+    assert not takes("measure.rated", version=number)
 
 
 @pytest.mark.parametrize("change", [None, [], {}, "x", {"type": "a"}, {"type": "a", "data": []}])

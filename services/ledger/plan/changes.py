@@ -124,18 +124,24 @@ def _step(plan: Plan, line: Line, state: str, data: Json, origin: Origin) -> Non
 
 def _answer(plan: Plan, event: Event, kind: AnswerType) -> None:
     proposal = plan.beside[event.data["proposal"]]
+    proposal.pop("answer_words", None)  # of when it was parked
     match kind:
         case "proposal.accepted":
             _accept(plan, event, proposal)
-            proposal["answer"] = "accepted"
+            _close(proposal, "accepted")
         case "proposal.declined":
-            proposal["answer"] = "declined"
+            _close(proposal, "declined")
         case "proposal.parked":
             proposal["state"] = "parked"
         case _:
             assert_never(kind)
     if "words" in event.data:
         proposal["answer_words"] = event.data["words"]
+
+
+def _close(proposal: Beside, answer: str) -> None:
+    proposal["answer"] = answer
+    proposal.pop("state", None)  # parked no longer
 
 
 def _accept(plan: Plan, event: Event, proposal: Beside) -> None:
@@ -155,7 +161,7 @@ def _put_beside(plan: Plan, event: Event, kind: BesideType) -> None:
                 {"entry": event.id, "author": event.author, "words": data["words"]}
             )
         case "entry.retracted":
-            plan.beside[data["entry"]]["state"] = "retracted"
+            _retract(plan, event)
             plan.beside[event.id] = _beside(event)
         case "authorship.denied":
             plan.denied[data["entry"]] = event.id
@@ -171,6 +177,13 @@ def _put_beside(plan: Plan, event: Event, kind: BesideType) -> None:
             plan.beside[event.id] = _beside(event)
         case _:
             assert_never(kind)
+
+
+def _retract(plan: Plan, event: Event) -> None:
+    """Mark what its author takes back; what others made of it stands."""
+    name = event.data["entry"]
+    taken_back = plan.beside.get(name) or plan.disagreement(name)
+    cast(Json, taken_back).setdefault("retracted", event.id)
 
 
 def _put_equal(plan: Plan, event: Event, kind: EqualType) -> None:
@@ -197,13 +210,12 @@ def _say_whose(plan: Plan, event: Event, kind: WhoseType) -> None:
     data = event.data
     match kind:
         case "access.granted" | "representative.named":
-            plan.whose[event.id] = _beside(event)
+            plan.open_to(event.id, _beside(event))
         case "access.withdrawn":
             plan.whose[data["grant"]]["state"] = "withdrawn"
         case "representative.ended":
-            for each in plan.whose.values():
-                if each["data"].get("representative") == data["representative"]:
-                    each["state"] = ENDED
+            for each in steps.namings(plan, data["representative"]):
+                each["state"] = ENDED
         case "service.barred":
             plan.whose[data["service"]] = _beside(event)
         case "service.unbarred":

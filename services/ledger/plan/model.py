@@ -15,7 +15,8 @@ b'{"state":"started","subject":"person:ada"}'
 True
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Literal, NotRequired, TypedDict
 
 import orjson
@@ -56,7 +57,8 @@ class Line(TypedDict):
 class Beside(TypedDict):
     """Something that stands beside the plan, or says whose it is, as its author put it.
 
-    `type` is the type of its event; `answer` the person's answer to a proposal.
+    `type` is the type of its event; `answer` the person's answer to a proposal; `retracted` the
+    entry by which its author took it back, whatever had become of it.
     """
 
     type: str
@@ -66,6 +68,7 @@ class Beside(TypedDict):
     state: NotRequired[str]
     answer: NotRequired[str]
     answer_words: NotRequired[str]
+    retracted: NotRequired[str]
 
 
 @dataclass(slots=True)
@@ -82,6 +85,9 @@ class Plan:
     denied: dict[str, str] = field(default_factory=dict)
     avoid: dict[str, str] = field(default_factory=dict)
     entries: dict[str, list[str]] = field(default_factory=dict)
+    _opened: dict[str, list[Beside]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def line(self, thing: str, name: str) -> Line | None:
         """The line of that thing and name, if there is one."""
@@ -91,6 +97,40 @@ class Plan:
         """What stands beside the plan under an event's id, if it is of that type."""
         found = self.beside.get(name)
         return found if found and found["type"] == kind else None
+
+    def opened_to(self, who: str) -> Sequence[Beside]:
+        """The grants to somebody and the namings of them, ended or not, from an index that is
+        made when it is first asked for.
+        """
+        if self._opened is None:
+            self._opened = {}
+            for each in self.whose.values():
+                self._index(self._opened, each)
+        return self._opened.get(who, ())
+
+    def open_to(self, name: str, grant: Beside) -> None:
+        """Put a grant, or the naming of a representative, among what says whose the plan is."""
+        self.whose[name] = grant
+        if self._opened is not None:
+            self._index(self._opened, grant)
+
+    @staticmethod
+    def _index(opened: dict[str, list[Beside]], each: Beside) -> None:
+        for member in ("to", "representative"):
+            if member in each["data"]:
+                opened.setdefault(each["data"][member], []).append(each)
+
+    def stands_beside(self, name: str) -> bool:
+        """True for what its author can take back: an entry of kind *beside* or *equal*."""
+        return name in self.beside or self.disagreement(name) is not None
+
+    def disagreement(self, name: str) -> Json | None:
+        """The disagreement that was stated in an event, if it was one."""
+        pinned = (each for several in self.disagreements.values() for each in several)
+        return next((each for each in pinned if each["entry"] == name), None)
+
+
+_MEMBERS = tuple(each.name for each in fields(Plan) if each.init)
 
 
 def line_key(thing: str, name: str) -> str:
@@ -105,7 +145,7 @@ def line_key(thing: str, name: str) -> str:
 
 def dump(plan: Plan) -> bytes:
     """The plan's bytes: equal plans have equal bytes."""
-    return canonical({name: each for name in Plan.__slots__ if (each := getattr(plan, name))})
+    return canonical({name: each for name in _MEMBERS if (each := getattr(plan, name))})
 
 
 def load(stored: bytes) -> Plan:

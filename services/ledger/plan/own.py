@@ -5,7 +5,7 @@ from typing import assert_never, cast
 
 from services.ledger.plan import steps
 from services.ledger.plan.model import Plan
-from services.ledger.plan.standing import grants, runs_out
+from services.ledger.plan.standing import grants, runs_out, voices
 from shared.catalogue import CATALOGUE
 from shared.event import Event, Json
 from shared.fields import fits
@@ -183,12 +183,12 @@ def _basis(plan: Plan, data: Json) -> Code | None:
 def _of_its_author(plan: Plan, event: Event, kind: BesideType) -> Code | None:
     """Refusals of what only the author of an entry may say of it."""
     name = event.data["entry"]
-    if name not in plan.entries or (kind == "entry.retracted" and name not in plan.beside):
+    if name not in plan.entries or (kind == "entry.retracted" and not plan.stands_beside(name)):
         return Code.UNKNOWN_TARGET
     author = plan.entries[name][0]
     if kind == "authorship.denied":
         return None if author == plan.subject else Code.NOT_IN_YOUR_NAME
-    return None if author == event.author else Code.NOT_ITS_AUTHOR
+    return None if author in voices(plan, event) else Code.NOT_ITS_AUTHOR
 
 
 def _of_equal(plan: Plan, event: Event, kind: EqualType) -> Code | None:
@@ -223,7 +223,7 @@ def _answer(plan: Plan, event: Event) -> Code | None:
     asked = steps.question(plan, event.data["question"])
     if asked is None:
         return Code.UNKNOWN_TARGET
-    if steps.addressee(asked) != event.author:
+    if steps.addressee(asked) not in voices(plan, event):
         return Code.WRONG_ADDRESSEE
     if "state" in asked:
         return Code.WRONG_STATE
@@ -236,7 +236,7 @@ def _closing(plan: Plan, event: Event, kind: EqualType) -> Code | None:
     asked = steps.question(plan, event.data["question"])
     if asked is None:
         return Code.UNKNOWN_TARGET
-    if kind == "question.closed" and steps.asker(plan, asked) != event.author:
+    if kind == "question.closed" and steps.asker(plan, asked) not in voices(plan, event):
         return Code.NOT_ITS_AUTHOR
     return Code.WRONG_STATE if asked.get("state") in ("closed", "set-aside") else None
 
@@ -247,7 +247,7 @@ def _promise(plan: Plan, event: Event) -> Code | None:
         return Code.UNKNOWN_TARGET
     if promise["author"] == event.author:
         return Code.OWN_PROMISE
-    if promise["data"]["to"] != event.author:
+    if promise["data"]["to"] not in voices(plan, event):
         return Code.WRONG_ADDRESSEE
     return Code.WRONG_STATE if "state" in promise else None
 
@@ -266,11 +266,7 @@ def _of_whose(plan: Plan, event: Event, kind: WhoseType) -> Code | None:
             handed_on = any(name.startswith(NEVER_HANDED_ON) for name in data["scope"])
             return Code.NOT_TO_BE_HANDED_ON if handed_on else None
         case "representative.ended":
-            named = [
-                each
-                for each in plan.whose.values()
-                if each["data"].get("representative") == data["representative"]
-            ]
+            named = steps.namings(plan, data["representative"])
             if not named:
                 return Code.UNKNOWN_TARGET
             return None if any("state" not in each for each in named) else Code.WRONG_STATE

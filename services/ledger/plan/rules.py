@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from services.ledger.plan.model import Plan
 from services.ledger.plan.own import own_refusal
-from services.ledger.plan.standing import is_represented, speaks_for_the_person, standing_refusal
+from services.ledger.plan.standing import is_represented, standing_refusal
 from shared.event import Event
 from shared.refusals import Code
 
@@ -50,10 +50,10 @@ def decide(plan: Plan, event: Event, *, reused: bool = False) -> Verdict:
     code = (
         standing_refusal(plan, event) or _general(plan, event, reused) or own_refusal(plan, event)
     )
-    represented = is_represented(plan, event) if plan.whose else False
+    represented = is_represented(plan, event)
     if code:
         return Refusal(code, represented and code.standing)
-    if plan.avoid and _uses_avoided_words(plan, event):
+    if plan.avoid and not (event.by_person or represented) and _uses_avoided_words(plan, event):
         return Accepted((PREFERRED_WORDING,), represented)
     return Accepted(represented=True) if represented else ACCEPTED
 
@@ -68,9 +68,7 @@ def _general(plan: Plan, event: Event, reused: bool) -> Code | None:
 
 
 def _uses_avoided_words(plan: Plan, event: Event) -> bool:
-    """True when somebody else uses words that the person asked not to hear about themselves."""
-    if speaks_for_the_person(plan, event):
-        return False
+    """True when it holds words that the person asked not to hear about themselves."""
     said = [text.casefold() for text in texts(event.data)]
     return any(words.casefold() in text for words in plan.avoid for text in said)
 

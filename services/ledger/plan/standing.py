@@ -21,7 +21,7 @@ def standing_refusal(plan: Plan, event: Event) -> Code | None:
     """
     who, alive = CATALOGUE[event.type].who, plan.state == "started"
     barred = alive and event.via in plan.whose
-    if event.by_person or (alive and speaks_for_the_person(plan, event)):
+    if event.by_person or (alive and is_represented(plan, event)):
         if barred or not who.person:
             return Code.NOT_YOURS_TO_SAY
     elif not (who.named or (who.scope and event.author.startswith(_PARTNERS))):
@@ -33,18 +33,24 @@ def standing_refusal(plan: Plan, event: Event) -> Code | None:
     return Code.PLAN_ERASED if plan.state == "erased" else None
 
 
-def speaks_for_the_person(plan: Plan, event: Event) -> bool:
-    """True for the person, and for a representative in force whose scope names the type."""
-    return event.by_person or any(
-        each["data"]["representative"] == event.author and event.type in each["data"]["scope"]
-        for each in _in_force(plan, "representative.named", event.received)
+def is_represented(plan: Plan, event: Event) -> bool:
+    """True when a representative in force, whose scope names the type, speaks for the person.
+
+    What the person may not say themselves nobody says for them: there, a partner who is also a
+    representative speaks as a partner.
+    """
+    if event.by_person or not CATALOGUE[event.type].who.person:
+        return False
+    return any(
+        event.type in each["data"]["scope"]
+        for each in _in_force(plan, "representative.named", event.author, event.received)
     )
 
 
-def is_represented(plan: Plan, event: Event) -> bool:
-    """True when somebody else speaks for the person."""
-    may = CATALOGUE[event.type].who.person and not event.by_person
-    return may and speaks_for_the_person(plan, event)
+def voices(plan: Plan, event: Event) -> tuple[str, ...]:
+    """In whose name the event is said: its author's, and through a representative the person's."""
+    represented = is_represented(plan, event)
+    return (event.author, plan.subject) if represented else (event.author,)
 
 
 def _opened(plan: Plan, event: Event, who: Who) -> bool:
@@ -57,14 +63,12 @@ def _opened(plan: Plan, event: Event, who: Who) -> bool:
 
 def grants(plan: Plan, partner: str, received: str) -> Iterator[Beside]:
     """The grants to `partner` that are in force at `received`."""
-    for each in _in_force(plan, "access.granted", received):
-        if each["data"]["to"] == partner:
-            yield each
+    return _in_force(plan, "access.granted", partner, received)
 
 
-def _in_force(plan: Plan, kind: str, received: str) -> Iterator[Beside]:
+def _in_force(plan: Plan, kind: str, who: str, received: str) -> Iterator[Beside]:
     """What was ended is judged by place in the log; what runs out, by `received`."""
-    for each in plan.whose.values():
+    for each in plan.opened_to(who):
         if each["type"] == kind and "state" not in each:
             until = each["data"]["until"]
             if until == UNTIL_WITHDRAWN or not runs_out(until, received):

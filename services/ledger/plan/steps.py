@@ -70,6 +70,12 @@ def new_name(event: Event) -> str:
     return str(event.data.get("id", event.id))
 
 
+def namings(plan: Plan, representative: str) -> list[Beside]:
+    """Every naming of a representative, ended or not."""
+    opened = plan.opened_to(representative)
+    return [each for each in opened if each["type"] == "representative.named"]
+
+
 def question(plan: Plan, name: str) -> Beside | None:
     """A question, or a departure from an advance choice, which is one to its author."""
     found = plan.beside.get(name)

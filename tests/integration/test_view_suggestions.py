@@ -1,0 +1,113 @@
+"""How suggestions, their answers, and whatever is said for a person read aloud."""
+
+import pytest
+
+from services.ledger.aloud import aloud
+from services.ledger.plan.model import Plan
+from services.ledger.view import view
+from shared.event import Event, Json
+from tests.given import (
+    ADA,
+    BEA,
+    NOON,
+    NORTH,
+    SAM,
+    SCALE,
+    TOM,
+    ada,
+    bea,
+    change,
+    given,
+    sam,
+    started,
+    through,
+)
+
+NAMES = {SAM: "Sam (nurse)", NORTH: "The north team", "service:notebook": "Notebook"}
+IN_FORCE = (ada.grants(SAM, "observe", "interpret", "propose"), ada.grants(TOM, "observe"))
+
+
+def plan_of(*events: Event) -> Plan:
+    return given(started, *events).plan
+
+
+def text_of(*events: Event) -> str:
+    return aloud(NAMES, view(plan_of(*events), NOON))
+
+
+def section(text: str, heading: str) -> list[str]:
+    """The lines below a heading."""
+    return text.split(f"\n{heading}\n")[1].split("\n\n", maxsplit=1)[0].splitlines()
+
+
+CHANGES: list[tuple[Json, str]] = [
+    (change("aspiration.stated", words="Swim."), "Swim."),
+    (change("about-me.written", section="Food", words="Fish."), "Food: Fish."),
+    (change("aspiration.reworded", aspiration="sea", words="Run."), "Run. Instead of: Walk."),
+    (change("aspiration.paused", aspiration="sea"), "Let this rest for a while: Walk."),
+    (change("aspiration.let-go", aspiration="sea"), "Let this go: Walk."),
+    (change("need.reworded", item="hill", words="A rail."), "A rail. Instead of: Mrs Hill."),
+    (change("item.withdrawn", item="hill"), "Take this out: Mrs Hill."),
+    (change("action.done", action="gone"), "Call this done: gone"),
+    (change("measure.rated", measure="steady", version=1, value=6), "Steady: 6."),
+    (change("measure.defined", **SCALE), "Steady"),
+    (change("aspirations.ranked", order=["sea"]), "Put what you want in this order: Walk."),
+    (change("wording.preferred", say="Ada", instead_of="dear"), "“Ada”, not “dear”."),
+    (change("plan.closed"), "Close your plan."),
+    (change("plan.reopened"), "Open your plan again."),
+]
+
+
+@pytest.mark.parametrize(("suggested", "told"), CHANGES)
+def test_a_suggestion_reads_as_what_would_change(suggested: Json, told: str) -> None:
+    lines = (ada.states("Walk."), ada.names("need"), ada.defines())
+    text = text_of(*IN_FORCE, *lines, sam.proposes(suggested))
+    assert section(text, "What others suggested") == [
+        f"- Sam (nurse): {told}",
+        "  Why: You said company helps.",
+        "  You can answer until 2 March 2027.",
+    ]
+    aims = suggested["data"].keys() & {"aspiration", "item", "measure"}
+    assert ("Sam (nurse) suggests a change to this; it stands below." in text) == bool(aims)
+
+
+def test_an_answer_says_in_whose_words() -> None:
+    walk = sam.proposes(change("action.planned", what="2,000 steps", by=ADA), their_words=True)
+    mine: Json = {"what": "To the bakery", "by": ADA}
+    text = text_of(*IN_FORCE, walk, ada.accepts(walk, mine))
+    assert section(text, "What is to be done") == [
+        "- To the bakery",
+        "  Sam (nurse) suggested it; you accepted it on 2 March 2026, in your own words.",
+    ]
+    assert section(text, "What others suggested") == [
+        "- Sam (nurse): 2,000 steps",
+        "  Why: You said company helps.",
+        "  Sam (nurse) wrote this down as your words.",
+        "  You accepted this.",
+    ]
+
+
+def test_whoever_speaks_for_the_person_is_named() -> None:
+    walk = sam.proposes(change("action.planned", what="Walk", by=ADA))
+    may = ada.sends(BEA, "aspiration.stated", "aspiration.let-go", "proposal.accepted")
+    said = [bea.states("Dance."), bea.lets_go(words="Her knee."), bea.accepts(walk)]
+    text = text_of(*IN_FORCE, may, walk, *said)
+    assert section(text, "What you want") == [
+        "- Dance.",
+        "  Bea wrote this for you on 2 March 2026.",
+        "  Bea said for you on 2 March 2026: you let this go.",
+        "  Bea said: Her knee.",
+    ]
+    assert "  Sam (nurse) suggested it; Bea accepted it for you on 2 March 2026.\n" in text
+    assert "  This was accepted.\n" in text
+    assert "You accepted" not in text
+
+
+def test_what_was_written_in_the_persons_name_does_not_say_that_they_wrote_it() -> None:
+    said = through("service:notebook", ada.states("Move out."))
+    text = text_of(said, ada.denies(said))
+    assert section(text, "What you want") == [
+        "- Move out.",
+        "  This was written in your name on 2 March 2026.",
+        "  You said that this is not yours.",
+    ]

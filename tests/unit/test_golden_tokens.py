@@ -1,0 +1,36 @@
+"""The frozen tokens: one for each role."""
+
+import json
+import re
+
+import pytest
+from joserfc.jwk import KeySet
+
+from shared.callers import ROLES, SCOPES, Caller, Callers, Issuer
+from shared.fields import ID_PATTERN
+from shared.problems import Unauthorised
+from tests.golden.make import HERE, ISSUED
+
+
+def golden(path: str) -> bytes:
+    """A golden file's bytes."""
+    return (HERE / path).read_bytes()
+
+
+def callers(now: float) -> Callers:
+    """Who trusts the golden issuer, at that moment."""
+    keys = KeySet.import_key_set(json.loads(golden("token/tokens.jwks")))
+    issuer = Issuer("golden", keys, frozenset(ROLES), re.compile(ID_PATTERN))
+    return Callers({"urn:firsthand:golden": issuer}, "firsthand", lambda: now)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_golden_token_names_its_caller_while_it_lasts(role: str) -> None:
+    header = f"Bearer {golden(f'token/{role}.jwt').decode()}"
+    caller = callers(ISSUED + 60).of(header)
+    via, ends = "service:notebook", float(ISSUED + 3600)
+    assert caller == Caller(f"{role}:ada", via, "golden", frozenset(SCOPES), ends)
+    assert caller.role == role
+    for late in (ISSUED + 3600, ISSUED - 61):
+        with pytest.raises(Unauthorised):
+            callers(late).of(header)

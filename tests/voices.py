@@ -1,0 +1,293 @@
+"""Everybody who says something in a test, and what they say.
+
+An event is made by the voice that says it: `ada.states("I want to walk to the sea.")`. Ids and
+times are fixed: the same words by the same voice are the same event, `again` is a second event
+with the same words, `at` moves an event to another moment, `seeing` gives it the version that
+its author saw, `through` the service it came through.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+import orjson
+
+from shared.event import Event, Json, canonical
+
+NOON = "2026-03-02T12:00:00.000Z"
+LATER = "2026-03-02T12:00:00.001Z"
+NEXT_YEAR = "2027-03-02T12:00:00Z"
+ADA, EVE, BEA = "person:ada", "person:eve", "person:bea"
+SAM, TOM, NORTH = "partner:sam", "partner:tom", "team:north"
+SHOES, NOTEBOOK = "service:shoes", "service:notebook"
+SEA = "I want to walk to the sea again."
+
+
+def event(
+    author: str,
+    posted: Json,
+    *,
+    received: str = NOON,
+    subject: str = ADA,
+    via: str = NOTEBOOK,
+) -> Event:
+    """An event as the ledger sees it; its id follows from who says what, unless it has one."""
+    attributes = {"specversion": "1.0", "source": "/tests", "subject": subject, **posted}
+    said = canonical(attributes) + author.encode()
+    attributes.setdefault("id", str(uuid5(NAMESPACE_OID, said.hex())))
+    return Event.of(
+        canonical(attributes),
+        author=author,
+        via=via,
+        issuer="local",
+        received=received,
+    )
+
+
+def _retold(said: Event, *, received: str = "", via: str = "", **attributes: Any) -> Event:
+    """The event with some attributes changed; its canonical bytes follow."""
+    posted = orjson.loads(said.canonical) | attributes
+    return event(
+        said.author,
+        posted,
+        received=received or said.received,
+        subject=posted["subject"],
+        via=via or said.via,
+    )
+
+
+def again(said: Event) -> Event:
+    """The same words in a second event."""
+    return _retold(said, id=str(uuid5(NAMESPACE_OID, said.id)))
+
+
+def at(received: str, said: Event) -> Event:
+    """The event, received at another moment."""
+    return _retold(said, received=received)
+
+
+def seeing(version: int, said: Event) -> Event:
+    """The event of an author who saw that version of the plan."""
+    return _retold(said, expectedversion=version)
+
+
+def under_the_id_of(other: Event, said: Event) -> Event:
+    """The event, bearing the id of another one."""
+    return _retold(said, id=other.id)
+
+
+def through(service: str, said: Event) -> Event:
+    """The event, come through a service."""
+    return _retold(said, via=service)
+
+
+def about(subject: str, said: Event) -> Event:
+    """The event, said about another person."""
+    return _retold(said, subject=subject)
+
+
+def change(kind: str, **data: Any) -> Json:
+    """A change, as a proposal holds it."""
+    return {"type": kind, "data": data}
+
+
+SCALE: Json = {"name": "Steady", "min": 0, "max": 10, "low": "A boat", "high": "A rock"}
+OPINION: Json = {"kind": "opinion"}
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Somebody who can say every type of the catalogue, whether or not they may."""
+
+    id: str
+
+    def says(self, kind: str, **data: Any) -> Event:
+        """An event of any type; members that are None are left out."""
+        told = {member: value for member, value in data.items() if value is not None}
+        return event(self.id, {"type": kind, "data": told})
+
+    def starts(self, name: str = "Ada") -> Event:
+        return self.says("plan.started", name_to_use=name, language="en")
+
+    def writes(self, section: str, words: str) -> Event:
+        return self.says("about-me.written", section=section, words=words)
+
+    def states(self, words: str = SEA, *, name: str | None = "sea", **more: Any) -> Event:
+        return self.says("aspiration.stated", id=name, words=words, **more)
+
+    def rewords(self, words: str, aspiration: str = "sea") -> Event:
+        return self.says("aspiration.reworded", aspiration=aspiration, words=words)
+
+    def lets_go(self, aspiration: str = "sea", words: str | None = None) -> Event:
+        return self.says("aspiration.let-go", aspiration=aspiration, words=words)
+
+    def plans(self, what: str = "Walk", *, name: str | None = "walk", **more: Any) -> Event:
+        return self.says("action.planned", id=name, what=what, **{"by": ADA, **more})
+
+    def does(self, action: str = "walk", words: str | None = None) -> Event:
+        return self.says("action.done", action=action, words=words)
+
+    def proposes(self, suggested: Json, *, expires: str = NEXT_YEAR, **more: Any) -> Event:
+        told = {"why": "You said company helps.", "expires": expires, **more}
+        return self.says("proposal.made", change=suggested, **told)
+
+    def accepts(self, proposal: Event, in_my_words: Json | None = None) -> Event:
+        return self.says("proposal.accepted", proposal=proposal.id, in_my_words=in_my_words)
+
+    def declines(self, proposal: Event, words: str | None = None) -> Event:
+        return self.says("proposal.declined", proposal=proposal.id, words=words)
+
+    def observes(self, seen: str | None = "Walked.", *, who_saw: str = SAM, **more: Any) -> Event:
+        return self.says("observation.recorded", seen_or_heard=seen, who_saw=who_saw, **more)
+
+    def disagrees(self, entry: Event, words: str = "It was not so.") -> Event:
+        return self.says("disagreement.stated", entry=entry.id, words=words)
+
+    def grants(
+        self,
+        to: str,
+        *scopes: str,
+        until: str = "until-withdrawn",
+        wording: str | None = "Sam may do this.",
+    ) -> Event:
+        told = {"scopes": list(scopes), "until": until, "purpose": "Walking", "wording": wording}
+        return self.says("access.granted", to=to, **told)
+
+    def withdraws(self, grant: Event) -> Event:
+        return self.says("access.withdrawn", grant=grant.id)
+
+    # the person
+
+    def closes(self, words: str | None = None) -> Event:
+        return self.says("plan.closed", words=words)
+
+    def reopens(self) -> Event:
+        return self.says("plan.reopened")
+
+    def pauses(self, aspiration: str = "sea", words: str | None = None) -> Event:
+        return self.says("aspiration.paused", aspiration=aspiration, words=words)
+
+    def resumes(self, aspiration: str = "sea") -> Event:
+        return self.says("aspiration.resumed", aspiration=aspiration)
+
+    def reaches(self, aspiration: str = "sea", words: str | None = None) -> Event:
+        return self.says("aspiration.reached", aspiration=aspiration, words=words)
+
+    def ranks(self, *order: str) -> Event:
+        return self.says("aspirations.ranked", order=list(order))
+
+    def names(self, thing: str, words: str = "Mrs Hill.", name: str | None = "hill") -> Event:
+        return self.says(f"{thing}.named", id=name, words=words)
+
+    def renames(self, thing: str, words: str, item: str = "hill") -> Event:
+        return self.says(f"{thing}.reworded", item=item, words=words)
+
+    def takes_out(self, item: str = "hill") -> Event:
+        return self.says("item.withdrawn", item=item)
+
+    def replans(self, words: str, action: str = "walk") -> Event:
+        return self.says("action.reworded", action=action, words=words)
+
+    def drops(self, action: str = "walk", words: str | None = None) -> Event:
+        return self.says("action.dropped", action=action, words=words)
+
+    def defines(self, *, name: str | None = "steady", **more: Any) -> Event:
+        return self.says("measure.defined", id=name, **(SCALE | more))
+
+    def revises(self, measure: str = "steady", **more: Any) -> Event:
+        return self.says("measure.revised", measure=measure, **(SCALE | more))
+
+    def rates(self, value: int, *, under: int = 1, measure: str = "steady", **more: Any) -> Event:
+        return self.says("measure.rated", measure=measure, version=under, value=value, **more)
+
+    def writes_safety_plan(self, heading: str = "What helps", **more: Any) -> Event:
+        sections = [{"heading": heading, "words": "The sea."}]
+        return self.says("safety-plan.written", sections=sections, **more)
+
+    def chooses(self, words: str = "Let me stay.", name: str | None = "home") -> Event:
+        return self.says("advance-choice.made", id=name, words=words, applies_when="At night.")
+
+    def chooses_anew(self, words: str, choice: str = "home", when: str | None = None) -> Event:
+        return self.says("advance-choice.revised", choice=choice, words=words, applies_when=when)
+
+    def revokes(self, choice: str = "home", words: str | None = None) -> Event:
+        return self.says("advance-choice.revoked", choice=choice, words=words)
+
+    def prefers(self, say: str, instead_of: str) -> Event:
+        return self.says("wording.preferred", say=say, instead_of=instead_of)
+
+    def parks(self, proposal: Event, words: str | None = None) -> Event:
+        return self.says("proposal.parked", proposal=proposal.id, words=words)
+
+    # what stands beside
+
+    def interprets(self, *seen: Event, **more: Any) -> Event:
+        told = {"holder": self.id, "words": "Company helps.", "expires": NEXT_YEAR, **more}
+        return self.says("interpretation.offered", based_on=[each.id for each in seen], **told)
+
+    def asks_to_correct(self, entry: Event, wrong: str = "It was shorter.") -> Event:
+        return self.says("correction.requested", entry=entry.id, what_is_wrong=wrong)
+
+    def corrects(self, entry: Event, words: str = "It was shorter.") -> Event:
+        return self.says("correction.made", entry=entry.id, words=words)
+
+    def keeps_as_it_is(self, entry: Event, reason: str = "I looked twice.") -> Event:
+        return self.says("correction.declined", entry=entry.id, reason=reason)
+
+    def takes_back(self, entry: Event, words: str | None = None) -> Event:
+        return self.says("entry.retracted", entry=entry.id, words=words)
+
+    def denies(self, entry: Event, words: str | None = None) -> Event:
+        return self.says("authorship.denied", entry=entry.id, words=words)
+
+    # questions and promises
+
+    def asks(self, to: str, words: str = "Why?", **more: Any) -> Event:
+        return self.says("question.asked", to=to, words=words, **more)
+
+    def answers(self, question: Event, basis: Json | None = OPINION, words: str = "So.") -> Event:
+        return self.says("question.answered", question=question.id, words=words, basis=basis)
+
+    def closes_question(self, question: Event) -> Event:
+        return self.says("question.closed", question=question.id)
+
+    def sets_aside(self, question: Event) -> Event:
+        return self.says("question.set-aside", question=question.id)
+
+    def promises(self, to: str = ADA, what: str = "Bring the frame.", **more: Any) -> Event:
+        return self.says("commitment.made", to=to, what=what, **{"due": NEXT_YEAR, **more})
+
+    def says_kept(self, promise: Event, words: str | None = None) -> Event:
+        return self.says("commitment.kept", commitment=promise.id, words=words)
+
+    def says_not_kept(self, promise: Event, words: str | None = None) -> Event:
+        return self.says("commitment.not-kept", commitment=promise.id, words=words)
+
+    def departs(self, choice: str = "home") -> Event:
+        told = {"done_instead": "We drove.", "why": "Nobody could stay."}
+        tried = ["Mrs Hill was asked."]
+        return self.says(
+            "advance-choice.departed-from", choice=choice, alternatives_tried=tried, **told
+        )
+
+    # whose it is
+
+    def sends(self, representative: str, *scope: str, until: str = "until-withdrawn") -> Event:
+        told = {"scope": list(scope), "authority": "My sister.", "until": until}
+        return self.says("representative.named", representative=representative, **told)
+
+    def calls_back(self, representative: str) -> Event:
+        return self.says("representative.ended", representative=representative)
+
+    def bars(self, service: str, words: str | None = None) -> Event:
+        return self.says("service.barred", service=service, words=words)
+
+    def unbars(self, service: str) -> Event:
+        return self.says("service.unbarred", service=service)
+
+
+ada, eve, bea = Voice(ADA), Voice(EVE), Voice(BEA)
+sam, tom, north, shoes = Voice(SAM), Voice(TOM), Voice(NORTH), Voice(SHOES)
+started = ada.starts()
+sam_may_propose = ada.grants(SAM, "propose")
+sam_may_observe = ada.grants(SAM, "observe")
