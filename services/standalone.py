@@ -28,6 +28,7 @@ from shared.settings import Settings
 
 START_SECONDS, STOP_SECONDS = 20, 15
 _PR_SET_PDEATHSIG = 1
+_HIDDEN = {"FIRSTHAND_DATABASE_OWNER_URL"}  # for `init` alone; intake sees no database at all
 
 
 def queue_server() -> str:
@@ -68,10 +69,16 @@ def _queue_command(settings: Settings) -> list[str]:
     ]
 
 
-def _die_with_parent() -> None:
-    """In the child, on Linux: no orphan if we are killed."""
+def die_with_parent() -> None:
+    """On Linux: SIGTERM for this process when its parent is gone, so that no orphan stays."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _in_the_child() -> None:
+    """Ctrl-C is told to the whole group, and is for us alone: we stop each service in turn."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    die_with_parent()
 
 
 class Everything:
@@ -124,13 +131,15 @@ class Everything:
         self._lock.close()
 
     def _start(self, name: str, command: list[str]) -> None:
-        environment = os.environ | {"FIRSTHAND_DATA": str(self.settings.data.absolute())}
+        hidden = _HIDDEN if name in ("worker", "ledger") else {*_HIDDEN, "FIRSTHAND_DATABASE_URL"}
+        environment = {each: value for each, value in os.environ.items() if each not in hidden}
+        environment["FIRSTHAND_DATA"] = str(self.settings.data.absolute())
         child = subprocess.Popen(  # noqa: S603 - our own programs
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if name == "queue" else None,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads here yet
+            preexec_fn=_in_the_child,  # noqa: PLW1509 - no threads here yet
         )
         self._children.append((name, child))
 

@@ -102,7 +102,8 @@ class Callers:
     def of(self, authorization: str | None) -> Caller:
         """The caller of a request; Unauthorised says what is wrong with the token."""
         if authorization is None or not authorization.startswith("Bearer "):
-            raise Unauthorised("There is no bearer token in the Authorization header.")
+            told = "There is no bearer token in the Authorization header."
+            raise Unauthorised(told, challenge="Bearer")  # RFC 6750, 3.1
         token, now = authorization[7:].strip(), self._clock()
         if len(token) > MAX_TOKEN_BYTES:
             raise Unauthorised(f"A token has at most {MAX_TOKEN_BYTES} bytes.")

@@ -108,8 +108,8 @@ class Unauthorised(Problem):
     title = "We do not know who is speaking"
     remedy = "Send 'Authorization: Bearer <token>' with a token from a configured issuer."
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    def __init__(self, detail: str, *, challenge: str = 'Bearer error="invalid_token"') -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
 class Forbidden(Problem):

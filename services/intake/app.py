@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from flask import Flask
 
 from services.intake.routes import MAX_WAIT, routes
+from services.standalone import die_with_parent
 from shared import doorbell, logs
 from shared.callers import Callers
 from shared.inbox import Inbox, connect
@@ -48,6 +49,7 @@ def create_app(
 
 def from_environment() -> Flask:
     """The application as the environment says; what the HTTP server loads."""
+    die_with_parent()
     settings = IntakeSettings.load()
     logs.configure(settings.log_level)
     url = settings.queue_url

@@ -19,8 +19,9 @@ from shared.problems import Forbidden, Refused, TooLarge, Unavailable, WrongMedi
 from shared.web import as_json
 
 MAX_BODY_BYTES = 2 * MAX_EVENT_BYTES  # white space and escapes may take some
+MAX_HEARD_BYTES = 1024 * 1024  # of a body that is too long, so that its sender hears why
 MAX_WAIT = 30  # seconds
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?=$|[,;\s])", re.IGNORECASE)
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,20})\"?(?=$|[,;\s])", re.IGNORECASE)
 
 
 def routes(
@@ -85,11 +86,13 @@ def _body() -> bytes:
         raise WrongMedia(f"The media type is {got[:80]}; send one event as {MEDIA_TYPE}.")
     if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise WrongMedia("JSON is UTF-8; leave the charset out.")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes.")
+    too_large = TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes.")
+    if (request.content_length or 0) > MAX_HEARD_BYTES:
+        raise too_large
     body = request.stream.read(MAX_BODY_BYTES + 1)
     if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes.")
+        request.stream.read(MAX_HEARD_BYTES)  # who still sends would see a reset, not the answer
+        raise too_large
     return body
 
 

@@ -8,6 +8,7 @@ from services.ledger.sentences import Names, read_names
 from services.ledger.store import setup
 from services.ledger.store.engine import Engine, StoreError, transaction
 from services.ledger.vault import Vault
+from services.standalone import die_with_parent
 from shared import logs
 from shared.callers import Callers
 from shared.problems import Unavailable, Unsafe
@@ -40,6 +41,7 @@ def _away(fault: Exception) -> Response:
 
 def from_environment() -> Flask:
     """The application as the environment says; what the HTTP server loads."""
+    die_with_parent()
     settings = LedgerSettings.load()
     logs.configure(settings.log_level)
     engine, vault = open_store(settings, write=False)

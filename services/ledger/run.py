@@ -57,8 +57,8 @@ def replay(person: str | None, *, as_json: bool) -> bool:
         if person is not None:
             work.person(partition_of(person, settings.partitions), person)
         else:
-            sizes = {log: reads.log_size(connection, log) for log in range(settings.partitions)}
-            with progress("Replaying", sum(sizes.values())) as tick:
+            size = sum(reads.log_size(connection, log) for log in range(settings.partitions))
+            with progress("Replaying", size) as tick:
                 work.everything(tick)
     engine.dispose()
     for line in report_json(work.report) if as_json else report_text(work.report):

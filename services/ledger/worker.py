@@ -47,15 +47,16 @@ class Drainer:
         self._linger = linger
         self._one = threading.Lock()
 
-    def drain(self, partition: int) -> int:
+    def drain(self, partition: int, *, starting: bool = False) -> int:
         """Empty a partition: clear the flag first, then batches until nothing is left.
 
+        When `starting`, an empty partition too takes a batch, which looks at the log's head.
         Returns how many messages left the stream. Whatever fails makes the partition wait and say
         why; the sweeper comes back to it. Unsafe stops the worker.
         """
         with self._one:
             try:
-                return self._drain(partition)
+                return self._drain(partition, starting)
             except Unsafe as fault:
                 self.broken = fault
                 self._wait(partition, fault)
@@ -65,10 +66,11 @@ class Drainer:
                 self._wait(partition, fault)
         return 0
 
-    def _drain(self, partition: int) -> int:
+    def _drain(self, partition: int, starting: bool) -> int:
         inbox, until, done = self._projector.inbox, self._clock() + DEADLINE, 0
         inbox.clear_wake(partition)
-        while inbox.has_messages(partition, linger=self._linger):
+        while starting or inbox.has_messages(partition, linger=self._linger):
+            starting = False
             if self.stopping.is_set() or self._clock() > until:
                 self._ring_again(partition)
                 break
@@ -94,7 +96,9 @@ class Drainer:
                 except RedisError as fault:
                     log_line.warning("sweep", log=partition, why=str(fault))
                     continue
-                if waited is not None and waited >= SWEEP_EVERY and not self.stopping.is_set():
+                # Less than nothing: the queue's clock was set back behind its messages.
+                forgotten = waited is not None and not 0 <= waited < SWEEP_EVERY
+                if forgotten and not self.stopping.is_set():
                     self.drain(partition)
 
 
@@ -134,7 +138,7 @@ def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq
         sweep.start()
     try:
         for partition in range(partitions):
-            drainer.drain(partition)
+            drainer.drain(partition, starting=True)
         while not drainer.stopping.is_set():
             _work(drainer, connection) if rq else drainer.stopping.wait(1)
     finally:

@@ -24,7 +24,10 @@ def told() -> list[Event]:
         voice = Voice(who)
         others += [about(who, each) for each in (voice.starts(), voice.states(), tom.observes())]
     others += [about("person:nobody", sam.observes()), about("person:nobody", again(sam.starts()))]
-    reused = [under_the_id_of(adas[50], ada.states("Fly.")), under_the_id_of(adas[60], sam.starts())]
+    reused = [
+        under_the_id_of(adas[50], ada.states("Fly.")),
+        under_the_id_of(adas[60], sam.starts()),
+    ]
     whole = adas[:100] + others + adas[100:200] + adas[150:180] + reused + adas[200:] + others
     return [*whole, *reused, adas[0]]
 

@@ -1,6 +1,7 @@
 """A replay needs entries and keys alone, and every view of the past is a fold from scratch."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from services.ledger.people import Person, take, unwrap_keys
 from services.ledger.plan.model import Plan, dump
 from services.ledger.vault import Vault
 from tests.contract import mixed
-from tests.contract.ledgers import DERIVED, Ledger
+from tests.contract.ledgers import DERIVED, Ledger, Together
 from tests.given import ADA, EVE
 from tests.postgres import Database
 
@@ -136,3 +137,25 @@ def test_every_version_is_a_fold_from_scratch(lived: Ledger, who: str) -> None:
         now = reader.plan()
         assert now is not None
         assert dump(now) == dump(person.plan)
+
+
+def test_a_replay_beside_a_worker_finds_nothing(on_valkey: Ledger) -> None:
+    """It looks at one moment of a ledger that moves on."""
+    events = mixed.told()
+    over = threading.Event()
+
+    def write() -> None:
+        projector = on_valkey.projector()
+        for start in range(0, len(events), 20):
+            on_valkey.post(*events[start : start + 20])
+            on_valkey.drain(projector)
+        over.set()
+
+    def look() -> None:
+        while not over.is_set():
+            assert on_valkey.replay().findings == []
+            assert on_valkey.replay(ADA).findings == []
+
+    with Together(write, look):
+        pass
+    assert on_valkey.replay().findings == []

@@ -59,7 +59,11 @@ class TakenBack(Exception):
 def unguarded(ledger: Ledger) -> Iterator[Connection]:
     """A transaction of the owner's, past the guards, that is taken back."""
     with suppress(TakenBack), ledger.as_owner() as connection:
-        off = "ALTER TABLE {} DISABLE TRIGGER ALL" if ledger.kind == "postgresql" else "DROP TRIGGER {}"
+        off = (
+            "ALTER TABLE {} DISABLE TRIGGER ALL"
+            if ledger.kind == "postgresql"
+            else "DROP TRIGGER {}"
+        )
         for name in connection.scalars(text(GUARDS[ledger.kind])).all():
             connection.execute(text(off.format(name)))
         yield connection
@@ -73,8 +77,8 @@ def findings(ledger: Ledger, change: Change, person: str | None = None) -> list[
         change(connection)
         vault = Vault.from_folder(ledger.settings.key_folder)
         work = Replay(connection, vault, [each.vkey for each in signers(ledger.settings)])
-        work.person(0, person) if person else work.log(0)
-        found = work.report.findings
+        work.person(0, person) if person else work.everything()
+        found += work.report.findings
     return found
 
 
@@ -125,12 +129,12 @@ BYTES = [
         )
     ),
     ("plans", "plan", "plan", "plans.plan"),
-    ("plans", "sequence", "plan", "plans.sequence"),
+    ("plans", "sequence", "plan", "plans.sequence plans.plan"),
     ("plans", "index", "plan", "plans.index"),
     ("plans", "planversion", "plan", "plans.planversion"),
     ("plans", "rules", "plan", "plans.plan"),
     ("snapshots", "plan", "plan", "snapshots.plan"),
-    ("snapshots", "sequence", "plan", "snapshots.sequence"),
+    ("snapshots", "sequence", "plan", "snapshots.sequence snapshots.plan"),
     ("snapshots", "index", "plan", "snapshots.index"),
     ("snapshots", "planversion", "plan", "snapshots.planversion"),
     ("snapshots", "recorded", "plan", "snapshots.recorded"),
@@ -149,7 +153,7 @@ def test_a_changed_byte_is_named(
 ) -> None:
     for person in (None, ADA):
         found = findings(lived, spoil(table, column), person)
-        named = [each for each in found if (each.code, each.field) == (code, field)]
+        named = [each for each in found if each.code == code and each.field in field.split()]
         assert named, found
         assert (named[0].person, named[0].log) == (ADA, 0)
         assert named[0].version is not None
@@ -159,15 +163,18 @@ def test_a_changed_byte_is_named(
 @pytest.mark.parametrize("table", ["plans", "snapshots", "people"])
 def test_a_plan_of_somebody_else_is_named(lived: Ledger, table: str) -> None:
     found = findings(lived, spoil(table, "subject"))
-    assert {(each.person, each.field.partition(".")[0]) for each in found} >= {("person:ad1", table)}
+    assert {(each.person, each.field.partition(".")[0]) for each in found} >= {
+        ("person:ad1", table)
+    }
 
 
 @pytest.mark.parametrize("table", ["plans", "snapshots", "people"])
 def test_what_is_stored_of_another_log_is_named(lived: Ledger, table: str) -> None:
     """Nobody replays log 1 of a ledger that has one log."""
-    found = findings(lived, spoil(table, "log"))
-    assert [(each.person, each.field) for each in found] == [(ADA, f"{table}.log")]
-    assert findings(lived, spoil(table, "log"), ADA) == found
+    for person in (None, ADA):
+        found = findings(lived, spoil(table, "log"), person)
+        assert [(each.person, each.field) for each in found] == [(ADA, f"{table}.log")]
+        assert found[0].version is not None
 
 
 def test_plans_that_were_exchanged_are_named(lived: Ledger) -> None:
@@ -206,7 +213,7 @@ def test_a_head_that_another_key_signed_is_named(lived: Ledger) -> None:
 
 def entry_at(connection: Connection, index: int) -> bytes:
     leaf = connection.scalar(select(tables.entries.c.leaf).where(tables.entries.c.index == index))
-    assert leaf is not None
+    assert isinstance(leaf, bytes)
     return leaf
 
 
@@ -218,7 +225,7 @@ def write_at(connection: Connection, index: int, **values: object) -> None:
 def last_of(ledger: Ledger, verdict: str = "accepted", who: str = ADA) -> int:
     """The place of somebody's last entry with that verdict."""
     rows = [row for row in ledger.rows() if row["subject"] == who]
-    return max(row["index"] for row in rows if verdict in (row["verdict"], row["refusal"]))
+    return max(int(row["index"]) for row in rows if verdict in (row["verdict"], row["refusal"]))
 
 
 def test_changed_bytes_of_an_entry_are_named(lived: Ledger) -> None:
@@ -271,7 +278,8 @@ def test_an_entry_rewritten_with_its_columns_is_named(
 
     found = findings(lived, change)
     assert {"heads.root", "heads.checkpoint"} <= {each.field for each in found}
-    if member != "received":  # an expiry may or may not lie between the two moments
+    # An expiry may lie between the two moments, or not; and a fault of ours is believed.
+    if member != "received" and value != "our-fault":
         assert [each for each in found if (each.index, each.person) == (place, ADA)], found
 
 
@@ -290,6 +298,16 @@ def test_an_entry_that_is_gone_is_named(lived: Ledger) -> None:
     assert "people.sequence" in {each.field for each in one}
 
 
+@pytest.mark.parametrize("lived_once", ["sqlite"], indirect=True)
+def test_an_entry_in_a_log_that_is_none_is_named(lived: Ledger) -> None:
+    """PostgreSQL has no partition for it."""
+    place = last_of(lived)
+    found = findings(lived, lambda connection: write_at(connection, place, log=7))
+    assert (ADA, "entries.log", "7; this ledger has 1 log(s)") in {
+        (each.person, each.field, each.detail) for each in found
+    }
+
+
 def test_a_hole_in_the_log_is_named_once(lived: Ledger) -> None:
     def change(connection: Connection) -> None:
         connection.execute(text('DELETE FROM entries WHERE "index" = 100'))
@@ -303,9 +321,9 @@ def test_entries_that_changed_places_are_named(lived: Ledger) -> None:
 
     def change(connection: Connection) -> None:
         one, other = entry_at(connection, first), entry_at(connection, second)
-        connection.execute(text("DROP INDEX IF EXISTS entries_of_a_person"))
         for place, aside in ((first, 10**6), (second, first), (10**6, second)):
-            write_at(connection, place, index=aside)
+            move = text('UPDATE entries SET "index" = :aside WHERE "index" = :place')
+            connection.execute(move, {"place": place, "aside": aside})
         assert (entry_at(connection, first), entry_at(connection, second)) == (other, one)
 
     fields = {each.field for each in findings(lived, change)}
@@ -321,7 +339,7 @@ def test_a_key_that_is_not_the_one_is_named(lived: Ledger, name: str) -> None:
     def change(connection: Connection) -> None:
         row = tables.keys.c.subject == subject
         _, fresh = vault.fresh(subject)
-        values = {
+        values: dict[str, dict[str, object]] = {
             "wrapped": {"wrapped": bytes(40)},
             "replaced": {"kid": fresh["kid"], "wrapped": fresh["wrapped"]},
             "kid": {"kid": other.kid},

@@ -111,10 +111,12 @@ def counted(request: pytest.FixtureRequest) -> Iterator[None]:
     """Says at the end how often each refusal was earned."""
     yield
     said = ", ".join(f"{code} {count}" for code, count in sorted(EARNED.items()))
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is not None:  # a worker of xdist has none
-        terminal.ensure_newline()
-        terminal.write_line(f"refusals earned over HTTP: {said}")
+    plugins = request.config.pluginmanager
+    terminal, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+    if terminal is not None and capture is not None:  # a worker of xdist has no terminal
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(f"refusals earned over HTTP: {said}")
 
 
 @pytest.mark.parametrize("code", REQUESTS)

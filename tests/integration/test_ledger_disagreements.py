@@ -1,6 +1,5 @@
 """Disagreements are pinned to what they are about, wherever it is shown: plan, text, history."""
 
-
 from tests.integration.together import ADA, SAM, SEA, Together, event
 
 
