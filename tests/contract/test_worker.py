@@ -116,6 +116,26 @@ def test_a_stop_ends_with_the_batch(on_valkey: Ledger, options: tuple[str, ...])
     in_order(on_valkey, told)
 
 
+@pytest.mark.parametrize("options", EVERY_WAY, ids=["both", "rq", "sweeper"])
+def test_a_stop_is_heard_at_any_moment(on_valkey: Ledger, options: tuple[str, ...]) -> None:
+    """Also between the drain at the start and RQ's first wait for a bell."""
+    worker = Worker(on_valkey, *options)
+    with worker:
+        for number in range(6):
+            worker.start_and_wait_for("batch")
+            time.sleep(number * 0.004)
+            assert worker.terminate() == 0
+
+
+def test_a_stop_is_heard_while_the_queue_is_away(on_valkey: Ledger, valkey: ValkeyServer) -> None:
+    with Worker(on_valkey) as worker:
+        valkey.kill()
+        time.sleep(1.5)
+        assert worker.lives
+        assert worker.terminate() == 0
+    valkey.start()
+
+
 def test_the_queue_comes_back(on_valkey: Ledger, valkey: ValkeyServer) -> None:
     with Worker(on_valkey) as worker:
         ringing(on_valkey).publish(0, TOLD[:5])
@@ -194,6 +214,7 @@ def test_sqlite_has_one_worker(on_valkey: Ledger) -> None:
 def test_two_workers_of_one_partition_keep_the_order(on_valkey: Ledger) -> None:
     told = many(3_000)
     with Worker(on_valkey) as first, Worker(on_valkey, "--no-rq") as second:
+        wait_until(lambda: "batch" in second.said(), "the second to be there")
         inbox = ringing(on_valkey)
 
         def publish() -> None:

@@ -41,6 +41,13 @@ class Worker(Server):
             return True
         return bool(self._ledger.inbox().redis.smembers("{firsthand}:rq:workers"))
 
+    def start_and_wait_for(self, said: str) -> None:
+        """Start anew, and return as soon as its log says this once more."""
+        before = self.said().count(said) if self.log.exists() else 0
+        if self.pid is None:
+            self._launch()
+        wait_until(lambda: self.said().count(said) > before or self.pid is None, said)
+
     def terminate(self) -> int:
         """SIGTERM; its exit status. If it does not end, its log tells where it hangs."""
         assert self._process is not None
