@@ -5,7 +5,6 @@ The queue's server is a `valkey-server` or `redis-server` on PATH, or else the w
 listens on a socket that only we can open, and fsyncs every write before it answers.
 """
 
-import ctypes
 import fcntl
 import json
 import os
@@ -24,10 +23,10 @@ from typing import BinaryIO, Self
 
 from shared.inbox import answers
 from shared.problems import Unsafe
+from shared.processes import die_with_parent
 from shared.settings import Settings
 
 START_SECONDS, STOP_SECONDS = 20, 15
-_PR_SET_PDEATHSIG = 1
 _HIDDEN = {"FIRSTHAND_DATABASE_OWNER_URL"}  # for `init` alone; intake sees no database at all
 
 
@@ -67,12 +66,6 @@ def _queue_command(settings: Settings) -> list[str]:
         queue_server(),
         *(part for name, value in options.items() for part in (f"--{name}", value)),
     ]
-
-
-def die_with_parent() -> None:
-    """On Linux: SIGTERM for this process when its parent is gone, so that no orphan stays."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _in_the_child() -> None:

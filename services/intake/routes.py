@@ -21,6 +21,7 @@ from shared.web import as_json
 MAX_BODY_BYTES = 2 * MAX_EVENT_BYTES  # white space and escapes may take some
 MAX_HEARD_BYTES = 1024 * 1024  # of a body that is too long, so that its sender hears why
 MAX_WAIT = 30  # seconds
+BODY_SECONDS = 1.0  # that a request waits for others' slow bodies
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,20})\"?(?=$|[,;\s])", re.IGNORECASE)
 
 
@@ -29,17 +30,26 @@ def routes(
     inbox: Inbox,
     *,
     partitions: int,
+    may_read: threading.Semaphore,
     may_wait: threading.Semaphore,
     clock: Callable[[], datetime],
 ) -> Blueprint:
-    """The routes, over their neighbours. `may_wait` bounds the requests that wait."""
+    """The routes, over their neighbours. `may_read` bounds the requests whose body is still
+    coming, `may_wait` those that wait: neither may keep all threads.
+    """
     intake = Blueprint("intake", __name__)
 
     @intake.post("/events")
     def post_event() -> Response:
         caller = callers.of(request.headers.get("Authorization"))
         g.caller = caller
-        body, received = _body(), clock()
+        if not may_read.acquire(timeout=BODY_SECONDS):
+            raise Unavailable("Too many slow bodies at once.")
+        try:
+            body = _body()
+        finally:
+            may_read.release()
+        received = clock()
         row, kept = read(body, received)
         _may_author(caller, row)
         seconds = _wait_seconds()
@@ -61,7 +71,7 @@ def routes(
                 answer = inbox.receipt(partition, event.waiter, seconds)
                 if answer is not None:
                     return _decided(answer, event)
-            return _accepted(event, durability, preferred=seconds > 0)
+            return _accepted(event, durability, waited=event.waiter is not None)
         finally:
             if waits:
                 may_wait.release()
@@ -79,7 +89,7 @@ def routes(
 
 def _body() -> bytes:
     """The posted bytes; WrongMedia or TooLarge before anything is parsed."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if "Content-Encoding" in request.headers:
         raise WrongMedia("No Content-Encoding is taken; send the event as it is.")
     if request.mimetype != MEDIA_TYPE:
         got = request.mimetype or "none"
@@ -114,11 +124,11 @@ def _place(event: Event) -> str:
     return f"/people/{event.subject}/events/{event.id}"
 
 
-def _accepted(event: Event, durability: Durability, *, preferred: bool) -> Response:
+def _accepted(event: Event, durability: Durability, *, waited: bool) -> Response:
     """202: safe, and not yet decided. `ledger` is the path of its fate at the read API."""
     told = {"id": event.id, "durability": durability.level, "ledger": _place(event)}
     response = as_json(told, 202)
-    if preferred:
+    if waited:
         response.headers["Preference-Applied"] = "wait"
     return response
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
-from services.ledger.people import Person, fold_one, open_plan, take, unwrap_keys
+from services.ledger.people import Person, fold_one, take, unwrap_keys, usable_plan
 from services.ledger.plan.model import Beside, Line, Plan
 from services.ledger.receipts import Recorded, receipt
 from services.ledger.sentences import Names, sentence
@@ -45,15 +45,17 @@ class Reader:
     def _past(self, version: int | None, as_of: str | None) -> Person:
         row = reads.snapshot_before(self.connection, self.subject, version=version, recorded=as_of)
         person = Person(Plan(self.subject))
-        if row is not None:
-            person = Person(open_plan(self.vault, row), row["sequence"], row["index"])
-        rows = reads.entries_of(self.connection, self.log, self.subject, after=person.index)
+        if row is not None and (plan := usable_plan(self.vault, row)) is not None:
+            person = Person(plan, row["sequence"])
+        rows = reads.entries_in_sequence(
+            self.connection, self.log, self.subject, after=person.sequence
+        )
         for each in rows:
-            if version is not None and (each["planversion"] or 0) > version:
+            if version is not None and each["planversion"] > version:
                 break
             if as_of is not None and each["recorded"] > as_of:
                 break
-            take(self.vault, person, entry.read(each["leaf"]), each["index"])
+            take(self.vault, person, entry.read(each["leaf"]))
         return person
 
     def disagreements(self) -> dict[str, list[Json]]:

@@ -147,7 +147,7 @@ class Replay:
             evolve(person.plan, event)
         if each.sequence is None:
             return
-        person.sequence, person.index = person.sequence + 1, row["index"]
+        person.sequence += 1
         wanted = {"sequence": person.sequence, "planversion": person.plan.version}
         for name, value in wanted.items():
             if getattr(each, name) != value:
@@ -182,7 +182,7 @@ class Replay:
         row = compare.stored_plan(self._connection, table, person.plan.subject, person.sequence)
         self.report.compared[table] += 1
         wanted = {"recorded": recorded} if "recorded" in row else {}
-        self._compare(table, row, person, {"index": person.index, **wanted})
+        self._compare(table, row, person, wanted)
         try:
             same, why = dump(open_plan(self._vault, row)) == dump(person.plan), "differs"
         except SealBroken as fault:
@@ -212,7 +212,7 @@ class Replay:
             person = self._person(row["subject"])
             if row["subject"] not in self._broken:
                 self.report.compared["people"] += 1
-                wanted = {"sequence": person.sequence, "index": person.index}
+                wanted = {"sequence": person.sequence}
                 self._compare("people", row, person, wanted)
 
     def _person(self, subject: str) -> Person:

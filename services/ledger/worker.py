@@ -124,7 +124,7 @@ class Worker(SimpleWorker):
         """
         if _drainer is not None and _drainer.stopping.is_set():
             raise StopRequested
-        super().check_for_suspension(burst)  # type: ignore[no-untyped-call]  # as RQ has it
+        super().check_for_suspension(burst)
 
     def handle_warm_shutdown_request(self) -> None:
         """SIGTERM: let the drain end with its batch."""

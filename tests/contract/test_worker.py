@@ -1,10 +1,13 @@
 """The worker as a process: RQ alone suffices, the sweeper alone suffices, no stop loses a thing."""
 
+import contextlib
+import signal
 import time
 
 import pytest
 from sqlalchemy import text
 
+from services.ledger import worker as worker_module
 from services.ledger.config import signers
 from shared import doorbell
 from shared.event import Event
@@ -117,14 +120,35 @@ def test_a_stop_ends_with_the_batch(on_valkey: Ledger, options: tuple[str, ...])
 
 
 @pytest.mark.parametrize("options", EVERY_WAY, ids=["both", "rq", "sweeper"])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_stop_is_heard_at_any_moment(on_valkey: Ledger, options: tuple[str, ...]) -> None:
     """Also between the drain at the start and RQ's first wait for a bell."""
-    worker = Worker(on_valkey, *options)
-    with worker:
-        for number in range(6):
+    with contextlib.closing(Worker(on_valkey, *options)) as worker:
+        for number in range(4):
             worker.start_and_wait_for("batch")
-            time.sleep(number * 0.004)
+            time.sleep(number * 0.005)
             assert worker.terminate() == 0
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_rq_waits_for_no_bell_once_asked_to_stop(
+    on_valkey: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same moment, held still: asked to stop before RQ's own signal handlers are there."""
+    drainer = worker_module.Drainer(on_valkey.projector(), lambda _: None)
+    drainer.stopping.set()
+    monkeypatch.setattr(worker_module, "_drainer", drainer)
+    redis = on_valkey.inbox().redis
+    rq = worker_module.Worker(
+        [doorbell.bell(redis)], connection=redis, serializer=doorbell.JSONSerializer
+    )
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert rq.work(logging_level="WARNING") is False
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def test_a_stop_is_heard_while_the_queue_is_away(on_valkey: Ledger, valkey: ValkeyServer) -> None:

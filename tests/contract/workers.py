@@ -44,8 +44,7 @@ class Worker(Server):
     def start_and_wait_for(self, said: str) -> None:
         """Start anew, and return as soon as its log says this once more."""
         before = self.said().count(said) if self.log.exists() else 0
-        if self.pid is None:
-            self._launch()
+        self._launch()
         wait_until(lambda: self.said().count(said) > before or self.pid is None, said)
 
     def terminate(self) -> int:
