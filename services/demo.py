@@ -31,13 +31,13 @@ from shared.callers import local_token
 from shared.event import timestamp
 from shared.problems import Unsafe
 
-SPEAKERS = {
-    "ada": "person:ada",
-    "bea": "person:bea",
-    "sam": "partner:sam",
-    "reed": "partner:reed",
-}
-NAMES = {"partner:sam": "Sam (nurse)", "partner:reed": "Dr Reed", "person:bea": "Bea (sister)"}
+ADA, BEA, SAM, REED = "person:ada", "person:bea", "partner:sam", "partner:reed"
+SPEAKERS = {"ada": ADA, "bea": BEA, "sam": SAM, "reed": REED}
+NAMES = {SAM: "Sam (nurse)", REED: "Dr Reed", BEA: "Bea (sister)"}
+HEAD = """\
+A month with Ada, posted event by event over HTTP to a private ledger on this
+machine. Before each event stands what the ledger said to it. The days are told
+with the events; what the ledger itself dates, it dates today."""
 PATIENCE, WIDTH = 20, 80  # seconds for a verdict; columns of text
 SOON, MONTH = -14, -30  # days ago: they are ahead
 
@@ -87,8 +87,7 @@ class _Teller:
 
     def differences(self) -> int:
         """Tell all of it; how many things were different."""
-        click.echo("A month with Ada, posted event by event over HTTP to a private ledger on this")
-        click.echo("machine. Before each event stands what the ledger said to it.")
+        click.echo(HEAD)
         for step in steps({name: self._reference(name) for name in references()}):
             self._take(step)
         self._plan()
@@ -113,11 +112,10 @@ class _Teller:
             self._title(f"{day(self._day(step.ago))}. {step.text}")
             return
         before = self._read("plan").headers.get("ETag") if self._verdicts else None
-        told = {"subject": SPEAKERS["ada"], "time": self._day(step.ago), **step.event}
+        told = {"subject": ADA, "time": self._day(step.ago), **step.event}
         author = SPEAKERS[step.author]
-        answer = post(
-            self._house.intake, self._tokens[step.author], complete(told, author), wait=PATIENCE
-        )
+        token, event = self._tokens[step.author], complete(told, author)
+        answer = post(self._house.intake, token, event, wait=PATIENCE)
         if answer.status == 202:
             raise Unsafe(f"the worker recorded nothing within {PATIENCE} s")
         body = answer.json()
@@ -126,8 +124,8 @@ class _Teller:
         self._say("accepted" if answer.status == 201 else "refused", step.text + because)
         for each in body.get("warnings", ()):
             self._say("", f"{NAMES[author]} is told: {each['because']}.")
-        warned = "warned" if body.get("warnings") else verdict
-        self._expect(warned, step.verdict, step.event["type"])
+        got = "warned" if body.get("warnings") else verdict
+        self._expect(got, step.verdict, step.event["type"])
         if verdict != "accepted" and before:
             self._expect(self._read("plan").headers.get("ETag"), before, "the plan after a refusal")
         self._verdicts.append(verdict)
@@ -147,13 +145,10 @@ class _Teller:
         """Every attempt has its sentence, and what was refused for want of standing no words."""
         entries = self._read("history").json()["entries"]
         shown = [each for each in entries if "refusal" in each or "notes" in each]
-        self._title(
-            f"Her history has {len(entries)} entries. These {len(shown)} were refused, or something"
-            " was said of them:"
-        )
-        for each in shown:
-            for line in history_line(each).splitlines():
-                self._wrap(line, 18)
+        more = f"These {len(shown)} were refused, or something was said of them:"
+        self._title(f"Her history has {len(entries)} entries. {more}")
+        for line in (line for each in shown for line in history_line(each).splitlines()):
+            self._wrap(line, 18)
         verdicts = [each.get("refusal", each["verdict"]) for each in entries]
         self._expect(verdicts, self._verdicts, "the history")
         kept = [each["index"] for each in entries if "refusal" in each and "words" in each]

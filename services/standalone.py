@@ -5,7 +5,6 @@ The queue's server is a `valkey-server` or `redis-server` on PATH, or else the w
 listens on a socket that only we can open, and fsyncs every write before it answers.
 """
 
-import ctypes
 import fcntl
 import json
 import os
@@ -24,10 +23,11 @@ from typing import BinaryIO, Self
 
 from shared.inbox import answers
 from shared.problems import Unsafe
+from shared.processes import die_with_parent
 from shared.settings import Settings
 
 START_SECONDS, STOP_SECONDS = 20, 15
-_PR_SET_PDEATHSIG = 1
+_HIDDEN = {"FIRSTHAND_DATABASE_OWNER_URL"}  # for `init` alone; intake sees no database at all
 
 
 def queue_server() -> str:
@@ -68,10 +68,10 @@ def _queue_command(settings: Settings) -> list[str]:
     ]
 
 
-def _die_with_parent() -> None:
-    """In the child, on Linux: no orphan if we are killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _in_the_child() -> None:
+    """Ctrl-C is told to the whole group, and is for us alone: we stop each service in turn."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    die_with_parent()
 
 
 class Everything:
@@ -124,13 +124,15 @@ class Everything:
         self._lock.close()
 
     def _start(self, name: str, command: list[str]) -> None:
-        environment = os.environ | {"FIRSTHAND_DATA": str(self.settings.data.absolute())}
+        hidden = _HIDDEN if name in ("worker", "ledger") else {*_HIDDEN, "FIRSTHAND_DATABASE_URL"}
+        environment = {each: value for each, value in os.environ.items() if each not in hidden}
+        environment["FIRSTHAND_DATA"] = str(self.settings.data.absolute())
         child = subprocess.Popen(  # noqa: S603 - our own programs
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if name == "queue" else None,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads here yet
+            preexec_fn=_in_the_child,  # noqa: PLW1509 - no threads here yet
         )
         self._children.append((name, child))
 

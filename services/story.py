@@ -80,7 +80,7 @@ And he promises something himself: “{what}”
 
 # 24 Ada chooses what counts.
 
-She measures what nobody had thought of measuring: {name}
+She measures what nobody had thought of measuring: “{name}”
 > ada accepted {"type": "measure.defined", "data": {"id": "mornings", "min": 0, "max": 5,
     "name": "How the morning begins", "low": "As if through fog", "high": "With the window open"}}
 
@@ -110,7 +110,7 @@ He does. What he first wrote stays, with this beside it: “{words}”
 > sam accepted {"type": "correction.made", "data": {"entry": "$gate",
     "words": "It was nearer to two."}}
 
-The next day he writes: “{seen_or_heard}”
+Later he writes: “{seen_or_heard}”
 > sam warned {"type": "observation.recorded", "id": "$stairs", "data": {
     "who_saw": "partner:sam", "seen_or_heard": "Looked frail on the stairs."}}
 
@@ -130,11 +130,11 @@ So there is one need less, and she takes it out of her plan.
 
 # 15 Dr Reed is busy.
 
-Ada lets her doctor in as well: {wording}
+Ada lets her doctor in as well. {wording}
 > ada accepted {"type": "access.granted", "data": {"to": "partner:reed", "scopes": ["observe"],
-    "until": "$soon", "purpose": "My tablets", "wording": "Dr Reed may write down what he sees."}}
+    "until": "$soon", "purpose": "My tablets", "wording": "He may write down what he sees."}}
 
-She has a question for him, and would like to know by Friday: “{words}”
+She has a question for him, and would like to know within the week: “{words}”
 > ada accepted {"type": "question.asked", "data": {"to": "partner:reed", "due": "$day10",
     "words": "Do I still need the blue tablets? They make my mornings grey."}}
 
@@ -167,7 +167,7 @@ Bea answers for Ada, and declines: “{words}”
 > bea accepted {"type": "proposal.declined", "data": {"proposal": "$winter",
     "words": "Ada says: the sea does not freeze."}}
 
-But Bea thinks that it is too far, herself. She would let it go. That was not hers to do.
+Bea herself thinks the sea too far, and would let it go. That is not hers to do.
 > bea not-yours-to-say {"type": "aspiration.let-go", "data": {"aspiration": "sea"}}
 
 # 2 Ada goes on.

@@ -31,6 +31,7 @@ from joserfc.jwk import KeySet, OKPKey
 from joserfc.jws import JWSRegistry
 
 from shared.fields import ID_PATTERN
+from shared.keyfiles import keep
 from shared.problems import SettingsError, Unauthorised
 from shared.seal import from_b64url
 
@@ -102,7 +103,8 @@ class Callers:
     def of(self, authorization: str | None) -> Caller:
         """The caller of a request; Unauthorised says what is wrong with the token."""
         if authorization is None or not authorization.startswith("Bearer "):
-            raise Unauthorised("There is no bearer token in the Authorization header.")
+            told = "There is no bearer token in the Authorization header."
+            raise Unauthorised(told, challenge="Bearer")  # RFC 6750, 3.1
         token, now = authorization[7:].strip(), self._clock()
         if len(token) > MAX_TOKEN_BYTES:
             raise Unauthorised(f"A token has at most {MAX_TOKEN_BYTES} bytes.")
@@ -201,10 +203,10 @@ def _wrong(claims: dict[str, Any], issuer: Issuer, audience: str, now: float) ->
 def make_local_issuer(folder: Path) -> None:
     """Write `tokens.key` (private), `tokens.jwks` and `issuers.json` for this machine."""
     key = OKPKey.generate_key("Ed25519", parameters={"alg": "Ed25519", "use": "sig"}, auto_kid=True)
-    private, public = folder / "tokens.key", {"keys": [key.as_dict(private=False)]}
-    private.touch(mode=0o600)
-    private.write_text(json.dumps(key.as_dict(private=True)))
-    (folder / "tokens.jwks").write_text(json.dumps(public, indent=2))
+    keep(folder / "tokens.key", json.dumps(key.as_dict(private=True)).encode())
+    made = OKPKey.import_key(json.loads((folder / "tokens.key").read_text()))
+    public = {"keys": [made.as_dict(private=False)]}
+    keep(folder / "tokens.jwks", json.dumps(public, indent=2).encode(), secret=False)
     local = {
         "name": "local",
         "iss": LOCAL_ISS,
@@ -212,7 +214,7 @@ def make_local_issuer(folder: Path) -> None:
         "roles": list(ROLES),
         "subjects": ID_PATTERN,
     }
-    (folder / "issuers.json").write_text(json.dumps([local], indent=2))
+    keep(folder / "issuers.json", json.dumps([local], indent=2).encode(), secret=False)
 
 
 def local_token(

@@ -10,11 +10,12 @@ os.environ.setdefault("RQ_KEY_PREFIX", "{firsthand}:rq")  # read once, when rq i
 
 from redis import Redis
 from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
 # The only door to rq: imported elsewhere first, it would read another prefix.
-__all__ = ["DrainJob", "JSONSerializer", "SimpleWorker", "bell", "ring"]
+__all__ = ["DrainJob", "JSONSerializer", "SimpleWorker", "StopRequested", "bell", "ring"]
 
 QUEUE = "drain"
 DRAIN = "services.ledger.worker.drain"

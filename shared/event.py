@@ -46,9 +46,7 @@ def canonical(value: Mapping[str, Any]) -> bytes:
 
 def timestamp(moment: datetime) -> str:
     """A moment as entries write it: UTC, milliseconds, cut off rather than rounded."""
-    return (
-        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-    )
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def partition_of(subject: str, partitions: int) -> int:

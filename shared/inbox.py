@@ -165,7 +165,7 @@ class Inbox:
         if own.rings and woken == 1:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
-        return _durability(told[0], self.replicas, told[1] if self.replicas else 0)
+        return _durability(told[:2], self.replicas, told[2] if self.replicas else 0)
 
     def _publish_all(self, partition: int) -> None:
         """Send what every thread has brought meanwhile in one script: one round trip and one
@@ -194,6 +194,7 @@ class Inbox:
         keys = inbox_key(partition), wake_key(partition)
         pipe.execute_command(command, script, 2, *keys, WAKE_SECONDS, *sealed)
         pipe.config_get("append*")
+        pipe.config_get("maxmemory-policy")
         if self.replicas:
             pipe.execute_command("WAIT", self.replicas, WAIT_MILLISECONDS)
         told = pipe.execute(raise_on_error=False)
@@ -215,7 +216,7 @@ class Inbox:
     def durability(self) -> Durability:
         """The level at this moment, for /readyz."""
         try:
-            config = self.redis.config_get("append*")
+            config = [self.redis.config_get(each) for each in ("append*", "maxmemory-policy")]
             info = self.redis.info("replication") if self.replicas else {}
         except RedisError as fault:
             return Durability(None, f"the queue did not answer ({type(fault).__name__})")
@@ -283,14 +284,16 @@ class Inbox:
         self.redis.set(waiting_key(partition), why, ex=WAITING_SECONDS)
 
 
-def _durability(config: Any, wanted: int, replicas: Any) -> Durability:
-    """Judge the answers to CONFIG GET append* and WAIT; either may be an error."""
-    for answer in (config, replicas):
+def _durability(config: list[Any], wanted: int, replicas: Any) -> Durability:
+    """Judge the answers to CONFIG GET append*, maxmemory-policy, and WAIT; each may be an error."""
+    for answer in (*config, replicas):
         if isinstance(answer, Exception):
             return Durability(None, f"the queue does not tell how it stores: {answer}")
-    told = {_text(name): _text(value) for name, value in dict(config).items()}
+    told = {_text(name): _text(value) for each in config for name, value in dict(each).items()}
     if told.get("appendonly") != "yes" or told.get("appendfsync") != "always":
         return Durability(None, "the queue does not fsync each write (appendfsync always)")
+    if told.get("maxmemory-policy") != "noeviction":
+        return Durability(None, "the queue may evict what it holds (maxmemory-policy noeviction)")
     if replicas < wanted:
         return Durability(None, f"{replicas} of {wanted} replicas have the event")
     return Durability(f"fsync+replicas:{wanted}" if wanted else "fsync")

@@ -3,6 +3,7 @@
     FirsthandError
     ├── SettingsError            a setting is wrong; names the variable (exit 2)
     ├── SealBroken               a sealed text does not open; says why
+    ├── TooNew                   sealed by a newer catalogue; the partition waits
     ├── Unsafe                   the store or the queue is not set as it must be
     └── Problem                  answered over HTTP as application/problem+json
         ├── Malformed      400   the bytes are not a JSON object we take
@@ -41,6 +42,10 @@ class SettingsError(FirsthandError):
 
 class SealBroken(FirsthandError):
     """A sealed text did not open: wrong key, wrong header, or changed bytes."""
+
+
+class TooNew(FirsthandError):
+    """A message is of a newer catalogue than this process knows: the partition waits."""
 
 
 class Unsafe(FirsthandError):
@@ -108,8 +113,8 @@ class Unauthorised(Problem):
     title = "We do not know who is speaking"
     remedy = "Send 'Authorization: Bearer <token>' with a token from a configured issuer."
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    def __init__(self, detail: str, *, challenge: str = 'Bearer error="invalid_token"') -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
 class Forbidden(Problem):

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared.catalogue import VERSION
-from shared.problems import SealBroken, SettingsError
+from shared.keyfiles import keep
+from shared.problems import SealBroken, SettingsError, TooNew
 from shared.seal import Key, b64url, from_b64url, seal, unseal
 
 
@@ -44,9 +45,7 @@ class Transit:
         """Write a first transit key."""
         key = Key.fresh()
         jwk = {"kty": "oct", "kid": key.kid, "k": b64url(key.raw).decode()}
-        path = folder / "transit.jwks"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({"keys": [jwk]}))
+        keep(folder / "transit.jwks", json.dumps({"keys": [jwk]}).encode())
 
     def seal(self, partition: int, plaintext: bytes, use: str) -> bytes:
         """Seal for one partition and one use ("event" or "receipt")."""
@@ -54,8 +53,14 @@ class Transit:
         return seal(self._newest, plaintext, bound)
 
     def unseal(self, partition: int, sealed: bytes, use: str) -> bytes:
-        """Open what was sealed for this partition and use; SealBroken otherwise."""
+        """Open what was sealed for this partition and use; SealBroken otherwise.
+
+        TooNew if a newer catalogue sealed it: then this process waits for its upgrade.
+        """
         header, plaintext = unseal(sealed, self._find)
+        known = header.get("catalogue")
+        if isinstance(known, int) and known > VERSION:
+            raise TooNew(f"sealed by catalogue {known}; this process knows {VERSION}")
         if header.get("partition") != partition or header.get("use") != use:
             raise SealBroken("sealed for another place")
         return plaintext

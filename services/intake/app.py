@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flask import Flask
+from marshmallow import validate
 
 from services.intake.routes import MAX_WAIT, routes
 from shared import doorbell, logs
 from shared.callers import Callers
 from shared.inbox import Inbox, connect
+from shared.processes import die_with_parent
 from shared.settings import Settings, setting
 from shared.transit import Transit
 from shared.web import install
@@ -20,7 +22,9 @@ from shared.web import install
 class IntakeSettings(Settings):
     """What intake needs besides. No database address is among it."""
 
-    threads: int = setting("int", 16, "Threads that answer requests")
+    threads: int = setting(
+        "int", 16, "Threads that answer requests", validate=validate.Range(min=2, max=64)
+    )
 
 
 def now() -> datetime:
@@ -38,9 +42,15 @@ def create_app(
 ) -> Flask:
     """The Flask application, over its neighbours."""
     app = Flask("intake", static_folder=None)
-    may_wait = threading.Semaphore(threads // 2)
     app.register_blueprint(
-        routes(callers, inbox, partitions=partitions, may_wait=may_wait, clock=clock)
+        routes(
+            callers,
+            inbox,
+            partitions=partitions,
+            may_read=threading.Semaphore(max(1, threads // 2)),
+            may_wait=threading.Semaphore(threads // 2),
+            clock=clock,
+        )
     )
     install(app, "intake", ready=lambda: inbox.durability().why or None)
     return app
@@ -48,6 +58,7 @@ def create_app(
 
 def from_environment() -> Flask:
     """The application as the environment says; what the HTTP server loads."""
+    die_with_parent()
     settings = IntakeSettings.load()
     logs.configure(settings.log_level)
     url = settings.queue_url

@@ -19,8 +19,10 @@ from shared.problems import Forbidden, Refused, TooLarge, Unavailable, WrongMedi
 from shared.web import as_json
 
 MAX_BODY_BYTES = 2 * MAX_EVENT_BYTES  # white space and escapes may take some
+MAX_HEARD_BYTES = 1024 * 1024  # of a body that is too long, so that its sender hears why
 MAX_WAIT = 30  # seconds
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?=$|[,;\s])", re.IGNORECASE)
+BODY_SECONDS = 1.0  # that a request waits for others' slow bodies
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,20})\"?(?=$|[,;\s])", re.IGNORECASE)
 
 
 def routes(
@@ -28,17 +30,26 @@ def routes(
     inbox: Inbox,
     *,
     partitions: int,
+    may_read: threading.Semaphore,
     may_wait: threading.Semaphore,
     clock: Callable[[], datetime],
 ) -> Blueprint:
-    """The routes, over their neighbours. `may_wait` bounds the requests that wait."""
+    """The routes, over their neighbours. `may_read` bounds the requests whose body is still
+    coming, `may_wait` those that wait: neither may keep all threads.
+    """
     intake = Blueprint("intake", __name__)
 
     @intake.post("/events")
     def post_event() -> Response:
         caller = callers.of(request.headers.get("Authorization"))
         g.caller = caller
-        body, received = _body(), clock()
+        if not may_read.acquire(timeout=BODY_SECONDS):
+            raise Unavailable("Too many slow bodies at once.")
+        try:
+            body = _body()
+        finally:
+            may_read.release()
+        received = clock()
         row, kept = read(body, received)
         _may_author(caller, row)
         seconds = _wait_seconds()
@@ -60,7 +71,7 @@ def routes(
                 answer = inbox.receipt(partition, event.waiter, seconds)
                 if answer is not None:
                     return _decided(answer, event)
-            return _accepted(event, durability, preferred=seconds > 0)
+            return _accepted(event, durability, waited=event.waiter is not None)
         finally:
             if waits:
                 may_wait.release()
@@ -78,18 +89,20 @@ def routes(
 
 def _body() -> bytes:
     """The posted bytes; WrongMedia or TooLarge before anything is parsed."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if "Content-Encoding" in request.headers:
         raise WrongMedia("No Content-Encoding is taken; send the event as it is.")
     if request.mimetype != MEDIA_TYPE:
         got = request.mimetype or "none"
         raise WrongMedia(f"The media type is {got[:80]}; send one event as {MEDIA_TYPE}.")
     if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise WrongMedia("JSON is UTF-8; leave the charset out.")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes.")
+    too_large = TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes.")
+    if (request.content_length or 0) > MAX_HEARD_BYTES:
+        raise too_large
     body = request.stream.read(MAX_BODY_BYTES + 1)
     if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes.")
+        request.stream.read(MAX_HEARD_BYTES)  # who still sends would see a reset, not the answer
+        raise too_large
     return body
 
 
@@ -111,11 +124,11 @@ def _place(event: Event) -> str:
     return f"/people/{event.subject}/events/{event.id}"
 
 
-def _accepted(event: Event, durability: Durability, *, preferred: bool) -> Response:
+def _accepted(event: Event, durability: Durability, *, waited: bool) -> Response:
     """202: safe, and not yet decided. `ledger` is the path of its fate at the read API."""
     told = {"id": event.id, "durability": durability.level, "ledger": _place(event)}
     response = as_json(told, 202)
-    if preferred:
+    if waited:
         response.headers["Preference-Applied"] = "wait"
     return response
 

@@ -1,7 +1,8 @@
 """The plan as plain text, for reading aloud: lines first, in the person's words.
 
 Words stand as they were written, on a line that begins with "- "; what we say about them follows,
-a sentence a line.
+a sentence a line. What is over comes after what is not: nobody should hear a choice and only then
+that it was taken back.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ _HEADINGS = {
     "about-me": "About you",
     "wording": "How you want to be spoken of",
 }
+_BEHIND = frozenset({"reached", "let-go", "done", "dropped", "revoked"})
 _RATINGS = 7  # that are read aloud; all of them are in the lines and the history
 
 
@@ -44,9 +46,12 @@ class _Reading:
     def text(self) -> str:
         """All of it: the head, a section for each thing, then what stands beside."""
         told = [*self._head(), ""]
+        lines = [each for each in self._shown["lines"] if not _is_taken_out(each)]
+        behind = [each for each in lines if each["state"] in _BEHIND]
         for thing, heading in _HEADINGS.items():
-            lines = [line for line in self._shown["lines"] if line["thing"] == thing]
-            told += _section(heading, [text for line in lines for text in self._line(line)])
+            here = [each for each in lines if each["thing"] == thing and each not in behind]
+            told += _section(heading, [text for each in here for text in self._line(each)])
+        told += _section("What lies behind you", [text for e in behind for text in self._line(e)])
         for heading, texts in shelves(self._names, self._shown, self._lines):
             told += _section(heading, texts)
         return "\n".join(told).rstrip() + "\n"
@@ -139,6 +144,11 @@ class _Reading:
 
     def _said(self, shown: Json) -> Iterator[str]:
         return (f"  {text}" for text in spoken_of(self._names, shown))
+
+
+def _is_taken_out(line: Json) -> bool:
+    """True of what the person took out of the plan, and did not deny to have taken out."""
+    return line["state"] == "withdrawn" and "struck" not in line["ended"]
 
 
 def _section(heading: str, lines: list[str]) -> list[str]:

@@ -10,10 +10,11 @@ from services.ledger.config import LedgerSettings, now, open_store
 from services.ledger.sentences import Names, read_names
 from services.ledger.store import setup
 from services.ledger.store.engine import Engine, StoreError, transaction
-from services.ledger.vault import Vault
+from services.ledger.vault import Vault, VaultClosed
 from shared import logs
 from shared.callers import Callers
-from shared.problems import Unavailable, Unsafe
+from shared.problems import SealBroken, Unavailable, Unsafe
+from shared.processes import die_with_parent
 from shared.web import answer, install
 
 
@@ -34,21 +35,25 @@ def create_app(
         try:
             with transaction(engine) as connection:
                 setup.check_ledger(connection, partitions=partitions)
-        except (StoreError, Unsafe) as fault:
+        except StoreError as fault:
+            return f"the store did not answer ({type(fault).__name__})"
+        except Unsafe as fault:
             return str(fault)
         return None
 
     install(app, "ledger", ready)
-    app.register_error_handler(StoreError, _away)
+    for kind in (StoreError, VaultClosed, SealBroken):
+        app.register_error_handler(kind, _away)
     return app
 
 
 def _away(fault: Exception) -> Response:
-    return answer(Unavailable(f"The ledger's store did not answer ({type(fault).__name__})."))
+    return answer(Unavailable(f"The ledger cannot be read just now ({type(fault).__name__})."))
 
 
 def from_environment() -> Flask:
     """The application as the environment says; what the HTTP server loads."""
+    die_with_parent()
     settings = LedgerSettings.load()
     logs.configure(settings.log_level)
     engine, vault = open_store(settings, write=False)

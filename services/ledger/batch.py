@@ -17,20 +17,15 @@ from services.ledger.store.engine import Connection
 from shared.catalogue import CATALOGUE
 from shared.event import Event
 from shared.inbox import Outgoing
-from shared.problems import FirsthandError, SealBroken
+from shared.problems import SealBroken, TooNew
 from shared.refusals import Code
 from shared.seal import Key
 from shared.transit import Transit
 
-Place = tuple[int, bytes]  # an entry's index and bytes
 STORE_EVERY = 16  # entries of one person, and more for longer plans
 SNAPSHOT_EVERY = 64  # entries of one person, and more for longer plans
 
 log_line = structlog.get_logger()
-
-
-class TooNew(FirsthandError):
-    """A message has a type that this worker does not know yet: the partition waits."""
 
 
 class Batch:
@@ -48,7 +43,8 @@ class Batch:
         self._transit = transit
         self._size = 0
         self._touched: dict[str, Person] = {}
-        self._told: list[tuple[str, Place, bool]] = []  # waiter, entry, repeat?
+        self._told: list[tuple[str, int, bool]] = []  # waiter, the entry's index, repeat?
+        self._leaves: dict[int, bytes] = {}
 
     def judge(
         self,
@@ -62,13 +58,14 @@ class Batch:
         events = [each for place, sealed in messages if (each := self._open(place, sealed))]
         self.subjects = {each.subject for each in events}
         self._held = self._people.open(connection, self._log, self.subjects)
-        self._earlier: dict[tuple[str, str], list[Place]] = {}
+        self._earlier: dict[tuple[str, str], dict[str, int]] = {}
         for row in append.earlier(connection, self._log, {each.id for each in events}):
-            self._earlier.setdefault((row["author"], row["id"]), []).append(
-                (row["index"], row["leaf"])
-            )
+            self._earlier.setdefault((row["author"], row["id"]), {})[row["digest"]] = row["index"]
         for event in events:
             self._take(event)
+        self._leaves = {row["index"]: row["leaf"] for row in self.rows}
+        repeats = [index for _, index, repeat in self._told if repeat and index not in self._leaves]
+        self._leaves |= append.leaves(connection, self._log, repeats)
 
     def _open(self, place: bytes, sealed: bytes) -> Event | None:
         """The event in a message; what does not open is kept aside and is no event."""
@@ -92,27 +89,28 @@ class Batch:
 
     def _take(self, event: Event) -> None:
         """Record one event, unless it is a repeat."""
-        prior = self._earlier.setdefault((event.author, event.id), [])
-        repeat = next((place for place in prior if self._is_repeat(place, event)), None)
-        place = repeat or self._record(event, reused=bool(prior))
+        prior = self._earlier.setdefault((event.author, event.id), {})
+        index = self._repeat(event, prior) if prior else None
+        repeat = index is not None
+        if index is None:
+            index = self._record(event, prior, reused=bool(prior))
         if event.waiter is not None:
-            self._told.append((event.waiter, place, repeat is not None))
-        if repeat is None:
-            prior.append(place)
+            self._told.append((event.waiter, index, repeat))
 
-    def _recorded(self, place: Place) -> Recorded:
-        index, leaf = place
-        return Recorded(self._log, index, entry.read(leaf))
+    def _repeat(self, event: Event, prior: dict[str, int]) -> int | None:
+        """The entry of the same author, id and digest. A digest is salted by the key that sealed
+        its entry, and two keys seal things about a person.
+        """
+        keys = (self._vault.person(event.subject), self._vault.envelope(event.subject))
+        for key in filter(None, keys):
+            salt = entry.salt_of(key, event.author, event.id)
+            index = prior.get(entry.digest_of(salt, event.canonical))
+            if index is not None:
+                return index
+        return None
 
-    def _is_repeat(self, place: Place, event: Event) -> bool:
-        """Same author, id and digest; the digest's key is the one that sealed the entry."""
-        prior = self._recorded(place)
-        if prior.entry.subject != event.subject:
-            return False
-        return entry.digest_of(prior.salt(self._vault), event.canonical) == prior.entry.digest
-
-    def _record(self, event: Event, *, reused: bool) -> Place:
-        """Judge an event and write its entry."""
+    def _record(self, event: Event, prior: dict[str, int], *, reused: bool) -> int:
+        """Judge an event and write its entry; its index."""
         verdict, person = self._verdict(event, self._held[event.subject], reused)
         code = verdict.code if isinstance(verdict, Refusal) else None
         warnings = verdict.warnings if isinstance(verdict, Accepted) else ()
@@ -123,9 +121,10 @@ class Batch:
         row["log"], row["index"] = self._log, index
         self.rows.append(row)
         if standing:
-            person.sequence, person.index = standing.sequence, index
+            person.sequence = standing.sequence
             self._touched[event.subject] = person
-        return index, row["leaf"]
+        prior[row["digest"]] = index
+        return index
 
     def _verdict(self, event: Event, person: Person, reused: bool) -> tuple[Verdict, Person]:
         """Decide, and evolve if accepted. A failure of ours is tried again from fresh state."""
@@ -147,8 +146,8 @@ class Batch:
         old = self._held[subject]
         person = fold_one(self._connection, self._vault, self._log, subject)
         for row in self.rows:
-            if row["subject"] == subject:
-                take(self._vault, person, entry.read(row["leaf"]), row["index"])
+            if row["subject"] == subject and row["sequence"] is not None:
+                take(self._vault, person, entry.read(row["leaf"]))
         person.stored, person.snapped = old.stored, old.snapped
         self._held[subject] = person
         self._people.replace(subject, person)
@@ -167,9 +166,9 @@ class Batch:
 
     def receipts(self, checkpoint: str) -> Iterator[Outgoing]:
         """What goes to the requests that wait, once the batch is committed."""
-        for waiter, place, repeat in self._told:
-            told = answer(self._recorded(place), self._vault, checkpoint, repeat=repeat)
-            yield Outgoing(waiter, told)
+        for waiter, index, repeat in self._told:
+            recorded = Recorded(self._log, index, entry.read(self._leaves[index]))
+            yield Outgoing(waiter, answer(recorded, self._vault, checkpoint, repeat=repeat))
 
     def people_rows(self) -> list[dict[str, Any]]:
         """Where the touched people's streams stand now."""
@@ -178,7 +177,6 @@ class Batch:
                 "subject": subject,
                 "log": self._log,
                 "sequence": person.sequence,
-                "index": person.index,
                 "planversion": person.plan.version,
             }
             for subject, person in self._touched.items()

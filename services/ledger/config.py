@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.ledger.log.note import Signer, read_checkpoint
+from marshmallow import validate
+
+from services.ledger.log.note import ORIGIN, Signer, read_checkpoint
 from services.ledger.people import unwrap_keys
 from services.ledger.store import reads, setup
-from services.ledger.store.engine import Connection, Engine, connect, transaction
+from services.ledger.store.engine import Connection, Engine, StoreError, connect, transaction
 from services.ledger.vault import Vault
 from shared.problems import SettingsError, Unsafe
 from shared.settings import Settings, setting
@@ -24,7 +26,10 @@ class LedgerSettings(Settings):
         "str", "", "The owner of the tables, for 'init' alone (default: the database address)"
     )
     origin: str = setting(
-        "str", "", "Permanent name of the logs, without scheme (default: 'init' draws one)"
+        "str",
+        "",
+        "Permanent name of the logs, without scheme (default: 'init' draws one)",
+        validate=validate.Regexp(rf"\A{ORIGIN}\Z", error="Letters, digits and . _ / - only."),
     )
     names: Path | None = setting(
         "path", None, 'JSON file from ids to names shown in sentences, as "Sam (nurse)"'
@@ -43,14 +48,16 @@ def now() -> datetime:
 
 def signers(settings: LedgerSettings) -> list[Signer]:
     """The key of each log, from `log-<n>.key`; SettingsError names a file that is wrong."""
-    found = []
-    for log in range(settings.partitions):
-        path = settings.key_folder / f"log-{log}.key"
-        try:
-            found.append(Signer.from_skey(path.read_text()))
-        except (OSError, ValueError) as fault:
-            raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
-    return found
+    logs = range(settings.partitions)
+    return [read_signer(settings.key_folder / f"log-{log}.key") for log in logs]
+
+
+def read_signer(path: Path) -> Signer:
+    """The key in a file; SettingsError if it is not there or not one."""
+    try:
+        return Signer.from_skey(path.read_text())
+    except (OSError, ValueError) as fault:
+        raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
 
 
 def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]:
@@ -63,6 +70,9 @@ def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]
             unwrap_keys(connection, vault, ())
             if write:
                 _check_signers(connection, settings)
+    except StoreError as fault:
+        engine.dispose()
+        raise Unsafe(f"the database does not answer: {type(fault).__name__}") from fault
     except BaseException:
         engine.dispose()
         raise

@@ -12,7 +12,7 @@ import orjson
 from services.ledger.against import Against
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
-from services.ledger.people import Person, fold_one, open_plan, take, unwrap_keys
+from services.ledger.people import Person, fold_one, take, unwrap_keys, usable_plan
 from services.ledger.plan.model import Plan
 from services.ledger.receipts import Recorded, receipt
 from services.ledger.sentences import YOU, Names, name_of, sentence, spoken_of
@@ -53,14 +53,16 @@ class Reader:
     def _past(self, version: int | None, as_of: str | None) -> tuple[Person, str | None]:
         row = reads.snapshot_before(self.connection, self.subject, version=version, recorded=as_of)
         person = Person(Plan(self.subject))
-        if row is not None:
-            person = Person(open_plan(self.vault, row), row["sequence"], row["index"])
-        rows = reads.entries_of(self.connection, self.log, self.subject, after=person.index)
+        if row is not None and (plan := usable_plan(self.vault, row)) is not None:
+            person = Person(plan, row["sequence"])
+        rows = reads.entries_in_sequence(
+            self.connection, self.log, self.subject, after=person.sequence
+        )
         for each in rows:
-            later = version is not None and (each["planversion"] or 0) > version
+            later = version is not None and each["planversion"] > version
             if later or (as_of is not None and each["recorded"] > as_of):
                 return person, as_of or entry.read(each["leaf"]).received
-            take(self.vault, person, entry.read(each["leaf"]), each["index"])
+            take(self.vault, person, entry.read(each["leaf"]))
         return person, as_of
 
     def now(self) -> Plan:

@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from services.ledger.log import entry
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump, load
@@ -20,6 +22,7 @@ from services.ledger.vault import LEDGER, Vault
 from shared.problems import SealBroken
 from shared.seal import Key, seal, unseal
 
+log_line = structlog.get_logger()
 LIMIT = 20_000  # people kept in memory
 
 
@@ -27,13 +30,12 @@ LIMIT = 20_000  # people kept in memory
 class Person:
     """A person's plan, and where their stream stands.
 
-    `index` is the place of their newest entry with standing; `stored` and `snapped` the
-    sequences at which the plan was last stored and last kept for the past.
+    `stored` and `snapped` are the sequences at which the plan was last stored and last kept for
+    the past.
     """
 
     plan: Plan
     sequence: int = 0
-    index: int = -1
     stored: int = 0
     snapped: int = 0
 
@@ -51,6 +53,9 @@ class People:
         unwrap_keys(connection, self.vault, (s for s in subjects if self.vault.person(s) is None))
         stale = [each for each in subjects if not self._is_true(each, rows.get(each))]
         self._known.update(fold(connection, self.vault, log, stale))
+        for subject in stale:
+            if subject in rows and not self._is_true(subject, rows[subject]):
+                raise SealBroken(f"{subject}: the entries end where the row of people does not")
         for subject in subjects:
             self._known.move_to_end(subject)
         return {subject: self._known[subject] for subject in subjects}
@@ -84,24 +89,36 @@ def unwrap_keys(connection: Connection, vault: Vault, subjects: Iterable[str]) -
 def fold(
     connection: Connection, vault: Vault, log: int, subjects: Collection[str]
 ) -> dict[str, Person]:
-    """People as the store has them now: the stored plan, if it is of these rules, and the
-    entries past it; without one, every entry. Their keys must be in the vault's memory.
+    """People as the store has them now: the stored plan, if it opens and is of these rules, and
+    the entries past it; else every entry. Their keys must be in the vault's memory.
     """
     found = {subject: Person(Plan(subject)) for subject in subjects}
     snapped = reads.last_snapshots(connection, subjects)
     for row in reads.plans_of(connection, subjects):
-        if row["rules"] == RULES:
+        if (plan := usable_plan(vault, row)) is not None:
             subject, sequence = row["subject"], row["sequence"]
-            found[subject] = Person(
-                open_plan(vault, row), sequence, row["index"], sequence, snapped.get(subject, 0)
-            )
-    new = [subject for subject, person in found.items() if person.index < 0]
+            found[subject] = Person(plan, sequence, sequence, snapped.get(subject, 0))
+    new = [subject for subject, person in found.items() if person.sequence == 0]
     for row in reads.entries_of_many(connection, log, new):
-        take(vault, found[row["subject"]], entry.read(row["leaf"]), row["index"])
+        take(vault, found[row["subject"]], entry.read(row["leaf"]))
     for subject in found.keys() - new:
-        for row in reads.entries_of(connection, log, subject, after=found[subject].index):
-            take(vault, found[subject], entry.read(row["leaf"]), row["index"])
+        person = found[subject]
+        for row in reads.entries_in_sequence(connection, log, subject, after=person.sequence):
+            take(vault, person, entry.read(row["leaf"]))
     return found
+
+
+def usable_plan(vault: Vault, row: Row) -> Plan | None:
+    """The plan of a row of `plans` or `snapshots`, or None: these are derived, so whatever is
+    wrong with one, the entries say what it must be, and the next one is right again.
+    """
+    if row["rules"] != RULES:
+        return None
+    try:
+        return open_plan(vault, row)
+    except (SealBroken, ValueError, KeyError, TypeError) as fault:
+        log_line.warning("stored plan", subject=row["subject"], why=str(fault))
+        return None
 
 
 def fold_one(connection: Connection, vault: Vault, log: int, subject: str) -> Person:
@@ -109,13 +126,13 @@ def fold_one(connection: Connection, vault: Vault, log: int, subject: str) -> Pe
     return fold(connection, vault, log, [subject])[subject]
 
 
-def take(vault: Vault, person: Person, each: entry.Entry, index: int) -> None:
-    """Move a person past one of their entries."""
-    if each.sequence is None:
-        return
+def take(vault: Vault, person: Person, each: entry.Entry) -> None:
+    """Move a person past the next entry of their stream; SealBroken if it is not the next."""
+    if each.sequence != person.sequence + 1:
+        raise SealBroken(f"{each.subject}: {each.sequence} follows {person.sequence}")
     if each.verdict == entry.ACCEPTED:
         evolve(person.plan, each.open(vault.find(each.subject)))
-    person.sequence, person.index = each.sequence, index
+    person.sequence = each.sequence
 
 
 def seal_plan(key: Key, person: Person) -> bytes:
@@ -139,7 +156,6 @@ def plan_row(log: int, key: Key, person: Person) -> dict[str, Any]:
         "subject": person.plan.subject,
         "log": log,
         "sequence": person.sequence,
-        "index": person.index,
         "planversion": person.plan.version,
         "rules": RULES,
         "plan": seal_plan(key, person),

@@ -68,7 +68,7 @@ class Projector:
         except BaseException:
             self._people.drop(batch.subjects)
             raise
-        checkpoint = new.checkpoint.encode() if batch.rows else None
+        checkpoint = new.checkpoint.encode()
         places = [place for place, _ in messages]
         self.inbox.settle(log, places, batch.receipts(new.checkpoint), checkpoint)
         self._people.trim()

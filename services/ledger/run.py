@@ -14,6 +14,7 @@ from services.ledger.vault import Vault
 from shared import doorbell, logs
 from shared.event import partition_of
 from shared.inbox import Inbox, connect
+from shared.problems import SettingsError
 from shared.transit import Transit
 
 
@@ -57,10 +58,12 @@ def replay(person: str | None, *, as_json: bool) -> bool:
         if person is not None:
             work.person(partition_of(person, settings.partitions), person)
         else:
-            sizes = {log: reads.log_size(connection, log) for log in range(settings.partitions)}
-            with progress("Replaying", sum(sizes.values())) as tick:
+            size = sum(reads.log_size(connection, log) for log in range(settings.partitions))
+            with progress("Replaying", size) as tick:
                 work.everything(tick)
     engine.dispose()
+    if person is not None and not work.report.entries:
+        raise SettingsError(f"there are no entries about {person}")
     for line in report_json(work.report) if as_json else report_text(work.report):
         click.echo(line)
     return bool(work.report.findings)

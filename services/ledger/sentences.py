@@ -80,7 +80,8 @@ def sentence(names: Names, event: Event, refusal: str | None, *, represented: bo
         own = "not yours to say, or not this way" if event.by_person else "only you may say this"
         because = own if refusal == Code.NOT_YOURS_TO_SAY else None
         told = because or BECAUSE[Code(refusal)].replace("the person has", "you have")
-        return f"{tried} tried to {row.attempt}; it was refused: {told}."
+        what = row.attempt.removesuffix(" for you") if event.by_person else row.attempt
+        return f"{tried} tried to {what}; it was refused: {told}."
     if represented:
         return f"{who} spoke for you. {row.sentence}"
     return row.sentence if event.by_person else row.told.format(who=who)

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from shared.keyfiles import keep
 from shared.problems import FirsthandError, SealBroken, SettingsError
 from shared.seal import Key, b64url, derive, from_b64url
 
+LIMIT = 50_000  # keys of each sort kept at hand
 LEDGER = "ledger"  # the subject of the ledger key's row; no person's id looks like it
 
 
@@ -45,9 +47,7 @@ class Vault:
     @staticmethod
     def make(folder: Path) -> None:
         """Write a new key-encryption key."""
-        path = folder / "kek"
-        path.touch(mode=0o600)
-        path.write_bytes(b64url(Key.fresh().raw))
+        keep(folder / "kek", b64url(Key.fresh().raw))
 
     def fresh(self, subject: str) -> tuple[Key, dict[str, str | bytes]]:
         """A new key for `subject` and the row that keeps it. Not remembered before commit."""
@@ -70,11 +70,14 @@ class Vault:
         if subject == LEDGER:
             self._ledger = key
         else:
+            if len(self._people) >= LIMIT:
+                self._people.pop(next(iter(self._people)))
             self._people[subject] = key
 
     def forget(self, subject: str) -> None:
         """Drop what was remembered of a person."""
         self._people.pop(subject, None)
+        self._envelopes.pop(subject, None)
 
     def person(self, subject: str) -> Key | None:
         """The person's key, if it was remembered."""
@@ -85,6 +88,8 @@ class Vault:
         if self._ledger is None:
             raise VaultClosed("the ledger key is not there; run 'firsthand init'")
         if subject not in self._envelopes:
+            if len(self._envelopes) >= LIMIT:
+                self._envelopes.pop(next(iter(self._envelopes)), None)
             self._envelopes[subject] = Key(derive(self._ledger.raw, subject.encode()))
         return self._envelopes[subject]
 

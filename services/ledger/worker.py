@@ -17,12 +17,13 @@ import structlog
 from redis.exceptions import RedisError
 
 from services.ledger.projector import Projector
-from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, bell
+from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
 from shared.problems import Unsafe
 
 DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
 LINGER = 20  # milliseconds that a drain stays for the next event; a bell costs RQ 3 ms
 SWEEP_EVERY = 2.0  # seconds; a bell that was lost costs at most twice this
+PAUSE = 0.2  # seconds between two looks at whether to stop, and before RQ is begun again
 WORKER_TTL = 60  # seconds; RQ blocks for 15 s less
 
 log_line = structlog.get_logger()
@@ -47,15 +48,16 @@ class Drainer:
         self._linger = linger
         self._one = threading.Lock()
 
-    def drain(self, partition: int) -> int:
+    def drain(self, partition: int, *, starting: bool = False) -> int:
         """Empty a partition: clear the flag first, then batches until nothing is left.
 
+        When `starting`, an empty partition too takes a batch, which looks at the log's head.
         Returns how many messages left the stream. Whatever fails makes the partition wait and say
         why; the sweeper comes back to it. Unsafe stops the worker.
         """
         with self._one:
             try:
-                return self._drain(partition)
+                return self._drain(partition, starting)
             except Unsafe as fault:
                 self.broken = fault
                 self._wait(partition, fault)
@@ -65,10 +67,11 @@ class Drainer:
                 self._wait(partition, fault)
         return 0
 
-    def _drain(self, partition: int) -> int:
+    def _drain(self, partition: int, starting: bool) -> int:
         inbox, until, done = self._projector.inbox, self._clock() + DEADLINE, 0
         inbox.clear_wake(partition)
-        while inbox.has_messages(partition, linger=self._linger):
+        while starting or inbox.has_messages(partition, linger=self._linger):
+            starting = False
             if self.stopping.is_set() or self._clock() > until:
                 self._ring_again(partition)
                 break
@@ -94,7 +97,9 @@ class Drainer:
                 except RedisError as fault:
                     log_line.warning("sweep", log=partition, why=str(fault))
                     continue
-                if waited is not None and waited >= SWEEP_EVERY and not self.stopping.is_set():
+                # Less than nothing: the queue's clock was set back behind its messages.
+                forgotten = waited is not None and not 0 <= waited < SWEEP_EVERY
+                if forgotten and not self.stopping.is_set():
                     self.drain(partition)
 
 
@@ -113,6 +118,14 @@ class Worker(SimpleWorker):
 
     job_class = DrainJob
 
+    def check_for_suspension(self, burst: bool) -> None:
+        """Before each wait for a bell: none is begun by who was asked to stop meanwhile, also
+        while RQ had not yet put its own signal handlers in place.
+        """
+        if _drainer is not None and _drainer.stopping.is_set():
+            raise StopRequested
+        super().check_for_suspension(burst)
+
     def handle_warm_shutdown_request(self) -> None:
         """SIGTERM: let the drain end with its batch."""
         if _drainer is not None:
@@ -127,16 +140,15 @@ def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq
     """
     global _drainer  # noqa: PLW0603 - RQ finds its function by name, so what it drains with is the module's
     _drainer = drainer
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: drainer.stopping.set())  # RQ has its own while it works
+    _take_signals(drainer)
     sweep = threading.Thread(target=drainer.sweep, args=(partitions,), name="sweeper", daemon=True)
     if sweeper:
         sweep.start()
     try:
         for partition in range(partitions):
-            drainer.drain(partition)
+            drainer.drain(partition, starting=True)
         while not drainer.stopping.is_set():
-            _work(drainer, connection) if rq else drainer.stopping.wait(1)
+            _work(drainer, connection) if rq else time.sleep(PAUSE)
     finally:
         drainer.stopping.set()
         if sweeper:
@@ -157,4 +169,13 @@ def _work(drainer: Drainer, connection: Any) -> None:
         worker.work(logging_level="WARNING")
     except RedisError as fault:
         log_line.warning("rq", why=str(fault))
-    drainer.stopping.wait(0.5)
+    _take_signals(drainer)
+    time.sleep(PAUSE)
+
+
+def _take_signals(drainer: Drainer) -> None:
+    """Stop when asked to. RQ has handlers of its own while it works, and leaves them behind. The
+    main thread sleeps and never waits for `stopping`: its handler could not take that lock then.
+    """
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: drainer.stopping.set())

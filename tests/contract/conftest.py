@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import matrix, postgres
+from tests import matrix, postgres, servers
+from tests.contract import mixed
 from tests.contract.ledgers import Ledger
 from tests.postgres import Database
 
@@ -56,3 +57,31 @@ def on_valkey(tmp_path: Path, database: Database, valkey_url: str) -> Iterator[L
     made = Ledger(tmp_path, database, valkey_url)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def lived_once(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    valkey_process: servers.ValkeyServer,
+) -> Iterator[Ledger]:
+    """A ledger in which everything has happened, for all tests here."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "sqlite":
+        opened = postgres.sqlite_database(folder)
+    else:
+        opened = request.getfixturevalue("postgres_server").database()
+    valkey_process.reset()
+    with opened as database:
+        ledger = Ledger(folder, database, valkey_process.url)
+        mixed.live(ledger)
+        yield ledger
+        ledger.close()
+
+
+@pytest.fixture
+def lived(lived_once: Ledger, request: pytest.FixtureRequest) -> Ledger:
+    """The same, noted for the matrix."""
+    store = lived_once.database
+    matrix.note(request, matrix.STORE, store.kind, store.version)
+    return lived_once

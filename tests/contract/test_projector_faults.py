@@ -1,77 +1,23 @@
 """The projector when something fails, stalls or dies: nothing lost, nothing twice, in order."""
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.ledger.config import now, open_store, signers
-from services.ledger.log.note import Signer, read_checkpoint
 from services.ledger.plan import changes, rules
 from services.ledger.plan.model import Plan
 from services.ledger.projector import Projector
 from services.ledger.store.engine import CommitUnknown
 from services.ledger.worker import Drainer
 from shared.event import Event
-from shared.inbox import Inbox, Outgoing
 from shared.problems import Unsafe
-from tests.contract.ledgers import Ledger, Together, waited_for
+from tests.contract.ledgers import Ledger, waited_for
+from tests.contract.standins import IDS, TOLD, WAITING, Dies, FailsOnce, like
 from tests.contract.test_projector import receipt
 from tests.given import ADA, about, ada, event, sam
-
-TOLD = [ada.starts(), *(ada.writes("Food", f"Fish {number}") for number in range(8))]
-IDS = [each.id for each in TOLD]
-WAITING = "firsthand:{p0}:waiting"
-
-
-class Dies(Inbox):
-    """An inbox of a process that dies between COMMIT and delete."""
-
-    def settle(self, *_: object, **__: object) -> None:
-        """Never get there."""
-        raise KeyboardInterrupt
-
-
-class Stalls(Inbox):
-    """An inbox of a process that is stopped between COMMIT and publishing, until `go`."""
-
-    def stall(self) -> "Stalls":
-        """Begin to."""
-        self.there, self.go = threading.Event(), threading.Event()
-        return self
-
-    def settle(
-        self,
-        partition: int,
-        places: Sequence[bytes],
-        receipts: Iterable[Outgoing],
-        checkpoint: bytes | None,
-    ) -> None:
-        """Late."""
-        self.there.set()
-        assert self.go.wait(10)
-        super().settle(partition, places, receipts, checkpoint)
-
-
-class FailsOnce(Signer):
-    """A signer that fails at its first head: everything was judged, nothing is committed."""
-
-    failed = False
-
-    def checkpoint(self, size: int, root: bytes) -> str:
-        """Fail, then sign."""
-        if not self.failed:
-            self.failed = True
-            raise RuntimeError("the signer is away")
-        return super().checkpoint(size, root)
-
-
-def like(kind: type[Inbox], ledger: Ledger) -> Inbox:
-    own = ledger.inbox()
-    return kind(own.redis, own.transit)
 
 
 def test_a_crash_after_commit_gives_no_second_verdict(ledger: Ledger) -> None:
@@ -101,90 +47,6 @@ def test_a_repeat_is_deleted_only_after_a_commit_of_its_own(ledger: Ledger) -> N
         connection.execute(text("ALTER TABLE away RENAME TO heads"))
     assert ledger.drain(projector) == 1
     assert (ledger.ids(ADA), ledger.waiting()) == (IDS[:1], 0)
-
-
-@pytest.mark.parametrize("recovers", [True, False], ids=["and goes on", "and dies"])
-def test_a_stall_between_reading_and_commit_keeps_the_order(ledger: Ledger, recovers: bool) -> None:
-    """F53: the head is locked before the stream is read, so who comes later reads later."""
-    reading, go, done = threading.Event(), threading.Event(), threading.Event()
-
-    def stalled() -> datetime:
-        reading.set()
-        assert go.wait(20)
-        if not recovers:
-            raise KeyboardInterrupt
-        return now()
-
-    def first() -> None:
-        try:
-            slow.batch(0)
-        except KeyboardInterrupt:
-            assert not recovers
-
-    def second() -> None:
-        ledger.drain(quick)
-        done.set()
-
-    slow, quick = ledger.projector(clock=stalled), ledger.projector()
-    ledger.post(*TOLD[:3])
-    with Together(first):
-        assert reading.wait(10)
-        ledger.post(*TOLD[3:])
-        with Together(second):
-            assert not done.wait(0.5), "the second drain went past a locked head"
-            go.set()
-    assert (ledger.ids(ADA), ledger.waiting()) == (IDS, 0)
-    assert not ledger.replay().findings
-
-
-def test_two_that_drain_one_partition_at_once_keep_each_persons_order(ledger: Ledger) -> None:
-    people = [f"person:p{number}" for number in range(3)]
-    said = {
-        who: [
-            event(who, {"type": "about-me.written", "data": _section(number)}, subject=who)
-            for number in range(40)
-        ]
-        for who in people
-    }
-    over = threading.Event()
-
-    def publish() -> None:
-        inbox = ledger.inbox()
-        for number in range(40):
-            inbox.publish(0, [said[who][number] for who in people])
-        over.set()
-
-    def drain() -> None:
-        projector = ledger.projector()
-        while not over.is_set() or ledger.waiting():
-            projector.batch(0)
-
-    with Together(publish, drain, drain):
-        pass
-    for who in people:
-        assert ledger.ids(who) == [each.id for each in said[who]]
-    assert not ledger.replay().findings
-
-
-def _section(number: int) -> dict[str, str]:
-    return {"section": "Food", "words": f"Fish {number}"}
-
-
-def test_what_was_published_never_goes_back(ledger: Ledger) -> None:
-    """A drain that publishes late says nothing older than what was published meanwhile."""
-    inbox = like(Stalls, ledger)
-    assert isinstance(inbox, Stalls)
-    late = ledger.projector(inbox=inbox.stall())
-    ledger.post(*TOLD[:2])
-    with Together(lambda: late.batch(0)):
-        assert inbox.there.wait(10)
-        ledger.post(*TOLD[2:])
-        ledger.drain()
-        inbox.go.set()
-    _, published = ledger.inbox().read(0, 1)
-    assert published is not None
-    size, _ = read_checkpoint(published.decode(), signers(ledger.settings)[0].vkey)
-    assert size == len(TOLD) == len(ledger.rows())
 
 
 def test_a_batch_that_does_not_commit_leaves_no_plan_behind(ledger: Ledger) -> None:

@@ -1,6 +1,7 @@
 """A replay needs entries and keys alone, and every view of the past is a fold from scratch."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from services.ledger.people import Person, take, unwrap_keys
 from services.ledger.plan.model import Plan, dump
 from services.ledger.vault import Vault
 from tests.contract import mixed
-from tests.contract.ledgers import DERIVED, Ledger
+from tests.contract.ledgers import DERIVED, Ledger, Together
 from tests.given import ADA, EVE
 from tests.postgres import Database
 
@@ -80,7 +81,8 @@ def test_one_person_alone(lived: Ledger) -> None:
         told = report(lived, who)
         assert told["people"] == [whole[who]]
         assert told["logs"] == []
-    assert report(lived, "person:unheard-of")["entries"] == 0
+    unheard = replay(lived, "person:unheard-of")
+    assert (unheard.exit_code, "no entries about" in unheard.output) == (2, True)
     assert report(lived, "person:nobody")["people"] == []
 
 
@@ -121,7 +123,8 @@ def test_every_version_is_a_fold_from_scratch(lived: Ledger, who: str) -> None:
         person, moments, versions = Person(Plan(who)), {}, {}
         for row in lived.rows():
             if row["subject"] == who:
-                take(vault, person, entry.read(row["leaf"]), row["index"])
+                if row["sequence"] is not None:
+                    take(vault, person, entry.read(row["leaf"]))
                 versions[person.plan.version] = moments[row["recorded"]] = dump(person.plan)
         assert len(moments) > (8 if who == ADA else 0)
         for version, whole in versions.items():
@@ -136,3 +139,25 @@ def test_every_version_is_a_fold_from_scratch(lived: Ledger, who: str) -> None:
         now = reader.plan()
         assert now is not None
         assert dump(now) == dump(person.plan)
+
+
+def test_a_replay_beside_a_worker_finds_nothing(on_valkey: Ledger) -> None:
+    """It looks at one moment of a ledger that moves on."""
+    events = mixed.told()
+    over = threading.Event()
+
+    def write() -> None:
+        projector = on_valkey.projector()
+        for start in range(0, len(events), 20):
+            on_valkey.post(*events[start : start + 20])
+            on_valkey.drain(projector)
+        over.set()
+
+    def look() -> None:
+        while not over.is_set():
+            assert on_valkey.replay().findings == []
+            assert on_valkey.replay(ADA).findings == []
+
+    with Together(write, look):
+        pass
+    assert on_valkey.replay().findings == []

@@ -101,9 +101,15 @@ class Up:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop, whatever happened."""
+        """Stop, whatever happened; and what a test left running is not left to the machine."""
         self.client.close()
-        self.stop()
+        if self.status is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self._end()
+        finally:
+            for pid in filter(is_running, self.below):
+                os.kill(pid, signal.SIGKILL)
 
     def command(self) -> list[str]:
         """What is typed."""
@@ -169,7 +175,7 @@ class Up:
         finally:
             self.process.kill()
             if self._reader is not None:
-                self._reader.join()
+                self._reader.join(10)
         return status
 
     def nothing_is_left(self) -> None:

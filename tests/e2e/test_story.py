@@ -165,7 +165,7 @@ def test_a_body_in_chunks_is_read(up: Up) -> None:
     assert answer.status_code == 201, answer.text
 
 
-@pytest.mark.parametrize("size", [80_000, 3_000_000])
+@pytest.mark.parametrize("size", [80_000, 900_000])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_is_too_long_is_a_413(up: Up, size: int, chunked: bool) -> None:
     headers = {**up.bearer(somebody()), "Content-Type": "application/cloudevents+json"}

@@ -132,7 +132,6 @@ ENDS: list[tuple[tuple[Event, ...], str]] = [
     ((ada.states(), ada.pauses(words="Winter.")), "You let this rest for a while"),
     ((ada.states(), ada.reaches()), "You reached this"),
     ((ada.states(), ada.lets_go()), "You let this go"),
-    ((ada.names("need"), ada.takes_out()), "You took this out"),
     ((ada.plans(), ada.does()), "You did this"),
     ((ada.plans(), ada.drops()), "You dropped this"),
     ((ada.chooses(), ada.revokes()), "You took this back"),
@@ -143,6 +142,29 @@ ENDS: list[tuple[tuple[Event, ...], str]] = [
 @pytest.mark.parametrize(("events", "told"), ENDS)
 def test_what_has_ended_says_so(events: tuple[Event, ...], told: str) -> None:
     assert f"{told} on 2 March 2026.\n" in text_of(*events)
+
+
+def test_what_is_over_comes_after_what_is_not() -> None:
+    text = text_of(ada.chooses("Let me stay."), ada.revokes(), ada.chooses("Let me go.", "go"))
+    assert section(text, "What you chose in advance")[0] == "- Let me go."
+    assert section(text, "What lies behind you") == [
+        "- Let me stay.",
+        "  It applies: At night.",
+        "  You wrote this on 2 March 2026.",
+        "  You took this back on 2 March 2026.",
+    ]
+
+
+def test_what_was_taken_out_is_out_unless_the_person_denies_it() -> None:
+    out = ada.takes_out()
+    assert "Mrs Hill." not in text_of(ada.names("need"), out)
+    text = text_of(ada.names("need"), out, ada.denies(out))
+    assert section(text, "What you need") == [
+        "- Mrs Hill.",
+        "  You wrote this on 2 March 2026.",
+        "  In your name it was said on 2 March 2026: you took this out.",
+        "  You said that this is not yours.",
+    ]
 
 
 def test_what_was_taken_up_again_has_not_ended() -> None:

@@ -92,7 +92,7 @@ def test_whoever_speaks_for_the_person_is_named() -> None:
     may = ada.sends(BEA, "aspiration.stated", "aspiration.let-go", "proposal.accepted")
     said = [bea.states("Dance."), bea.lets_go(words="Her knee."), bea.accepts(walk)]
     text = text_of(*IN_FORCE, may, walk, *said)
-    assert section(text, "What you want") == [
+    assert section(text, "What lies behind you") == [
         "- Dance.",
         "  Bea wrote this for you on 2 March 2026.",
         "  Bea said for you on 2 March 2026: you let this go.",

@@ -188,9 +188,17 @@ ALWAYS = {b"appendonly": b"yes", b"appendfsync": b"always"}
 def test_the_level_is_judged_by_what_the_queue_says(
     config: object, wanted: int, has: object, level: str | None
 ) -> None:
-    told = inbox._durability(config, wanted, has)  # noqa: SLF001 - the one judge of all answers
+    kept = {b"maxmemory-policy": b"noeviction"}
+    told = inbox._durability([config, kept], wanted, has)  # noqa: SLF001 - the one judge of all answers
     assert told.level == level
     assert bool(told.why) == (level is None)
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", ""])
+def test_a_queue_that_may_evict_is_not_durable(policy: str) -> None:
+    told = inbox._durability([ALWAYS, {"maxmemory-policy": policy}], 0, 0)  # noqa: SLF001 - as above
+    assert told.level is None
+    assert "evict" in told.why
 
 
 def test_a_queue_that_does_not_fsync_is_not_durable() -> None:

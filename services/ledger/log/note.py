@@ -26,6 +26,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 ED25519 = b"\x01"
+ORIGIN = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}"  # a key's name holds no white space and no plus
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -38,6 +39,8 @@ class Signer:
     """The key that signs a log's checkpoints; its name is the log's origin."""
 
     def __init__(self, origin: str, seed: bytes) -> None:
+        if not re.fullmatch(ORIGIN, origin):
+            raise ValueError(f"{origin!r} cannot be the name of a key")
         self.origin = origin
         self._seed = seed
         self._key = Ed25519PrivateKey.from_private_bytes(seed)

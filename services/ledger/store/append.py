@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Insert, RowMapping, Table, insert, select, update
@@ -45,13 +44,21 @@ def save_head(connection: Connection, head: Head) -> None:
 
 
 def earlier(connection: Connection, log: int, ids: Iterable[str]) -> list[RowMapping]:
-    """Entries of this log that bear one of these ids, oldest first.
+    """Index, author, id and digest of the entries of this log that bear one of these ids.
 
-    Sorted here: asked for in order, SQLite walks the whole log instead of the ids.
+    In no order: asked for in order, SQLite walks the whole log instead of the ids.
     """
-    columns = (entries.c.index, entries.c.author, entries.c.id, entries.c.leaf)
+    columns = (entries.c.index, entries.c.author, entries.c.id, entries.c.digest)
     wanted = select(*columns).where(entries.c.log == log, entries.c.id.in_(list(ids)))
-    return sorted(connection.execute(wanted).mappings(), key=itemgetter("index"))
+    return list(connection.execute(wanted).mappings())
+
+
+def leaves(connection: Connection, log: int, indexes: Iterable[int]) -> dict[int, bytes]:
+    """The bytes of these entries, by index."""
+    wanted = select(entries.c.index, entries.c.leaf).where(
+        entries.c.log == log, entries.c.index.in_(list(indexes))
+    )
+    return {row["index"]: row["leaf"] for row in connection.execute(wanted).mappings()}
 
 
 def append(connection: Connection, rows: Sequence[Row]) -> None:

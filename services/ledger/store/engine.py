@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy import RowMapping as Row
@@ -70,7 +71,10 @@ def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
 
     def opened() -> Any:
         connection = sqlite.connect(
-            f"file:{path}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+            f"file:{quote(str(path))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
         )
         for pragma in _PRAGMAS if write else _PRAGMAS[2:]:
             connection.execute(f"PRAGMA {pragma}").fetchall()

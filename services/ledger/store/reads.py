@@ -66,12 +66,6 @@ def plans_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping
     return _all(connection, select(plans).where(plans.c.subject.in_(list(subjects))))
 
 
-def snapshots_of(connection: Connection, subject: str) -> list[RowMapping]:
-    """All snapshots of a person, oldest first."""
-    wanted = select(snapshots).where(snapshots.c.subject == subject)
-    return _all(connection, wanted.order_by(snapshots.c.sequence))
-
-
 def last_snapshots(connection: Connection, subjects: Iterable[str]) -> dict[str, int]:
     """The sequence of each person's newest snapshot, by subject."""
     wanted = select(snapshots.c.subject, func.max(snapshots.c.sequence).label("sequence"))
@@ -106,12 +100,28 @@ def entries_of(
     yield from connection.execute(wanted).mappings()
 
 
-def entries_of_many(connection: Connection, log: int, subjects: Iterable[str]) -> list[RowMapping]:
-    """All entries about these people, in the order of the log; sorted here, as `earlier` is."""
-    wanted = select(entries.c.subject, entries.c.index, entries.c.leaf).where(
-        entries.c.log == log, entries.c.subject.in_(list(subjects))
+def entries_in_sequence(
+    connection: Connection, log: int, subject: str, *, after: int
+) -> Iterator[RowMapping]:
+    """A person's entries with standing past a sequence, in order: what a fold takes. Refusals
+    without standing are not read, so that nobody's attempts slow the person's reads.
+    """
+    wanted = (
+        select(entries.c.leaf, entries.c.planversion, entries.c.recorded)
+        .where(entries.c.log == log, entries.c.subject == subject, entries.c.sequence > after)
+        .order_by(entries.c.sequence)
     )
-    return sorted(connection.execute(wanted).mappings(), key=itemgetter("index"))
+    yield from connection.execute(wanted).mappings()
+
+
+def entries_of_many(connection: Connection, log: int, subjects: Iterable[str]) -> list[RowMapping]:
+    """All entries with standing about these people, in order; sorted here, as `earlier` is."""
+    wanted = select(entries.c.subject, entries.c.sequence, entries.c.leaf).where(
+        entries.c.log == log,
+        entries.c.subject.in_(list(subjects)),
+        entries.c.sequence.is_not(None),
+    )
+    return sorted(connection.execute(wanted).mappings(), key=itemgetter("sequence"))
 
 
 def entry_of(connection: Connection, log: int, subject: str, name: str) -> list[RowMapping]:

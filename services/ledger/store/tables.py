@@ -10,7 +10,7 @@
     unreadable  messages that did not open; nothing is thrown away
 
 `index` is the place in the log, from 0; `sequence` the place in a person's stream, from 1.
-`plan` columns are sealed under the person's key, binding subject and sequence.
+`plan` columns are sealed under the person's key, binding subject, sequence and rules.
 """
 
 from sqlalchemy import (
@@ -80,6 +80,14 @@ entries = Table(
     UniqueConstraint("log", "id", "author", "digest", name="entries_once"),
     Index("entries_of_a_person", "log", "subject", "index"),
 )
+Index(
+    "entries_in_sequence",
+    entries.c.log,
+    entries.c.subject,
+    entries.c.sequence,
+    sqlite_where=entries.c.sequence.is_not(None),
+    postgresql_where=entries.c.sequence.is_not(None),
+)
 
 keys = Table(
     "keys",
@@ -95,7 +103,6 @@ people = Table(
     _text("subject", key=True),
     _number("log"),
     _number("sequence"),
-    _number("index"),
     _number("planversion"),
 )
 
@@ -105,7 +112,6 @@ plans = Table(
     _text("subject", key=True),
     _number("log"),
     _number("sequence"),
-    _number("index"),
     _number("planversion"),
     _number("rules"),
     _bytes("plan"),
@@ -117,7 +123,6 @@ snapshots = Table(
     _text("subject", key=True),
     _number("sequence", key=True),
     _number("log"),
-    _number("index"),
     _number("planversion"),
     _text("recorded"),
     _number("rules"),

@@ -69,6 +69,14 @@ def _truth() -> None:
         postgresql_partition_by="LIST (log)",
     )
     op.create_index("entries_of_a_person", "entries", ["log", "subject", "index"])
+    standing = sa.text("sequence IS NOT NULL")
+    op.create_index(
+        "entries_in_sequence",
+        "entries",
+        ["log", "subject", "sequence"],
+        sqlite_where=standing,
+        postgresql_where=standing,
+    )
     op.create_table(
         "keys",
         _text("kid"),
@@ -79,7 +87,7 @@ def _truth() -> None:
 
 
 def _derived() -> None:
-    place = ("log", "sequence", "index", "planversion")
+    place = ("log", "sequence", "planversion")
     op.create_table(
         "people",
         _text("subject"),
@@ -97,7 +105,7 @@ def _derived() -> None:
         "snapshots",
         _text("subject"),
         _number("sequence"),
-        *(_number(name) for name in ("log", "index", "planversion")),
+        *(_number(name) for name in ("log", "planversion")),
         _text("recorded"),
         _number("rules"),
         _bytes("plan"),

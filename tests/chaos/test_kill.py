@@ -1,0 +1,164 @@
+"""Everything is killed again and again while people post: nothing is lost, doubled or disordered.
+
+`firsthand up` runs as it does for anybody. Its whole process group (intake, ledger, worker, queue,
+supervisor) gets SIGKILL at random moments and is started again on the same folder; posters send
+the same bytes until they get a 202.
+
+    make test                        1,500 events of 60 people, 2 kills, each store
+    FIRSTHAND_CHAOS=long make test   10,000 events of 200 people, 5 kills, each store
+    FIRSTHAND_CHAOS_SEED=7 …         the same events, killed after the same number of 202s again
+
+A failure tells its seed.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from services.cli import main
+from services.ledger.log import entry
+from services.ledger.people import unwrap_keys
+from services.ledger.receipts import Recorded
+from services.ledger.vault import Vault
+from services.standalone import free_port, queue_server
+from shared.callers import local_token
+from shared.event import canonical
+from tests.chaos.posters import Posted, Posters, told
+from tests.contract.ledgers import Ledger
+from tests.contract.workers import ROOT
+from tests.postgres import Database
+from tests.process import PATIENCE, Server, is_running, wait_until
+
+LONG = os.environ.get("FIRSTHAND_CHAOS") == "long"
+EVENTS, PEOPLE, KILLS = (10_000, 200, 5) if LONG else (1_500, 60, 2)
+POSTERS = 8
+say = logging.getLogger(__name__).warning
+
+
+class Up(Server):
+    """`firsthand up` of a ledger, killed with everything that belongs to it."""
+
+    name = "up"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.intake, self.ledger = free_port(), free_port()
+        self._environment = ledger.environment | {"PYTHONPATH": str(ROOT)}
+
+    def command(self) -> list[str]:
+        """As it is typed."""
+        ports = ["--intake-port", str(self.intake), "--ledger-port", str(self.ledger)]
+        return [sys.executable, "-m", "services.cli", "up", *ports]
+
+    def environment(self) -> dict[str, str]:
+        """The ledger's settings, besides ours."""
+        return {**os.environ, **self._environment}
+
+    def answers(self) -> bool:
+        """It has said its welcome since it was started last."""
+        return self.log.read_text().count("Ctrl-C stops everything.") > self._welcomes
+
+    def _launch(self) -> None:
+        self._welcomes = self.log.read_text().count("Ctrl-C stops") if self.log.exists() else 0
+        super()._launch()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group, at once."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(PATIENCE)
+        wait_until(lambda: not any(map(is_running, _group(process.pid))), "the group to be gone")
+
+
+def _group(leader: int) -> list[int]:
+    """The processes of a group."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            facts = place.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # gone meanwhile
+        if int(facts[2]) == leader:
+            found.append(int(place.parent.name))
+    return found
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed of this run; a failure shows it."""
+    given = int(os.environ.get("FIRSTHAND_CHAOS_SEED", time.time_ns() % 10**6))
+    say("FIRSTHAND_CHAOS_SEED=%d", given)
+    return given
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(sys.platform != "linux", reason="it finds a group's processes in /proc")
+def test_what_was_acknowledged_is_there_once_and_in_order(
+    tmp_path: Path, database: Database, seed: int, in_matrix: Callable[..., None]
+) -> None:
+    in_matrix(queue="valkey" if "valkey" in queue_server() else "redis")
+    if database.kind == "sqlite":  # `up` keeps its own in its folder
+        (tmp_path / "data").mkdir(mode=0o700)
+        url = f"sqlite:///{tmp_path / 'data' / 'ledger.db'}"
+        database = replace(database, owner_url=url, app_url=url)
+    ledger = Ledger(tmp_path, database)
+    events = told(PEOPLE, EVENTS, seed)
+    keys = ledger.settings.key_folder
+    authors = {author for posted in events.values() for author, _ in posted}
+    up = Up(ledger)
+    posters = Posters(up.intake, {each: local_token(keys, each) for each in authors})
+    with up:
+        posters.start(events, POSTERS)
+        _kill_now_and_then(up, posters, sum(map(len, events.values())), Random(seed))
+        posters.join()
+        assert not posters.failed, f"seed {seed}: {posters.failed}"
+        inbox = ledger.inbox()
+        wait_until(lambda: inbox.length(0) == 0, f"seed {seed}: all to be recorded")
+        up.stop()
+    say("%d taken, %d sent again", posters.taken, posters.again)
+    _holds(ledger, events, f"seed {seed}")
+    ledger.close()
+
+
+def _kill_now_and_then(up: Up, posters: Posters, count: int, dice: Random) -> None:
+    """After so many acknowledgements, and a moment later."""
+    for at in sorted(dice.sample(range(count // 20, count * 17 // 20), KILLS)):
+        wait_until(partial(posters.took, at), f"{at} events to be taken", 4 * PATIENCE)
+        assert not posters.over, posters.failed
+        time.sleep(dice.random() / 50)
+        say("killed when %d were taken", posters.taken)
+        up.kill()
+        up.start()
+
+
+def _holds(ledger: Ledger, events: dict[str, list[Posted]], seed: str) -> None:
+    """Each acknowledged (author, id, digest) once, each person's in the order of their 202s."""
+    vault = Vault.from_folder(ledger.settings.key_folder)
+    with ledger.as_services(write=False) as connection:
+        unwrap_keys(connection, vault, events)
+    found: dict[str, list[Recorded]] = {who: [] for who in events}
+    for row in ledger.rows():
+        found[row["subject"]].append(Recorded(0, row["index"], entry.read(row["leaf"])))
+    for who, posted in events.items():
+        wanted = [(author, canonical(orjson.loads(body))) for author, body in posted]
+        once = list(dict.fromkeys(wanted))
+        assert len(found[who]) == len(once), f"{seed}, {who}"
+        for recorded, (author, said) in zip(found[who], once, strict=True):
+            digest = entry.digest_of(recorded.salt(vault), said)
+            assert (recorded.entry.author, recorded.entry.digest) == (author, digest), seed
+    assert ledger.table("unreadable") == [], seed
+    replayed = CliRunner().invoke(main, ["replay", "--all", "--json"], env=ledger.environment)
+    assert replayed.exit_code == 0, f"{seed}: {replayed.output[-2000:]}"
