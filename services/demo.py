@@ -131,8 +131,7 @@ class _Teller:
         self._verdicts.append(verdict)
 
     def _say(self, label: str, text: str) -> None:
-        whole = f"  {label:<10}{text}"
-        click.echo(textwrap.fill(whole, WIDTH, subsequent_indent=" " * 12))
+        self._wrap(f"{label:<10}{text}", 10)
 
     def _plan(self) -> None:
         answer = self._read("plan", accept="text/plain")
@@ -147,16 +146,16 @@ class _Teller:
         shown = [each for each in entries if "refusal" in each or "notes" in each]
         more = f"These {len(shown)} were refused, or something was said of them:"
         self._title(f"Her history has {len(entries)} entries. {more}")
-        for line in (line for each in shown for line in history_line(each).splitlines()):
-            self._wrap(line, 18)
+        for each in shown:
+            for line in history_line(each).splitlines():
+                self._wrap(line, 18)
         verdicts = [each.get("refusal", each["verdict"]) for each in entries]
         self._expect(verdicts, self._verdicts, "the history")
         kept = [each["index"] for each in entries if "refusal" in each and "words" in each]
         self._expect(kept, [], "words of refused entries")
 
     def _wrap(self, line: str, hanging: int) -> None:
-        further = " " * (hanging + 2)
-        click.echo(textwrap.fill(f"  {line}", WIDTH, subsequent_indent=further) if line else "")
+        click.echo(textwrap.fill(f"  {line}", WIDTH, subsequent_indent=" " * (hanging + 2)))
 
     def _read(self, what: str, accept: str = "application/json") -> Answer:
         url = f"{self._house.ledger}/people/{SPEAKERS['ada']}/{what}"

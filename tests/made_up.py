@@ -53,7 +53,7 @@ class Here:
         among = self.plan.beside if self.dice.random() < 0.6 else self.plan.entries
         return self.one_of(list(among))
 
-    def maybe(self, chance: float = 0.5, **members: Any) -> Json:
+    def maybe(self, chance: float = 0.5, /, **members: Any) -> Json:
         """The members, or nothing at all."""
         return members if self.dice.random() < chance else {}
 

@@ -23,7 +23,8 @@ _HEADINGS = {
     "about-me": "About you",
     "wording": "How you want to be spoken of",
 }
-_BEHIND = frozenset({"reached", "let-go", "done", "dropped", "revoked"})
+_BEHIND = "What lies behind you"
+_OVER = frozenset({"reached", "let-go", "done", "dropped", "revoked"})
 _RATINGS = 7  # that are read aloud; all of them are in the lines and the history
 
 
@@ -46,12 +47,12 @@ class _Reading:
     def text(self) -> str:
         """All of it: the head, a section for each thing, then what stands beside."""
         told = [*self._head(), ""]
-        lines = [each for each in self._shown["lines"] if not _is_taken_out(each)]
-        behind = [each for each in lines if each["state"] in _BEHIND]
-        for thing, heading in _HEADINGS.items():
-            here = [each for each in lines if each["thing"] == thing and each not in behind]
-            told += _section(heading, [text for each in here for text in self._line(each)])
-        told += _section("What lies behind you", [text for e in behind for text in self._line(e)])
+        sections: dict[str, list[str]] = {heading: [] for heading in (*_HEADINGS.values(), _BEHIND)}
+        for line in self._shown["lines"]:
+            if heading := _BEHIND if line["state"] in _OVER else _HEADINGS.get(line["thing"]):
+                sections[heading] += () if _is_taken_out(line) else self._line(line)
+        for heading, texts in sections.items():
+            told += _section(heading, texts)
         for heading, texts in shelves(self._names, self._shown, self._lines):
             told += _section(heading, texts)
         return "\n".join(told).rstrip() + "\n"

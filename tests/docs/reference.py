@@ -7,43 +7,23 @@ docstrings in which the formats are specified. A test compares what is committed
 import importlib
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
-import orjson
 
 from services.cli import main
 from services.intake.app import IntakeSettings
-from services.intake.types import json_schema
 from services.ledger.config import LedgerSettings
-from shared.catalogue import CATALOGUE, EventType
-from shared.kinds import Kind, Who
+from shared.catalogue import CATALOGUE
 from shared.problems import PROBLEMS
 from shared.refusals import BECAUSE, Code
 from shared.settings import variables
+from tests.docs.reference_events import events, table
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 NOTE = "<!-- Written from the code by tests/docs/reference.py: change the code, then run it. -->"
 GENERAL = (*(code for code in Code if not code.standing), Code.ID_REUSED, Code.VERSION_CONFLICT)
-KINDS = {
-    Kind.PLAN: "Lines of the plan. Only the person may say these.",
-    Kind.ANSWER: "The person's answers to what others suggest. Silence is never yes.",
-    Kind.BESIDE: "What stands beside the plan, and never in it.",
-    Kind.WHOSE: "Whose plan it is: who may do what, as the person allows.",
-}
-WHO = {
-    Who.P: "the person",
-    Who.W_PROPOSE: "a partner to whom the person has granted `propose`",
-    Who.P_OR_W_OBSERVE: "the person, and a partner to whom they have granted `observe`",
-    Who.P_OR_NAMED: "the person, and anybody who wrote or is named in the entry",
-}
-IN_WORDS = {  # of patterns, and of members whose rule a schema cannot say
-    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$": "a name: letters, digits, `.`, `_`, `-`; 1 to 64 of them",
-    r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$": "a language tag (BCP 47), as `en` or `en-GB`",
-    "until": "an RFC 3339 date-time with offset, or `until-withdrawn`",
-}
 FORMATS = {  # a page for each: title, and the modules whose docstrings specify it
     "formats": (
         "Formats",
@@ -87,79 +67,6 @@ CLIENT_VARIABLES = {  # read by the commands that speak to a running service
     "FIRSTHAND_INTAKE_URL": "Where intake answers (default: what `up` wrote, or port 8081)",
     "FIRSTHAND_LEDGER_URL": "Where the ledger answers (default: what `up` wrote, or port 8082)",
 }
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table."""
-    heads = tuple(head)
-    lines = [heads, ("---",) * len(heads), *(tuple(row) for row in rows)]
-    cells = [[cell.replace("|", r"\|") for cell in row] for row in lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
-
-
-def rule(shape: Mapping[str, Any]) -> str:
-    """What a member may hold, in words, from its JSON Schema."""
-    if "enum" in shape:
-        return "one of " + ", ".join(f"`{each}`" for each in shape["enum"])
-    if shape["type"] == "array":
-        return f"a list of {shape['minItems']} to {shape['maxItems']}, each {rule(shape['items'])}"
-    if shape["type"] == "integer":
-        return f"a whole number from {shape['minimum']} to {shape['maximum']}"
-    if shape["type"] == "object":
-        named = ", ".join(f"`{name}`" for name in shape.get("properties", ()))
-        return f"an object of {named}" if named else "an object"
-    if roles := re.match(r"\^\(\?:([a-z|]+)\):", shape.get("pattern", "")):
-        return "an id, " + " or ".join(f"`{role}:…`" for role in roles[1].split("|"))
-    if "pattern" in shape:
-        return IN_WORDS[shape["pattern"]]
-    if shape.get("format") == "date-time":
-        return "an RFC 3339 date-time with offset"
-    if "maxLength" in shape:
-        return f"text, {shape['minLength']} to {shape['maxLength']:,} characters, not blank"
-    return {"boolean": "true or false"}.get(shape["type"], "text")
-
-
-def event(row: EventType) -> Iterator[str]:
-    """The section of one event type."""
-    schema = json_schema(row)
-    members = [
-        (
-            f"`{name}`",
-            "yes" if name in schema["required"] else "",
-            IN_WORDS.get(name) or rule(shape),
-        )
-        for name, shape in schema["properties"].items()
-    ]
-    own = ", ".join(f"`{code}`" for code in row.refusals) or "none"
-    example = orjson.dumps(row.example, option=orjson.OPT_INDENT_2).decode()
-    yield f"### {row.name}\n"
-    yield f"{row.effect}\n"
-    yield f"Who: {WHO[row.who]}. Token scope: `{row.token_scope}`. Standard: {row.standard}.\n"
-    yield table(("member of `data`", "required", "holds"), members) + "\n"
-    yield f"Own refusals, in the order they are looked for: {own}.\n"
-    yield f"```json\n{example}\n```\n"
-
-
-def events() -> Iterator[str]:
-    """The page of all event types."""
-    yield "# Events\n"
-    yield (
-        "What may be posted, and by whom. Each section shows the `data` of a type and an example "
-        "of it. A running intake serves the same, with JSON Schemas: `GET /event-types`.\n"
-    )
-    rows = [(f"[{row.name}](#{anchor(row.name)})", row.effect) for row in CATALOGUE.values()]
-    yield table(("type", "what it does"), rows) + "\n"
-    for kind, told in KINDS.items():
-        yield f"## Kind: {kind}\n"
-        yield f"{told}\n"
-        for row in CATALOGUE.values():
-            if row.kind is kind:
-                yield from event(row)
-
-
-def anchor(heading: str) -> str:
-    """The fragment under which a heading is found."""
-    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def refusals() -> Iterator[str]:

@@ -23,6 +23,20 @@ from tests.postgres import PostgresServer
 from tests.process import SCRATCH
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
+HEARD = (  # of the story: what was refused, what ran out, what stands with what
+    "Sam (nurse) tried to change your words; it was refused: only you may say this.",
+    "Bea (sister) tried to let go of what you want; it was refused: only you may say this.",
+    "You tried to accept a suggestion; it was refused: its time had run out.",
+    "Sam (nurse) tried to suggest a change; it was refused: you have not allowed it.",
+    "Sam (nurse) is told: the person asked to be spoken of in other words.",
+    "and nothing changed.",
+    "You disagreed: I stopped to talk to Mrs Hill.",
+    "Sam (nurse) corrected this: It was nearer to two.",
+    "The day has passed, and nothing has come.",
+    "You said that this was kept:",
+    "You said that this was not kept:",
+    "0 findings",
+)
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
 
 
@@ -145,11 +159,10 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(tmp_path: Path) -> N
         )
         assert not list(Path(short).iterdir())
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Sam (nurse) tried to change your words; it was refused: only you may say this." in (
-        done.stdout
-    )
-    assert done.stdout.count("Lose weight") == 1, "only the telling holds the refused words"
-    assert "0 findings" in done.stdout
+    told = " ".join(done.stdout.split())
+    assert told.count("Lose weight") == 1, "only the telling holds the refused words"
+    assert all(each in told for each in HEARD)
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *PAGES])

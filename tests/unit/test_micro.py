@@ -7,7 +7,7 @@ from tests.voices import sam
 
 def test_it_measures_and_says_what_it_aims_at() -> None:
     figures = micro.measure(people=3, events=40, large=300, more=4)
-    assert len(figures.series) == 1 + 3 * len(micro.one_more())
+    assert len(figures.series) == 2 + 3 * len(micro.one_more())
     assert all(len(values) == micro.RUNS for values in figures.series.values())
     assert all(value > 0 for values in figures.series.values() for value in values)
     *_, cost, growth = micro.report(figures)

@@ -1,0 +1,153 @@
+"""The reference's page of all event types, written from the catalogue."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from services.intake.types import json_schema
+from shared.catalogue import CATALOGUE, EventType
+from shared.kinds import Kind, Who
+from shared.refusals import BECAUSE
+
+KINDS = {
+    Kind.PLAN: "Lines of the plan. Only the person may say these.",
+    Kind.ANSWER: "The person's answers to what others suggest. Silence is never yes.",
+    Kind.BESIDE: "What stands beside the plan, and never in it.",
+    Kind.EQUAL: "Questions and promises, among equals. Their clocks run on partners only.",
+    Kind.WHOSE: "Whose plan it is: who may do what, as the person allows.",
+}
+NAMED = {
+    "entry": "anybody who wrote or is named in the entry",
+    "question": "anybody who asked, or is asked, the question",
+    "commitment": "anybody who made, or was made, the promise",
+}
+IN_WORDS = {  # of patterns, and of members whose rule a schema cannot say
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$": "a name: letters, digits, `.`, `_`, `-`; 1 to 64 of them",
+    r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$": "a language tag (BCP 47), as `en` or `en-GB`",
+    r"^https://[!-~]{1,500}$": "an https address",
+    r"^(?:(?:partner|team):[A-Za-z0-9._-]{1,64}|emergency)$": (
+        "an id, `partner:…` or `team:…`, or `emergency`"
+    ),
+    "until": "an RFC 3339 date-time with offset, or `until-withdrawn`",
+    "scope": "a list of event types",
+}
+INTRODUCTION = """\
+What may be posted, and by whom: {count} types of {kinds} kinds. Each section says who may author a
+type, what it does, what `data` holds, why it may be refused, and shows an example. A running intake
+serves the same, with JSON Schemas and an example for each refusal: `GET /event-types`.
+
+Any type may also meet the [refusals](refusals.md) that are the same for all. Where "the person" is
+named, a representative may speak for them, if the person named the type in
+[representative.named](#representativenamed). *Corresponds to* names the nearest term of the
+standards of the Professional Record Standards Body (PRSB), HL7 FHIR, openEHR or the law. It is a
+signpost, not a claim to conform.
+"""
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    heads = tuple(head)
+    lines = [heads, ("---",) * len(heads), *(tuple(row) for row in rows)]
+    cells = [[cell.replace("|", r"\|") for cell in row] for row in lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def rule(shape: Mapping[str, Any]) -> str:
+    """What a member may hold, in words, from its JSON Schema."""
+    if "enum" in shape:
+        return "one of " + ", ".join(f"`{each}`" for each in shape["enum"])
+    if shape["type"] == "array":
+        each, most = rule(shape["items"]), shape.get("maxItems")
+        size = f" of {shape['minItems']} to {most}" if most else ""
+        return f"a list{size}, each {each}"
+    if shape["type"] == "integer":
+        return f"a whole number from {shape['minimum']:,} to {shape['maximum']:,}"
+    if shape["type"] == "object":
+        return an_object(shape)
+    if "pattern" in shape and shape["pattern"] not in IN_WORDS:
+        roles = re.fullmatch(r"\^\(\?:([a-z|]+)\):.*", shape["pattern"])
+        assert roles, f"say this pattern in words: {shape['pattern']}"
+        return "an id, " + " or ".join(f"`{role}:…`" for role in roles[1].split("|"))
+    if "pattern" in shape:
+        return IN_WORDS[shape["pattern"]]
+    if shape.get("format") == "date-time":
+        return "an RFC 3339 date-time with offset"
+    if "maxLength" in shape:
+        return f"text, {shape['minLength']} to {shape['maxLength']:,} characters, not blank"
+    return {"boolean": "true or false"}.get(shape["type"], "text")
+
+
+def an_object(shape: Mapping[str, Any]) -> str:
+    """An object inside `data`: its members, and which of them it must have."""
+    needed = shape.get("required", ())
+    members = (
+        f"`{name}`{'' if name in needed else '?'} ({rule(each)})"
+        for name, each in shape.get("properties", {}).items()
+    )
+    told = ", ".join(members)
+    return f"an object: {told}" if told else "an object"
+
+
+def who(may: Who) -> Iterator[str]:
+    """Who may author a type, in words."""
+    if may.person:
+        yield "the person"
+    if may.scope == "any":
+        yield "a partner to whom the person has granted any scope"
+    elif may.scope:
+        yield f"a partner to whom the person has granted `{may.scope}`"
+    if may.named:
+        yield NAMED[may.named]
+
+
+def event(row: EventType) -> Iterator[str]:
+    """The section of one event type."""
+    schema = json_schema(row)
+    members = [
+        (
+            f"`{name}`",
+            "yes" if name in schema.get("required", ()) else "",
+            IN_WORDS.get(name) or rule(shape),
+        )
+        for name, shape in schema["properties"].items()
+    ]
+    example = orjson.dumps(row.example, option=orjson.OPT_INDENT_2).decode()
+    yield f"### {row.name}\n"
+    yield f"{row.effect}\n"
+    yield f"**Who:** {'; '.join(who(row.who))}. **Token scope:** `{row.token_scope}`.\n"
+    yield f"**Corresponds to:** {row.standard}.\n"
+    if members:
+        yield table(("member of `data`", "required", "holds"), members) + "\n"
+    if row.refusals:
+        told = [(f"`{code}`", f"{BECAUSE[code]}.") for code in row.refusals]
+        yield table(("own refusals, in check order", "it was refused:"), told) + "\n"
+    else:
+        yield "It has no refusals of its own.\n"
+    yield f"```json\n{example}\n```\n"
+
+
+def events() -> Iterator[str]:
+    """The page of all event types."""
+    yield "# Events\n"
+    yield INTRODUCTION.format(count=len(CATALOGUE), kinds=len(KINDS))
+    for kind, told in KINDS.items():
+        rows = [
+            (f"[{row.name}](#{anchor(row.name)})", row.effect)
+            for row in CATALOGUE.values()
+            if row.kind is kind
+        ]
+        yield f"**[{kind}](#kind-{kind})**: {told}\n"
+        yield table(("type", "what it does"), rows) + "\n"
+    for kind, told in KINDS.items():
+        yield f"## Kind: {kind}\n"
+        yield f"{told}\n"
+        for row in CATALOGUE.values():
+            if row.kind is kind:
+                yield from event(row)
+
+
+def anchor(heading: str) -> str:
+    """The fragment under which a heading is found."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
