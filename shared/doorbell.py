@@ -6,13 +6,15 @@ number, and `DrainJob` runs one named function whatever the queue's bytes say.
 
 import os
 
-os.environ.setdefault("RQ_KEY_PREFIX", "{firsthand}:rq")  # read once, when rq is imported
+os.environ["RQ_KEY_PREFIX"] = "{firsthand}:rq"  # read once, when rq is imported
 
 from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
+
+del os.environ["RQ_KEY_PREFIX"]  # not for our children to inherit
 
 # The only door to rq: imported elsewhere first, it would read another prefix.
 __all__ = ["DrainJob", "JSONSerializer", "SimpleWorker", "StopRequested", "bell", "ring"]

@@ -28,6 +28,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
+from shared.durability import Durability, judge
 from shared.event import Event
 from shared.problems import SealBroken, Unavailable
 from shared.transit import Transit
@@ -80,14 +81,6 @@ def answers(url: str) -> bool:
             return bool(client.ping())
     except RedisError:
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class Durability:
-    """How safe a published event is. `level` goes into the answer; None means: not safe."""
-
-    level: str | None
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +158,7 @@ class Inbox:
         if own.rings and woken == 1:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
-        return _durability(told[:2], self.replicas, told[2] if self.replicas else 0)
+        return judge(told[:2], self.replicas, told[2] if self.replicas else 0)
 
     def _publish_all(self, partition: int) -> None:
         """Send what every thread has brought meanwhile in one script: one round trip and one
@@ -220,7 +213,7 @@ class Inbox:
             info = self.redis.info("replication") if self.replicas else {}
         except RedisError as fault:
             return Durability(None, f"the queue did not answer ({type(fault).__name__})")
-        return _durability(config, self.replicas, int(info.get("connected_slaves", 0)))
+        return judge(config, self.replicas, int(info.get("connected_slaves", 0)))
 
     # the ledger's side
 
@@ -282,22 +275,3 @@ class Inbox:
     def wait_because(self, partition: int, why: str) -> None:
         """Say why a partition waits; forgotten after 60 s unless said again."""
         self.redis.set(waiting_key(partition), why, ex=WAITING_SECONDS)
-
-
-def _durability(config: list[Any], wanted: int, replicas: Any) -> Durability:
-    """Judge the answers to CONFIG GET append*, maxmemory-policy, and WAIT; each may be an error."""
-    for answer in (*config, replicas):
-        if isinstance(answer, Exception):
-            return Durability(None, f"the queue does not tell how it stores: {answer}")
-    told = {_text(name): _text(value) for each in config for name, value in dict(each).items()}
-    if told.get("appendonly") != "yes" or told.get("appendfsync") != "always":
-        return Durability(None, "the queue does not fsync each write (appendfsync always)")
-    if told.get("maxmemory-policy") != "noeviction":
-        return Durability(None, "the queue may evict what it holds (maxmemory-policy noeviction)")
-    if replicas < wanted:
-        return Durability(None, f"{replicas} of {wanted} replicas have the event")
-    return Durability(f"fsync+replicas:{wanted}" if wanted else "fsync")
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from flask import Flask
 from marshmallow import validate
 
-from services.intake.routes import MAX_WAIT, routes
+from services.intake.routes import MAX_WAIT, Intake
 from shared import doorbell, logs
 from shared.callers import Callers
 from shared.inbox import Inbox, connect
@@ -42,16 +42,9 @@ def create_app(
 ) -> Flask:
     """The Flask application, over its neighbours."""
     app = Flask("intake", static_folder=None)
-    app.register_blueprint(
-        routes(
-            callers,
-            inbox,
-            partitions=partitions,
-            may_read=threading.Semaphore(max(1, threads // 2)),
-            may_wait=threading.Semaphore(threads // 2),
-            clock=clock,
-        )
-    )
+    may_read, may_wait = threading.Semaphore(threads // 2), threading.Semaphore(threads // 2)
+    intake = Intake(callers, inbox, partitions, may_read, may_wait, clock)
+    app.register_blueprint(intake.routes())
     install(app, "intake", ready=lambda: inbox.durability().why or None)
     return app
 

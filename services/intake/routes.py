@@ -4,6 +4,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
@@ -13,8 +14,9 @@ from services.intake.cloudevents import MEDIA_TYPE, read
 from services.intake.types import all_types, one_type
 from shared.callers import AUTHORS, Caller, Callers
 from shared.catalogue import EventType
+from shared.durability import Durability
 from shared.event import MAX_EVENT_BYTES, Event, partition_of, timestamp
-from shared.inbox import Durability, Inbox
+from shared.inbox import Inbox
 from shared.problems import Forbidden, Refused, TooLarge, Unavailable, WrongMedia
 from shared.web import as_json
 
@@ -25,35 +27,37 @@ BODY_SECONDS = 1.0  # that a request waits for others' slow bodies
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,20})\"?(?=$|[,;\s])", re.IGNORECASE)
 
 
-def routes(
-    callers: Callers,
-    inbox: Inbox,
-    *,
-    partitions: int,
-    may_read: threading.Semaphore,
-    may_wait: threading.Semaphore,
-    clock: Callable[[], datetime],
-) -> Blueprint:
-    """The routes, over their neighbours. `may_read` bounds the requests whose body is still
-    coming, `may_wait` those that wait: neither may keep all threads.
-    """
-    intake = Blueprint("intake", __name__)
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What can be asked of intake, over its neighbours.
 
-    @intake.post("/events")
-    def post_event() -> Response:
-        caller = callers.of(request.headers.get("Authorization"))
-        g.caller = caller
-        if not may_read.acquire(timeout=BODY_SECONDS):
-            raise Unavailable("Too many slow bodies at once.")
-        try:
-            body = _body()
-        finally:
-            may_read.release()
-        received = clock()
+    `may_read` bounds the requests whose body is still coming, `may_wait` those that wait for a
+    verdict: neither may keep all threads.
+    """
+
+    callers: Callers
+    inbox: Inbox
+    partitions: int
+    may_read: threading.Semaphore
+    may_wait: threading.Semaphore
+    clock: Callable[[], datetime]
+
+    def routes(self) -> Blueprint:
+        """The routes."""
+        intake = Blueprint("intake", __name__)
+        intake.add_url_rule("/events", view_func=self.post_event, methods=["POST"])
+        intake.add_url_rule("/event-types", "all", lambda: as_json(all_types()))
+        intake.add_url_rule("/event-types/<name>", "one", lambda name: as_json(one_type(name)))
+        return intake
+
+    def post_event(self) -> Response:
+        """One event: who, what shape, safe; and its fate, if the caller waits for it."""
+        caller = g.caller = self.callers.of(request.headers.get("Authorization"))
+        body, received = self._body(), self.clock()
         row, kept = read(body, received)
         _may_author(caller, row)
         seconds = _wait_seconds()
-        waits = seconds > 0 and may_wait.acquire(blocking=False)
+        waits = seconds > 0 and self.may_wait.acquire(blocking=False)
         try:
             event = Event.of(
                 kept,
@@ -63,28 +67,29 @@ def routes(
                 received=timestamp(received),
                 waiter=uuid.uuid4().hex if waits else None,
             )
-            partition = partition_of(event.subject, partitions)
-            durability = inbox.publish(partition, [event])
-            if durability.level is None:
-                raise Unavailable(f"The event is not safe yet: {durability.why}.")
-            if event.waiter is not None:
-                answer = inbox.receipt(partition, event.waiter, seconds)
-                if answer is not None:
-                    return _decided(answer, event)
-            return _accepted(event, durability, waited=event.waiter is not None)
+            return self._publish(event, seconds)
         finally:
             if waits:
-                may_wait.release()
+                self.may_wait.release()
 
-    @intake.get("/event-types")
-    def event_types() -> Response:
-        return as_json(all_types())
+    def _publish(self, event: Event, seconds: int) -> Response:
+        partition = partition_of(event.subject, self.partitions)
+        durability = self.inbox.publish(partition, [event])
+        if durability.level is None:
+            raise Unavailable(f"The event is not safe yet: {durability.why}.")
+        if event.waiter is not None:
+            answer = self.inbox.receipt(partition, event.waiter, seconds)
+            if answer is not None:
+                return _decided(answer, event)
+        return _accepted(event, durability, waited=event.waiter is not None)
 
-    @intake.get("/event-types/<name>")
-    def event_type(name: str) -> Response:
-        return as_json(one_type(name))
-
-    return intake
+    def _body(self) -> bytes:
+        if not self.may_read.acquire(timeout=BODY_SECONDS):
+            raise Unavailable("Too many slow bodies at once.")
+        try:
+            return _body()
+        finally:
+            self.may_read.release()
 
 
 def _body() -> bytes:

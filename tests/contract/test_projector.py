@@ -84,60 +84,60 @@ def test_the_same_bytes_fifty_times_are_one_entry(ledger: Ledger, together: bool
         assert len({repr(each[name]) for _, each in told}) == 1, name
 
 
-def test_a_repeat_is_known_after_the_key_changed(ledger: Ledger) -> None:
+def test_a_repeat_is_known_after_the_key_changed(on_valkey: Ledger) -> None:
     """Before a plan is started, the envelope key seals; afterwards the person's own."""
     early = [waited_for(STATED, "early"), sam.rewords("Lose weight."), ada.observes()]
-    ledger.post(*early)
-    ledger.drain()
-    ledger.post(STARTED)
-    ledger.drain()
-    ledger.post(waited_for(STATED, "late"), *early[1:])
-    ledger.drain()
-    assert ledger.verdicts() == ["no-such-plan", "not-yours-to-say", "no-such-plan", "accepted"]
-    assert receipt(ledger, "early")[1]["entry"] == receipt(ledger, "late")[1]["entry"]
-    assert receipt(ledger, "late")[0] == 409
-    assert not ledger.replay().findings
+    on_valkey.post(*early)
+    on_valkey.drain()
+    on_valkey.post(STARTED)
+    on_valkey.drain()
+    on_valkey.post(waited_for(STATED, "late"), *early[1:])
+    on_valkey.drain()
+    assert on_valkey.verdicts() == ["no-such-plan", "not-yours-to-say", "no-such-plan", "accepted"]
+    assert receipt(on_valkey, "early")[1]["entry"] == receipt(on_valkey, "late")[1]["entry"]
+    assert receipt(on_valkey, "late")[0] == 409
+    assert not on_valkey.replay().findings
 
 
-def test_in_one_batch_too(ledger: Ledger) -> None:
-    ledger.post(STATED, STARTED, STATED, STARTED, STATED)
-    assert ledger.drain() == 5
-    assert ledger.verdicts() == ["no-such-plan", "accepted"]
-    assert not ledger.replay().findings
+def test_in_one_batch_too(on_valkey: Ledger) -> None:
+    on_valkey.post(STATED, STARTED, STATED, STARTED, STATED)
+    assert on_valkey.drain() == 5
+    assert on_valkey.verdicts() == ["no-such-plan", "accepted"]
+    assert not on_valkey.replay().findings
 
 
-def test_an_id_with_other_words_is_refused(ledger: Ledger) -> None:
+def test_an_id_with_other_words_is_refused(on_valkey: Ledger) -> None:
     other = under_the_id_of(STATED, ada.states("I want to fly."))
     for batch in ([STARTED, STATED, other], [other, STATED], [again(other)]):
-        ledger.post(*batch)
-        ledger.drain()
-    assert ledger.verdicts() == ["accepted", "accepted", "id-reused", "exists"]
-    assert ledger.rows()[2]["sequence"] == 3
-    assert not ledger.replay().findings
+        on_valkey.post(*batch)
+        on_valkey.drain()
+    assert on_valkey.verdicts() == ["accepted", "accepted", "id-reused", "exists"]
+    assert on_valkey.rows()[2]["sequence"] == 3
+    assert not on_valkey.replay().findings
 
 
-def test_an_id_of_anothers_plan_is_refused_and_replayed_alone(ledger: Ledger) -> None:
+def test_an_id_of_anothers_plan_is_refused_and_replayed_alone(on_valkey: Ledger) -> None:
     """One author, one id, two people: an event is named by author and id."""
     told = [STARTED, about(EVE, eve.starts()), ada.grants("partner:sam", "observe")]
     eves = about(EVE, eve.grants("partner:sam", "observe"))
     seen = sam.observes()
-    ledger.post(*told, eves, seen, about(EVE, seen))
-    ledger.drain()
-    assert ledger.verdicts() == ["accepted"] * 5 + ["id-reused"]
-    assert not ledger.replay().findings
-    assert not ledger.replay(EVE).findings
-    assert not ledger.replay(ADA).findings
+    on_valkey.post(*told, eves, seen, about(EVE, seen))
+    on_valkey.drain()
+    assert on_valkey.verdicts() == ["accepted"] * 5 + ["id-reused"]
+    assert not on_valkey.replay().findings
+    assert not on_valkey.replay(EVE).findings
+    assert not on_valkey.replay(ADA).findings
 
 
-def test_anothers_event_may_not_take_an_id_of_the_plan(ledger: Ledger) -> None:
+def test_anothers_event_may_not_take_an_id_of_the_plan(on_valkey: Ledger) -> None:
     granted = ada.grants("partner:sam", "observe")
-    ledger.post(STARTED, STATED, granted, under_the_id_of(STATED, sam.observes()))
-    ledger.drain()
-    assert ledger.verdicts()[-1] == "id-reused"
-    assert not ledger.replay().findings
+    on_valkey.post(STARTED, STATED, granted, under_the_id_of(STATED, sam.observes()))
+    on_valkey.drain()
+    assert on_valkey.verdicts()[-1] == "id-reused"
+    assert not on_valkey.replay().findings
 
 
-def test_who_has_no_standing_leaves_no_trace_in_the_order(ledger: Ledger) -> None:
+def test_who_has_no_standing_leaves_no_trace_in_the_order(on_valkey: Ledger) -> None:
     """No sequence, no words, and a key's name that does not tell whether there is a plan."""
     attempts: list[Callable[[], Event]] = [
         lambda: sam.rewords("Lose weight."),
@@ -146,19 +146,19 @@ def test_who_has_no_standing_leaves_no_trace_in_the_order(ledger: Ledger) -> Non
         lambda: shoes.states("More shoes."),
     ]
     before = [each() for each in attempts]
-    ledger.post(*before)
-    ledger.drain()
-    ledger.post(STARTED, STATED, *(again(each) for each in before))
-    ledger.drain()
-    rows = ledger.rows()
+    on_valkey.post(*before)
+    on_valkey.drain()
+    on_valkey.post(STARTED, STATED, *(again(each) for each in before))
+    on_valkey.drain()
+    rows = on_valkey.rows()
     assert {(row["sequence"], row["planversion"]) for row in rows if row["refusal"]} == {
         (None, None)
     }
     kids = {name: {kid_of(row) for row in rows if row["verdict"] == name} for name in _BOTH}
     assert len(kids["refused"]) == len(kids["accepted"]) == 1
     assert kids["refused"] != kids["accepted"]
-    assert ledger.verdicts()[:4] == ledger.verdicts()[6:]
-    assert b"Lose weight" not in _opened(ledger)
+    assert on_valkey.verdicts()[:4] == on_valkey.verdicts()[6:]
+    assert b"Lose weight" not in _opened(on_valkey)
 
 
 _BOTH = ("accepted", "refused")
@@ -173,12 +173,12 @@ def _opened(ledger: Ledger) -> bytes:
     return b"".join(each.canonical for each in found)
 
 
-def test_a_refusal_of_one_with_standing_has_its_place(ledger: Ledger) -> None:
-    ledger.post(STARTED, ada.rewords("Nothing there.", "missing"), STATED)
-    ledger.drain()
-    assert [row["sequence"] for row in ledger.rows()] == [1, 2, 3]
-    assert [row["planversion"] for row in ledger.rows()] == [1, 1, 2]
-    assert b"Nothing there." in _opened(ledger)
+def test_a_refusal_of_one_with_standing_has_its_place(on_valkey: Ledger) -> None:
+    on_valkey.post(STARTED, ada.rewords("Nothing there.", "missing"), STATED)
+    on_valkey.drain()
+    assert [row["sequence"] for row in on_valkey.rows()] == [1, 2, 3]
+    assert [row["planversion"] for row in on_valkey.rows()] == [1, 1, 2]
+    assert b"Nothing there." in _opened(on_valkey)
 
 
 def test_a_receipt_can_be_checked_by_its_author(ledger: Ledger) -> None:
@@ -196,11 +196,11 @@ def test_a_receipt_can_be_checked_by_its_author(ledger: Ledger) -> None:
         assert root == ledger.table("heads")[0]["root"]
 
 
-def test_what_was_committed_is_published(ledger: Ledger) -> None:
-    ledger.post(STARTED, STATED)
-    ledger.drain()
-    (head,) = ledger.table("heads")
-    _, published = ledger.inbox().read(0, 1)
+def test_what_was_committed_is_published(on_valkey: Ledger) -> None:
+    on_valkey.post(STARTED, STATED)
+    on_valkey.drain()
+    (head,) = on_valkey.table("heads")
+    _, published = on_valkey.inbox().read(0, 1)
     assert published is not None
     assert published.decode() == head["checkpoint"]
     assert (head["size"], head["rules"]) == (2, 1)

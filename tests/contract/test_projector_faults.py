@@ -33,37 +33,37 @@ def test_a_crash_after_commit_gives_no_second_verdict(ledger: Ledger) -> None:
     assert not ledger.replay().findings
 
 
-def test_a_repeat_is_deleted_only_after_a_commit_of_its_own(ledger: Ledger) -> None:
-    ledger.post(TOLD[0])
+def test_a_repeat_is_deleted_only_after_a_commit_of_its_own(on_valkey: Ledger) -> None:
+    on_valkey.post(TOLD[0])
     with pytest.raises(KeyboardInterrupt):
-        ledger.projector(inbox=like(Dies, ledger)).batch(0)
-    projector = ledger.projector()
-    with ledger.as_owner() as connection:
+        on_valkey.projector(inbox=like(Dies, on_valkey)).batch(0)
+    projector = on_valkey.projector()
+    with on_valkey.as_owner() as connection:
         connection.execute(text("ALTER TABLE heads RENAME TO away"))
     with pytest.raises(SQLAlchemyError):
         projector.batch(0)
-    assert ledger.waiting() == 1
-    with ledger.as_owner() as connection:
+    assert on_valkey.waiting() == 1
+    with on_valkey.as_owner() as connection:
         connection.execute(text("ALTER TABLE away RENAME TO heads"))
-    assert ledger.drain(projector) == 1
-    assert (ledger.ids(ADA), ledger.waiting()) == (IDS[:1], 0)
+    assert on_valkey.drain(projector) == 1
+    assert (on_valkey.ids(ADA), on_valkey.waiting()) == (IDS[:1], 0)
 
 
-def test_a_batch_that_does_not_commit_leaves_no_plan_behind(ledger: Ledger) -> None:
+def test_a_batch_that_does_not_commit_leaves_no_plan_behind(on_valkey: Ledger) -> None:
     """Its plans were changed in place and its keys made: both are dropped."""
     for part in (TOLD[:2], TOLD[2:]):
-        opened, vault = open_store(ledger.settings, write=True)
-        failing = [FailsOnce.from_skey(signers(ledger.settings)[0].skey)]
-        projector = Projector(opened, ledger.inbox(), vault, failing, now)
-        ledger.post(*part)
+        opened, vault = open_store(on_valkey.settings, write=True)
+        failing = [FailsOnce.from_skey(signers(on_valkey.settings)[0].skey)]
+        projector = Projector(opened, on_valkey.inbox(), vault, failing, now)
+        on_valkey.post(*part)
         with pytest.raises(RuntimeError, match="the signer is away"):
             projector.batch(0)
         assert vault.person(ADA) is None
-        assert ledger.drain(projector) == len(part)
+        assert on_valkey.drain(projector) == len(part)
         opened.dispose()
-    assert ledger.ids(ADA) == IDS
-    assert set(ledger.verdicts()) == {"accepted"}
-    assert not ledger.replay().findings
+    assert on_valkey.ids(ADA) == IDS
+    assert set(on_valkey.verdicts()) == {"accepted"}
+    assert not on_valkey.replay().findings
 
 
 def failing(name: str, fault: Exception, often: int) -> Callable[..., rules.Verdict]:
@@ -81,22 +81,22 @@ def failing(name: str, fault: Exception, often: int) -> Callable[..., rules.Verd
 
 @pytest.mark.parametrize("often", [1, 2, 9])
 def test_a_fault_of_ours_is_recorded_at_the_second_time(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, often: int
+    on_valkey: Ledger, monkeypatch: pytest.MonkeyPatch, often: int
 ) -> None:
     decide = failing(IDS[3], ZeroDivisionError("ours"), often)
     monkeypatch.setattr("services.ledger.batch.decide", decide)
-    ledger.post(*TOLD)
-    ledger.drain()
-    assert ledger.ids(ADA) == IDS
+    on_valkey.post(*TOLD)
+    on_valkey.drain()
+    assert on_valkey.ids(ADA) == IDS
     wanted = "accepted" if often == 1 else "our-fault"
-    assert ledger.verdicts() == ["accepted"] * 3 + [wanted] + ["accepted"] * 5
-    assert [row["sequence"] for row in ledger.rows()] == list(range(1, 10))
+    assert on_valkey.verdicts() == ["accepted"] * 3 + [wanted] + ["accepted"] * 5
+    assert [row["sequence"] for row in on_valkey.rows()] == list(range(1, 10))
     monkeypatch.undo()
-    assert not ledger.replay().findings
+    assert not on_valkey.replay().findings
 
 
 def test_a_change_that_fails_half_way_changes_nothing(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    on_valkey: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def evolve(plan: Plan, said: Event) -> Plan:
         changes.evolve(plan, said)
@@ -104,14 +104,14 @@ def test_a_change_that_fails_half_way_changes_nothing(
             raise ZeroDivisionError
         return plan
 
-    ledger.post(TOLD[0])
-    ledger.drain()
+    on_valkey.post(TOLD[0])
+    on_valkey.drain()
     monkeypatch.setattr("services.ledger.batch.evolve", evolve)
-    ledger.post(*TOLD[1:])
-    ledger.drain()
-    assert ledger.verdicts() == ["accepted"] * 3 + ["our-fault"] + ["accepted"] * 5
+    on_valkey.post(*TOLD[1:])
+    on_valkey.drain()
+    assert on_valkey.verdicts() == ["accepted"] * 3 + ["our-fault"] + ["accepted"] * 5
     monkeypatch.undo()
-    assert not ledger.replay().findings
+    assert not on_valkey.replay().findings
 
 
 def test_want_of_memory_never_becomes_a_refusal(
@@ -128,13 +128,13 @@ def test_want_of_memory_never_becomes_a_refusal(
     assert on_valkey.ids(ADA) == IDS
 
 
-def test_a_type_of_tomorrow_waits_for_a_newer_worker(ledger: Ledger) -> None:
+def test_a_type_of_tomorrow_waits_for_a_newer_worker(on_valkey: Ledger) -> None:
     newer = event(ADA, {"type": "dream.told", "data": {"words": "I flew."}})
-    ledger.post(*TOLD[:2], newer, TOLD[2])
-    drainer = Drainer(ledger.projector(), lambda _: None)
+    on_valkey.post(*TOLD[:2], newer, TOLD[2])
+    drainer = Drainer(on_valkey.projector(), lambda _: None)
     assert drainer.drain(0) == drainer.drain(0) == 0
-    assert (ledger.rows(), ledger.waiting()) == ([], 4)
-    why = ledger.inbox().redis.get(WAITING)
+    assert (on_valkey.rows(), on_valkey.waiting()) == ([], 4)
+    why = on_valkey.inbox().redis.get(WAITING)
     assert why == b"TooNew: an event of type dream.told, which this worker does not know"
     assert not drainer.stopping.is_set()
 
@@ -177,24 +177,24 @@ def test_a_key_of_the_queue_that_somebody_spoiled_is_waited_for(
     assert on_valkey.ids(ADA) == IDS
 
 
-def test_newer_rules_stop_the_projector(ledger: Ledger) -> None:
-    ledger.post(*TOLD)
-    projector = ledger.projector()
-    with ledger.as_owner() as connection:
+def test_newer_rules_stop_the_projector(on_valkey: Ledger) -> None:
+    on_valkey.post(*TOLD)
+    projector = on_valkey.projector()
+    with on_valkey.as_owner() as connection:
         connection.execute(text("UPDATE heads SET rules = 2"))
     with pytest.raises(Unsafe, match="log 0 was ruled by rules 2, this worker has 1"):
         projector.batch(0)
-    assert (ledger.rows(), ledger.waiting()) == ([], 9)
+    assert (on_valkey.rows(), on_valkey.waiting()) == ([], 9)
 
 
-def test_a_database_behind_what_was_published_stops_the_projector(ledger: Ledger) -> None:
+def test_a_database_behind_what_was_published_stops_the_projector(on_valkey: Ledger) -> None:
     """A restored backup is a rollback."""
-    ahead = signers(ledger.settings)[0].checkpoint(5, bytes(32))
-    ledger.inbox().settle(0, [], [], ahead.encode())
-    ledger.post(*TOLD)
+    ahead = signers(on_valkey.settings)[0].checkpoint(5, bytes(32))
+    on_valkey.inbox().settle(0, [], [], ahead.encode())
+    on_valkey.post(*TOLD)
     with pytest.raises(Unsafe, match="log 0 ends at 0, but 5 entries were published"):
-        ledger.projector().batch(0)
-    assert (ledger.rows(), ledger.waiting()) == ([], 9)
+        on_valkey.projector().batch(0)
+    assert (on_valkey.rows(), on_valkey.waiting()) == ([], 9)
 
 
 WARNS = """CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -204,27 +204,27 @@ FOR EACH ROW EXECUTE FUNCTION warn()"""
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_a_warning_at_commit_is_no_commit(ledger: Ledger) -> None:
+def test_a_warning_at_commit_is_no_commit(on_valkey: Ledger) -> None:
     """PostgreSQL says so when the wait for the standby is cut off: the fate is unknown."""
-    with ledger.as_owner() as connection:
+    with on_valkey.as_owner() as connection:
         connection.execute(text(WARNS))
-    ledger.post(waited_for(TOLD[0], "w"))
-    projector = ledger.projector()
+    on_valkey.post(waited_for(TOLD[0], "w"))
+    projector = on_valkey.projector()
     for _ in range(2):  # the second time it is a repeat, and as unknown
         with pytest.raises(CommitUnknown, match="canceling wait for synchronous replication"):
             projector.batch(0)
-        assert (ledger.ids(ADA), ledger.waiting()) == (IDS[:1], 1)
-        assert ledger.inbox().read(0, 1)[1] is None
-    with ledger.as_owner() as connection:
+        assert (on_valkey.ids(ADA), on_valkey.waiting()) == (IDS[:1], 1)
+        assert on_valkey.inbox().read(0, 1)[1] is None
+    with on_valkey.as_owner() as connection:
         connection.execute(text("DROP TRIGGER warn ON heads"))
-    assert ledger.drain(projector) == 1
-    assert (ledger.ids(ADA), ledger.waiting()) == (IDS[:1], 0)
-    assert receipt(ledger, "w")[0] == 200
-    assert not ledger.replay().findings
+    assert on_valkey.drain(projector) == 1
+    assert (on_valkey.ids(ADA), on_valkey.waiting()) == (IDS[:1], 0)
+    assert receipt(on_valkey, "w")[0] == 200
+    assert not on_valkey.replay().findings
 
 
-def test_a_partition_that_waits_holds_up_no_other(ledger: Ledger) -> None:
-    ledger.post(sam.starts())
-    drainer = Drainer(ledger.projector(), lambda _: None)
+def test_a_partition_that_waits_holds_up_no_other(on_valkey: Ledger) -> None:
+    on_valkey.post(sam.starts())
+    drainer = Drainer(on_valkey.projector(), lambda _: None)
     assert drainer.drain(7) == 0
     assert drainer.drain(0) == 1

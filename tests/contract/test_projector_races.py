@@ -1,15 +1,64 @@
 """Two drains of one partition at once are legal: each person's order holds, nothing goes back."""
 
+import contextlib
+import importlib.util
 import threading
+from collections.abc import Callable
 from datetime import datetime
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from services.ledger.config import now, signers
 from services.ledger.log.note import read_checkpoint
+from shared.inbox import Inbox
 from tests.contract.ledgers import Ledger, Together
 from tests.contract.standins import IDS, TOLD, Stalls, like
 from tests.given import ADA, event
+
+sqlite = importlib.import_module(
+    "pysqlite3" if importlib.util.find_spec("pysqlite3") else "sqlite3"
+)
+
+
+class Looks(Inbox):
+    """An inbox that looks, when it is read, whether the head is locked."""
+
+    def look_with(self, locked: Callable[[], bool]) -> "Looks":
+        """Say how."""
+        self.found, self._locked = list[bool](), locked
+        return self
+
+    def read(self, partition: int, count: int) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+        """Look, then read."""
+        self.found.append(self._locked())
+        return super().read(partition, count)
+
+
+def head_is_locked(ledger: Ledger) -> bool:
+    """Whether somebody else has the head now, asked without waiting."""
+    try:
+        if ledger.kind == "sqlite":
+            path = ledger.settings.store_url.removeprefix("sqlite:///")
+            with contextlib.closing(sqlite.connect(path, timeout=0)) as other:
+                other.execute("BEGIN IMMEDIATE")
+        else:
+            with ledger.as_owner() as connection:
+                connection.execute(text("SELECT 1 FROM heads FOR UPDATE NOWAIT"))
+    except (sqlite.OperationalError, OperationalError):
+        return True
+    return False
+
+
+def test_the_stream_is_read_under_the_heads_lock(on_valkey: Ledger) -> None:
+    inbox = like(Looks, on_valkey)
+    assert isinstance(inbox, Looks)
+    projector = on_valkey.projector(inbox=inbox.look_with(lambda: head_is_locked(on_valkey)))
+    on_valkey.post(*TOLD)
+    assert not head_is_locked(on_valkey)
+    assert projector.batch(0) == len(TOLD)
+    assert inbox.found == [True]
 
 
 @pytest.mark.parametrize("recovers", [True, False], ids=["and goes on", "and dies"])

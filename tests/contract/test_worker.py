@@ -100,7 +100,12 @@ def test_a_message_from_the_future_is_swept(on_valkey: Ledger) -> None:
     in_order(on_valkey, TOLD[:1])
 
 
-@pytest.mark.parametrize("options", EVERY_WAY, ids=["both", "rq", "sweeper"])
+@pytest.mark.parametrize(
+    ("database", "options"),
+    [*(("sqlite", each) for each in EVERY_WAY), ("postgresql", ())],
+    indirect=["database"],
+    ids=["sqlite-both", "sqlite-rq", "sqlite-sweeper", "postgresql-both"],
+)
 def test_a_stop_ends_with_the_batch(on_valkey: Ledger, options: tuple[str, ...]) -> None:
     told = many(8_000)
     worker = Worker(on_valkey, *options)

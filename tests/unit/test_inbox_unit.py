@@ -11,7 +11,8 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import ResponseError
 
 from shared import inbox
-from shared.inbox import Durability, Inbox, Outgoing, connect
+from shared.durability import Durability, judge
+from shared.inbox import Inbox, Outgoing, connect
 from shared.problems import SettingsError, Unavailable
 from shared.seal import Key, from_b64url
 from shared.transit import Transit
@@ -189,14 +190,14 @@ def test_the_level_is_judged_by_what_the_queue_says(
     config: object, wanted: int, has: object, level: str | None
 ) -> None:
     kept = {b"maxmemory-policy": b"noeviction"}
-    told = inbox._durability([config, kept], wanted, has)  # noqa: SLF001 - the one judge of all answers
+    told = judge([config, kept], wanted, has)
     assert told.level == level
     assert bool(told.why) == (level is None)
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", ""])
 def test_a_queue_that_may_evict_is_not_durable(policy: str) -> None:
-    told = inbox._durability([ALWAYS, {"maxmemory-policy": policy}], 0, 0)  # noqa: SLF001 - as above
+    told = judge([ALWAYS, {"maxmemory-policy": policy}], 0, 0)
     assert told.level is None
     assert "evict" in told.why
 

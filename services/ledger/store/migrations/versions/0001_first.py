@@ -24,6 +24,7 @@ def _bytes(name: str) -> sa.Column[bytes]:
 def upgrade() -> None:
     """Make every table, then the guards."""
     _truth()
+    _keys()
     _derived()
     if op.get_bind().dialect.name == "sqlite":
         for trigger in SQLITE_TRIGGERS.values():
@@ -77,6 +78,9 @@ def _truth() -> None:
         sqlite_where=standing,
         postgresql_where=standing,
     )
+
+
+def _keys() -> None:
     op.create_table(
         "keys",
         _text("kid"),

@@ -1,0 +1,35 @@
+"""How safe a published event is: checked on the server, never assumed.
+
+Safe means: appended to a file that is fsynced before the answer, on a server that evicts nothing,
+and on as many replicas as are configured.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """How safe a published event is. `level` goes into the answer; None means: not safe."""
+
+    level: str | None
+    why: str = ""
+
+
+def judge(config: list[Any], wanted: int, replicas: Any) -> Durability:
+    """Judge the answers to CONFIG GET append*, maxmemory-policy, and WAIT; each may be an error."""
+    for answer in (*config, replicas):
+        if isinstance(answer, Exception):
+            return Durability(None, f"the queue does not tell how it stores: {answer}")
+    told = {_text(name): _text(value) for each in config for name, value in dict(each).items()}
+    if told.get("appendonly") != "yes" or told.get("appendfsync") != "always":
+        return Durability(None, "the queue does not fsync each write (appendfsync always)")
+    if told.get("maxmemory-policy") != "noeviction":
+        return Durability(None, "the queue may evict what it holds (maxmemory-policy noeviction)")
+    if replicas < wanted:
+        return Durability(None, f"{replicas} of {wanted} replicas have the event")
+    return Durability(f"fsync+replicas:{wanted}" if wanted else "fsync")
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
