@@ -210,7 +210,9 @@ def beside(shelf: str, said: Event, **members: Any) -> Check:
     """What the event put on that shelf beside the plan: as it was said, and with these members."""
 
     def check(plan: Plan) -> None:
-        put = getattr(plan, shelf)[said.id]
+        put = dict(getattr(plan, shelf)[said.id])
+        for followed in ("answered", "ended"):  # what was answered or ended, and by which entry
+            assert put.pop(followed, {"entry": ""})["entry"] != said.id
         told = {
             "type": said.type,
             "author": said.author,

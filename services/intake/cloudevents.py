@@ -19,7 +19,7 @@ from shared.problems import Fault, Invalid, TooLarge
 
 MEDIA_TYPE = "application/cloudevents+json"
 AHEAD = timedelta(minutes=5)  # how far `time` may lie in the future
-_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # lower case: RFC 9562, section 4
 _NO_TYPE = "Not a type of the catalogue; see /event-types."
 _URI = re.compile(r"[\x21-\x7e]{1,512}")
 _JSON = re.compile(r"application/json(?:\s*;\s*charset=utf-8)?", re.IGNORECASE)
@@ -43,7 +43,7 @@ class Attributes(Schema):
     """The attributes of a posted event; `data` is judged by its type's own schema."""
 
     specversion = fields.String(required=True, validate=validate.Equal("1.0"))
-    id = fields.String(required=True, validate=Pattern(_UUID, "Not a UUID."))
+    id = fields.String(required=True, validate=Pattern(_UUID, "Not a UUID in lower case."))
     source = fields.String(required=True, validate=_uri)
     type = fields.String(required=True, validate=validate.OneOf(CATALOGUE, error=_NO_TYPE))
     subject = party("person")

@@ -109,7 +109,7 @@ class Reader:
         }
         for name in ("onbehalfof", "refusal", "sequence", "planversion", "warnings"):
             value = getattr(each, name)
-            if value is not None:
+            if value not in (None, ()):
                 told[name] = value
         if row.words is not None and row.words in event.data:
             told["words"] = event.data[row.words]

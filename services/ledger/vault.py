@@ -2,7 +2,8 @@
 
 A person's key is made in the transaction that accepts their `plan.started`. It seals every word
 about them and salts every digest; deleting it is what erasure will be. What has no words is
-sealed under the person's **envelope key**, HKDF(ledger key, subject), which needs no row.
+sealed under the person's **envelope key**, HKDF(ledger key, "firsthand/envelope/1" || 0x00 ||
+subject), which needs no row.
 
 Rows are wrapped with AES Key Wrap (RFC 3394) under `kek` (32 bytes, base64url, in the key
 folder). The ledger key is itself such a row, of the subject "ledger". A key that cannot be
@@ -19,6 +20,7 @@ from shared.problems import FirsthandError, SealBroken, SettingsError
 from shared.seal import Key, b64url, derive, from_b64url
 
 LIMIT = 50_000  # keys of each sort kept at hand
+ENVELOPE = b"firsthand/envelope/1\x00"
 LEDGER = "ledger"  # the subject of the ledger key's row; no person's id looks like it
 
 
@@ -90,7 +92,7 @@ class Vault:
         if subject not in self._envelopes:
             if len(self._envelopes) >= LIMIT:
                 self._envelopes.pop(next(iter(self._envelopes)), None)
-            self._envelopes[subject] = Key(derive(self._ledger.raw, subject.encode()))
+            self._envelopes[subject] = Key(derive(self._ledger.raw, ENVELOPE + subject.encode()))
         return self._envelopes[subject]
 
     def find(self, subject: str) -> Callable[[str], Key | None]:

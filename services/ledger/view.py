@@ -96,6 +96,9 @@ class _View:
     def _told(self, name: str, each: Beside) -> Json:
         """Something that stands beside the plan: its state now, what followed, what is said."""
         told: Json = {"entry": name, **each, "state": self._state(each)}
+        for member in ("answered", "ended"):
+            if member in told:
+                told[member] = {**told[member], **self._against.of(told[member]["entry"])}
         return told | self._followed.get(name, {}) | self._against.of(name)
 
     def _what_followed(self) -> dict[str, Json]:

@@ -172,7 +172,8 @@ def test_wrapped_and_derived_keys_are_found_again() -> None:
     assert aes_key_unwrap(KEK.raw, wrapped) == PERSON.raw
     assert Vault(KEK.raw).unwrap(KEYS["person"]["kid"], wrapped).raw == PERSON.raw
     ledger = bytes.fromhex(KEYS["ledger"]["key"])
-    assert hkdf(ledger, ADA.encode()).hex() == KEYS["envelope"]["key"]
+    info = b"firsthand/envelope/1\x00" + ADA.encode()
+    assert hkdf(ledger, info).hex() == KEYS["envelope"]["key"]
 
 
 # entries

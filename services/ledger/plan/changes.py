@@ -1,18 +1,19 @@
 """evolve: what an accepted event does to a plan. Pure; in place, by the fold that owns it."""
 
 import re
+from collections.abc import Iterator
 from typing import assert_never, cast
 
 from services.ledger.plan import steps
 from services.ledger.plan.model import Beside, Line, Origin, Plan, line_key
 from services.ledger.plan.own import change_of
-from services.ledger.plan.rules import texts
 from services.ledger.plan.standing import ENDED
 from shared.event import Event, Json
 from shared.fields import ID_PATTERN
 from shared.kinds import KINDS, AnswerType, BesideType, EqualType, Kind, PlanType, WhoseType
 
 _PARTY = re.compile(ID_PATTERN)
+NAMING = frozenset({"to", "by", "who_saw", "about", "holder", "representative", "service"})
 
 
 def evolve(plan: Plan, event: Event) -> Plan:
@@ -135,6 +136,7 @@ def _answer(plan: Plan, event: Event, kind: AnswerType) -> None:
             proposal["state"] = "parked"
         case _:
             assert_never(kind)
+    proposal["answered"] = _origin(event)
     if "words" in event.data:
         proposal["answer_words"] = event.data["words"]
 
@@ -212,10 +214,10 @@ def _say_whose(plan: Plan, event: Event, kind: WhoseType) -> None:
         case "access.granted" | "representative.named":
             plan.open_to(event.id, _beside(event))
         case "access.withdrawn":
-            plan.whose[data["grant"]]["state"] = "withdrawn"
+            plan.whose[data["grant"]] |= {"state": "withdrawn", "ended": _origin(event)}
         case "representative.ended":
             for each in steps.namings(plan, data["representative"]):
-                each["state"] = ENDED
+                each["state"], each["ended"] = ENDED, _origin(event)
         case "service.barred":
             plan.whose[data["service"]] = _beside(event)
         case "service.unbarred":
@@ -238,6 +240,14 @@ def _origin(event: Event) -> Origin:
 
 
 def _named(event: Event) -> list[str]:
-    """Who wrote the event, then who is named in it: each id that stands alone in its data."""
-    named = (each for each in texts(event.data) if _PARTY.fullmatch(each))
+    """Who wrote the event, then who is named in it, in a member that names somebody."""
+    named = (each for each in _parties(event.data) if _PARTY.fullmatch(each))
     return list(dict.fromkeys([event.author, *named]))
+
+
+def _parties(data: Json) -> Iterator[str]:
+    for member, value in data.items():
+        if isinstance(value, dict):
+            yield from _parties(value)
+        elif member in NAMING and isinstance(value, str):
+            yield value

@@ -15,6 +15,7 @@ b'{"state":"started","subject":"person:ada"}'
 True
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal, NotRequired, TypedDict
@@ -68,6 +69,8 @@ class Beside(TypedDict):
     state: NotRequired[str]
     answer: NotRequired[str]
     answer_words: NotRequired[str]
+    answered: NotRequired[Origin]
+    ended: NotRequired[Origin]
     retracted: NotRequired[str]
 
 
@@ -134,13 +137,13 @@ _MEMBERS = tuple(each.name for each in fields(Plan) if each.init)
 
 
 def line_key(thing: str, name: str) -> str:
-    r"""Where a line stands in `Plan.lines`: in ASCII, since member names of RFC 8785 sort there
-    as they do anywhere.
+    r"""Where a line stands in `Plan.lines`: in ASCII, escaped as JSON escapes a string (RFC 8259),
+    since member names of RFC 8785 sort there as they do anywhere.
 
     >>> line_key("about-me", "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
-    'about-me/Zo\\xeb'
+    'about-me/Zo\\u00eb'
     """
-    return f"{thing}/{name}".encode("unicode_escape").decode()
+    return json.dumps(f"{thing}/{name}")[1:-1]
 
 
 def dump(plan: Plan) -> bytes:

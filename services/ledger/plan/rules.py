@@ -6,6 +6,7 @@ of decide and evolve: a change that alters one verdict or one plan byte of a gol
 new number, and the old one stays runnable beside it.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,10 +14,12 @@ from services.ledger.plan.model import Plan
 from services.ledger.plan.own import own_refusal
 from services.ledger.plan.standing import is_represented, standing_refusal
 from shared.event import Event
+from shared.fields import ID_PATTERN
 from shared.refusals import Code
 
 RULES = 1
 PREFERRED_WORDING = "preferred-wording"
+_NAME = re.compile(rf"{ID_PATTERN}|[a-z-]+\.[a-z-]+")  # an id or a type: nobody's words
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,10 @@ def _general(plan: Plan, event: Event, reused: bool) -> Code | None:
 
 def _uses_avoided_words(plan: Plan, event: Event) -> bool:
     """True when it holds words that the person asked not to hear about themselves."""
-    said = [text.casefold() for text in texts(event.data)]
-    return any(words.casefold() in text for words in plan.avoid for text in said)
+    said = [text.casefold() for text in texts(event.data) if not _NAME.fullmatch(text)]
+    avoided = (re.escape(words.casefold()) for words in plan.avoid)
+    whole = re.compile("|".join(rf"(?<!\w){words}(?!\w)" for words in avoided))
+    return any(whole.search(text) for text in said)
 
 
 def texts(value: object) -> Iterator[str]:
