@@ -10,7 +10,7 @@ LONGEST_FUNCTION = 50
 MEDIAN_FUNCTION = 8
 LONGEST_FILE = 300
 # Raised on purpose only, and with a line in docs/adr/0009-size.md.
-ALL_OF_IT = 7_200
+ALL_OF_IT = 10_000
 
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 
