@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 from services.ledger.beside import shelves
 from services.ledger.phrases import ENDED, line_words
-from services.ledger.sentences import YOU, Names, day, name_of, origin, spoken, spoken_of, whom
+from services.ledger.sentences import (
+    YOU,
+    Names,
+    author_of,
+    day,
+    name_of,
+    origin,
+    spoken,
+    spoken_of,
+    whom,
+)
 from shared.event import Json
 
 _HEADINGS = {
@@ -135,12 +145,13 @@ class _Reading:
             yield "  Older ratings are in your history."
         for line in ratings[-_RATINGS:]:
             data, came = line["data"], line["origin"]
-            who = name_of(self._names, came["author"])
+            who = author_of(self._names, {**line, "author": came["author"]})
             before = data["version"] != measure["data"]["version"]
             scale = ", on the scale it had then" if before else ""
             rated = f"{day(came['received'])}: {data['value']}{scale}."
             words = f" {spoken(data['words'])}" if "words" in data else ""
-            yield f"  {'You' if who == YOU else f'{who}, for you'}, on {rated}{words}"
+            own = came["author"] == self._subject
+            yield f"  {who if own else f'{who}, for you'}, on {rated}{words}"
             yield from self._said(line)
 
     def _said(self, shown: Json) -> Iterator[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from services.ledger.phrases import Lines, change_words
-from services.ledger.sentences import YOU, Names, day, name_of, spoken, spoken_of, whom
+from services.ledger.sentences import YOU, Names, author_of, day, name_of, spoken, spoken_of, whom
 from shared.catalogue import CATALOGUE
 from shared.event import Json
 from shared.fields import ID_PATTERN, UNTIL_WITHDRAWN
@@ -23,7 +23,7 @@ _LATE = "The day has passed, and nothing has come."
 def shelves(names: Names, shown: Json, lines: Lines) -> Iterator[tuple[str, list[str]]]:
     """Each shelf's heading, and its text."""
     beside = shown["beside"]
-    tell = _Teller(names, shown["subject"], lines, represented=bool(beside["representatives"]))
+    tell = _Teller(names, shown["subject"], lines)
     told: tuple[tuple[str, str, Callable[[Json], Iterator[str]]], ...] = (
         ("What others suggested", "proposals", tell.suggested),
         ("What was seen or heard", "observations", tell.observed),
@@ -46,12 +46,11 @@ def shelves(names: Names, shown: Json, lines: Lines) -> Iterator[tuple[str, list
 class _Teller:
     """One method for each shelf: the first text begins an item, the others belong to it."""
 
-    def __init__(self, names: Names, subject: str, lines: Lines, *, represented: bool) -> None:
+    def __init__(self, names: Names, subject: str, lines: Lines) -> None:
         self._names, self._subject, self._lines = names, subject, lines
-        self._answered = "This was" if represented else "You"
 
     def _who(self, each: Json) -> str:
-        return name_of(self._names, each["author"])
+        return author_of(self._names, each)
 
     def suggested(self, each: Json) -> Iterator[str]:
         data, who = each["data"], self._who(each)
@@ -61,18 +60,25 @@ class _Teller:
             yield f"Other ways: {spoken(data['options'])}"
         if data.get("their_words"):
             yield f"{who} wrote this down as your words."
-        until, this = day(data["expires"]), " this" if self._answered == YOU else ""
+        until = day(data["expires"])
         stands = {
             "open": f"You can answer until {until}.",
-            "parked": f"This is set aside. You can answer until {until}.",
+            "parked": f"You can answer until {until}.",
             "lapsed": f"Its time ran out on {until}, and nothing changed.",
-            "accepted": f"{self._answered} accepted{this}.",
-            "declined": f"{self._answered} declined{this}.",
         }
+        yield from self._answered(each)
         if each["state"] in stands:
             yield stands[each["state"]]
-        if "answer_words" in each:
-            yield f"The answer was: {spoken(each['answer_words'])}"
+
+    def _answered(self, each: Json) -> Iterator[str]:
+        """Who answered a suggestion, and how; set aside is an answer, too, but not the last."""
+        if answered := each.get("answered"):
+            who, own = self._who(answered), answered["author"] == self._subject
+            did = {"accepted": "accepted this", "declined": "declined this"}
+            words = f": {spoken(each['answer_words'])}" if "answer_words" in each else "."
+            told = did.get(each.get("answer", ""), "set this aside")
+            yield f"{who} {told}{'' if own else ' for you'}{words}"
+            yield from spoken_of(self._names, answered)
 
     def observed(self, each: Json) -> Iterator[str]:
         data, who = each["data"], self._who(each)

@@ -42,6 +42,11 @@ def name_of(names: Names, who: str) -> str:
     return names.get(who) or (who.partition(":")[2] or who).capitalize()
 
 
+def author_of(names: Names, said: Json) -> str:
+    """Who said something; of what the person denied, somebody in their name."""
+    return "Somebody in your name" if "struck" in said else name_of(names, said["author"])
+
+
 def whom(names: Names, who: str) -> str:
     """The same within a sentence, where "You" is small."""
     shown = name_of(names, who)

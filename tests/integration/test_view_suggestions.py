@@ -87,6 +87,36 @@ def test_an_answer_says_in_whose_words() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (("declines",), ["  You declined this: Not yet."]),
+        (("parks",), ["  You set this aside: Not yet.", "  You can answer until 2 March 2027."]),
+        (("parks", "declines"), ["  You declined this: Not yet."]),
+    ],
+)
+def test_what_a_person_answered_is_told_in_their_words(
+    answers: tuple[str, ...], told: list[str]
+) -> None:
+    walk = sam.proposes(change("action.planned", what="Walk", by=ADA))
+    said = [getattr(ada, answer)(walk, "Not yet.") for answer in answers]
+    assert section(text_of(*IN_FORCE, walk, *said), "What others suggested") == [
+        "- Sam (nurse): Walk",
+        "  Why: You said company helps.",
+        *told,
+    ]
+
+
+def test_an_answer_that_is_denied_says_so() -> None:
+    walk = sam.proposes(change("action.planned", what="Walk", by=ADA))
+    said = ada.declines(walk, "Never.")
+    told = section(text_of(*IN_FORCE, walk, said, ada.denies(said)), "What others suggested")
+    assert told[2:] == [
+        "  Somebody in your name declined this: Never.",
+        "  You said that this is not yours.",
+    ]
+
+
 def test_whoever_speaks_for_the_person_is_named() -> None:
     walk = sam.proposes(change("action.planned", what="Walk", by=ADA))
     may = ada.sends(BEA, "aspiration.stated", "aspiration.let-go", "proposal.accepted")
@@ -99,7 +129,7 @@ def test_whoever_speaks_for_the_person_is_named() -> None:
         "  Bea said: Her knee.",
     ]
     assert "  Sam (nurse) suggested it; Bea accepted it for you on 2 March 2026.\n" in text
-    assert "  This was accepted.\n" in text
+    assert "  Bea accepted this for you.\n" in text
     assert "You accepted" not in text
 
 
