@@ -6,9 +6,11 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import orjson
 from flask import Blueprint, Response, g, request
+from werkzeug.http import parse_options_header
 
 from services.intake.cloudevents import MEDIA_TYPE, read
 from services.intake.types import all_types, one_type
@@ -96,11 +98,9 @@ def _body() -> bytes:
     """The posted bytes; WrongMedia or TooLarge before anything is parsed."""
     if "Content-Encoding" in request.headers:
         raise WrongMedia("No Content-Encoding is taken; send the event as it is.")
-    if request.mimetype != MEDIA_TYPE:
-        got = request.mimetype or "none"
-        raise WrongMedia(f"The media type is {got[:80]}; send one event as {MEDIA_TYPE}.")
-    if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-        raise WrongMedia("JSON is UTF-8; leave the charset out.")
+    refused = _media_refusal(request.environ.get("CONTENT_TYPE", ""))
+    if refused:
+        raise WrongMedia(refused)
     too_large = TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes.")
     if (request.content_length or 0) > MAX_HEARD_BYTES:
         raise too_large
@@ -109,6 +109,17 @@ def _body() -> bytes:
         request.stream.read(MAX_HEARD_BYTES)  # who still sends would see a reset, not the answer
         raise too_large
     return body
+
+
+@lru_cache(maxsize=256)
+def _media_refusal(content_type: str) -> str:
+    """Why a Content-Type is not taken; empty if it is. Few are ever sent, and parsing one costs."""
+    mimetype, options = parse_options_header(content_type)
+    if mimetype.lower() != MEDIA_TYPE:
+        return f"The media type is {mimetype[:80] or 'none'}; send one event as {MEDIA_TYPE}."
+    if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        return "JSON is UTF-8; leave the charset out."
+    return ""
 
 
 def _may_author(caller: Caller, row: EventType) -> None:
@@ -121,6 +132,8 @@ def _may_author(caller: Caller, row: EventType) -> None:
 
 def _wait_seconds() -> int:
     """Seconds of `Prefer: wait=N` (RFC 7240), at most 30; 0 without it."""
+    if "HTTP_PREFER" not in request.environ:
+        return 0
     found = _WAIT.search(", ".join(request.headers.getlist("Prefer")))
     return min(int(found[1]), MAX_WAIT) if found else 0
 
