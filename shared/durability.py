@@ -16,12 +16,12 @@ class Durability:
     why: str = ""
 
 
-def judge(config: list[Any], wanted: int, replicas: Any) -> Durability:
-    """Judge the answers to CONFIG GET append*, maxmemory-policy, and WAIT; each may be an error."""
-    for answer in (*config, replicas):
+def judge(config: Any, wanted: int, replicas: Any) -> Durability:
+    """Judge the answers to CONFIG GET append… and maxmemory…, and to WAIT; each may be an error."""
+    for answer in (config, replicas):
         if isinstance(answer, Exception):
             return Durability(None, f"the queue does not tell how it stores: {answer}")
-    told = {_text(name): _text(value) for each in config for name, value in dict(each).items()}
+    told = {_text(name): _text(value) for name, value in dict(config).items()}
     if told.get("appendonly") != "yes" or told.get("appendfsync") != "always":
         return Durability(None, "the queue does not fsync each write (appendfsync always)")
     if told.get("maxmemory-policy") != "noeviction":

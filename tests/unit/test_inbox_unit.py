@@ -189,15 +189,16 @@ ALWAYS = {b"appendonly": b"yes", b"appendfsync": b"always"}
 def test_the_level_is_judged_by_what_the_queue_says(
     config: object, wanted: int, has: object, level: str | None
 ) -> None:
-    kept = {b"maxmemory-policy": b"noeviction"}
-    told = judge([config, kept], wanted, has)
+    if isinstance(config, dict):
+        config = config | {b"maxmemory-policy": b"noeviction"}
+    told = judge(config, wanted, has)
     assert told.level == level
     assert bool(told.why) == (level is None)
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", ""])
 def test_a_queue_that_may_evict_is_not_durable(policy: str) -> None:
-    told = judge([ALWAYS, {"maxmemory-policy": policy}], 0, 0)
+    told = judge(ALWAYS | {b"maxmemory-policy": policy.encode()}, 0, 0)
     assert told.level is None
     assert "evict" in told.why
 
