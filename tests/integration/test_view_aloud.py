@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.ledger.aloud import aloud
-from services.ledger.plan.model import Plan, dump, load
+from services.ledger.plan.model import dump, load
 from services.ledger.view import SHELVES, view
 from shared.event import Event
 from tests.given import (
@@ -20,26 +20,9 @@ from tests.given import (
     Voice,
     ada,
     change,
-    given,
     sam,
-    started,
 )
-
-NAMES = {SAM: "Sam (nurse)", NORTH: "The north team", "service:notebook": "Notebook"}
-IN_FORCE = (ada.grants(SAM, "observe", "interpret", "propose"), ada.grants(TOM, "observe"))
-
-
-def plan_of(*events: Event) -> Plan:
-    return given(started, *events).plan
-
-
-def text_of(*events: Event) -> str:
-    return aloud(NAMES, view(plan_of(*events), NOON))
-
-
-def section(text: str, heading: str) -> list[str]:
-    """The lines below a heading."""
-    return text.split(f"\n{heading}\n")[1].split("\n\n", maxsplit=1)[0].splitlines()
+from tests.integration.spoken import IN_FORCE, NAMES, plan_of, section, text_of
 
 
 def test_what_a_person_wants_is_read_first_in_their_order() -> None:

@@ -2,43 +2,18 @@
 
 import pytest
 
-from services.ledger.aloud import aloud
-from services.ledger.plan.model import Plan
-from services.ledger.view import view
-from shared.event import Event, Json
+from shared.event import Json
 from tests.given import (
     ADA,
     BEA,
-    NOON,
-    NORTH,
-    SAM,
     SCALE,
-    TOM,
     ada,
     bea,
     change,
-    given,
     sam,
-    started,
     through,
 )
-
-NAMES = {SAM: "Sam (nurse)", NORTH: "The north team", "service:notebook": "Notebook"}
-IN_FORCE = (ada.grants(SAM, "observe", "interpret", "propose"), ada.grants(TOM, "observe"))
-
-
-def plan_of(*events: Event) -> Plan:
-    return given(started, *events).plan
-
-
-def text_of(*events: Event) -> str:
-    return aloud(NAMES, view(plan_of(*events), NOON))
-
-
-def section(text: str, heading: str) -> list[str]:
-    """The lines below a heading."""
-    return text.split(f"\n{heading}\n")[1].split("\n\n", maxsplit=1)[0].splitlines()
-
+from tests.integration.spoken import IN_FORCE, section, text_of
 
 CHANGES: list[tuple[Json, str]] = [
     (change("aspiration.stated", words="Swim."), "Swim."),

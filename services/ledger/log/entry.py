@@ -39,7 +39,6 @@ from shared.refusals import Code
 from shared.seal import Key, b64url, seal, unseal
 
 VERSION = 1
-MAX_ENTRY_BYTES = 65_535
 ACCEPTED, REFUSED = "accepted", "refused"
 _NO_WORDS = ("data", "signature")
 
