@@ -48,11 +48,13 @@ format: $(DEV) ## Lay the code out and mend what can be mended safely
 bench: $(DEV) ## Measure ours and its peers side by side into build/bench.json
 	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
-lock: ## Choose versions anew from pyproject.toml and write both lock files
+lock: ## Choose versions anew from pyproject.toml and write the lock files
 	@$(PYTHON) -m venv --clear build/locker
 	@build/locker/bin/python -m pip -qq --disable-pip-version-check install $(LOCKER)
 	@$(call write_lock,requirements.lock,build,what the services need)
 	@$(call write_lock,requirements-dev.lock,dev,the same and what tests and checks need)
+	@$(call write_lock,requirements-crosschecks.lock,crosschecks,other readers of our formats,3.12,\
+	  --constraint requirements-dev.lock)
 	@rm -rf build/locker
 
 clean: ## Remove what was built here: .venv, build, caches (your ledger in .firsthand stays)
@@ -61,8 +63,8 @@ clean: ## Remove what was built here: .venv, build, caches (your ledger in .firs
 
 # A lock is universal: one file for Python 3.11 and later, on Linux and macOS. It holds no address.
 define write_lock
-	build/locker/bin/uv pip compile pyproject.toml --group $(2) --universal --python-version 3.11 \
-	  --generate-hashes --no-header --quiet --upgrade --output-file build/$(1) >/dev/null && \
+	build/locker/bin/uv pip compile pyproject.toml --group $(2) --universal --python-version $(or $(4),3.11) \
+	  --generate-hashes --no-header --quiet --upgrade $(5) --output-file build/$(1) >/dev/null && \
 	{ echo "# Exact versions and hashes: $(3)."; \
 	  echo "# Written by \`make lock\` from pyproject.toml; edit that, not this."; \
 	  cat build/$(1); } > $(1) && rm build/$(1) && echo "$(1) written"
@@ -81,7 +83,8 @@ $(READY): $(RUNTIME) pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(DEV): requirements-dev.lock | $(READY)
+$(DEV): requirements-dev.lock requirements-crosschecks.lock | $(READY)
 	@echo "Adding what tests and checks need from requirements-dev.lock ..."
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --require-hashes --ignore-requires-python -r requirements-crosschecks.lock
 	@touch $@
