@@ -10,7 +10,7 @@ LONGEST_FUNCTION = 50
 MEDIAN_FUNCTION = 8
 LONGEST_FILE = 300
 # Raised on purpose only, and with a line in docs/adr/0009-size.md.
-ALL_OF_IT = 10_000
+ALL_OF_IT = 15_000
 
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -45,12 +45,12 @@ def no_long_file(source: Source) -> Iterator[Finding]:
 
 def no_print(source: Source) -> Iterator[Finding]:
     """Only the command line speaks to a terminal; a test asserts."""
-    if not source.is_python or source.path.startswith(("services/cli.py", "tests/benchmarks/")):
+    if not source.is_python or source.path.startswith(("services/cli/", "tests/benchmarks/")):
         return
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Name) and node.id == "print":
             remedy = "log it" if source.is_ours_to_run else "assert it"
-            yield source.find(node, f"print outside services/cli.py; {remedy}")
+            yield source.find(node, f"print outside services/cli/; {remedy}")
 
 
 def no_silence(source: Source) -> Iterator[Finding]:

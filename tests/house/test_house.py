@@ -35,6 +35,7 @@ TOP = {
     "docker-compose.yml",
     "docs",
     "pyproject.toml",
+    "requirements-crosschecks.lock",
     "requirements-dev.lock",
     "requirements.lock",
     "services",

@@ -1,0 +1,68 @@
+"""What every command shares: options, who speaks, and how a failure ends."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+FINDINGS, USAGE, UNAVAILABLE = 1, 2, 3
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of keys and data (default: FIRSTHAND_DATA or ./.firsthand).",
+    expose_value=False,
+    callback=lambda _, __, given: given and os.environ.update(FIRSTHAND_DATA=str(given)),
+    is_eager=True,
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+AS = click.option(
+    "--as", "author", metavar="SUBJECT", help="Speak as SUBJECT, with a token of the local key."
+)
+TOKEN = click.option(
+    "--token", envvar="FIRSTHAND_TOKEN", help="Bearer token to send (default: FIRSTHAND_TOKEN)."
+)
+
+
+class Command(click.Group):
+    """Turns our errors into one line and an exit status, for every command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; no stack trace for what we raise on purpose."""
+        from shared.problems import FirsthandError, SettingsError
+
+        try:
+            return super().invoke(ctx)
+        except SettingsError as fault:
+            fail(str(fault), USAGE)
+        except FirsthandError as fault:
+            fail(str(fault), UNAVAILABLE)
+
+
+def fail(why: str, status: int) -> None:
+    """Say why on standard error and end with `status`."""
+    click.echo(f"firsthand: {why}", err=True)
+    sys.exit(status)
+
+
+def local_bearer(subject: str, **options: Any) -> str:
+    """A token of the local key for `subject`; options as `shared.callers.local_token`."""
+    from shared.callers import ROLES, local_token
+    from shared.settings import Settings
+
+    if subject.partition(":")[0] not in ROLES or not subject.partition(":")[2]:
+        raise click.UsageError(
+            f"SUBJECT is a role, a colon and an id, as person:ada; not {subject}"
+        )
+    settings = Settings.load()
+    return local_token(settings.key_folder, subject, audience=settings.audience, **options)
+
+
+def speaker(author: str | None, token: str | None, default: str | None = None) -> str:
+    """The token to send: the one given, or one of the local key."""
+    if token:
+        return token
+    if author or default:
+        return local_bearer(str(author or default))
+    raise click.UsageError("Say who speaks: --as person:ada, or --token (FIRSTHAND_TOKEN).")

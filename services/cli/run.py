@@ -1,0 +1,112 @@
+"""Commands that run something: a service, all of them, or the story."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import click
+
+from services.cli.base import DATA
+
+
+def _server(target: str, host: str, port: int, threads: int) -> None:
+    """Serve a WSGI application until SIGTERM."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    Granian(
+        target,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        workers=1,
+        blocking_threads=threads,
+        log_level="error",  # type: ignore[arg-type]  # an enum of strings
+        workers_kill_timeout=10,
+        websockets=False,
+    ).serve()
+
+
+def _serve_options(port: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        where, which = "Address to listen on.", "Port to listen on."
+        command = click.option("--host", default="127.0.0.1", show_default=True, help=where)(
+            command
+        )
+        command = click.option("--port", default=port, show_default=True, help=which)(command)
+        return DATA(command)
+
+    return add
+
+
+@click.command()
+@DATA
+def init() -> None:
+    """Make keys, tables and logs; change nothing that is there."""
+    from services.ledger.config import LedgerSettings
+    from services.ledger.make import init as make
+
+    settings = LedgerSettings.load()
+    click.echo(f"Ledger {make(settings)} is ready in {settings.data}.")
+
+
+@click.command()
+@_serve_options(8081)
+def intake(host: str, port: int) -> None:
+    """Run intake: takes events over HTTP."""
+    from services.intake.app import IntakeSettings
+
+    _server("services.intake.app:from_environment", host, port, IntakeSettings.load().threads)
+
+
+@click.command()
+@_serve_options(8082)
+def ledger(host: str, port: int) -> None:
+    """Run the ledger's read API."""
+    _server("services.ledger.app:from_environment", host, port, 16)
+
+
+@click.command()
+@click.option("--sweeper/--no-sweeper", default=True, help="Look for forgotten bells.")
+@click.option("--rq/--no-rq", default=True, help="Answer RQ's bells.")
+@DATA
+def worker(sweeper: bool, rq: bool) -> None:
+    """Run the worker: records events in the ledger."""
+    if not (sweeper or rq):
+        raise click.UsageError("Without RQ and without the sweeper nothing would be recorded.")
+    from services.ledger.run import work
+
+    work(sweeper=sweeper, rq=rq)
+
+
+@click.command()
+@click.option("--intake-port", default=8081, show_default=True, help="Where events are posted.")
+@click.option("--ledger-port", default=8082, show_default=True, help="Where plans are read.")
+@DATA
+def up(intake_port: int, ledger_port: int) -> None:
+    """Run everything on this machine until Ctrl-C."""
+    from services.ledger.config import LedgerSettings
+    from services.ledger.make import init as make
+    from services.standalone import Everything
+    from services.welcome import welcome
+
+    settings = LedgerSettings.load()
+    os.environ.setdefault("FIRSTHAND_LOG_LEVEL", "warning")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until wait() takes it over
+    make(settings)
+    with Everything(settings, intake_port=intake_port, ledger_port=ledger_port) as everything:
+        for line in welcome(settings, everything.intake, everything.ledger):
+            click.echo(line)
+        everything.wait()
+        click.echo("Stopping …", err=True)
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Keep the ledger of the story, and say where.")
+def demo(keep: bool) -> None:
+    """Tell a true-to-life story over HTTP, on a private ledger."""
+    from services.demo import tell
+
+    sys.exit(tell(keep=keep))
