@@ -28,6 +28,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
+from shared.crashpoint import crashpoint
 from shared.durability import Durability, judge
 from shared.event import Event
 from shared.problems import SealBroken, Unavailable
@@ -153,6 +154,7 @@ class Inbox:
         with self._publishing[partition]:
             if not own.answer:
                 self._publish_all(partition)
+        crashpoint("intake-answered")
         woken, *told = own.answer
         if isinstance(woken, RedisError):
             raise Unavailable(f"The queue did not answer ({type(woken).__name__}).") from woken
@@ -190,7 +192,9 @@ class Inbox:
         pipe.config_get(HOW_IT_STORES)
         if self.replicas:
             pipe.execute_command("WAIT", self.replicas, WAIT_MILLISECONDS)
+        crashpoint("intake-sealed")
         told = pipe.execute(raise_on_error=False)
+        crashpoint("intake-appended")
         if isinstance(told[0], Exception):
             raise told[0]
         return told

@@ -16,6 +16,7 @@ from services.intake.cloudevents import MEDIA_TYPE, read
 from services.intake.types import all_types, one_type
 from shared.callers import AUTHORS, Caller, Callers
 from shared.catalogue import EventType
+from shared.crashpoint import crashpoint
 from shared.durability import Durability
 from shared.event import MAX_EVENT_BYTES, Event, partition_of, timestamp
 from shared.inbox import Inbox
@@ -75,14 +76,17 @@ class Intake:
                 self.may_wait.release()
 
     def _publish(self, event: Event, seconds: int) -> Response:
+        crashpoint("intake-received")
         partition = partition_of(event.subject, self.partitions)
         durability = self.inbox.publish(partition, [event])
         if durability.level is None:
             raise Unavailable(f"The event is not safe yet: {durability.why}.")
         if event.waiter is not None:
             answer = self.inbox.receipt(partition, event.waiter, seconds)
+            crashpoint("intake-decided")
             if answer is not None:
                 return _decided(answer, event)
+        crashpoint("intake-safe")
         return _accepted(event, durability, waited=event.waiter is not None)
 
     def _body(self) -> bytes:

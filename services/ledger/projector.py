@@ -17,6 +17,7 @@ from services.ledger.store import append
 from services.ledger.store.append import Head
 from services.ledger.store.engine import Engine, transaction
 from services.ledger.vault import Vault
+from shared.crashpoint import crashpoint
 from shared.event import timestamp
 from shared.inbox import Inbox
 from shared.problems import Unsafe
@@ -52,25 +53,33 @@ class Projector:
         try:
             with transaction(self._engine) as connection:
                 head = append.lock_head(connection, log)
+                crashpoint("batch-locked")
                 messages, published = self.inbox.read(log, BATCH)
+                crashpoint("batch-read")
                 self._check(log, head, published)
                 if not messages:
                     return 0
                 batch.judge(connection, head, messages, max(self._now(), head.recorded))
+                crashpoint("batch-judged")
                 new = self._extend(head, batch)
+                crashpoint("batch-signed")
                 append.append(connection, batch.rows)
+                crashpoint("batch-inserting")
                 append.keep_keys(connection, batch.new_keys)
                 append.keep_unreadable(connection, batch.unreadable)
                 append.keep_people(connection, batch.people_rows())
                 append.keep_plans(connection, batch.plan_rows())
                 append.keep_snapshots(connection, batch.snapshot_rows())
                 append.save_head(connection, new)
+                crashpoint("batch-written")
         except BaseException:
             self._people.drop(batch.subjects)
             raise
+        crashpoint("batch-committed")
         checkpoint = new.checkpoint.encode()
         places = [place for place, _ in messages]
         self.inbox.settle(log, places, batch.receipts(new.checkpoint), checkpoint)
+        crashpoint("batch-settled")
         self._people.trim()
         return len(messages)
 

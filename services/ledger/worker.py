@@ -17,6 +17,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from services.ledger.projector import Projector
+from shared.crashpoint import crashpoint
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
 from shared.problems import Unsafe
 
@@ -69,7 +70,9 @@ class Drainer:
 
     def _drain(self, partition: int, starting: bool) -> int:
         inbox, until, done = self._projector.inbox, self._clock() + DEADLINE, 0
+        crashpoint("drain-begun")
         inbox.clear_wake(partition)
+        crashpoint("drain-cleared")
         while starting or inbox.has_messages(partition, linger=self._linger):
             starting = False
             if self.stopping.is_set() or self._clock() > until:
@@ -80,6 +83,7 @@ class Drainer:
             done += count
             took = round((self._clock() - began) * 1000, 1)
             log_line.info("batch", log=partition, messages=count, milliseconds=took)
+        crashpoint("drain-over")
         return done
 
     def _wait(self, partition: int, fault: Exception) -> None:
@@ -100,6 +104,7 @@ class Drainer:
                 # Less than nothing: the queue's clock was set back behind its messages.
                 forgotten = waited is not None and not 0 <= waited < SWEEP_EVERY
                 if forgotten and not self.stopping.is_set():
+                    crashpoint("sweep-found")
                     self.drain(partition)
 
 
