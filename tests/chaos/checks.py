@@ -1,6 +1,7 @@
 """What must hold whatever died: the ledger against what was acknowledged, heard and published.
 
-I1  no loss        every acknowledged event is an entry
+I1  no loss        every acknowledged event is an entry, by a post that came no later than the
+                   acknowledgement: what is recorded only since it was sent again had been lost
 I2  no duplicate   an event (author, id, digest) is one entry
 I3  one answer     a receipt shows the entry that stands in the log, and of the event it is for:
                    whoever was left without an answer and sends again hears of that one entry
@@ -10,7 +11,7 @@ I5  append-only    every checkpoint that was ever seen is of the log as it is no
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -27,6 +28,7 @@ from shared.event import canonical
 Row = Mapping[str, Any]
 Posted = tuple[str, bytes]  # author and body
 Said = tuple[str, str]  # author and digest: which event, to the byte
+Taken = Mapping[Posted, str]  # a person's events, and when each was first acknowledged; in order
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Heard:
     """What came out of the ledger while it ran: receipts, and checkpoints in their order."""
 
     vkeys: list[str]
+    trees: dict[int, Frontier] = field(default_factory=lambda: defaultdict(Frontier))
     receipts: list[tuple[Posted, Row]] = field(default_factory=list)
     published: dict[int, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
 
@@ -72,9 +75,9 @@ class Heard:
 
 
 def tally(
-    rows: Sequence[Row], vault: Vault, acknowledged: Mapping[str, Sequence[Posted]], heard: Heard
+    rows: Sequence[Row], vault: Vault, acknowledged: Mapping[str, Taken], heard: Heard
 ) -> Tally:
-    """Hold all entries of a ledger, in the order of the log, against the rest."""
+    """Hold entries, in the order of the log and from where `heard.trees` end, against the rest."""
     found, told = defaultdict[str, list[Row]](list), Tally()
     for row in rows:
         found[row["subject"]].append(row)
@@ -82,45 +85,43 @@ def tally(
         _of_a_person(told, found[who], vault, posted)
     places = {(row["log"], row["index"]): row["leaf"] for row in rows}
     told.untrue = sum(not _is_true(places, said, each) for said, each in heard.receipts)
-    for log in {row["log"] for row in rows}:
+    for log in {row["log"] for row in rows} | heard.published.keys():
         leaves = [row["leaf"] for row in rows if row["log"] == log]
-        told.rewritten += _rewritten(leaves, heard.heads(log))
+        told.rewritten += _rewritten(heard.trees[log], leaves, heard.heads(log))
         sizes = [size for size, _ in heard.published[log]]
         told.rewritten += sum(later < earlier for earlier, later in pairwise(sizes))
     return told
 
 
-def _of_a_person(told: Tally, rows: Sequence[Row], vault: Vault, posted: Sequence[Posted]) -> None:
-    found = [(row["author"], row["digest"]) for row in rows]
+def _of_a_person(told: Tally, rows: Sequence[Row], vault: Vault, taken: Taken) -> None:
+    found: dict[Said, str] = {}  # and when the post came that it was recorded from
     salts = defaultdict[tuple[str, str], set[bytes]](set)
     for row in rows:
-        salts[row["author"], row["id"]].add(_salt(row, vault))
-    there = set(found)
-    wanted = [_said(there, salts, *each) for each in dict.fromkeys(posted)]
-    place = {each: number for number, each in enumerate(dict.fromkeys(wanted))}
-    order = [place.get(each, -1) for each in dict.fromkeys(found)]
+        recorded = Recorded(row["log"], row["index"], entry.read(row["leaf"]))
+        salts[row["author"], row["id"]].add(recorded.salt(vault))
+        found.setdefault((row["author"], row["digest"]), recorded.entry.received)
+    wanted = {_said(found, salts, *each): at for each, at in taken.items()}
+    kept = [each for each, at in wanted.items() if each in found and found[each] <= at]
+    place = {each: number for number, each in enumerate(kept)}
+    order = [place[each] for each in found if each in place]
     sequence = [row["sequence"] for row in rows if row["sequence"] is not None]
     told.recorded += len(rows)
-    told.lost += len(place.keys() - there)
-    told.doubled += len(found) - len(there) + len(there - place.keys())
-    told.out_of_order += sum(later < earlier for earlier, later in pairwise(order) if later >= 0)
+    told.lost += len(wanted) - len(kept)
+    told.doubled += len(rows) - len(found) + len(found.keys() - wanted.keys())
+    told.out_of_order += sum(later < earlier for earlier, later in pairwise(order))
     told.out_of_order += sequence != list(range(1, len(sequence) + 1))
 
 
 def _said(
-    there: set[Said], salts: Mapping[tuple[str, str], Iterable[bytes]], author: str, body: bytes
+    found: Container[Said], salts: Mapping[tuple[str, str], set[bytes]], author: str, body: bytes
 ) -> Said:
     """Which of the entries this event is; its id, if it is none. Two keys seal about a person."""
     event = orjson.loads(body)
     for salt in salts.get((author, event["id"]), ()):
         said = author, entry.digest_of(salt, canonical(event))
-        if said in there:
+        if said in found:
             return said
     return author, event["id"]
-
-
-def _salt(row: Row, vault: Vault) -> bytes:
-    return Recorded(row["log"], row["index"], entry.read(row["leaf"])).salt(vault)
 
 
 def _is_true(places: Mapping[tuple[int, int], bytes], said: Posted, told: Row) -> bool:
@@ -129,9 +130,9 @@ def _is_true(places: Mapping[tuple[int, int], bytes], said: Posted, told: Row) -
     return shown and (told["author"], told["id"]) == (said[0], orjson.loads(said[1])["id"])
 
 
-def _rewritten(leaves: Sequence[bytes], heads: Iterable[tuple[int, bytes]]) -> int:
-    """How many signed heads are not of this log."""
-    tree, roots, sizes = Frontier(), dict[int, bytes](), {size for size, _ in heads}
+def _rewritten(tree: Frontier, leaves: Sequence[bytes], heads: Iterable[tuple[int, bytes]]) -> int:
+    """How many signed heads are not of this log; `tree` grows by the leaves."""
+    roots, sizes = dict[int, bytes](), {size for size, _ in heads}
     for leaf in leaves:
         if tree.size in sizes:
             roots[tree.size] = tree.root()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 from redis import Redis
 from sqlalchemy import Engine
 
-from services.intake.app import create_app
+from services.intake.app import create_app, now
 from services.ledger.projector import Projector
 from services.ledger.worker import Drainer
 from shared import doorbell
+from shared.event import timestamp
 from shared.inbox import Inbox
 from tests.chaos.checks import Posted
 from tests.simulation.faulty import FaultyRedis
@@ -66,9 +67,9 @@ class Intake:
         world.posting.add(who)
         try:
             if world.taken[who] and dice.random() < 0.1:
-                self._post(dice.choice(world.taken[who]))
+                self._post(dice.choice(list(world.taken[who])))
             elif world.outboxes[who] and self._post(world.outboxes[who][-1]):
-                world.taken[who].append(world.outboxes[who].pop())
+                world.taken[who].setdefault(world.outboxes[who].pop(), timestamp(now()))
         finally:
             world.posting.remove(who)
 

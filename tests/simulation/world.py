@@ -58,7 +58,7 @@ class World:
         self.outboxes = {
             who: list(reversed(all_)) for who, all_ in told(PEOPLE, EVENTS, seed).items()
         }
-        self.taken: dict[str, list[Posted]] = {who: [] for who in self.outboxes}
+        self.taken: dict[str, dict[Posted, str]] = {who: {} for who in self.outboxes}
         self.intakes = [Intake(self), Intake(self)]
         self.workers = [Worker(self, engine) for engine in template.writers]
 
