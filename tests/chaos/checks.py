@@ -107,7 +107,7 @@ def _of_a_person(told: Tally, rows: Sequence[Row], vault: Vault, taken: Taken) -
     sequence = [row["sequence"] for row in rows if row["sequence"] is not None]
     told.recorded += len(rows)
     told.lost += len(wanted) - len(kept)
-    told.doubled += len(rows) - len(found) + len(found.keys() - wanted.keys())
+    told.doubled += len(rows) - len(found)
     told.out_of_order += sum(later < earlier for earlier, later in pairwise(order))
     told.out_of_order += sequence != list(range(1, len(sequence) + 1))
 

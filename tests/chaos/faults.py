@@ -47,12 +47,12 @@ def fault(
 
 @fault("F01", "intake dies before XADD")
 def f01(run: Run) -> None:
-    run.dies(run.rig.intake, "intake-sealed", run.some(200))
+    run.dies(run.rig.intake, "intake-sealed", run.some(run.count // 20))
 
 
 @fault("F02", "intake dies after XADD, before it looked how durable that is")
 def f02(run: Run) -> None:
-    run.dies(run.rig.intake, "intake-appended", run.some(100))
+    run.dies(run.rig.intake, "intake-appended", run.some(run.count // 20))
 
 
 @fault("F03", "intake dies knowing it durable, before the bell")
@@ -67,7 +67,7 @@ def f04(run: Run) -> None:
 
 @fault("F05", "intake dies after RQ's job, before the reply")
 def f05(run: Run) -> None:
-    run.dies(run.rig.intake, "intake-safe", run.some(200))
+    run.dies(run.rig.intake, "intake-safe", run.some(run.count // 4))
 
 
 @fault("F06", "the worker dies with RQ's job in hand")
@@ -77,17 +77,17 @@ def f06(run: Run) -> None:
 
 @fault("F07", "the worker dies with the stream read, before it wrote")
 def f07(run: Run) -> None:
-    run.dies(run.rig.worker, "batch-read", 1 + run.some(8))
+    run.dies(run.rig.worker, "batch-read", 1 + run.batch())
 
 
 @fault("F08", "the worker dies between INSERTs")
 def f08(run: Run) -> None:
-    run.dies(run.rig.worker, "batch-inserting", run.some(8))
+    run.dies(run.rig.worker, "batch-inserting", run.batch())
 
 
 @fault("F09", "the worker dies with the new root signed, before COMMIT")
 def f09(run: Run) -> None:
-    run.dies(run.rig.worker, "batch-written", run.some(8))
+    run.dies(run.rig.worker, "batch-written", run.batch())
 
 
 @fault("F10", "COMMIT is done, its reply is cut off", stores=("postgresql",))
@@ -96,21 +96,21 @@ def f10(run: Run) -> None:
     with Proxy(run.beside(folder) / ".s.PGSQL.5432", run.folder / ".s.PGSQL.5432") as proxy:
         through = run.rig.settings.store_url.replace(folder, str(run.folder))
         run.rig.worker.again(database_url=through)
-        run.waits_for_the_cut(proxy, b"COMMIT", reply=True, after=3 + run.some(8))
+        run.waits_for_the_cut(proxy, b"COMMIT", reply=True, after=1 + run.batch())
         run.finish()
         run.rig.worker.again()
 
 
 @fault("F11", "the worker dies after COMMIT, before it deletes")
 def f11(run: Run) -> None:
-    run.dies(run.rig.worker, "batch-committed", run.some(8))
+    run.dies(run.rig.worker, "batch-committed", run.batch())
 
 
 @fault("F12", "half of what follows COMMIT arrives: published, not deleted")
 def f12(run: Run) -> None:
     with run.queue_proxy() as (proxy, through):
         run.rig.worker.again(redis_url=through)
-        run.waits_for_the_cut(proxy, b"XDEL", reply=False, after=run.some(8))
+        run.waits_for_the_cut(proxy, b"XDEL", reply=False, after=run.batch())
         run.finish()
         run.rig.worker.again()
 
@@ -133,22 +133,22 @@ def f13(run: Run) -> None:
     slow=True,
 )
 def f14(run: Run) -> None:
-    run.rig.worker.again(f"batch-read:{1 + run.some(5)}:stop")
+    run.rig.worker.again(f"batch-read:{1 + run.batch()}:stop")
     run.post()
     run.until(lambda: run.rig.worker.stalls, "the drain to stall")
     run.mark()
-    run.rig.second.again()
+    run.rig.second.begin()
     run.until(run.recovered, "the second worker to go on", 60)
     run.rig.worker.goes_on()
 
 
 @fault("F14b", "a drain stalls after COMMIT, and publishes late", stores=TWO_WORKERS)
 def f14b(run: Run) -> None:
-    run.rig.worker.again(f"batch-committed:{run.some(5)}:stop")
+    run.rig.worker.again(f"batch-committed:{run.batch()}:stop")
     run.post()
     run.until(lambda: run.rig.worker.stalls, "the drain to stall")
     run.mark()
-    run.rig.second.again()
+    run.rig.second.begin()
     run.until(run.recovered, "the second worker to go on", 60)
     run.rig.worker.goes_on()
 
@@ -168,32 +168,24 @@ def f15(run: Run) -> None:
 def f23(run: Run) -> None:
     with run.queue_proxy() as (proxy, through):
         run.rig.intake.again(redis_url=through)
-        run.waits_for_the_cut(proxy, b"EVALSHA", reply=True, after=run.some(100))
+        run.waits_for_the_cut(proxy, b"EVALSHA", reply=True, after=run.some(run.count // 20))
         run.finish()
         run.rig.intake.again()
 
 
 @fault("F53", "a drain stalls between reading and COMMIT while another drains", stores=TWO_WORKERS)
 def f53(run: Run) -> None:
-    run.rig.second.again(f"batch-read:{1 + run.some(5)}:stop")
+    run.rig.worker.again(f"batch-read:{1 + run.batch()}:stop")
     run.post()
-    run.until(lambda: run.rig.second.stalls, "the drain to stall")
+    run.until(lambda: run.rig.worker.stalls, "the drain to stall")
     run.mark()
+    run.rig.second.begin()
     time.sleep(STALL)
-    run.rig.second.goes_on()
+    run.rig.worker.goes_on()
 
 
-PASSED = {  # how often a place is passed before it is deadly, at most; else 8
-    "bell-flagged": 1,
-    "bell-rung": 1,
-    "intake-received": 200,
-    "intake-sealed": 100,
-    "intake-appended": 100,
-    "intake-answered": 200,
-    "intake-safe": 200,
-    "intake-decided": 5,
-    "sweep-found": 1,
-}
+OFTEN = {"intake-received": 4, "intake-answered": 4, "intake-safe": 4}  # one in so many events
+ONCE = {"bell-flagged", "bell-rung", "sweep-found", "drain-begun", "drain-cleared", "drain-over"}
 AT_START = {"drain-begun", "drain-cleared", "batch-locked", "batch-read", "drain-over"}
 
 
@@ -202,9 +194,9 @@ def dies_at(point: str) -> Callable[[Run], None]:
 
     def does(run: Run) -> None:
         at_intake = point.startswith(("intake", "bell"))
-        times = run.some(PASSED.get(point, 8))
-        if point in AT_START:  # a worker's first look at the empty stream is passed too
-            times = 1 + (times if point.startswith("batch") else 1)
+        times = run.some(run.count // OFTEN[point]) if point in OFTEN else run.batch()
+        times = 1 if point in ONCE else times
+        times += point in AT_START  # a worker's first look at an empty stream passes it, too
         options = ("--no-rq",) if point == "sweep-found" else ()
         run.dies(run.rig.intake if at_intake else run.rig.worker, point, times, *options)
 

@@ -45,6 +45,7 @@ class Process(Server):
         super().__init__()
         self.port = free_port() if listens else None
         self._rig, self._told, self._options = rig, dict[str, str](), list[str]()
+        self._said = 0
 
     def command(self) -> list[str]:
         """As it is typed."""
@@ -56,16 +57,32 @@ class Process(Server):
         return {**os.environ, **self._rig.environment, **self._told}
 
     def answers(self) -> bool:
-        """Whether it listens; a worker says nothing."""
-        return self.port is None or listens(self.port)
+        """Whether it listens; a worker has looked at each partition once."""
+        if self.port is not None:
+            return listens(self.port)
+        said = self.log.read_bytes()[self._said :]
+        return said.count(b'"event":"batch"') >= self._rig.settings.partitions
 
     def again(self, crash_at: str = "", *options: str, **told: str) -> None:
-        """A new process in its place."""
+        """A new process in its place, when it has begun its work."""
+        self.told(crash_at, *options, **told)
+        self.start()
+
+    def begin(self) -> None:
+        """A new process in its place, told nothing, without waiting for it."""
+        self.told()
+        self._launch()
+
+    def told(self, crash_at: str = "", *options: str, **told: str) -> None:
+        """End, and be told anew."""
         self.kill()
         self._told = {f"FIRSTHAND_{name.upper()}": value for name, value in told.items()}
         self._told |= {VARIABLE: crash_at} if crash_at else {}
         self._options = list(options)
-        self.start()
+
+    def _launch(self) -> None:
+        self._said = self.log.stat().st_size if self.log.exists() else 0
+        super()._launch()
 
     @property
     def stalls(self) -> bool:
@@ -102,7 +119,7 @@ class Rig:
         self.environment = {
             **{f"FIRSTHAND_{name.upper()}": str(getattr(self.settings, name)) for name in TOLD},
             "PYTHONPATH": str(code),
-            "FIRSTHAND_LOG_LEVEL": "error",
+            "FIRSTHAND_LOG_LEVEL": "info",
         }
         command = [sys.executable, "-m", "services.cli", "init"]
         environment = {**os.environ, **self.environment}

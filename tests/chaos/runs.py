@@ -23,6 +23,7 @@ PEOPLE, POSTERS = 24, 8
 WAITS = 0.03  # of the requests wait for their verdict
 SENT_AGAIN = 5  # events, at the end
 LOOKS = 0.02  # seconds between two looks at what is published
+START = 0.2  # seconds, for a worker's drain at its start to be over
 STUCK = 60.0  # seconds without recovery until a partition is called stuck
 
 
@@ -55,7 +56,7 @@ class Run:
     """What a fault is handed."""
 
     def __init__(self, rig: Rig, fault: str, seed: int, count: int) -> None:
-        self.rig, self.fault, self.seed = rig, fault, seed
+        self.rig, self.fault, self.seed, self.count = rig, fault, seed, count
         self.dice = Random(f"{fault} {seed}")
         name = f"{fault.lower()}-{seed}-"
         self.events = told(PEOPLE, count, self.dice.getrandbits(32), name)
@@ -72,6 +73,10 @@ class Run:
     def some(self, most: int) -> int:
         """A number from 1, by the seed."""
         return self.dice.randint(1, most)
+
+    def batch(self) -> int:
+        """The number of a batch, from 1: of the first that there will be."""
+        return self.some(max(2, min(6, self.count // 100)))
 
     def post(self) -> None:
         """Let people post all they have to say, or what is left of it."""
@@ -102,10 +107,11 @@ class Run:
     def dies(self, process: Process, at: str, times: int, *options: str) -> None:
         """The process dies there, and is started again as it was meant."""
         process.again(f"{at}:{times}", *options)
+        time.sleep(START)
         self.post()
         self.until(lambda: process.pid is None, f"a death at {at}")
         self.mark()
-        process.again()
+        process.begin()
 
     def waits_for_the_cut(self, proxy: Proxy, at: bytes, *, reply: bool, after: int) -> None:
         """Post until the proxy has cut there."""
@@ -162,6 +168,8 @@ class Run:
             stuck = f"{type(fault).__name__}: {fault}"
             self.posters.failed.append(stuck)
             self.posters.join()
+            for each in (self.rig.intake, self.rig.worker):
+                each.again()
         finally:
             self._over.set()
             self._watch.join()
