@@ -14,7 +14,7 @@ from shared.inbox import connect, waiting_key
 from tests.chaos.proxy import Proxy
 from tests.chaos.runs import Run
 
-STALL = 1.0  # seconds
+STALL = 0.5  # seconds more
 ALL = ("sqlite", "postgresql")
 TWO_WORKERS = ("postgresql",)  # a SQLite ledger takes one writing process, and refuses a second
 
@@ -180,6 +180,7 @@ def f53(run: Run) -> None:
     run.until(lambda: run.rig.worker.stalls, "the drain to stall")
     run.mark()
     run.rig.second.begin()
+    run.until(lambda: run.a_lock_is_waited_for() or run.rig.second.answers(), "the second drain")
     time.sleep(STALL)
     run.rig.worker.goes_on()
 

@@ -93,7 +93,9 @@ class Killing:
         with self.rig("postgresql" if two else "sqlite", code=code) as rig:
             for each in (rig.intake, rig.worker):
                 each.start()
-            return Run(rig, name, 1, events).outcome(fault.does)
+            # What is sent again while a drain stalls would be recorded first, and hide the rest.
+            run = Run(rig, name, 1, events, repeats=0.0 if two else 0.05)
+            return run.outcome(fault.does)
 
 
 def row(name: str, outcomes: Sequence[Outcome]) -> str:

@@ -5,7 +5,6 @@ is refused while the first lives, and takes over when it is killed.
 """
 
 import contextlib
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +26,11 @@ def eight_partitions(killing: "Killing", events: int) -> Iterator[dict[str, Any]
         with killing.rig(store, partitions=PARTITIONS) as rig:
             for each in (rig.intake, rig.worker):
                 each.start()
-            run, began = Run(rig, "eight", 1, events), time.monotonic()
+            run = Run(rig, "eight", 1, events)
             outcome = run.outcome(_both if store == "postgresql" else _one_after_the_other)
-            seconds = time.monotonic() - began
             replayed = rig.replay()
         broken = [*outcome.broken, *([replayed] if replayed else [])]
-        rate = round(outcome.recorded / seconds)
+        rate = round(outcome.recorded / (run.spent or 1))
         click.echo(
             f"eight partitions, two workers, {store}: {outcome.recorded:,} recorded, {rate}/s, "
             f"{outcome.out_of_order} out of order {' '.join(broken)}".rstrip()

@@ -25,10 +25,13 @@ TIMEOUT = 5.0  # seconds for one answer
 VERDICTS = frozenset({200, 201, 403, 409})
 
 
-def told(people: int, count: int, seed: int, name: str = "") -> dict[str, list[Posted]]:
+def told(
+    people: int, count: int, seed: int, name: str = "", repeats: float = 0.05
+) -> dict[str, list[Posted]]:
     """What happens to each person, in order: stories, with events sent again and ids used twice.
 
-    `name` sets these people apart from those of another story.
+    `name` sets these people apart from those of another story; `repeats` is the share that is
+    sent again.
     """
     dice, found = Random(seed), dict[str, list[Posted]]()
     for author, body in sample.story(people, count, seed):
@@ -36,9 +39,9 @@ def told(people: int, count: int, seed: int, name: str = "") -> dict[str, list[P
         events = found.setdefault(orjson.loads(mine[1])["subject"], [])
         events.append(mine)
         chance = dice.random()
-        if chance < 0.05:
+        if chance < repeats:
             events.append(dice.choice(events))
-        elif chance < 0.08:
+        elif repeats <= chance < repeats + 0.03:
             events.append(_with_its_id(*dice.choice(events), dice))
     return found
 

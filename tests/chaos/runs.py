@@ -24,6 +24,7 @@ WAITS = 0.03  # of the requests wait for their verdict
 SENT_AGAIN = 5  # events, at the end
 LOOKS = 0.02  # seconds between two looks at what is published
 START = 0.2  # seconds, for a worker's drain at its start to be over
+LOCK_WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 STUCK = 60.0  # seconds without recovery until a partition is called stuck
 
 
@@ -55,11 +56,13 @@ class Outcome:
 class Run:
     """What a fault is handed."""
 
-    def __init__(self, rig: Rig, fault: str, seed: int, count: int) -> None:
+    def __init__(
+        self, rig: Rig, fault: str, seed: int, count: int, *, repeats: float = 0.05
+    ) -> None:
         self.rig, self.fault, self.seed, self.count = rig, fault, seed, count
         self.dice = Random(f"{fault} {seed}")
         name = f"{fault.lower()}-{seed}-"
-        self.events = told(PEOPLE, count, self.dice.getrandbits(32), name)
+        self.events = told(PEOPLE, count, self.dice.getrandbits(32), name, repeats)
         authors = {author for events in self.events.values() for author, _ in events}
         assert rig.intake.port is not None
         tokens = {each: rig.token(each) for each in authors}
@@ -67,6 +70,7 @@ class Run:
         self.heard = Heard(rig.vkeys, rig.trees)
         self.folder = scratch_folder()
         self._since, self._taken, self._place, self._seconds = 0.0, 0, b"", 0.0
+        self.began = self.spent = 0.0
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._look)
 
@@ -80,6 +84,7 @@ class Run:
 
     def post(self) -> None:
         """Let people post all they have to say, or what is left of it."""
+        self.began = time.monotonic()
         self.posters.start(self.events, POSTERS)
 
     def post_first(self) -> None:
@@ -125,6 +130,7 @@ class Run:
         self.until(self.recovered, "recovery", STUCK)
         self.posters.join()
         self.rig.drained(STUCK)
+        self.spent = time.monotonic() - self.began
 
     @staticmethod
     def beside(folder: str) -> Path:
@@ -147,11 +153,18 @@ class Run:
         finally:
             self._as_owner(f"ALTER TABLE away RENAME TO {name}")
 
-    def _as_owner(self, statement: str) -> None:
+    def a_lock_is_waited_for(self) -> bool:
+        """On PostgreSQL: whether a drain waits for the log's head."""
+        return self._as_owner(LOCK_WAITS) > 0
+
+    def _as_owner(self, statement: str) -> int:
+        """Run it; the number it answers, if it is a question."""
         opened = engine.connect(self.rig.database.owner_url, write=True, owner=True)
         with engine.transaction(opened) as connection:
-            connection.execute(text(statement))
+            done = connection.execute(text(statement))
+            answer = int(done.scalar_one()) if done.returns_rows else 0
         opened.dispose()
+        return answer
 
     def outcome(self, does: Callable[["Run"], None]) -> Outcome:
         """Post, strike, recover, and hold it all together."""
