@@ -23,7 +23,7 @@ from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.note import read_checkpoint
 from services.ledger.receipts import Recorded
 from services.ledger.vault import Vault
-from shared.event import canonical
+from shared.event import Json, canonical
 
 Row = Mapping[str, Any]
 Posted = tuple[str, bytes]  # author and body
@@ -55,7 +55,7 @@ class Heard:
 
     vkeys: list[str]
     trees: dict[int, Frontier] = field(default_factory=lambda: defaultdict(Frontier))
-    receipts: list[tuple[Posted, Row]] = field(default_factory=list)
+    receipts: list[tuple[Posted, Json]] = field(default_factory=list)
     published: dict[int, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
 
     def publish(self, log: int, note: bytes | None) -> None:
