@@ -107,9 +107,33 @@ def row(name: str, outcomes: Sequence[Outcome]) -> str:
     return f"{name:<16}{said}{worst:>9.2f}  {broken}".rstrip()
 
 
-def killed(killing: Killing, wanted: Sequence[str]) -> list[Outcome]:
-    """Every fault in turn."""
-    found: list[Outcome] = []
+class Report:
+    """build/kill.json, written after each part: a run that is cut short keeps what it has, and one
+    of some parts alone replaces those.
+    """
+
+    def __init__(self, *, whole: bool) -> None:
+        self.place = BUILD / "kill.json"
+        self.told: dict[str, Any] = {}
+        if self.place.exists() and not whole:
+            self.told = orjson.loads(self.place.read_bytes())
+        self.told |= {"machine": machine(), "faults": {each.name: each.says for each in EVERY}}
+
+    def keep(self, part: str, found: Sequence[dict[str, Any]], key: str) -> bool:
+        """Keep what a part found, in place of what it found before; whether all of it is well."""
+        names = {each[key] for each in found}
+        before = [each for each in self.told.get(part, []) if each[key] not in names]
+        self.told[part] = [*before, *found]
+        runs = self.told.get("runs", [])
+        self.told["totals"] = {each: sum(run[each] for run in runs) for each in (*SUMS, *ZEROS)}
+        BUILD.mkdir(exist_ok=True)
+        self.place.write_bytes(orjson.dumps(self.told, option=orjson.OPT_INDENT_2))
+        return not any(each["bad"] for each in found)
+
+
+def killed(killing: Killing, report: Report, wanted: Sequence[str]) -> bool:
+    """Every fault in turn; whether nothing was found that must not be."""
+    found, well = list[Outcome](), True
     click.echo(f"{'':<16}{''.join(f'{each:>13}' for each in SUMS)}  seconds")
     for fault in EVERY:
         if (wanted and fault.name not in wanted) or (SHORT and fault.slow and not wanted):
@@ -120,52 +144,42 @@ def killed(killing: Killing, wanted: Sequence[str]) -> list[Outcome]:
             continue
         found += outcomes
         click.echo(row(fault.name, outcomes))
+        bad = [any(getattr(each, what) for what in ZEROS) for each in outcomes]
+        rows = [each.members() | {"bad": one} for each, one in zip(outcomes, bad, strict=True)]
+        well &= report.keep("runs", rows, "fault")
     if found:
         click.echo(row("all", found))
-    return found
+    replays = killing.replays()
+    for store, findings in replays.items():
+        click.echo(f"replay on {store}: {findings or 'no findings'}")
+    return well and not any(replays.values())
 
 
-def mutants(killing: Killing) -> list[dict[str, Any]]:
+def mutants(killing: Killing) -> Iterator[dict[str, Any]]:
     """The broken builds: what each was found to break."""
-    found = []
     for build in [*BUILDS, *([TAKES_FIRST] if "postgresql" in killing.stores else [])]:
         outcome = killing.broken(build, 400)
         told = [each for each in outcome.broken if each[:2] in {"I1", "I2", "I3", "I4", "I5"}]
-        found.append({"breaks": build.invariant, "says": build.says, "found": told})
         click.echo(f"broken on purpose: {build.says}: found {' '.join(outcome.broken) or 'none'}")
-    return found
+        bad = told != [build.invariant]
+        yield {"breaks": build.invariant, "says": build.says, "found": told, "bad": bad}
 
 
 def main(wanted: Sequence[str]) -> int:
     """All of it; the exit status."""
     began = time.monotonic()
     sweep_abandoned_folders()
+    report = Report(whole=not wanted)
     with contextlib.ExitStack() as stack:
-        killing = Killing(stack)
-        broken = mutants(killing) if "broken" in (wanted or PARTS) else []
-        eight = 2_000 if SHORT else 20_000
-        partitions = list(eight_partitions(killing, eight)) if "eight" in (wanted or PARTS) else []
-        outcomes = killed(killing, wanted)
-        replays = killing.replays()
-    bad = [each for each in outcomes if any(getattr(each, what) for what in ZEROS)]
-    wrong = [each for each in broken if each["found"] != [each["breaks"]]]
-    out = [each for each in partitions if each["broken"]]
-    told = {
-        "machine": machine(),
-        "seconds": round(time.monotonic() - began),
-        "totals": {each: sum(getattr(one, each) for one in outcomes) for each in (*SUMS, *ZEROS)},
-        "faults": {each.name: each.says for each in EVERY},
-        "runs": [each.members() for each in outcomes],
-        "replays": replays,
-        "broken on purpose": broken,
-        "eight partitions": partitions,
-    }
-    BUILD.mkdir(exist_ok=True)
-    (BUILD / "kill.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    for store, findings in replays.items():
-        click.echo(f"replay on {store}: {findings or 'no findings'}")
-    click.echo(f"{(BUILD / 'kill.json').relative_to(ROOT)} written, {told['seconds']} s")
-    return bool(bad or wrong or out or any(replays.values()))
+        killing, well = Killing(stack), True
+        if "broken" in (wanted or PARTS):
+            well &= report.keep("broken on purpose", list(mutants(killing)), "says")
+        if "eight" in (wanted or PARTS):
+            spread = eight_partitions(killing, 2_000 if SHORT else 20_000)
+            well &= report.keep("eight partitions", list(spread), "store")
+        well &= killed(killing, report, wanted)
+    click.echo(f"{report.place.relative_to(ROOT)} written, {time.monotonic() - began:.0f} s")
+    return not well
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def eight_partitions(killing: "Killing", events: int) -> Iterator[dict[str, Any]
             f"eight partitions, two workers, {store}: {outcome.recorded:,} recorded, {rate}/s, "
             f"{outcome.out_of_order} out of order {' '.join(broken)}".rstrip()
         )
-        yield {"store": store, "recorded": outcome.recorded, "per_second": rate, "broken": broken}
+        yield {"store": store, "recorded": outcome.recorded, "per_second": rate, "bad": broken}
 
 
 def _both(run: Run) -> None:

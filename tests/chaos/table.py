@@ -45,7 +45,7 @@ def others(told: dict[str, Any]) -> list[str]:
         f"{each['store']}: {each['recorded']:,} events of eight partitions recorded, "
         f"{each['per_second']:,} a second, nobody's order broken.\n"
         for each in told["eight partitions"]
-        if not each["broken"]
+        if not each["bad"]
     ]
     return [*head, *found, "", *spread]
 
