@@ -162,7 +162,7 @@ class WrongMedia(Problem):
     status = 415
     slug = "wrong-media-type"
     title = "This service does not read that media type"
-    remedy = "Send one event as application/cloudevents+json, without Content-Encoding."
+    remedy = "Send an event as application/cloudevents+json, without Content-Encoding."
 
 
 class Invalid(Problem):
