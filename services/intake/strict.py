@@ -28,15 +28,15 @@ def parse(body: bytes, pointer: str = "", depth: int = 1) -> object:
     try:
         text = body.decode("utf-8", "strict")
     except UnicodeDecodeError as fault:
-        _refuse(pointer, "not-utf-8", f"Byte {fault.start} is not UTF-8.")
+        refuse(pointer, "not-utf-8", f"Byte {fault.start} is not UTF-8.")
     try:
         value: object = _DECODER.decode(text)
     except RecursionError:
-        _refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
+        refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
     except _Bad as fault:
-        _refuse(pointer, "not-taken", str(fault))
+        refuse(pointer, "not-taken", str(fault))
     except json.JSONDecodeError as fault:
-        _refuse(pointer, "not-json", f"Not JSON at character {fault.pos}: {fault.msg}.")
+        refuse(pointer, "not-json", f"Not JSON at character {fault.pos}: {fault.msg}.")
     # A raw body without escapes holds no NUL and no surrogate; without many brackets, no depth.
     if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH + 1 - depth:
         _walk(value, pointer, depth)
@@ -46,11 +46,12 @@ def parse(body: bytes, pointer: str = "", depth: int = 1) -> object:
 def an_object(value: object, pointer: str = "") -> Json:
     """The value, if it is a JSON object; Malformed otherwise."""
     if not isinstance(value, dict):
-        _refuse(pointer, "not-an-object", "An event must be one JSON object.")
+        refuse(pointer, "not-an-object", "An event must be one JSON object.")
     return value
 
 
-def _refuse(pointer: str, code: str, detail: str) -> NoReturn:
+def refuse(pointer: str, code: str, detail: str) -> NoReturn:
+    """Malformed, for one fault at one place."""
     raise Malformed(detail, errors=[Fault(pointer, code, detail)]) from None
 
 
@@ -86,7 +87,7 @@ _DECODER = json.JSONDecoder(
 
 def _walk(value: object, pointer: str, depth: int) -> None:
     if depth > MAX_DEPTH and isinstance(value, dict | list):
-        _refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
+        refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
     if isinstance(value, dict):
         for name, each in value.items():
             _text(name, pointer)
@@ -100,9 +101,9 @@ def _walk(value: object, pointer: str, depth: int) -> None:
 
 def _text(text: str, pointer: str) -> None:
     if "\x00" in text:
-        _refuse(pointer, "nul", "Text must not hold NUL (U+0000).")
+        refuse(pointer, "nul", "Text must not hold NUL (U+0000).")
     if any("\ud800" <= each <= "\udfff" for each in text):
-        _refuse(pointer, "lone-surrogate", "Text holds half of a surrogate pair.")
+        refuse(pointer, "lone-surrogate", "Text holds half of a surrogate pair.")
 
 
 def escape(name: object) -> str:
