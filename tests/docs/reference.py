@@ -47,7 +47,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         "The contract between the two services, and all they share at run time.",
         ("shared.inbox", "shared.transit", "shared.doorbell"),
     ),
-    "tokens": ("Tokens and issuers", "", ("shared.callers",)),
+    "tokens": ("Tokens and issuers", "", ("shared.callers", "shared.issuers")),
     "replay": ("Replay and its findings", "", ("services.ledger.replay",)),
 }
 FAULTS = {  # the codes in `errors` of a problem

@@ -16,8 +16,9 @@ from services.intake.app import create_app as intake
 from services.ledger.app import create_app as ledger
 from services.ledger.config import LedgerSettings
 from shared import inbox
-from shared.callers import ROLES, SCOPES
+from shared.callers import SCOPES
 from shared.catalogue import CATALOGUE
+from shared.issuers import ROLES
 from shared.problems import PROBLEMS
 from shared.refusals import Code
 from shared.settings import PREFIX

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.intake.app import create_app
-from shared.callers import Callers
+from shared.callers import Callers, local_token
 from shared.event import Event, canonical
 from shared.inbox import Inbox, connect, inbox_key, wake_key
 from shared.problems import PROBLEMS
@@ -131,6 +131,15 @@ def test_a_token_without_the_scope_is_a_403(
     told = problem(door.post(event(kind, data), Authorization=bearer), 403, "forbidden")
     assert kind in told["detail"]
     assert door.length() == 0
+
+
+def test_a_service_that_acts_grants_nothing_unless_that_is_named(real_door: Door) -> None:
+    for scopes, status in ((None, 403), (["write"], 403), (["share"], 202)):
+        bearer = local_token(real_door.folder, ADA, act="service:diary", scopes=scopes)
+        answer = real_door.post(event("access.granted", GRANT), Authorization=f"Bearer {bearer}")
+        assert answer.status_code == status
+    (kept,) = resting(real_door)
+    assert (kept.author, kept.via) == (ADA, "service:diary")
 
 
 def test_a_shape_is_judged_before_a_scope(door: Door) -> None:
