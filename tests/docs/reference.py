@@ -45,7 +45,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
     "inbox": (
         "The inbox",
         "The contract between the two services, and all they share at run time.",
-        ("shared.inbox", "shared.transit", "shared.doorbell"),
+        ("shared.inbox", "shared.limits", "shared.transit", "shared.doorbell"),
     ),
     "tokens": ("Tokens and issuers", "", ("shared.callers", "shared.issuers")),
     "replay": ("Replay and its findings", "", ("services.ledger.replay",)),

@@ -11,7 +11,7 @@ import pytest
 from joserfc.jwk import KeySet, OctKey, RSAKey
 
 from shared.callers import Callers
-from shared.issuers import AGAIN_SECONDS, KEEP_SECONDS, URL_SECONDS, ROLES, Issuer, Keys, key_set
+from shared.issuers import AGAIN_SECONDS, KEEP_SECONDS, ROLES, URL_SECONDS, Issuer, Keys, key_set
 from shared.problems import Unauthorised, Unavailable
 from tests.given import ADA
 from tests.tokens import CLAIMS, ISS, NEW, NOW, OURS, Clock, jwks, kids, token
