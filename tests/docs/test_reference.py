@@ -90,7 +90,7 @@ def test_every_key_of_the_inbox_is_named() -> None:
     text = committed("inbox")
     for name in dir(inbox):
         if name.endswith("_key"):
-            arguments = ("<id>",) if name == "done_key" else ()
+            arguments = {"done_key": ("<id>",), "pace_key": ("<key>",)}.get(name, ())
             assert getattr(inbox, name)("<n>", *arguments) in text
 
 
