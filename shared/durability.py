@@ -28,7 +28,12 @@ def judge(config: Any, wanted: int, replicas: Any) -> Durability:
         return Durability(None, "the queue may evict what it holds (maxmemory-policy noeviction)")
     if replicas < wanted:
         return Durability(None, f"{replicas} of {wanted} replicas have the event")
-    return Durability(f"fsync+replicas:{wanted}" if wanted else "fsync")
+    return Durability(level_of(wanted))
+
+
+def level_of(replicas: int) -> str:
+    """The level that is wanted where so many replicas are configured."""
+    return f"fsync+replicas:{replicas}" if replicas else "fsync"
 
 
 def _text(value: object) -> str:

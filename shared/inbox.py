@@ -133,6 +133,7 @@ class Inbox:
         self.redis = redis
         self.transit = transit
         self.replicas = replicas
+        self.published: dict[int, int] = defaultdict(int)  # by partition, since the start
         self._ring = ring
         self._blocking = blocking or redis
         self._mutex = threading.Lock()
@@ -170,7 +171,9 @@ class Inbox:
         shares[0].rings = True
         answer: list[Any] = [RedisError("the publishing thread failed")]
         try:
-            answer = self._append(partition, [each for share in shares for each in share.sealed])
+            sealed = [each for share in shares for each in share.sealed]
+            answer = self._append(partition, sealed)
+            self.published[partition] += len(sealed)  # under the partition's lock
         except RedisError as fault:
             answer = [fault]
         finally:

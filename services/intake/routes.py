@@ -20,6 +20,7 @@ from shared.durability import Durability
 from shared.event import MAX_EVENT_BYTES, Event, partition_of, timestamp
 from shared.inbox import Inbox
 from shared.problems import Forbidden, Refused, TooLarge, Unavailable, WrongMedia
+from shared.trace import trace_of, traceparent_of
 from shared.web import as_json
 
 MAX_BODY_BYTES = 2 * MAX_EVENT_BYTES  # white space and escapes may take some
@@ -68,7 +69,9 @@ class Intake:
                 issuer=caller.issuer,
                 received=timestamp(received),
                 waiter=uuid.uuid4().hex if waits else None,
+                traceparent=traceparent_of(request.environ.get("HTTP_TRACEPARENT")),
             )
+            g.trace = trace_of(event.traceparent)
             return self._publish(event, seconds)
         finally:
             if waits:

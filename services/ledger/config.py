@@ -35,6 +35,14 @@ class LedgerSettings(Settings):
         "path", None, 'JSON file from ids to names shown in sentences, as "Sam (nurse)"'
     )
 
+    metrics_port: int = setting(
+        "int",
+        0,
+        "Port of the worker's /metrics; 0: none",
+        validate=validate.Range(min=0, max=65535),
+    )
+    metrics_host: str = setting("str", "127.0.0.1", "Address of the worker's /metrics")
+
     @property
     def store_url(self) -> str:
         """The database's address."""

@@ -30,6 +30,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         "These are the docstrings in which each format is specified; their examples run as tests.",
         (
             "shared.event",
+            "shared.trace",
             "services.intake.strict",
             "shared.seal",
             "services.ledger.log.entry",

@@ -15,6 +15,7 @@ from services.ledger.store.tables import (
     people,
     plans,
     snapshots,
+    unreadable,
 )
 
 CHUNK = 1_000
@@ -48,6 +49,16 @@ def sizes(connection: Connection, log: int) -> tuple[int, int | None]:
     claimed = select(heads.c.size).where(heads.c.log == log).scalar_subquery()
     row = connection.execute(select(newest, claimed)).one()
     return (0 if row[0] is None else int(row[0]) + 1), row[1]
+
+
+def log_sizes(connection: Connection) -> dict[int, int]:
+    """How many entries each log has, by its head."""
+    return {row["log"]: row["size"] for row in _all(connection, select(heads.c.log, heads.c.size))}
+
+
+def unreadable_count(connection: Connection) -> int:
+    """How many messages were kept aside since they did not open."""
+    return connection.execute(select(func.count()).select_from(unreadable)).scalar_one()
 
 
 def keys_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
