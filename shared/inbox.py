@@ -75,6 +75,11 @@ def waiting_key(partition: int) -> str:
     return f"firsthand:{{p{partition}}}:waiting"
 
 
+def is_ours(key: bytes) -> bool:
+    """True for a key of the inbox or the doorbell."""
+    return key.startswith((b"firsthand:{p", b"{firsthand}:rq"))
+
+
 def answers(url: str) -> bool:
     """True if a queue answers there."""
     try:
@@ -103,6 +108,16 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
         retry_on_timeout=False,
         health_check_interval=0,
     )
+
+
+def durability(queue: "Redis", replicas: int) -> Durability:
+    """How safely a queue stores at this moment, with as many replicas as are wanted."""
+    try:
+        config = queue.config_get(HOW_IT_STORES)
+        info = queue.info("replication") if replicas else {}
+    except RedisError as fault:
+        return Durability(None, f"the queue did not answer ({type(fault).__name__})")
+    return judge(config, replicas, int(info.get("connected_slaves", 0)))
 
 
 class _Share:
@@ -211,12 +226,7 @@ class Inbox:
 
     def durability(self) -> Durability:
         """The level at this moment, for /readyz."""
-        try:
-            config = self.redis.config_get(HOW_IT_STORES)
-            info = self.redis.info("replication") if self.replicas else {}
-        except RedisError as fault:
-            return Durability(None, f"the queue did not answer ({type(fault).__name__})")
-        return judge(config, self.replicas, int(info.get("connected_slaves", 0)))
+        return durability(self.redis, self.replicas)
 
     # the ledger's side
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, func, select
+from sqlalchemy import Connection, RowMapping, Select, func, select, text
 
 from services.ledger.store.append import Head
 from services.ledger.store.tables import (
@@ -59,6 +59,20 @@ def log_sizes(connection: Connection) -> dict[int, int]:
 def unreadable_count(connection: Connection) -> int:
     """How many messages were kept aside since they did not open."""
     return connection.execute(select(func.count()).select_from(unreadable)).scalar_one()
+
+
+def version(connection: Connection) -> str:
+    """The database, by name and version."""
+    if connection.dialect.name == "sqlite":
+        return f"SQLite {connection.scalar(text('SELECT sqlite_version()'))}"
+    return f"PostgreSQL {connection.scalar(text('SHOW server_version'))}"
+
+
+def clock(connection: Connection) -> float | None:
+    """The database's own clock, in seconds since 1970; None if it has none (SQLite)."""
+    if connection.dialect.name == "sqlite":
+        return None
+    return float(connection.execute(select(func.clock_timestamp())).scalar_one().timestamp())
 
 
 def keys_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
