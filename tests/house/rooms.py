@@ -17,6 +17,7 @@ LIBRARIES = {
             "shared/doorbell.py",
             "shared/lag.py",
             "shared/metrics.py",
+            "services/doctor/",
             "services/ledger/worker.py",
         ),
         "speak to the queue through shared/inbox.py",
