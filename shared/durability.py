@@ -7,6 +7,11 @@ and on as many replicas as are configured.
 from dataclasses import dataclass
 from typing import Any
 
+from redis import Redis
+from redis.exceptions import RedisError
+
+HOW_IT_STORES = "[am][pa][px][em]*"  # append…, maxmemory…: one pattern is all that 6.2 takes
+
 
 @dataclass(frozen=True, slots=True)
 class Durability:
@@ -38,3 +43,13 @@ def level_of(replicas: int) -> str:
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def durability(queue: "Redis", replicas: int) -> Durability:
+    """How safely a queue stores at this moment, with as many replicas as are wanted."""
+    try:
+        config = queue.config_get(HOW_IT_STORES)
+        info = queue.info("replication") if replicas else {}
+    except RedisError as fault:
+        return Durability(None, f"the queue did not answer ({type(fault).__name__})")
+    return judge(config, replicas, int(info.get("connected_slaves", 0)))

@@ -25,10 +25,11 @@ from typing import Any, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.connection import ConnectionInterface
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
-from shared.durability import Durability, judge
+from shared.durability import HOW_IT_STORES, Durability, durability, judge
 from shared.event import Event
 from shared.problems import SealBroken, Unavailable
 from shared.transit import Transit
@@ -37,7 +38,6 @@ WAKE_SECONDS, DONE_SECONDS, WAITING_SECONDS = 30, 60, 60
 SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
 WAIT_MILLISECONDS = 1000
 MAX_CONNECTIONS = 64
-HOW_IT_STORES = "[am][pa][px][em]*"  # append…, maxmemory…: one pattern is all that 6.2 takes
 PUBLISH = """
 for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'e', ARGV[i]) end
 return redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[1]) and 1 or 0
@@ -110,14 +110,12 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
     )
 
 
-def durability(queue: "Redis", replicas: int) -> Durability:
-    """How safely a queue stores at this moment, with as many replicas as are wanted."""
+def _answer(line: ConnectionInterface) -> Any:
+    """The next reply; the server's error as a value. What breaks the connection raises."""
     try:
-        config = queue.config_get(HOW_IT_STORES)
-        info = queue.info("replication") if replicas else {}
-    except RedisError as fault:
-        return Durability(None, f"the queue did not answer ({type(fault).__name__})")
-    return judge(config, replicas, int(info.get("connected_slaves", 0)))
+        return line.read_response()
+    except ResponseError as told:
+        return told
 
 
 class _Share:
@@ -154,6 +152,8 @@ class Inbox:
         self._mutex = threading.Lock()
         self._waiting: dict[int, list[_Share]] = {}
         self._publishing: dict[int, threading.Lock] = defaultdict(threading.Lock)
+        self._idle: list[ConnectionInterface] = []
+        self._judged: tuple[object, Durability] | None = None
 
     # intake's side
 
@@ -175,7 +175,13 @@ class Inbox:
         if own.rings and woken == 1:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
-        return judge(told[0], self.replicas, told[1] if self.replicas else 0)
+        return self._judge(told)
+
+    def _judge(self, told: list[Any]) -> Durability:
+        """How durable by these answers; the same answers are judged once."""
+        if self._judged is None or self._judged[0] != told:
+            self._judged = told, judge(told[0], self.replicas, told[1] if self.replicas else 0)
+        return self._judged[1]
 
     def _publish_all(self, partition: int) -> None:
         """Send what every thread has brought meanwhile in one script: one round trip and one
@@ -202,13 +208,26 @@ class Inbox:
             return self._send("EVAL", PUBLISH, partition, sealed)
 
     def _send(self, command: str, script: str, partition: int, sealed: list[bytes]) -> list[Any]:
-        pipe = self.redis.pipeline(transaction=False)
+        """One round trip on a connection of our own: a pipeline of redis-py, with its pool, costs
+        four times as much, and this is the hottest line of intake.
+        """
         keys = inbox_key(partition), wake_key(partition)
-        pipe.execute_command(command, script, 2, *keys, WAKE_SECONDS, *sealed)
-        pipe.config_get(HOW_IT_STORES)
+        asked: list[tuple[Any, ...]] = [(command, script, 2, *keys, WAKE_SECONDS, *sealed)]
+        asked.append(("CONFIG", "GET", HOW_IT_STORES))
         if self.replicas:
-            pipe.execute_command("WAIT", self.replicas, WAIT_MILLISECONDS)
-        told = pipe.execute(raise_on_error=False)
+            asked.append(("WAIT", self.replicas, WAIT_MILLISECONDS))
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            line = self.redis.connection_pool.make_connection()
+        try:
+            line.send_packed_command(line.pack_commands(asked))
+            told = [_answer(line) for _ in asked]
+        except BaseException:
+            line.disconnect()  # whatever is still on its way is nobody's; it connects again
+            raise
+        finally:
+            self._idle.append(line)
         if isinstance(told[0], Exception):
             raise told[0]
         return told
@@ -239,16 +258,6 @@ class Inbox:
         if not linger:
             return self.length(partition) > 0
         return bool(self.redis.xread({inbox_key(partition): "0"}, count=1, block=linger))
-
-    def oldest_age(self, partition: int) -> float | None:
-        """Seconds that the oldest message has waited, by the queue's own clock; None if none."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.xrange(inbox_key(partition), count=1)
-        pipe.time()
-        head, (seconds, microseconds) = pipe.execute()
-        if not head:
-            return None
-        return float(seconds + microseconds / 1e6 - int(head[0][0].split(b"-")[0]) / 1e3)
 
     def read(self, partition: int, count: int) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
         """The head of the stream, (message id, sealed event) each, and the last checkpoint.

@@ -4,7 +4,8 @@ from typing import cast
 
 from services.doctor.ground import Ground, Odd
 from shared import doorbell
-from shared.inbox import durability, is_ours
+from shared.durability import durability
+from shared.inbox import is_ours
 from shared.lag import lags
 from shared.problems import Unsafe
 

@@ -20,7 +20,7 @@ from shared.problems import Unsafe
 from shared.refusals import Code
 
 STAGES = ("lock", "read", "judge", "append", "commit", "settle")
-SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 TRACES = 8  # of a batch, in its line
 

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from services.ledger.projector import Projector
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
+from shared.lag import oldest_age
 from shared.logs import told
 from shared.problems import Unsafe
 
@@ -93,7 +94,7 @@ class Drainer:
         while not self.stopping.wait(SWEEP_EVERY):
             for partition in range(partitions):
                 try:
-                    waited = self._projector.inbox.oldest_age(partition)
+                    waited = oldest_age(self._projector.inbox.redis, partition)
                 except RedisError as fault:
                     log_line.warning("sweep", log=partition, why=told(fault))
                     continue

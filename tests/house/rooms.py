@@ -15,6 +15,7 @@ LIBRARIES = {
         (
             "shared/inbox.py",
             "shared/doorbell.py",
+            "shared/durability.py",
             "shared/lag.py",
             "shared/metrics.py",
             "services/doctor/",
