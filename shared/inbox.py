@@ -27,13 +27,13 @@ from typing import Any, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionInterface
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from shared.durability import Durability, judge
 from shared.event import Event
 from shared.limits import PUBLISH, Limits, heed
+from shared.lines import Lines
 from shared.problems import SealBroken, Unavailable
 from shared.transit import Transit
 
@@ -111,14 +111,6 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
     )
 
 
-def _answer(line: ConnectionInterface) -> Any:
-    """The next reply; the server's error as a value. What breaks the connection raises."""
-    try:
-        return line.read_response()
-    except ResponseError as told:
-        return told
-
-
 class _Share:
     """What one thread brings to a common publish, and what it hears back."""
 
@@ -155,7 +147,7 @@ class Inbox:
         self._mutex = threading.Lock()
         self._waiting: dict[int, list[_Share]] = {}
         self._publishing: dict[int, threading.Lock] = defaultdict(threading.Lock)
-        self._idle: list[ConnectionInterface] = []
+        self._lines = Lines(redis)
         self._judged: tuple[object, Durability] | None = None
 
     # intake's side
@@ -216,24 +208,10 @@ class Inbox:
             return self._send("EVAL", PUBLISH, *call)
 
     def _send(self, *script: Any) -> list[Any]:
-        """One round trip on a connection of our own: a pipeline of redis-py, with its pool, costs
-        four times as much, and this is the hottest line of intake.
-        """
         asked: list[tuple[Any, ...]] = [script, ("CONFIG", "GET", HOW_IT_STORES)]
         if self.replicas:
             asked.append(("WAIT", self.replicas, WAIT_MILLISECONDS))
-        try:
-            line = self._idle.pop()
-        except IndexError:
-            line = self.redis.connection_pool.make_connection()
-        try:
-            line.send_packed_command(line.pack_commands(asked))
-            told = [_answer(line) for _ in asked]
-        except BaseException:
-            line.disconnect()  # whatever is still on its way is nobody's; it connects again
-            raise
-        finally:
-            self._idle.append(line)
+        told = self._lines.ask(asked)
         if isinstance(told[0], Exception):
             raise told[0]
         return told

@@ -12,7 +12,7 @@ STORE = "services/ledger/store/"
 LIBRARIES = {
     "rq": (("shared/doorbell.py", "services/ledger/worker.py"), "ring through shared/doorbell.py"),
     "redis": (
-        ("shared/inbox.py", "shared/doorbell.py", "services/ledger/worker.py"),
+        ("shared/inbox.py", "shared/lines.py", "shared/doorbell.py", "services/ledger/worker.py"),
         "speak to the queue through shared/inbox.py",
     ),
     "flask": (
