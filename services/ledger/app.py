@@ -7,12 +7,14 @@ from flask import Flask, Response
 
 from services.ledger.api import Api
 from services.ledger.config import LedgerSettings, now, open_store
+from services.ledger.metrics import Store
 from services.ledger.sentences import Names, read_names
 from services.ledger.store import setup
 from services.ledger.store.engine import Engine, StoreError, transaction
 from services.ledger.vault import Vault, VaultClosed
 from shared import logs
 from shared.callers import Callers
+from shared.metrics import CollectorRegistry
 from shared.problems import SealBroken, Unavailable, Unsafe
 from shared.processes import die_with_parent
 from shared.web import answer, install
@@ -26,6 +28,7 @@ def create_app(
     *,
     partitions: int = 1,
     clock: Callable[[], datetime] = now,
+    registry: CollectorRegistry | None = None,
 ) -> Flask:
     """The Flask application, over its neighbours."""
     app = Flask("ledger", static_folder=None)
@@ -41,7 +44,9 @@ def create_app(
             return str(fault)
         return None
 
-    install(app, "ledger", ready)
+    figures = registry or CollectorRegistry()
+    figures.register(Store(engine))
+    install(app, "ledger", ready, figures)
     for kind in (StoreError, VaultClosed, SealBroken):
         app.register_error_handler(kind, _away)
     return app

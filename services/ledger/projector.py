@@ -11,6 +11,7 @@ from datetime import datetime
 from services.ledger.batch import Batch
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.note import Signer, read_checkpoint
+from services.ledger.metrics import Course
 from services.ledger.people import People
 from services.ledger.plan.rules import RULES
 from services.ledger.store import append
@@ -22,7 +23,7 @@ from shared.event import timestamp
 from shared.inbox import Inbox
 from shared.problems import Unsafe
 
-BATCH = 1000  # messages at most
+BATCH = 2000  # messages at most
 
 
 class Projector:
@@ -37,11 +38,13 @@ class Projector:
         vault: Vault,
         signers: list[Signer],
         clock: Callable[[], datetime],
+        observe: Callable[[Course], None] = lambda _: None,
     ) -> None:
         self.inbox = inbox
         self._engine = engine
         self._signers = signers
         self._clock = clock
+        self._observe = observe
         self._people = People(vault)
 
     def batch(self, log: int) -> int:
@@ -49,19 +52,22 @@ class Projector:
 
         Whatever raises here has recorded nothing that was not committed, and deleted nothing.
         """
-        batch = Batch(log, self._people, self.inbox.transit)
+        batch, course = Batch(log, self._people, self.inbox.transit), Course(log)
         try:
             with transaction(self._engine) as connection:
                 head = append.lock_head(connection, log)
+                course.past("lock")
                 crashpoint("batch-locked")
                 messages, published = self.inbox.read(log, BATCH)
                 crashpoint("batch-read")
                 self._check(log, head, published)
+                course.past("read")
                 if not messages:
-                    return 0
+                    return self._over(course, head, batch)
                 batch.judge(connection, head, messages, max(self._now(), head.recorded))
                 crashpoint("batch-judged")
                 new = self._extend(head, batch)
+                course.past("judge")
                 crashpoint("batch-signed")
                 append.append(connection, batch.rows)
                 crashpoint("batch-inserting")
@@ -71,17 +77,28 @@ class Projector:
                 append.keep_plans(connection, batch.plan_rows())
                 append.keep_snapshots(connection, batch.snapshot_rows())
                 append.save_head(connection, new)
+                course.past("append")
                 crashpoint("batch-written")
         except BaseException:
             self._people.drop(batch.subjects)
             raise
+        course.past("commit")
         crashpoint("batch-committed")
         checkpoint = new.checkpoint.encode()
         places = [place for place, _ in messages]
         self.inbox.settle(log, places, batch.receipts(new.checkpoint), checkpoint)
+        course.past("settle")
         crashpoint("batch-settled")
         self._people.trim()
-        return len(messages)
+        course.messages = len(messages)
+        return self._over(course, new, batch)
+
+    def _over(self, course: Course, head: Head, batch: Batch) -> int:
+        """Tell whoever observes what the batch did; returns how many messages left the stream."""
+        course.size, course.people = head.size, len(self._people)
+        batch.tell(course)
+        self._observe(course)
+        return course.messages
 
     def _now(self) -> str:
         return timestamp(self._clock())

@@ -1,12 +1,14 @@
 """A pretended queue whose connection fails as real ones do; see `Fate`."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
 import fakeredis
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as Gone
+from redis.exceptions import ResponseError
 
 STORES = {
     b"appendonly": b"yes",
@@ -34,6 +36,7 @@ class FaultyRedis(fakeredis.FakeStrictRedis):
     def begin(self, fate: Callable[[int], tuple[Fate, int]], ahead: Callable[[], int]) -> None:
         """Say how it fails."""
         self.fate, self.ahead = fate, ahead
+        self.connection_pool: Any = FaultyPool(self.connection_pool, self)
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> "FaultyPipeline":
         """One round trip."""
@@ -73,3 +76,53 @@ class FaultyPipeline(Pipeline):
             seconds, rest = answer
             return seconds + self.server.ahead(), rest
         return answer
+
+
+class FaultyPool:
+    """The client's pool; who makes a connection of their own gets one that fails, too."""
+
+    def __init__(self, pool: Any, server: FaultyRedis) -> None:
+        self._pool, self._server = pool, server
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def make_connection(self) -> "FaultyLine":
+        """As shared/together.py does."""
+        return FaultyLine(self._pool.make_connection(), self._server)
+
+
+class FaultyLine:
+    """One connection, packed and read by hand."""
+
+    def __init__(self, line: Any, server: FaultyRedis) -> None:
+        self._line, self._server = line, server
+        self._commands: list[Any] = []
+        self._fate = Fate.ANSWERED
+
+    def pack_commands(self, commands: list[Any]) -> Any:
+        """The commands of one round trip, as far as they will arrive."""
+        self._fate, part = self._server.fate(len(commands))
+        self._commands = commands[:part] if self._fate is Fate.HALF else list(commands)
+        return self._line.pack_commands(self._commands)
+
+    def send_packed_command(self, packed: Any) -> None:
+        """Send them, as it is fated."""
+        if self._fate is Fate.CUT or not self._commands:
+            raise Gone("never sent")
+        self._line.send_packed_command(packed)
+        if self._fate is not Fate.ANSWERED:
+            raise Gone("no answer")
+
+    def read_response(self) -> Any:
+        """The next answer."""
+        command = self._commands.pop(0)
+        if command[0] == "CONFIG":
+            with suppress(ResponseError):
+                self._line.read_response()
+            return STORES
+        return self._line.read_response()
+
+    def disconnect(self) -> None:
+        """Whatever was on its way is lost."""
+        self._line.disconnect()
