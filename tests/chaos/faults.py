@@ -49,12 +49,12 @@ def fault(
 
 @fault("F01", "intake dies before XADD")
 def f01(run: Run) -> None:
-    run.dies(run.rig.intake, "intake-sealed", run.some(run.count // 20))
+    run.dies(run.rig.intake, "intake-sealed", run.some(run.count // 40))
 
 
 @fault("F02", "intake dies after XADD, before it looked how durable that is")
 def f02(run: Run) -> None:
-    run.dies(run.rig.intake, "intake-appended", run.some(run.count // 20))
+    run.dies(run.rig.intake, "intake-appended", run.some(run.count // 40))
 
 
 @fault("F03", "intake dies knowing it durable, before the bell")
@@ -69,7 +69,7 @@ def f04(run: Run) -> None:
 
 @fault("F05", "intake dies after RQ's job, before the reply")
 def f05(run: Run) -> None:
-    run.dies(run.rig.intake, "intake-safe", run.some(run.count // 4))
+    run.dies(run.rig.intake, "intake-safe", run.some(run.count // 8))
 
 
 @fault("F06", "the worker dies with RQ's job in hand")
@@ -170,7 +170,7 @@ def f15(run: Run) -> None:
 def f23(run: Run) -> None:
     with run.queue_proxy() as (proxy, through):
         run.rig.intake.again(redis_url=through)
-        run.waits_for_the_cut(proxy, b"EVALSHA", reply=True, after=run.some(run.count // 20))
+        run.waits_for_the_cut(proxy, b"EVALSHA", reply=True, after=run.some(run.count // 40))
         run.finish()
         run.rig.intake.again()
 
@@ -187,7 +187,7 @@ def f53(run: Run) -> None:
     run.rig.worker.goes_on()
 
 
-OFTEN = {"intake-received": 4, "intake-answered": 4, "intake-safe": 4}  # one in so many events
+OFTEN = {"intake-received": 8, "intake-answered": 8, "intake-safe": 8}  # one in so many events
 ONCE = {"bell-flagged", "bell-rung", "sweep-found", "drain-begun", "drain-cleared", "drain-over"}
 AT_START = {"drain-begun", "drain-cleared", "batch-locked", "batch-read", "drain-over"}
 

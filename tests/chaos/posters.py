@@ -22,6 +22,7 @@ from tests.benchmarks import sample
 Posted = tuple[str, bytes]  # author and body
 PATIENCE = 120.0  # seconds until one event must have been taken
 TIMEOUT = 5.0  # seconds for one answer
+MOST = 20  # events of a batch
 VERDICTS = frozenset({200, 201, 403, 409})
 
 
@@ -60,15 +61,27 @@ def _with_its_id(author: str, body: bytes, dice: Random) -> Posted:
     return author, orjson.dumps(event)
 
 
+def _next(events: list[Posted], most: int) -> list[Posted]:
+    """What is posted next, off the end of the list: by one author, and no event twice."""
+    together = [events.pop()]
+    while len(together) < most and events and events[-1][0] == together[0][0]:
+        if events[-1] in together:
+            break
+        together.append(events.pop())
+    return together
+
+
 @dataclass
 class Posters:
     """Threads that post everything to one address; `taken` counts what was acknowledged, `again`
-    what was not and had to be sent again. A share of the requests, `waits`, waits for the verdict.
+    what was not and had to be sent again. A share of the requests, `waits`, waits for the verdict;
+    another, `batches`, brings all that one author says next about that person.
     """
 
     port: int
     tokens: Mapping[str, str]
     waits: float = 0.0
+    batches: float = 0.0
     taken: int = 0
     again: int = 0
     failed: list[str] = field(default_factory=list)
@@ -109,9 +122,11 @@ class Posters:
         try:
             while waiting and not self.failed:
                 for who, events in waiting:
-                    posted = events.pop()
-                    self._until_taken(connection, posted, wait=dice.random() < self.waits)
-                    self.first[who].setdefault(posted, timestamp(datetime.now(UTC)))
+                    chance = dice.random()
+                    together = _next(events, MOST if chance > 1 - self.batches else 1)
+                    self._until_taken(connection, together, wait=chance < self.waits)
+                    for posted in together:
+                        self.first[who].setdefault(posted, timestamp(datetime.now(UTC)))
                 waiting = [each for each in waiting if each[1]]
         except AssertionError as fault:
             self.failed.append(str(fault))
@@ -119,39 +134,43 @@ class Posters:
             connection.close()
 
     def _until_taken(
-        self, connection: http.client.HTTPConnection, posted: Posted, *, wait: bool
+        self, connection: http.client.HTTPConnection, together: Sequence[Posted], *, wait: bool
     ) -> None:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            status, said = self.send(connection, posted, wait=wait)
+            status, said = self._send(connection, together, wait=wait)
             verdict = self._receipt(said) if status in VERDICTS else None
             with self._lock:
                 if verdict is not None:
-                    self.receipts.append((posted, verdict))
+                    self.receipts.append((together[0], verdict))
                 if status == 202 or verdict is not None:
-                    self.taken += 1
+                    self.taken += len(together)
                     return
-                self.again += 1
+                self.again += len(together)
             assert status == 503, f"{status}: {said!r}"
             time.sleep(0.05)
         raise AssertionError(f"not taken within {PATIENCE:g} s")
 
     def resend(self, connection: http.client.HTTPConnection, posted: Posted) -> None:
         """Send what was acknowledged once more, and wait for the receipt."""
-        self._until_taken(connection, posted, wait=True)
+        self._until_taken(connection, [posted], wait=True)
 
-    def send(
-        self, connection: http.client.HTTPConnection, posted: Posted, *, wait: bool
+    def _send(
+        self, connection: http.client.HTTPConnection, together: Sequence[Posted], *, wait: bool
     ) -> tuple[int, bytes]:
         """Once: status and body; 503 too if there was no answer."""
+        bodies = [body for _, body in together]
         headers = {
-            "Authorization": f"Bearer {self.tokens[posted[0]]}",
+            "Authorization": f"Bearer {self.tokens[together[0][0]]}",
             "Content-Type": "application/cloudevents+json",
         }
-        if wait:
+        if len(bodies) > 1:
+            headers["Content-Type"] = "application/cloudevents-batch+json"
+        elif wait:
             headers["Prefer"] = "wait=1"
+        body = b"[%b]" % b",".join(bodies) if len(bodies) > 1 else bodies[0]
         try:
-            connection.request("POST", "/events", posted[1], headers)
+            connection.request("POST", "/events", body, headers)
             with connection.getresponse() as answer:
                 return answer.status, answer.read()
         except (OSError, http.client.HTTPException):

@@ -120,6 +120,7 @@ class Rig:
             **{f"FIRSTHAND_{name.upper()}": str(getattr(self.settings, name)) for name in TOLD},
             "PYTHONPATH": str(code),
             "FIRSTHAND_LOG_LEVEL": "info",
+            "FIRSTHAND_CALLER_LIMIT": "0",
         }
         command = [sys.executable, "-m", "services.cli", "init"]
         environment = {**os.environ, **self.environment}

@@ -21,6 +21,7 @@ from tests.process import scratch_folder, wait_until
 
 PEOPLE, POSTERS = 24, 8
 WAITS = 0.03  # of the requests wait for their verdict
+BATCHES = 0.3  # of them bring several events
 SENT_AGAIN = 5  # events, at the end
 LOOKS = 0.02  # seconds between two looks at what is published
 START = 0.2  # seconds, for a worker's drain at its start to be over
@@ -66,7 +67,7 @@ class Run:
         authors = {author for events in self.events.values() for author, _ in events}
         assert rig.intake.port is not None
         tokens = {each: rig.token(each) for each in authors}
-        self.posters = Posters(rig.intake.port, tokens, WAITS)
+        self.posters = Posters(rig.intake.port, tokens, WAITS, BATCHES)
         self.heard = Heard(rig.vkeys, rig.trees)
         self.folder = scratch_folder()
         self._since, self._taken, self._place, self._seconds = 0.0, 0, b"", 0.0
