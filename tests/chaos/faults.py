@@ -7,6 +7,7 @@ recover. F01–F15 and F53 are numbered as in the design's list; F23 is the queu
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from shared import doorbell
 from shared.crashpoint import POINTS
@@ -95,7 +96,7 @@ def f09(run: Run) -> None:
 @fault("F10", "COMMIT is done, its reply is cut off", stores=("postgresql",))
 def f10(run: Run) -> None:
     folder = run.rig.settings.store_url.rpartition("=")[2]
-    with Proxy(run.beside(folder) / ".s.PGSQL.5432", run.folder / ".s.PGSQL.5432") as proxy:
+    with Proxy(Path(folder) / ".s.PGSQL.5432", run.folder / ".s.PGSQL.5432") as proxy:
         through = run.rig.settings.store_url.replace(folder, str(run.folder))
         run.rig.worker.again(database_url=through)
         run.waits_for_the_cut(proxy, b"COMMIT", reply=True, after=1 + run.batch())

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -132,11 +131,6 @@ class Run:
         self.posters.join()
         self.rig.drained(STUCK)
         self.spent = time.monotonic() - self.began
-
-    @staticmethod
-    def beside(folder: str) -> Path:
-        """A folder of a server."""
-        return Path(folder)
 
     @contextlib.contextmanager
     def queue_proxy(self) -> Iterator[tuple[Proxy, str]]:
