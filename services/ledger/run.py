@@ -52,7 +52,7 @@ def replay(person: str | None, *, as_json: bool) -> bool:
     settings = LedgerSettings.load()
     vault = Vault.from_folder(settings.key_folder)
     engine = connect_store(settings.store_url, write=False)
-    vkeys = [each.vkey for each in signers(settings)]
+    vkeys = [each.vkeys for each in signers(settings)]
     with transaction(engine) as connection:
         work = Replay(connection, vault, vkeys)
         if person is not None:
