@@ -32,7 +32,7 @@ from shared.seal import from_b64url
 from shared.transit import Transit
 from tests.postgres import Database
 
-DERIVED = ("snapshots", "plans", "people", "heads")
+DERIVED = ("tiles", "snapshots", "plans", "people", "heads")
 GUARDS = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
     "postgresql": "SELECT relname FROM pg_class WHERE oid IN ('entries'::regclass, "
