@@ -1,7 +1,9 @@
 """Changing a log's key: both sign for a while, then the new one alone; nothing stops verifying."""
 
 import pytest
+from click.testing import CliRunner
 
+from services.cli import main
 from services.ledger.config import open_store, signers
 from services.ledger.log.note import read_checkpoint
 from services.ledger.make import init, rotate
@@ -65,3 +67,18 @@ def test_keys_change_in_order_and_init_leaves_them(stored: Ledger) -> None:
     before = (stored.settings.key_folder / "log-0.key").read_bytes()
     assert init(stored.settings) == signers(stored.settings)[0].origin.rpartition("/")[0]
     assert (stored.settings.key_folder / "log-0.key").read_bytes() == before
+
+
+def test_the_command_prints_the_keys_and_says_when_it_is_not_the_time(stored: Ledger) -> None:
+    def run(*options: str) -> tuple[int, list[str]]:
+        told = CliRunner().invoke(main, ["rotate-log-key", *options], env=stored.environment)
+        return told.exit_code, told.output.splitlines()
+
+    (old,) = signers(stored.settings)[0].vkeys
+    status, keys = run()
+    assert (status, len(keys), keys[1]) == (0, 2, old)
+    assert run("--log", "0", "--finish") == (0, keys)
+    status, said = run("--finish")
+    assert (status, len(said)) == (2, 1)
+    assert "add the new one first" in said[0]
+    assert run("--log", "7")[0] == 2
