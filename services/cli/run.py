@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -50,6 +51,26 @@ def init() -> None:
 
     settings = LedgerSettings.load()
     click.echo(f"Ledger {make(settings)} is ready in {settings.data}.")
+
+
+@click.command("hand-out")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--queue", default="valkey:6379", show_default=True, help="Host and port.")
+@click.option(
+    "--database", default="postgres:5432/firsthand", show_default=True, help="Host, port, name."
+)
+@DATA
+def hand_out(folder: Path, queue: str, database: str) -> None:
+    """Make keys and passwords; give each container its own.
+
+    FOLDER holds a folder each for intake, worker, ledger, valkey and postgres. Run it again after
+    a change in the key folder.
+    """
+    from services.hand_out import hand_out as run
+    from services.ledger.config import LedgerSettings
+
+    for who, count in run(LedgerSettings.load(), folder, queue=queue, database=database).items():
+        click.echo(f"{who}: {count} files")
 
 
 @click.command()

@@ -17,13 +17,8 @@ from shared.transit import Transit
 
 def init(settings: LedgerSettings) -> str:
     """Make what is missing; returns the origin of the logs, without their numbers."""
-    folder = settings.key_folder
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    make_local_issuer(folder)
-    Transit.make(folder)
-    Vault.make(folder)
-    origin = _log_keys(settings)
+    origin = make_keys(settings)
     make_ledger(
         settings.database_owner_url or settings.store_url,
         settings.store_url,
@@ -31,9 +26,19 @@ def init(settings: LedgerSettings) -> str:
         origin=origin,
         created=timestamp(now()),
         signers=signers(settings),
-        vault=Vault.from_folder(folder),
+        vault=Vault.from_folder(settings.key_folder),
     )
     return origin
+
+
+def make_keys(settings: LedgerSettings) -> str:
+    """Make the key files that are missing; returns the origin of the logs."""
+    folder = settings.key_folder
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_local_issuer(folder)
+    Transit.make(folder)
+    Vault.make(folder)
+    return _log_keys(settings)
 
 
 def _log_keys(settings: LedgerSettings) -> str:

@@ -33,6 +33,7 @@ def work(*, sweeper: bool, rq: bool) -> None:
             projector,
             lambda log: doorbell.ring(queue, log),
             linger=worker.LINGER if settings.partitions == 1 else 0,  # or the others would wait
+            beat=settings.heartbeat.touch if settings.heartbeat else lambda: None,
         )
         worker.run(
             drainer,

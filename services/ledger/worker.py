@@ -39,6 +39,7 @@ class Drainer:
         clock: Callable[[], float] = time.monotonic,
         *,
         linger: int = 0,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
         self.broken: Unsafe | None = None
@@ -46,6 +47,7 @@ class Drainer:
         self._ring_again = ring_again
         self._clock = clock
         self._linger = linger
+        self._beat = beat
         self._one = threading.Lock()
 
     def drain(self, partition: int, *, starting: bool = False) -> int:
@@ -89,7 +91,10 @@ class Drainer:
             self._projector.inbox.wait_because(partition, why)
 
     def sweep(self, partitions: int) -> None:
-        """Drain every partition whose oldest message has waited for a sweep, until stopped."""
+        """Drain every partition whose oldest message has waited for a sweep, until stopped.
+
+        Each sweep ends with a beat: none comes from a worker that hangs in a drain.
+        """
         while not self.stopping.wait(SWEEP_EVERY):
             for partition in range(partitions):
                 try:
@@ -101,6 +106,8 @@ class Drainer:
                 forgotten = waited is not None and not 0 <= waited < SWEEP_EVERY
                 if forgotten and not self.stopping.is_set():
                     self.drain(partition)
+            with suppress(OSError):  # a full disk must not end the sweeper
+                self._beat()
 
 
 _drainer: Drainer | None = None
