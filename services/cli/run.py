@@ -11,8 +11,10 @@ import click
 from services.cli.base import DATA
 
 
-def _server(target: str, host: str, port: int, threads: int) -> None:
-    """Serve a WSGI application until SIGTERM."""
+def _server(target: str, host: str, port: int, threads: int, *, patience: int) -> None:
+    """Serve a WSGI application until SIGTERM; then no new request is taken, and those in hand
+    have `patience` seconds to be answered.
+    """
     from granian import Granian
     from granian.constants import Interfaces
 
@@ -25,7 +27,7 @@ def _server(target: str, host: str, port: int, threads: int) -> None:
         workers=1,
         blocking_threads=threads,
         log_level="error",  # type: ignore[arg-type]  # an enum of strings
-        workers_kill_timeout=10,
+        workers_kill_timeout=patience,
         websockets=False,
     ).serve()
 
@@ -78,15 +80,17 @@ def hand_out(folder: Path, queue: str, database: str) -> None:
 def intake(host: str, port: int) -> None:
     """Run intake: takes events over HTTP."""
     from services.intake.app import IntakeSettings
+    from services.intake.routes import MAX_WAIT
 
-    _server("services.intake.app:from_environment", host, port, IntakeSettings.load().threads)
+    threads, patience = IntakeSettings.load().threads, MAX_WAIT + 5
+    _server("services.intake.app:from_environment", host, port, threads, patience=patience)
 
 
 @click.command()
 @_serve_options(8082)
 def ledger(host: str, port: int) -> None:
     """Run the ledger's read API."""
-    _server("services.ledger.app:from_environment", host, port, 16)
+    _server("services.ledger.app:from_environment", host, port, 16, patience=10)
 
 
 @click.command()
