@@ -36,9 +36,7 @@ class Composition:
             self._lay()
             for name in order(self.wanted):
                 self._begin(name)
-            for each in self.containers.values():
-                if "healthcheck" in each.service:
-                    each.until_healthy()
+            self.until_healthy()
         except BaseException:
             self._left.close()
             raise
@@ -123,6 +121,12 @@ class Composition:
         else:
             assert condition == "service_healthy"
             container.until_healthy()
+
+    def until_healthy(self) -> None:
+        """Wait for everybody that can say so."""
+        for each in self.containers.values():
+            if "healthcheck" in each.service:
+                each.until_healthy()
 
     def tool(self, *words: str, **more: Any) -> Any:
         """`docker compose run --rm tool …`."""

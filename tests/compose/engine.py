@@ -193,8 +193,10 @@ class Container:
 
     def health(self) -> "subprocess.CompletedProcess[str]":
         """Run its health check, as written."""
-        how, *test = self.service["healthcheck"]["test"]
-        return self.run(*(["sh", "-c", *test] if how == "CMD-SHELL" else test))
+        told = self.service["healthcheck"]
+        how, *test = told["test"]
+        command = ["sh", "-c", *test] if how == "CMD-SHELL" else test
+        return self.run("timeout", "--signal=KILL", told["timeout"], *command)
 
     def until_healthy(self) -> None:
         """Wait until it is healthy, for as long as the file gives it."""
@@ -212,6 +214,17 @@ class Container:
         assert self.pid is not None
         os.kill(self.pid, number)
 
+    def freeze(self) -> None:
+        """Stop every process in it for the time being: it hangs."""
+        for pid in self.others():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let all go on; nsenter, which stops with what it watches, too."""
+        assert self._process is not None
+        for pid in (*self.others(), self._process.pid):
+            os.kill(pid, signal.SIGCONT)
+
     def stop(self) -> int:
         """As `docker compose stop`: asked to, and its status within the grace period."""
         assert self._process is not None
@@ -223,17 +236,23 @@ class Container:
         assert self._process is not None
         self.signal(signal.SIGKILL)
         self._process.wait(PATIENCE)
-        wait_until(lambda: not self._others(), f"{self.name} to be gone")
+        wait_until(self._is_gone, f"{self.name} to be gone")
 
-    def _others(self) -> list[int]:
-        """What else runs in it: what lost its parent is killed with it."""
+    def _is_gone(self) -> bool:
+        """What lost its parent is killed with it."""
+        left = self.others()
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
+
+    def others(self) -> list[int]:
+        """Every process in it but the holder."""
         ours, found = _link(Path(f"/proc/{self.holder}/ns/pid")), []
         for place in Path("/proc").glob("[0-9]*/ns/pid"):
             pid = int(place.parts[2])
             if _link(place) == ours and pid != self.holder and is_running(pid):
                 found.append(pid)
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
         return found
 
     def said(self) -> str:

@@ -1,0 +1,244 @@
+"""`docker compose up --scale worker=2`, without an engine: what the file says, as it says it.
+
+There is no container engine where these tests run. What stands for it, and what that leaves
+unproved, is told in `engine.py` and `image.py`. It needs root on Linux.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.compose.composition import Composition
+from tests.compose.engine import PROGRAMS
+from tests.postgres import find_postgres
+from tests.process import wait_until
+from tests.steady import Steady
+
+PEOPLE = [f"person:p{number}" for number in range(6)]
+LACKING = [each for each in PROGRAMS if shutil.which(each) is None]
+LACKING += [] if shutil.which("valkey-cli") or shutil.which("redis-cli") else ["redis-cli"]
+LACKING += [] if find_postgres() else ["postgres"]
+LACKING += [] if sys.platform == "linux" and os.geteuid() == 0 else ["root on Linux"]
+HEARTBEAT = "/tmp/heartbeat"  # noqa: S108 - in its own root
+CONNECTS = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).close()
+except OSError as fault:
+    sys.exit(str(fault))
+"""
+
+pytestmark = [
+    pytest.mark.skipif(bool(LACKING), reason=f"compose cannot be tried here: {', '.join(LACKING)}"),
+    pytest.mark.xdist_group("compose"),
+    pytest.mark.timeout(600),
+]
+
+
+@pytest.fixture(scope="module")
+def composition() -> Iterator[Composition]:
+    """All of it, running."""
+    with Composition(scale={"worker": 2}) as running:
+        yield running
+
+
+@pytest.fixture
+def compose(composition: Composition, in_matrix: Callable[..., None]) -> Composition:
+    """All of it, healthy, noted in the matrix."""
+    in_matrix(store="postgresql", queue="valkey")
+    return composition
+
+
+def token(compose: Composition, who: str) -> str:
+    """What `docker compose run --rm tool token` prints."""
+    return str(compose.tool("token", who).stdout).strip()
+
+
+def recorded(compose: Composition, who: str) -> list[str]:
+    """The ids in a person's history, as they read it."""
+    url = f"http://127.0.0.1:{compose.ports[8082]}/people/{who}/history"
+    headers, found = {"Authorization": f"Bearer {token(compose, who)}"}, list[str]()
+    told: dict[str, int] | None = {"limit": 500}
+    while told:
+        answer = httpx.get(url, params=told, headers=headers, trust_env=False, timeout=30)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        found += (each["id"] for each in page["entries"])
+        told = {"limit": 500, "cursor": page["next"]} if "next" in page else None
+    return found
+
+
+def queue(compose: Composition, *words: str) -> str:
+    """What the queue answers to the services' account."""
+    url = compose.one("intake").run("cat", "/keys/queue.url").stdout
+    password = url.partition("firsthand:")[2].partition("@")[0]
+    account = ("--no-auth-warning", "--user", "firsthand", "--pass", password)
+    return str(compose.one("valkey").run("valkey-cli", *account, *words).stdout).strip()
+
+
+def waiting(compose: Composition) -> int:
+    """How many messages are not yet recorded."""
+    return int(queue(compose, "XLEN", "firsthand:{p0}:inbox"))
+
+
+def holds(compose: Composition, steady: Steady) -> None:
+    """What was acknowledged is there once, each person's in order; and a replay finds nothing."""
+    wait_until(lambda: waiting(compose) == 0, "all to be recorded")
+    for who, ids in steady.taken.items():
+        assert recorded(compose, who) == ids
+    replayed = compose.tool("replay", "--all", "--json")
+    assert replayed.returncode == 0, replayed.stdout
+    assert json.loads(replayed.stdout)["findings"] == []
+
+
+def test_a_person_is_heard_and_reads_their_plan(compose: Composition) -> None:
+    told = '{"type": "plan.started", "data": {"name_to_use": "Ada", "language": "en"}}'
+    posted = compose.tool("post", "-", "--as", "person:ada", "--wait", "10", input=told)
+    assert posted.stdout.startswith("accepted  plan.started"), posted.stderr + compose.logs()
+    plan = compose.tool("plan", "person:ada").stdout
+    assert plan.startswith("The plan of Ada."), plan
+
+
+@pytest.mark.parametrize(
+    ("service", "keys"),
+    [
+        ("intake", {"transit.jwks", "queue.url", "issuers.json", "tokens.jwks"}),
+        ("worker", {"transit.jwks", "queue.url", "database.url", "kek", "log-0.key"}),
+        ("ledger", {"database.url", "kek", "issuers.json", "tokens.jwks"}),
+        ("valkey", {"users.acl"}),
+        ("postgres", {"owner.password"}),
+    ],
+)
+def test_each_container_has_its_own_keys_and_no_others(
+    compose: Composition, service: str, keys: set[str]
+) -> None:
+    for each in compose.of(service):
+        assert set(each.run("ls", "-A", "/keys").stdout.split()) == keys
+        assert each.run("touch", "/keys/x").returncode != 0
+        assert each.run("touch", "/x").returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("service", "other", "port"),
+    [
+        ("intake", "valkey", 6379),
+        ("worker", "valkey", 6379),
+        ("worker", "postgres", 5432),
+        ("ledger", "postgres", 5432),
+    ],
+)
+def test_who_works_together_can_speak(
+    compose: Composition, service: str, other: str, port: int
+) -> None:
+    tried = compose.of(service)[0].run("python3", "-c", CONNECTS, other, str(port))
+    assert tried.returncode == 0, tried.stderr
+
+
+@pytest.mark.parametrize(
+    ("service", "other", "port"), [("intake", "postgres", 5432), ("ledger", "valkey", 6379)]
+)
+def test_who_has_nothing_to_say_to_each_other_cannot(
+    compose: Composition, service: str, other: str, port: int
+) -> None:
+    for address in (other, *compose.one(other).addresses.values()):
+        tried = compose.one(service).run("python3", "-c", CONNECTS, address, str(port))
+        assert tried.returncode == 1, f"{service} reached {other} as {address}"
+
+
+@pytest.mark.parametrize(
+    "words", [("FLUSHALL",), ("CONFIG", "SET", "appendfsync", "no"), ("KEYS", "*")]
+)
+def test_the_queue_takes_no_dangerous_command_of_anybody(
+    compose: Composition, words: tuple[str, ...]
+) -> None:
+    assert queue(compose, *words).startswith("NOPERM")
+    assert compose.one("valkey").run("valkey-cli", *words).stdout.startswith("NOPERM")
+
+
+def test_handing_out_again_changes_no_key_and_hands_on_what_is_new(compose: Composition) -> None:
+    def seen(service: str) -> str:
+        return str(compose.of(service)[0].run("sh", "-c", "cat /keys/*").stdout)
+
+    handing = compose.one("hand-out")
+    again = [*handing.image.entrypoint, *handing.service["command"]]
+    before = {each: seen(each) for each in ("intake", "worker", "ledger", "valkey", "postgres")}
+    handing.run("sh", "-c", "echo '{\"keys\": []}' >/keys/clinic.jwks")
+    assert handing.run(*again).returncode == 0
+    assert "clinic.jwks" in compose.one("intake").run("ls", "/keys").stdout
+    assert "clinic.jwks" not in compose.of("worker")[0].run("ls", "/keys").stdout
+    handing.run("rm", "/keys/clinic.jwks")
+    assert handing.run(*again).returncode == 0
+    assert {each: seen(each) for each in before} == before
+
+
+def test_init_again_changes_nothing(compose: Composition) -> None:
+    init = compose.one("init")
+    done = init.run(*init.image.entrypoint, *init.service["command"])
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("asleep", ["valkey", "postgres", "intake", "ledger"])
+def test_a_service_that_does_not_answer_is_seen(compose: Composition, asleep: str) -> None:
+    found = compose.one(asleep)
+    found.freeze()
+    try:
+        wait_until(lambda: found.health().returncode != 0, f"{asleep} to be seen")
+    finally:
+        found.thaw()
+    compose.until_healthy()
+
+
+def test_a_worker_that_hangs_is_seen(compose: Composition) -> None:
+    """Its sweeps cease; the file grows old, here by a minute and a half at once."""
+    worker = compose.of("worker")[0]
+    worker.freeze()
+    try:
+        assert worker.run("touch", "-d", "-91 seconds", HEARTBEAT).returncode == 0
+        answer = worker.health()
+        assert answer.returncode == 3
+        assert "the worker has not finished a sweep for 9" in answer.stderr
+    finally:
+        worker.thaw()
+    worker.until_healthy()
+
+
+def test_whatever_is_killed_comes_back_and_nothing_is_lost(compose: Composition) -> None:
+    tokens = {who: token(compose, who) for who in PEOPLE}
+    with Steady([compose.ports[8081]], tokens, pause=0.05) as steady:
+        steady.more(30)
+        for service in ("intake", "worker", "ledger", "valkey", "postgres"):
+            for container in compose.of(service):
+                compose.crash(container)
+            for container in compose.of(service):
+                container.until_healthy()
+            steady.more(30)
+    holds(compose, steady)
+
+
+def test_stopping_in_turn_ends_well_and_nothing_is_lost(compose: Composition) -> None:
+    tokens = {who: token(compose, who) for who in map("{}x".format, PEOPLE)}
+    with Steady([compose.ports[8081]], tokens, pause=0.05) as steady:
+        for service in ("intake", "worker", "ledger", "valkey", "postgres"):
+            for container in compose.of(service):
+                steady.more(20)
+                assert container.stop() == 0, container.said()
+                container.start()
+                container.until_healthy()
+        steady.more(20)
+    holds(compose, steady)
+
+
+def test_no_log_holds_a_secret_or_a_persons_words(compose: Composition) -> None:
+    secrets = compose.one("hand-out").run("sh", "-c", "cat /keys/*.password /keys/kek").stdout
+    said = "".join(
+        each.log.read_text() for each in compose.containers.values() if each.log.exists()
+    )
+    assert time.strftime("%Y") in said, "something was logged"
+    for each in (*filter(None, secrets.split()), "Fish 1", "Ada"):
+        assert each not in said
