@@ -1,7 +1,7 @@
 """The whole project, up: `docker compose up --scale worker=2`, in the order the file asks for."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import cached_property
 from types import TracebackType
@@ -34,9 +34,9 @@ class Composition:
         self._left.callback(shutil.rmtree, self.folder)
         try:
             self._lay()
-            for name in order(self.wanted):
-                self._begin(name)
-            self.until_healthy()
+            self.up()
+            for each in self.containers.values():
+                self.ports |= each.publish()
         except BaseException:
             self._left.close()
             raise
@@ -111,8 +111,8 @@ class Composition:
             for each in self.of(name):
                 self._until(each, how["condition"])
         for container in self.of(service):
-            container.start()
-            self.ports |= container.publish()
+            if container.pid is None:
+                container.start()
 
     def _until(self, container: Container, condition: str) -> None:
         if condition == "service_completed_successfully":
@@ -121,6 +121,13 @@ class Composition:
         else:
             assert condition == "service_healthy"
             container.until_healthy()
+
+    def up(self, named: Sequence[str] = ()) -> None:
+        """Start what does not run, in order, those that end by themselves again too."""
+        for name in order(self.wanted):
+            if name in (named or self.wanted):
+                self._begin(name)
+        self.until_healthy()
 
     def until_healthy(self) -> None:
         """Wait for everybody that can say so."""

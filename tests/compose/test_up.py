@@ -4,27 +4,16 @@ There is no container engine where these tests run. What stands for it, and what
 unproved, is told in `engine.py` and `image.py`. It needs root on Linux.
 """
 
-import json
-import os
-import shutil
-import sys
 import time
-from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
 
 from tests.compose.composition import Composition
-from tests.compose.engine import PROGRAMS
-from tests.postgres import find_postgres
+from tests.compose.reading import holds, queue, token
 from tests.process import wait_until
 from tests.steady import Steady
 
 PEOPLE = [f"person:p{number}" for number in range(6)]
-LACKING = [each for each in PROGRAMS if shutil.which(each) is None]
-LACKING += [] if shutil.which("valkey-cli") or shutil.which("redis-cli") else ["redis-cli"]
-LACKING += [] if find_postgres() else ["postgres"]
-LACKING += [] if sys.platform == "linux" and os.geteuid() == 0 else ["root on Linux"]
 HEARTBEAT = "/tmp/heartbeat"  # noqa: S108 - in its own root
 CONNECTS = """
 import socket, sys
@@ -34,67 +23,7 @@ except OSError as fault:
     sys.exit(str(fault))
 """
 
-pytestmark = [
-    pytest.mark.skipif(bool(LACKING), reason=f"compose cannot be tried here: {', '.join(LACKING)}"),
-    pytest.mark.xdist_group("compose"),
-    pytest.mark.timeout(600),
-]
-
-
-@pytest.fixture(scope="module")
-def composition() -> Iterator[Composition]:
-    """All of it, running."""
-    with Composition(scale={"worker": 2}) as running:
-        yield running
-
-
-@pytest.fixture
-def compose(composition: Composition, in_matrix: Callable[..., None]) -> Composition:
-    """All of it, healthy, noted in the matrix."""
-    in_matrix(store="postgresql", queue="valkey")
-    return composition
-
-
-def token(compose: Composition, who: str) -> str:
-    """What `docker compose run --rm tool token` prints."""
-    return str(compose.tool("token", who).stdout).strip()
-
-
-def recorded(compose: Composition, who: str) -> list[str]:
-    """The ids in a person's history, as they read it."""
-    url = f"http://127.0.0.1:{compose.ports[8082]}/people/{who}/history"
-    headers, found = {"Authorization": f"Bearer {token(compose, who)}"}, list[str]()
-    told: dict[str, int] | None = {"limit": 500}
-    while told:
-        answer = httpx.get(url, params=told, headers=headers, trust_env=False, timeout=30)
-        assert answer.status_code == 200, answer.text
-        page = answer.json()
-        found += (each["id"] for each in page["entries"])
-        told = {"limit": 500, "cursor": page["next"]} if "next" in page else None
-    return found
-
-
-def queue(compose: Composition, *words: str) -> str:
-    """What the queue answers to the services' account."""
-    url = compose.one("intake").run("cat", "/keys/queue.url").stdout
-    password = url.partition("firsthand:")[2].partition("@")[0]
-    account = ("--no-auth-warning", "--user", "firsthand", "--pass", password)
-    return str(compose.one("valkey").run("valkey-cli", *account, *words).stdout).strip()
-
-
-def waiting(compose: Composition) -> int:
-    """How many messages are not yet recorded."""
-    return int(queue(compose, "XLEN", "firsthand:{p0}:inbox"))
-
-
-def holds(compose: Composition, steady: Steady) -> None:
-    """What was acknowledged is there once, each person's in order; and a replay finds nothing."""
-    wait_until(lambda: waiting(compose) == 0, "all to be recorded")
-    for who, ids in steady.taken.items():
-        assert recorded(compose, who) == ids
-    replayed = compose.tool("replay", "--all", "--json")
-    assert replayed.returncode == 0, replayed.stdout
-    assert json.loads(replayed.stdout)["findings"] == []
+pytestmark = [pytest.mark.xdist_group("compose"), pytest.mark.timeout(900)]
 
 
 def test_a_person_is_heard_and_reads_their_plan(compose: Composition) -> None:
