@@ -23,7 +23,7 @@ ROLE, OWNER = "services", "owner"  # the database's two; see docs/how-to/run-wit
 GROUP_READS = 0o640  # postgres and valkey run under an account of their own, in our group
 # Whoever has no password may ask whether the queue answers, and nothing else. The services may
 # touch their own keys, with no command that could lose or lay open what rests there.
-USERS = """user default on nopass resetkeys resetchannels -@all +ping
+ACCOUNTS = """user default on nopass resetkeys resetchannels -@all +ping
 user firsthand on #{hashed} ~firsthand:* ~{{firsthand}}:* allchannels +@all -@dangerous {besides}
 """
 BESIDES = "+info +config|get +client|list"  # `info` and `client list`: RQ asks them
@@ -48,7 +48,7 @@ def _make_passwords(folder: Path, queue: str, database: str) -> None:
         told[name] = (folder / f"{name}.password").read_text().strip()
     hashed = sha256(told["queue"].encode()).hexdigest()
     texts = {
-        "users.acl": USERS.format(hashed=hashed, besides=BESIDES),
+        "users.acl": ACCOUNTS.format(hashed=hashed, besides=BESIDES),
         "queue.url": f"redis://firsthand:{told['queue']}@{queue}/0",
         "database.url": f"postgresql+psycopg://{ROLE}:{told[ROLE]}@{database}",
         "owner.url": f"postgresql+psycopg://{OWNER}:{told[OWNER]}@{database}",
