@@ -30,7 +30,6 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     --auth-local=trust $POSTGRES_INITDB_ARGS
   echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
   echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
-  echo "unix_socket_directories = '/run/postgresql'" >>"$PGDATA/postgresql.conf"
   echo "CREATE DATABASE $POSTGRES_DB" | postgres --single -D "$PGDATA" postgres
 fi
 exec "$@" -D "$PGDATA"
@@ -152,6 +151,7 @@ def _root(root: Path) -> Path:
     for name in ("bin", "sbin", "lib", "lib64"):
         if Path("/", name).is_symlink():
             (root / name).symlink_to(f"usr/{name}")
+    (root / "var/run").symlink_to("../run")
     (root / "etc/passwd").write_text(PASSWD)
     (root / "etc/group").write_text(GROUP)
     shutil.copy("/etc/ld.so.cache", root / "etc")

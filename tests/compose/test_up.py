@@ -27,11 +27,11 @@ pytestmark = [pytest.mark.xdist_group("compose"), pytest.mark.timeout(900)]
 
 
 def test_a_person_is_heard_and_reads_their_plan(compose: Composition) -> None:
-    told = '{"type": "plan.started", "data": {"name_to_use": "Ada", "language": "en"}}'
-    posted = compose.tool("post", "-", "--as", "person:ada", "--wait", "10", input=told)
+    told = '{"type": "plan.started", "data": {"name_to_use": "Eve", "language": "en"}}'
+    posted = compose.tool("post", "-", "--as", "person:eve", "--wait", "10", input=told)
     assert posted.stdout.startswith("accepted  plan.started"), posted.stderr + compose.logs()
-    plan = compose.tool("plan", "person:ada").stdout
-    assert plan.startswith("The plan of Ada."), plan
+    plan = compose.tool("plan", "person:eve").stdout
+    assert plan.startswith("The plan of Eve."), plan
 
 
 @pytest.mark.parametrize(
@@ -169,5 +169,5 @@ def test_no_log_holds_a_secret_or_a_persons_words(compose: Composition) -> None:
         each.log.read_text() for each in compose.containers.values() if each.log.exists()
     )
     assert time.strftime("%Y") in said, "something was logged"
-    for each in (*filter(None, secrets.split()), "Fish 1", "Ada"):
+    for each in (*filter(None, secrets.split()), "Fish 1", "Eve"):
         assert each not in said
