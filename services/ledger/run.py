@@ -48,6 +48,7 @@ def work(*, sweeper: bool, rq: bool) -> None:
             lambda log: doorbell.ring(queue, log),
             linger=worker.LINGER if settings.partitions == 1 else 0,  # or the others would wait
             failed=batches.failed,
+            beat=settings.heartbeat.touch if settings.heartbeat else lambda: None,
         )
         reader = connect_store(settings.store_url, write=False)
         keeper = Keeper(

@@ -126,7 +126,9 @@ def settings() -> Iterator[str]:
     """The page of all settings."""
     yield "# Settings\n"
     yield (
-        "Settings are environment variables. A bad value stops a process at its start, with every "
+        "Settings are environment variables. Each can be read from a file instead: "
+        "`FIRSTHAND_REDIS_URL_FILE` names a file that holds what `FIRSTHAND_REDIS_URL` would say. "
+        "A bad value stops a process at its start, with every "
         "fault named at once and exit status 2. Intake has no database address, and looks for "
         "none.\n"
     )
