@@ -25,7 +25,8 @@ from typing import Any, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.connection import ConnectionInterface
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from shared.durability import Durability, judge
@@ -105,6 +106,14 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
     )
 
 
+def _answer(line: ConnectionInterface) -> Any:
+    """The next reply; the server's error as a value. What breaks the connection raises."""
+    try:
+        return line.read_response()
+    except ResponseError as told:
+        return told
+
+
 class _Share:
     """What one thread brings to a common publish, and what it hears back."""
 
@@ -138,6 +147,8 @@ class Inbox:
         self._mutex = threading.Lock()
         self._waiting: dict[int, list[_Share]] = {}
         self._publishing: dict[int, threading.Lock] = defaultdict(threading.Lock)
+        self._idle: list[ConnectionInterface] = []
+        self._judged: tuple[object, Durability] | None = None
 
     # intake's side
 
@@ -159,7 +170,13 @@ class Inbox:
         if own.rings and woken == 1:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
-        return judge(told[0], self.replicas, told[1] if self.replicas else 0)
+        return self._judge(told)
+
+    def _judge(self, told: list[Any]) -> Durability:
+        """How durable by these answers; the same answers are judged once."""
+        if self._judged is None or self._judged[0] != told:
+            self._judged = told, judge(told[0], self.replicas, told[1] if self.replicas else 0)
+        return self._judged[1]
 
     def _publish_all(self, partition: int) -> None:
         """Send what every thread has brought meanwhile in one script: one round trip and one
@@ -184,13 +201,26 @@ class Inbox:
             return self._send("EVAL", PUBLISH, partition, sealed)
 
     def _send(self, command: str, script: str, partition: int, sealed: list[bytes]) -> list[Any]:
-        pipe = self.redis.pipeline(transaction=False)
+        """One round trip on a connection of our own: a pipeline of redis-py, with its pool, costs
+        four times as much, and this is the hottest line of intake.
+        """
         keys = inbox_key(partition), wake_key(partition)
-        pipe.execute_command(command, script, 2, *keys, WAKE_SECONDS, *sealed)
-        pipe.config_get(HOW_IT_STORES)
+        asked: list[tuple[Any, ...]] = [(command, script, 2, *keys, WAKE_SECONDS, *sealed)]
+        asked.append(("CONFIG", "GET", HOW_IT_STORES))
         if self.replicas:
-            pipe.execute_command("WAIT", self.replicas, WAIT_MILLISECONDS)
-        told = pipe.execute(raise_on_error=False)
+            asked.append(("WAIT", self.replicas, WAIT_MILLISECONDS))
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            line = self.redis.connection_pool.make_connection()
+        try:
+            line.send_packed_command(line.pack_commands(asked))
+            told = [_answer(line) for _ in asked]
+        except BaseException:
+            line.disconnect()  # whatever is still on its way is nobody's; it connects again
+            raise
+        finally:
+            self._idle.append(line)
         if isinstance(told[0], Exception):
             raise told[0]
         return told

@@ -9,7 +9,7 @@ from redis import Redis
 
 from shared import doorbell
 from shared.event import Event
-from shared.inbox import Inbox, Outgoing, connect
+from shared.inbox import MAX_CONNECTIONS, Inbox, Outgoing, connect
 from shared.problems import SealBroken, Unavailable
 from shared.transit import Transit
 from tests.contract.ledgers import Together
@@ -236,6 +236,18 @@ def test_why_a_partition_waits_is_forgotten_in_a_minute(inbox: Inbox, queue: "Re
     inbox.wait_because(3, "the database is away")
     assert queue.get("firsthand:{p3}:waiting") == b"the database is away"
     assert 50 < queue.ttl("firsthand:{p3}:waiting") <= 60
+
+
+@on_real_servers
+def test_connections_that_break_are_made_again_however_many(inbox: Inbox, queue: "Redis") -> None:
+    broken = 2 * MAX_CONNECTIONS
+    for number in range(broken):
+        queue.client_kill_filter(_type="normal", skipme=True)
+        try:
+            inbox.publish(0, [ada.states(f"Walk {number} miles.")])
+        except Unavailable:
+            continue
+    assert inbox.publish(0, [ada.states("Walk home.")]).level == "fsync"
 
 
 def test_nobody_there_is_unavailable(transit: Transit) -> None:
