@@ -1,12 +1,14 @@
 """A second opinion: services/verify.py on exports of real ledgers, good ones and others."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from shared.seal import b64url, unseal
 from tests import exports
 from tests.contract.ledgers import Ledger, kid_of
 from tests.exports import Told
+from tests.house.files import ROOT
 
 KEPT = (0, 1, 37, 255, 256, 257, 300)
+on_sqlite = pytest.mark.parametrize("lived_once", ["sqlite"], indirect=True, scope="module")
 
 
 def leaves(ledger: Ledger) -> list[bytes]:
@@ -89,6 +93,7 @@ def files(export: Path) -> list[Path]:
     return sorted(path for path in export.rglob("*") if path.is_file())
 
 
+@on_sqlite
 def test_one_bit_anywhere_is_found(export: Path, vkey: str) -> None:
     dice = random.Random(18)
     for path in files(export):
@@ -102,6 +107,7 @@ def test_one_bit_anywhere_is_found(export: Path, vkey: str) -> None:
     assert codes(export, [vkey]) == set()
 
 
+@on_sqlite
 def test_a_file_cut_off_anywhere_lost_or_too_many_is_found(export: Path, vkey: str) -> None:
     dice = random.Random(19)
     for path in files(export):
@@ -120,6 +126,7 @@ def test_a_file_cut_off_anywhere_lost_or_too_many_is_found(export: Path, vkey: s
         stray.unlink()
 
 
+@on_sqlite
 def test_an_archive_says_what_its_folder_says_and_may_be_cut_nowhere(
     export: Path, vkey: str, tmp_path: Path
 ) -> None:
@@ -152,6 +159,7 @@ def flip_a_verdict(told: list[bytes]) -> None:
     told[at] = changed.replace(b'"rules":1', b'"refusal":"unknown-target","rules":1')
 
 
+@on_sqlite
 @pytest.mark.parametrize("change", [drop_the_last, swap_two, insert_one, flip_a_verdict])
 def test_a_history_signed_anew_is_found_by_a_checkpoint_kept_outside(
     change: Any, lived: Ledger, vkey: str, tmp_path: Path
@@ -168,6 +176,7 @@ def test_a_history_signed_anew_is_found_by_a_checkpoint_kept_outside(
     assert "checkpoint" not in codes(folder, [vkey], early), "until there nothing was changed"
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("change", "code"), [(swap_two, "order"), (insert_one, "twice"), (flip_a_verdict, "order")]
 )
@@ -177,3 +186,74 @@ def test_most_of_it_is_found_without_one(
     told = Told(leaves(lived), signers(lived.settings)[0])
     change(told.leaves)
     assert code in codes(exports.write(tmp_path / "other", [told]), [vkey])
+
+
+RULE = "if event.by_person or (alive and is_represented(plan, event)):"
+SWITCHED_OFF = "if event.by_person or alive:"
+BUILD = """
+import sys
+from pathlib import Path
+from services.ledger.config import signers
+from services.ledger.plan import standing
+from tests import exports, postgres
+from tests.contract.ledgers import Ledger
+from tests.given import ada, sam
+folder, queue = Path(sys.argv[1]), sys.argv[2]
+assert str(folder) in standing.__file__
+with postgres.sqlite_database(folder) as database:
+    ledger = Ledger(folder, database, queue)
+    ledger.post(ada.starts(), ada.states(), sam.rewords("Lose weight."), ada.rewords("Fly."))
+    ledger.post(sam.states())
+    ledger.drain()
+    assert not ledger.replay().findings
+    told = exports.Told([bytes(row["leaf"]) for row in ledger.rows()], signers(ledger.settings)[0])
+    exports.write(folder / "export", [told])
+    ledger.close()
+"""
+
+
+def built(folder: Path, queue: str, standing: str) -> Path:
+    """The export of a short history, told by a build with this text as its standing.py."""
+    for room in ("services", "shared"):
+        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "services/ledger/plan/standing.py").write_text(standing)
+    told = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    told = {name: value for name, value in told.items() if not name.startswith("FIRSTHAND_")}
+    words = [sys.executable, "-c", BUILD, str(folder), queue]
+    done = subprocess.run(words, cwd=folder, env=told, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "export"
+
+
+def test_a_ledger_without_the_rule_of_authorship_is_caught_though_every_proof_holds(
+    tmp_path: Path, valkey_url: str, in_matrix: Callable[..., None]
+) -> None:
+    in_matrix(store="sqlite")
+    sound = (ROOT / "services/ledger/plan/standing.py").read_text()
+    assert sound.count(RULE) == 1
+    (tmp_path / "off").mkdir()
+    export = built(tmp_path / "off", valkey_url, sound.replace(RULE, SWITCHED_OFF))
+    code, report = check(export)
+    assert code == 1
+    assert report["found"] == {"authorship": 2}, "and nothing else is wrong with it"
+    (_, where, says), (_, _, weighed) = report["findings"]
+    assert where == "logs/0 entry 2 (person:ada, version 3)"
+    assert says == "kind plan, accepted from partner:sam: only person:ada may say this"
+    assert weighed == "kind plan, refused from partner:sam: only person:ada may say this"
+    head = verify.read_checkpoint((export / "logs/0/checkpoint").read_bytes())
+    raw = (export / "logs/0/tile/entries/000.p/5").read_bytes()
+    entries: list[bytes] = []
+    while raw:
+        end = 2 + int.from_bytes(raw[:2], "big")
+        entries, raw = [*entries, raw[2:end]], raw[end:]
+    for index, each in enumerate(entries):
+        leaf, proof = sha256(b"\0" + each).digest(), exports.proof(entries, index)
+        assert verify.root_of_proof(leaf, index, head.size, proof) == head.root
+
+
+def test_the_same_history_under_the_rule_is_clean(
+    tmp_path: Path, valkey_url: str, in_matrix: Callable[..., None]
+) -> None:
+    in_matrix(store="sqlite")
+    export = built(tmp_path, valkey_url, (ROOT / "services/ledger/plan/standing.py").read_text())
+    assert check(export)[0] == 0
