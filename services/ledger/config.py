@@ -80,11 +80,11 @@ def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]
 
 
 def _check_signers(connection: Connection, settings: LedgerSettings) -> None:
-    """Unsafe unless each key is the one that signed its log's head."""
+    """Unsafe unless each log's head is signed by a key of its file, in use or retired."""
     for log, signer in enumerate(signers(settings)):
         head = reads.head(connection, log)
         try:
-            read_checkpoint(head.checkpoint if head else "", signer.vkey)
+            read_checkpoint(head.checkpoint if head else "", *signer.vkeys)
         except ValueError as fault:
             raise Unsafe(
                 f"{settings.key_folder}/log-{log}.key is not the key of this ledger's log {log}: "

@@ -32,10 +32,11 @@ from shared.seal import from_b64url
 from shared.transit import Transit
 from tests.postgres import Database
 
-DERIVED = ("snapshots", "plans", "people", "heads")
+DERIVED = ("tiles", "snapshots", "plans", "people", "heads")
 GUARDS = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-    "postgresql": "SELECT relname FROM pg_class WHERE oid = 'entries'::regclass OR oid IN "
+    "postgresql": "SELECT relname FROM pg_class WHERE oid IN ('entries'::regclass, "
+    "'checkpoints'::regclass) OR oid IN "
     "(SELECT inhrelid FROM pg_inherits WHERE inhparent = 'entries'::regclass)",
 }
 
@@ -141,7 +142,7 @@ class Ledger:
         """Fold again from entries and keys alone, and compare."""
         vault = Vault.from_folder(self.settings.key_folder)
         with self.as_services(write=False) as connection:
-            work = Replay(connection, vault, [each.vkey for each in signers(self.settings)])
+            work = Replay(connection, vault, [each.vkeys for each in signers(self.settings)])
             if person is not None:
                 work.person(partition_of(person, self.settings.partitions), person)
             else:

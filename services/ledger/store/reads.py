@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, func, select
 
 from services.ledger.store.append import Head
+from services.ledger.store.many import among
 from services.ledger.store.tables import (
     entries,
     heads,
@@ -52,24 +53,26 @@ def sizes(connection: Connection, log: int) -> tuple[int, int | None]:
 
 def keys_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
     """Wrapped keys of these subjects."""
-    return _all(connection, select(keys).where(keys.c.subject.in_(list(subjects))))
+    return _all(connection, select(keys).where(among(connection, keys.c.subject, subjects)))
 
 
 def people_of(connection: Connection, subjects: Iterable[str]) -> dict[str, RowMapping]:
     """Where these people's streams stand, by subject."""
-    wanted = select(people).where(people.c.subject.in_(list(subjects)))
+    wanted = select(people).where(among(connection, people.c.subject, subjects))
     return {row["subject"]: row for row in connection.execute(wanted).mappings()}
 
 
 def plans_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
     """The stored plans of these people."""
-    return _all(connection, select(plans).where(plans.c.subject.in_(list(subjects))))
+    return _all(connection, select(plans).where(among(connection, plans.c.subject, subjects)))
 
 
 def last_snapshots(connection: Connection, subjects: Iterable[str]) -> dict[str, int]:
     """The sequence of each person's newest snapshot, by subject."""
     wanted = select(snapshots.c.subject, func.max(snapshots.c.sequence).label("sequence"))
-    wanted = wanted.where(snapshots.c.subject.in_(list(subjects))).group_by(snapshots.c.subject)
+    wanted = wanted.where(among(connection, snapshots.c.subject, subjects)).group_by(
+        snapshots.c.subject
+    )
     return {row.subject: row.sequence for row in connection.execute(wanted)}
 
 
@@ -118,7 +121,7 @@ def entries_of_many(connection: Connection, log: int, subjects: Iterable[str]) -
     """All entries with standing about these people, in order; sorted here, as `earlier` is."""
     wanted = select(entries.c.subject, entries.c.sequence, entries.c.leaf).where(
         entries.c.log == log,
-        entries.c.subject.in_(list(subjects)),
+        among(connection, entries.c.subject, subjects),
         entries.c.sequence.is_not(None),
     )
     return sorted(connection.execute(wanted).mappings(), key=itemgetter("sequence"))
