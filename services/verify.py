@@ -22,8 +22,9 @@ EXPORT is a folder or a .tar.gz. Every file is a function of the entries and the
 `root` is the checkpoint's; `kept` counts the files in checkpoints/. manifest.json and each line of
 opened.jsonl are RFC 8785 JSON.
 
-RECEIPT is JSON with at least `entry` (the entry's exact bytes, as text), `salt` (base64url) and
-`proof` (a .tlog-proof); or what was scanned from its printed codes, in any order, one a line:
+RECEIPT is JSON with at least `entry` (the entry's exact bytes, as text) and `proof` (a
+.tlog-proof), and for its author `salt` (base64url), by which EVENT is known as it was posted; or
+what was scanned from its printed codes, in any order, one a line:
 FIRSTHAND1:<k>/<n>:<part k of n of base32(zlib(that JSON)), unpadded>.
 
 Findings: `file` missing, cut off, or none of the above · `manifest` · `vkey` · `checkpoint` not
@@ -739,9 +740,11 @@ def read_receipt(raw: bytes) -> Json:
         except (ValueError, zlib.error):
             raise Wrong("the codes do not give a receipt") from None
     told = read_json(raw, exact=False)
-    for name in ("entry", "salt", "proof"):
-        if not isinstance(told.get(name), str):
-            raise Wrong(f"has no {name}")
+    told = told["receipt"] if isinstance(told.get("receipt"), dict) else told  # of a refusal
+    also = told.get("also", [])
+    for each in [told, *also] if isinstance(also, list) else [{}]:
+        if not isinstance(each, dict) or {type(each.get(n)) for n in ("entry", "proof")} != {str}:
+            raise Wrong("has no entry and proof")
     return told
 
 
@@ -770,29 +773,34 @@ def read_outside(path: Path) -> Checkpoint:
 
 
 def check_receipt(path: Path, keys: list[Key], event: Path | None, report: Report) -> None:
-    """A receipt, and with `event` the event that its author kept."""
+    """A receipt, those of others with the same id, and with `event` what its author kept."""
     try:
-        report.facts.append(_prove(read_receipt(path.read_bytes()), keys, report))
+        receipt = read_receipt(path.read_bytes())
+        for each in [receipt, *receipt.get("also", ())]:
+            report.facts.append(_prove(each, keys, report))
         if event:
-            told = read_receipt(path.read_bytes())
             held = read_json(event.read_bytes(), exact=False)
-            for says in check_event(read_entry(told["entry"].encode()), told["salt"], held):
+            held.pop("datacontenttype", None)  # the canonical event leaves it out
+            for says in check_event(read_entry(_leaf(receipt)), receipt.get("salt"), held):
                 report.add("authorship", path.name, says)
     except (OSError, Wrong) as fault:
         report.add("receipt", path.name, fault)
-    report.unchecked += (
-        [] if event else ["that it is of your event: give --event, as you posted it"]
-    )
+    if not event:
+        report.unchecked.append("that it is of your event: give --event, as you posted it")
     report.unchecked.append("that others are shown the same log: check an export with this receipt")
 
 
+def _leaf(receipt: Json) -> bytes:
+    return str(receipt["entry"]).encode(errors="replace")
+
+
 def _prove(receipt: Json, keys: list[Key], report: Report) -> str:
-    told = read_entry(leaf := receipt["entry"].encode(errors="replace"))
+    told = read_entry(leaf := _leaf(receipt))
     index, proof, head = read_proof(receipt["proof"])
     verify_note(head, keys)
     if root_of_proof(sha256(b"\0", leaf), index, head.size, proof) != head.root:
         raise Wrong("the proof does not lead from the entry to the checkpoint's root")
-    beside = told | {"index": index, "salt": receipt["salt"]}
+    beside = told | {"index": index}
     odd = [name for name in receipt.keys() & beside.keys() if receipt[name] != beside[name]]
     if any(name != "warnings" for name in odd):
         raise Wrong(f"{', '.join(odd)}: not what the entry says")

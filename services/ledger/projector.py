@@ -71,12 +71,13 @@ class Projector:
                 append.keep_plans(connection, batch.plan_rows())
                 append.keep_snapshots(connection, batch.snapshot_rows())
                 append.save_head(connection, new)
+                batch.prove(connection, head, leaves, new)
         except BaseException:
             self._people.drop(batch.subjects)
             raise
         checkpoint = new.checkpoint.encode()
         places = [place for place, _ in messages]
-        self.inbox.settle(log, places, batch.receipts(new.checkpoint), checkpoint)
+        self.inbox.settle(log, places, batch.receipts(), checkpoint)
         self._people.trim()
         return len(messages)
 
