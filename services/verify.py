@@ -776,18 +776,28 @@ def check_receipt(path: Path, keys: list[Key], event: Path | None, report: Repor
     """A receipt, those of others with the same id, and with `event` what its author kept."""
     try:
         receipt = read_receipt(path.read_bytes())
-        for each in [receipt, *receipt.get("also", ())]:
-            report.facts.append(_prove(each, keys, report))
+        whole = [receipt, *receipt.get("also", ())]
+        report.facts += [_prove(each, keys, report) for each in whole]
         if event:
             held = read_json(event.read_bytes(), exact=False)
             held.pop("datacontenttype", None)  # the canonical event leaves it out
-            for says in check_event(read_entry(_leaf(receipt)), receipt.get("salt"), held):
+            for says in _check_one_of(whole, held):
                 report.add("authorship", path.name, says)
     except (OSError, Wrong) as fault:
         report.add("receipt", path.name, fault)
     if not event:
         report.unchecked.append("that it is of your event: give --event, as you posted it")
     report.unchecked.append("that others are shown the same log: check an export with this receipt")
+
+
+def _check_one_of(receipts: list[Json], event: Json) -> list[str]:
+    fault = Wrong()
+    for each in receipts:
+        try:
+            return list(check_event(read_entry(_leaf(each)), each.get("salt"), event))
+        except Wrong as why:
+            fault = why
+    raise fault
 
 
 def _leaf(receipt: Json) -> bytes:
@@ -826,7 +836,7 @@ def said(report: Report) -> Iterator[str]:
     total = sum(report.found.values())
     if total > len(report.findings):
         yield f"… and {total - len(report.findings):,} more"
-    yield f"{total:,} findings"
+    yield f"{total:,} finding{'s' * (total != 1)}"
     yield from (f"Not checked: {each}." for each in report.unchecked)
 
 

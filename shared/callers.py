@@ -12,8 +12,9 @@ Who we trust stands in `issuers.json` in the key folder, a list of
 
 with the JWKS (RFC 7517) beside it. A token that says more than its issuer may is a 401.
 
-Scopes: `read`; `write` (plan, answer, beside); `share` (access). An author's role must be
-person, partner or service; auditors and operators author nothing.
+Scopes: `read`; `write` (plan, answer, beside); `share` (access); `log` (the log's entries as they
+stand there, for auditors and operators; never part of a token unless asked for). An author's role
+must be person, partner or service; auditors and operators author nothing.
 """
 
 import json

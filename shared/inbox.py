@@ -76,6 +76,12 @@ def waiting_key(partition: int) -> str:
     return f"firsthand:{{p{partition}}}:waiting"
 
 
+def last_published(redis: "Redis", partition: int) -> str:
+    """The last published checkpoint of a log, as it stands there; empty if there is none."""
+    note = cast(bytes | None, redis.get(published_key(partition)))
+    return (note or b"").decode("utf-8", "replace")
+
+
 def answers(url: str) -> bool:
     """True if a queue answers there."""
     try:

@@ -15,11 +15,10 @@ from flask import Blueprint, Response, request
 from services.ledger.aloud import aloud
 from services.ledger.history import Reader
 from services.ledger.sentences import Names
-from services.ledger.store import reads
-from services.ledger.store.append import Head
 from services.ledger.store.engine import Engine, transaction
 from services.ledger.vault import Vault
 from services.ledger.view import view
+from services.ledger.watermark import Published, Watermark
 from shared.callers import Callers
 from shared.event import Json, canonical, partition_of, timestamp
 from shared.fields import parse_time
@@ -38,6 +37,7 @@ class Api:
     vault: Vault
     callers: Callers
     names: Names
+    watermark: Watermark
     partitions: int
     clock: Callable[[], datetime]
 
@@ -78,27 +78,25 @@ class Api:
 
     def event(self, subject: str, name: str) -> Response:
         """The fate of an event, for its author and the person."""
-        return as_json(
-            self._told(subject, name, lambda reader, head: reader.fates(name, head.size))
-        )
+        return as_json(self._told(subject, name, Reader.fates))
 
     def receipt(self, subject: str, name: str) -> Response:
         """The same with its proof; as plain text the proof alone, as C2SP tlog-proof writes it."""
-        told = self._told(
-            subject, name, lambda reader, head: reader.receipts(name, head.size, head.checkpoint)
-        )
+        told = self._told(subject, name, Reader.receipts)
         if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
             return Response(told["proof"], content_type="text/plain; charset=utf-8")
         return as_json(told)
 
-    def _told(self, subject: str, name: str, find: Callable[[Reader, Head], list[Json]]) -> Json:
+    def _told(
+        self, subject: str, name: str, find: Callable[[Reader, str, Published], list[Json]]
+    ) -> Json:
         """What is told of an event. The salt, which opens guesses at its words, is its author's."""
         caller = caller_of(self.callers, "read")
         if not (subject + name).isprintable():
             raise NotFound  # no id is like that, and PostgreSQL takes no NUL
-        with self._reader(subject) as reader:
-            head = reads.head(reader.connection, reader.log)
-            found = find(reader, head) if head else []
+        log = partition_of(subject, self.partitions)
+        with self.watermark.reading(log) as (connection, published):
+            found = find(Reader(connection, self.vault, log, subject), name, published)
         told = [each for each in found if caller.subject in (subject, each["author"])]
         if not told:
             raise NotFound

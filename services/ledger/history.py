@@ -21,6 +21,7 @@ from services.ledger.store import reads
 from services.ledger.store.engine import Connection
 from services.ledger.store.tiles import nodes
 from services.ledger.vault import Vault
+from services.ledger.watermark import Published
 from shared.catalogue import CATALOGUE
 from shared.event import Json
 from shared.refusals import WARNINGS
@@ -79,26 +80,27 @@ class Reader:
         told = (self._told(names, entry.read(each["leaf"]), each["index"]) for each in rows)
         return [self._with_notes(names, each, against) for each in told]
 
-    def fates(self, name: str, size: int) -> list[Json]:
+    def fates(self, name: str, published: Published) -> list[Json]:
         """What became of the events about the person that bear an id, oldest first; as far as
-        the log was published, `size` entries.
+        the log was published.
         """
-        return [fate(each, self.vault) for each in self._recorded(name, size)]
+        return [fate(each, self.vault) for each in self._recorded(name, published)]
 
-    def receipts(self, name: str, size: int, checkpoint: str) -> list[Json]:
-        """The same, each with its proof in the published checkpoint of that size."""
-        node = nodes(self.connection, self.log, size)
+    def receipts(self, name: str, published: Published) -> list[Json]:
+        """The same, each with its proof in the published checkpoint."""
+        node = nodes(self.connection, self.log, published.size)
         found = []
-        for each in self._recorded(name, size):
-            path = tuple(inclusion(node, each.index, size))
-            found.append(receipt(each, self.vault, Proof(each.index, path, checkpoint)))
+        for each in self._recorded(name, published):
+            path = tuple(inclusion(node, each.index, published.size))
+            proof = Proof(each.index, path, published.checkpoint)
+            found.append(receipt(each, self.vault, proof))
         return found
 
-    def _recorded(self, name: str, size: int) -> list[Recorded]:
+    def _recorded(self, name: str, published: Published) -> list[Recorded]:
         unwrap_keys(self.connection, self.vault, [self.subject])
         rows = reads.entry_of(self.connection, self.log, self.subject, name)
         told = (Recorded(self.log, row["index"], entry.read(row["leaf"])) for row in rows)
-        return [each for each in told if each.index < size]
+        return [each for each in told if each.index < published.size]
 
     def _told(self, names: Names, each: Entry, index: int) -> Json:
         event = each.open(self.vault.find(self.subject))

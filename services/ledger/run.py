@@ -6,6 +6,7 @@ import click
 
 from services.ledger import worker
 from services.ledger.config import LedgerSettings, local_folder, now, open_store, signers
+from services.ledger.keeping import Keeper
 from services.ledger.projector import Projector
 from services.ledger.replay import Replay
 from services.ledger.report import progress, report_json, report_text
@@ -13,6 +14,7 @@ from services.ledger.store import reads
 from services.ledger.store.engine import connect as connect_store
 from services.ledger.store.engine import lock_writer, transaction
 from services.ledger.vault import Vault
+from services.ledger.witnesses import Policy
 from shared import doorbell, logs
 from shared.event import partition_of
 from shared.inbox import Inbox, connect
@@ -40,14 +42,25 @@ def work(*, sweeper: bool, rq: bool) -> None:
             lambda log: doorbell.ring(queue, log),
             linger=worker.LINGER if settings.partitions == 1 else 0,  # or the others would wait
         )
+        reader = connect_store(settings.store_url, write=False)
+        keeper = Keeper(
+            engine,
+            reader,
+            connect(settings.queue_url),
+            [each.vkeys for each in signers(settings)],
+            Policy.from_folder(settings.key_folder),
+            now,
+        )
         worker.run(
             drainer,
+            keeper,
             connect(settings.queue_url),
             partitions=settings.partitions,
             sweeper=sweeper,
             rq=rq,
         )
         engine.dispose()
+        reader.dispose()
     finally:
         if lock is not None:
             lock.close()

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from services.ledger.keeping import Keeper
 from services.ledger.projector import Projector
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
 from shared.problems import Unsafe
@@ -133,7 +134,15 @@ class Worker(SimpleWorker):
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # as RQ has it
 
 
-def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq: bool) -> None:
+def run(
+    drainer: Drainer,
+    keeper: Keeper,
+    connection: Any,
+    *,
+    partitions: int,
+    sweeper: bool,
+    rq: bool,
+) -> None:
     """Work until SIGTERM. Raises Unsafe when the ledger may not be written.
 
     `sweeper` and `rq` can be switched off, one at a time, to show that the other suffices.
@@ -142,6 +151,8 @@ def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq
     _drainer = drainer
     _take_signals(drainer)
     sweep = threading.Thread(target=drainer.sweep, args=(partitions,), name="sweeper", daemon=True)
+    keep = threading.Thread(target=keeper.run, args=(drainer.stopping,), name="keeper", daemon=True)
+    keep.start()
     if sweeper:
         sweep.start()
     try:
@@ -151,6 +162,7 @@ def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq
             _work(drainer, connection) if rq else time.sleep(PAUSE)
     finally:
         drainer.stopping.set()
+        keep.join(timeout=2 * DEADLINE)
         if sweeper:
             sweep.join(timeout=2 * DEADLINE)
     if drainer.broken is not None:

@@ -30,6 +30,8 @@ from shared.event import Event, partition_of
 from shared.inbox import Inbox, connect
 from shared.seal import from_b64url
 from shared.transit import Transit
+from tests.growing import grow
+from tests.logs import TiledLog
 from tests.postgres import Database
 
 DERIVED = ("tiles", "snapshots", "plans", "people", "heads")
@@ -114,6 +116,11 @@ class Ledger:
             while count := projector.batch(partition):
                 done += count
         return done
+
+    def grow(self, log: TiledLog, size: int) -> str:
+        """Make log 0 as long as that with entries that are none; its checkpoint."""
+        with self.as_services() as connection:
+            return grow(connection, self.settings, log, size)
 
     def waiting(self) -> int:
         """How many messages are not yet recorded."""

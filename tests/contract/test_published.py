@@ -7,9 +7,8 @@ import pytest
 
 from services.ledger.config import signers
 from services.ledger.log.note import read_checkpoint
-from shared.inbox import published_key
+from shared.inbox import last_published, published_key
 from shared.problems import Unsafe
-from tests.contract.growing import grow
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD
 from tests.given import sam
@@ -20,9 +19,8 @@ WATERMARK = published_key(0)
 
 def watermark(ledger: Ledger) -> int | None:
     """The size that was published last."""
-    note = ledger.inbox().redis.get(WATERMARK)
-    vkeys = signers(ledger.settings)[0].vkeys
-    return None if note is None else read_checkpoint(note.decode(), *vkeys)[0]
+    note = last_published(ledger.inbox().redis, 0)
+    return read_checkpoint(note, *signers(ledger.settings)[0].vkeys)[0] if note else None
 
 
 @pytest.mark.parametrize("size", [1, 5, 9])
@@ -61,8 +59,8 @@ def test_a_restored_copy_is_not_written(on_valkey: Ledger, tmp_path: Path) -> No
 
 def test_a_log_that_grew_since_it_was_published_is_the_same_log(on_valkey: Ledger) -> None:
     log = made_up_log(700)
-    on_valkey.inbox().redis.set(WATERMARK, grow(on_valkey, log, 300))
-    grow(on_valkey, log, 700)
+    on_valkey.inbox().redis.set(WATERMARK, on_valkey.grow(log, 300))
+    on_valkey.grow(log, 700)
     on_valkey.post(sam.starts())
     assert on_valkey.drain() == 1
     assert watermark(on_valkey) == 701

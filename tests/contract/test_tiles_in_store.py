@@ -12,7 +12,6 @@ from services.ledger.log.tiles import ENTRIES, Tile, tiles_of
 from services.ledger.make import init
 from services.ledger.store import guards, published, tables, tiles
 from shared.problems import Unsafe
-from tests.contract.growing import grow
 from tests.contract.ledgers import Ledger
 from tests.logs import TiledLog, made_up_log
 
@@ -38,7 +37,7 @@ def read_all(ledger: Ledger, size: int) -> Iterator[tuple[Tile, bytes]]:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_tiles_and_proofs_at_sizes_with_edges(kept: Ledger, big: TiledLog, size: int) -> None:
-    grow(kept, big, size)
+    kept.grow(big, size)
     with kept.as_services(write=False) as connection:
         assert tiles.count_tiles(connection, 0) == size // 256 + size // 65_536
         node = tiles.nodes(connection, 0, size)
@@ -55,7 +54,7 @@ def test_tiles_and_proofs_at_sizes_with_edges(kept: Ledger, big: TiledLog, size:
 def test_a_tile_that_is_full_by_now_is_read_as_narrow_as_it_was(
     kept: Ledger, big: TiledLog, width: int
 ) -> None:
-    grow(kept, big, 70_000)
+    kept.grow(big, 70_000)
     with kept.as_services(write=False) as connection:
         for tile in (Tile(0, 3, width), Tile(1, 0, width), Tile(ENTRIES, 3, width)):
             assert tiles.tile_bytes(connection, 0, tile) == big.tile(tile)
@@ -63,11 +62,11 @@ def test_a_tile_that_is_full_by_now_is_read_as_narrow_as_it_was(
 
 def test_tiles_that_are_lost_are_worked_out_again(stored: Ledger) -> None:
     log = made_up_log(600)
-    grow(stored, log, 600)
+    stored.grow(log, 600)
     stored.change("DELETE FROM tiles")
     for tile, found in read_all(stored, 600):
         assert found == log.tile(tile)
-    grow(stored, made_up_log(1_000), 1_000)
+    stored.grow(made_up_log(1_000), 1_000)
     with stored.as_owner() as connection:
         assert [*connection.scalars(select(tables.tiles.c.index))] == [2]
         connection.execute(text("DELETE FROM tiles"))
@@ -76,7 +75,7 @@ def test_tiles_that_are_lost_are_worked_out_again(stored: Ledger) -> None:
 
 
 def test_an_older_ledger_gets_its_tiles_when_it_is_migrated(stored: Ledger) -> None:
-    grow(stored, made_up_log(5_000), 5_000)
+    stored.grow(made_up_log(5_000), 5_000)
     before = stored.table("tiles")
     assert len(before) == 19
     with stored.as_owner() as connection:
@@ -89,7 +88,7 @@ def test_an_older_ledger_gets_its_tiles_when_it_is_migrated(stored: Ledger) -> N
     assert stored.table("tiles") == before
     opened, _ = open_store(stored.settings, write=True)
     opened.dispose()
-    grow(stored, made_up_log(5_200), 5_200)
+    stored.grow(made_up_log(5_200), 5_200)
     assert len(stored.table("tiles")) == 20
 
 
@@ -168,7 +167,7 @@ def test_checkpoints_without_guard_are_seen_at_start(stored: Ledger, change: str
     ],
 )
 def test_a_tile_that_differs_is_found_by_a_replay(stored: Ledger, change: str, field: str) -> None:
-    grow(stored, made_up_log(300), 300)
+    stored.grow(made_up_log(300), 300)
     assert not [each for each in stored.replay().findings if each.code == "tile"]
     assert stored.replay().compared["tiles"] == 1
     stored.change(change)

@@ -94,7 +94,7 @@ def test_every_key_of_the_inbox_is_named() -> None:
 
 
 def test_every_finding_of_a_replay_is_named() -> None:
-    codes = set(re.findall(r'(?:self\._find|Finding)\(\s*"([a-z]+)"', CODE))
+    codes = set(re.findall(r'(?:self\._find|self\._log_findings|Finding)\(\s*"([a-z]+)"', CODE))
     codes |= set(re.findall(r'code = "([a-z]+)" if table == "people" else "([a-z]+)"', CODE)[0])
     text = committed("replay")
     assert codes
@@ -103,7 +103,9 @@ def test_every_finding_of_a_replay_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "app", [intake(NOBODY, NOBODY), ledger(NOBODY, NOBODY, NOBODY, {})], ids=["intake", "ledger"]
+    "app",
+    [intake(NOBODY, NOBODY), ledger(NOBODY, NOBODY, NOBODY, {}, NOBODY)],
+    ids=["intake", "ledger"],
 )
 def test_every_route_has_a_line(app: Flask) -> None:
     text = (FOLDER / "http.md").read_text()

@@ -2,32 +2,28 @@
 
 from sqlalchemy import Connection
 
-from services.ledger.config import signers
+from services.ledger.config import LedgerSettings, signers
 from services.ledger.log.merkle import Frontier
 from services.ledger.store import append, tiles
 from services.ledger.store.append import Head
-from tests.contract.ledgers import Ledger
 from tests.logs import TiledLog
 
 STEP = 1_000
 
 
-def grow(ledger: Ledger, log: TiledLog, size: int) -> str:
-    """Let the ledger's log 0 grow to a size with the made-up log's entries; its checkpoint."""
-    signer = signers(ledger.settings)[0]
-    with ledger.as_services() as connection:
-        head = append.lock_head(connection, 0)
-        tree = Frontier.from_bytes(head.size, head.frontier)
-        for start in range(head.size, size, STEP):
-            end = min(start + STEP, size)
-            _append(connection, log, start, end)
-            for each in log.levels[0][start:end]:
-                tree.append(each)
-        root = tree.root()
-        note = signer.checkpoint(tree.size, root)
-        append.save_head(
-            connection, Head(0, tree.size, tree.to_bytes(), root, note, head.recorded, 1)
-        )
+def grow(connection: Connection, settings: LedgerSettings, log: TiledLog, size: int) -> str:
+    """Let a ledger's log 0 grow to a size with the made-up log's entries; its checkpoint."""
+    head = append.lock_head(connection, 0)
+    tree = Frontier.from_bytes(head.size, head.frontier)
+    for start in range(head.size, size, STEP):
+        end = min(start + STEP, size)
+        _append(connection, log, start, end)
+        for each in log.levels[0][start:end]:
+            tree.append(each)
+    root = tree.root()
+    note = signers(settings)[0].checkpoint(tree.size, root)
+    grown = Head(0, tree.size, tree.to_bytes(), root, note, head.recorded, 1)
+    append.save_head(connection, grown)
     return note
 
 
