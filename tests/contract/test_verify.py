@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -19,9 +20,10 @@ from services.ledger.config import signers
 from services.ledger.log import entry
 from services.ledger.vault import Vault
 from shared.seal import b64url, unseal
-from tests import exports
+from tests import exports, postgres
 from tests.contract.ledgers import Ledger, kid_of
 from tests.exports import Told
+from tests.given import Voice, about
 from tests.house.files import ROOT
 
 KEPT = (0, 1, 37, 255, 256, 257, 300)
@@ -186,6 +188,36 @@ def test_most_of_it_is_found_without_one(
     told = Told(leaves(lived), signers(lived.settings)[0])
     change(told.leaves)
     assert code in codes(exports.write(tmp_path / "other", [told]), [vkey])
+
+
+def test_of_several_logs_none_may_be_missing_or_stand_in_for_another(
+    tmp_path: Path, valkey_url: str, in_matrix: Callable[..., None]
+) -> None:
+    in_matrix(store="sqlite")
+    with postgres.sqlite_database(tmp_path) as database:
+        ledger = Ledger(tmp_path, database, valkey_url, partitions=2)
+        voices = [Voice(f"person:p{number}") for number in range(6)]
+        ledger.post(*(about(each.id, each.starts()) for each in voices))
+        ledger.drain()
+        rows, keys = ledger.rows(), signers(ledger.settings)
+        ledger.close()
+    told = [
+        Told([row["leaf"] for row in rows if row["log"] == log], keys[log], kept=(0, 1))
+        for log in (0, 1)
+    ]
+    vkeys = [each.vkey for each in keys]
+    assert all(each.leaves for each in told)
+    export = exports.write(tmp_path / "export", told)
+    head = export / "logs/1/checkpoint"
+    witness = f"\u2014 witness.example {b64encode(bytes(76)).decode()}\n"
+    head.write_text(head.read_text() + witness)
+    assert codes(export, vkeys) == set(), "a witness's signature is none of the log's"
+    (export / "logs/0").rename(export / "logs/x")
+    (export / "logs/1").rename(export / "logs/0")
+    (export / "logs/x").rename(export / "logs/1")
+    assert codes(export, vkeys) == {"order", "manifest"}
+    shutil.rmtree(export / "logs/1")
+    assert {"checkpoint", "manifest"} <= codes(export, vkeys)
 
 
 RULE = "if event.by_person or (alive and is_represented(plan, event)):"
