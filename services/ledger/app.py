@@ -19,6 +19,7 @@ from shared.callers import Callers
 from shared.inbox import connect
 from shared.problems import SealBroken, Unavailable, Unsafe
 from shared.processes import die_with_parent
+from shared.published import LastPublished
 from shared.web import answer, install
 
 QUEUE_TIMEOUT = 0.5  # seconds; while the queue is away, what was kept is served
@@ -69,7 +70,7 @@ def from_environment() -> Flask:
     engine, vault = open_store(settings, write=False)
     callers = Callers.from_folder(settings.key_folder, settings.audience)
     names = read_names(settings.names)
-    queue = connect(settings.queue_url, timeout=QUEUE_TIMEOUT)
+    last = LastPublished(connect(settings.queue_url, timeout=QUEUE_TIMEOUT))
     vkeys = [each.vkeys for each in signers(settings)]
-    watermark = Watermark(engine, queue, vkeys, Policy.from_folder(settings.key_folder))
+    watermark = Watermark(engine, last, vkeys, Policy.from_folder(settings.key_folder))
     return create_app(engine, vault, callers, names, watermark, partitions=settings.partitions)

@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import structlog
-from redis import Redis
-from redis.exceptions import RedisError
 
 from services.ledger.log.note import Checkpoint, Signature, attach, read_checkpoint, split_note
 from services.ledger.log.proof import consistency
@@ -20,8 +18,8 @@ from services.ledger.store.published import keep_checkpoint, last_kept
 from services.ledger.store.tiles import nodes
 from services.ledger.witnesses import Policy, Refused, Witness, ask
 from shared.event import timestamp
-from shared.inbox import last_published
 from shared.problems import FirsthandError
+from shared.published import LastPublished
 
 EVERY = 1.0  # seconds
 
@@ -35,14 +33,14 @@ class Keeper:
         self,
         engine: Engine,
         reader: Engine,
-        queue: Redis,
+        last: LastPublished,
         vkeys: list[list[str]],
         policy: Policy,
         clock: Callable[[], datetime],
     ) -> None:
         self._engine = engine
         self._reader = reader
-        self._queue = queue
+        self._last = last
         self._vkeys = vkeys
         self._policy = policy
         self._clock = clock
@@ -54,12 +52,12 @@ class Keeper:
             for log in range(len(self._vkeys)):
                 try:
                     self.keep(log)
-                except (RedisError, StoreError, ValueError, FirsthandError) as fault:
+                except (StoreError, ValueError, FirsthandError) as fault:
                     log_line.warning("keeping", log=log, why=f"{type(fault).__name__}: {fault}")
 
     def keep(self, log: int) -> None:
         """Keep a log's published checkpoint with the cosignatures it can get, if that is news."""
-        note = last_published(self._queue, log)
+        note = self._last.of(log)
         if not note:
             return
         size, _ = read_checkpoint(note, *self._vkeys[log])

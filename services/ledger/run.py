@@ -19,6 +19,7 @@ from shared import doorbell, logs
 from shared.event import partition_of
 from shared.inbox import Inbox, connect
 from shared.problems import SettingsError
+from shared.published import LastPublished
 from shared.transit import Transit
 
 # Of the plans kept in memory nothing is garbage, and looking through them costs a tenth of a batch.
@@ -46,7 +47,7 @@ def work(*, sweeper: bool, rq: bool) -> None:
         keeper = Keeper(
             engine,
             reader,
-            connect(settings.queue_url),
+            LastPublished(connect(settings.queue_url)),
             [each.vkeys for each in signers(settings)],
             Policy.from_folder(settings.key_folder),
             now,

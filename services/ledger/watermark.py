@@ -8,16 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from services.ledger.log.note import read_checkpoint
 from services.ledger.store import reads
 from services.ledger.store.engine import Connection, Engine, transaction
 from services.ledger.store.published import last_kept
 from services.ledger.witnesses import NO_WITNESSES, Policy
-from shared.inbox import last_published
 from shared.problems import Unavailable
+from shared.published import LastPublished
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +31,14 @@ class Watermark:
     def __init__(
         self,
         engine: Engine,
-        queue: Redis,
+        last: LastPublished,
         vkeys: Sequence[Sequence[str]],
         policy: Policy = NO_WITNESSES,
     ) -> None:
         self.vkeys = vkeys
         self._policy = policy
         self._engine = engine
-        self._queue = queue
+        self._last = last
         self._known: dict[int, Published] = {}
 
     @contextmanager
@@ -69,8 +66,8 @@ class Watermark:
 
     def _in_queue(self, log: int) -> Published | None:
         """What the queue says, if it answers with a checkpoint of this log."""
-        with suppress(RedisError, ValueError):
-            note = last_published(self._queue, log)
+        with suppress(Unavailable, ValueError):
+            note = self._last.of(log)
             known = self._known.get(log)
             if known is None or known.checkpoint != note:
                 size, _ = read_checkpoint(note, *self.vkeys[log])

@@ -116,10 +116,8 @@ def ask(
     status, answer = _post(witness, note, old, proof(old, size))
     if status == 409 and again and (told := _told(answer)) != old:
         return ask(witness, note, told, proof, again=False)
-    if status == 409:
-        raise Refused(f"it knows another log of size {old}")
-    if status == 422:
-        raise Refused(f"to it this log does not follow from what it cosigned at size {old}")
+    if status in (409, 422):
+        raise Refused(f"what it cosigned at size {old} is not this log: one of them is a fork")
     if status != 200:
         raise Refused(f"it answered {status}")
     try:

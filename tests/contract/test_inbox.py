@@ -1,8 +1,6 @@
 """The inbox's contract, on fakeredis, Valkey and Redis: the same keys, the same promises."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -12,31 +10,11 @@ from shared.event import Event
 from shared.inbox import MAX_CONNECTIONS, Inbox, Outgoing, connect
 from shared.problems import SealBroken, Unavailable
 from shared.transit import Transit
+from tests.contract.conftest import REAL
 from tests.contract.ledgers import Together
 from tests.given import ada, sam
-from tests.servers import RedisLikeServer, RedisServer, ValkeyServer
 
-REAL = [kind.name for kind in (ValkeyServer, RedisServer) if kind.find() is not None]
 on_real_servers = pytest.mark.parametrize("queue", REAL, indirect=True)
-
-
-@pytest.fixture(params=["fakeredis", *REAL])
-def queue(request: pytest.FixtureRequest) -> "Iterator[Redis]":
-    """An empty queue of each kind."""
-    if request.param == "fakeredis":
-        yield request.getfixturevalue("fake_redis")
-        return
-    fixture = {"valkey": "valkey", "redis": "redis_server"}[request.param]
-    server: RedisLikeServer = request.getfixturevalue(fixture)
-    with connect(server.url) as client:
-        yield client
-
-
-@pytest.fixture
-def transit(tmp_path: Path) -> Transit:
-    """A transit key of this test's own."""
-    Transit.make(tmp_path)
-    return Transit.from_folder(tmp_path)
 
 
 @pytest.fixture

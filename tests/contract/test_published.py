@@ -7,8 +7,9 @@ import pytest
 
 from services.ledger.config import signers
 from services.ledger.log.note import read_checkpoint
-from shared.inbox import last_published, published_key
+from shared.inbox import published_key
 from shared.problems import Unsafe
+from shared.published import LastPublished
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD
 from tests.given import sam
@@ -19,7 +20,7 @@ WATERMARK = published_key(0)
 
 def watermark(ledger: Ledger) -> int | None:
     """The size that was published last."""
-    note = last_published(ledger.inbox().redis, 0)
+    note = LastPublished(ledger.inbox().redis).of(0)
     return read_checkpoint(note, *signers(ledger.settings)[0].vkeys)[0] if note else None
 
 

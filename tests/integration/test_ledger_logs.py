@@ -19,7 +19,8 @@ from services.ledger.log.tiles import ENTRIES, Tile, hashes_at, read_bundle, til
 from services.ledger.store.engine import transaction
 from services.ledger.store.published import keep_checkpoint
 from shared.callers import local_token
-from shared.inbox import last_published, published_key
+from shared.inbox import published_key
+from shared.published import LastPublished
 from tests.integration.together import ADA, SAM, SEA, STARTED, Together, problem
 from tests.logs import TiledLog, made_up_log
 
@@ -160,7 +161,7 @@ def test_entries_are_for_auditors_and_operators_with_the_scope(begun: Together) 
 def test_nobody_reads_beyond_what_was_published(begun: Together) -> None:
     """As between a batch's commit and its publishing, and after a crash there."""
     queue = begun.door.inbox.redis
-    before = last_published(queue, 0)
+    before = LastPublished(queue).of(0)
     told = begun.post(ADA, "aspiration.stated", {**SEA, "id": "hill"})
     begun.publish(before)
     assert size_of(begun) == 3
@@ -179,7 +180,7 @@ def test_nobody_reads_beyond_what_was_published(begun: Together) -> None:
 @pytest.mark.parametrize("spoiled", ["", "garbage", "\x00"])
 def test_without_the_queues_word_what_was_kept_is_served(begun: Together, spoiled: str) -> None:
     queue = begun.door.inbox.redis
-    kept = last_published(queue, 0)
+    kept = LastPublished(queue).of(0)
     told = begun.post(ADA, "aspiration.stated", {**SEA, "id": "hill"})
     queue.set(published_key(0), spoiled) if spoiled else queue.delete(published_key(0))
     for path in ("checkpoint", "tile/0/000.p/1"):

@@ -32,6 +32,7 @@ from services.ledger.watermark import Watermark
 from shared.callers import Callers, local_token
 from shared.event import Json
 from shared.inbox import Inbox, connect, inbox_key, published_key
+from shared.published import LastPublished
 from shared.transit import Transit
 from tests.growing import grow
 from tests.logs import TiledLog
@@ -119,7 +120,9 @@ class Together:
         told = signers(self.settings)
         self._projector = Projector(self._writer, inbox, vault, told, lambda: self.now)
         intake = create_intake(callers, inbox, clock=lambda: self.now)
-        watermark = Watermark(self._reader, self._clients[0], [each.vkeys for each in told])
+        watermark = Watermark(
+            self._reader, LastPublished(self._clients[0]), [each.vkeys for each in told]
+        )
         ledger = create_ledger(
             self._reader, for_reading, callers, NAMES, watermark, clock=lambda: self.now
         )

@@ -239,11 +239,9 @@ class Signer:
         ValueError if it is not one.
         """
         private = [each for each in lines.split() if each.startswith("PRIVATE+KEY+")]
-        parts = [each.split("+", 4) for each in private]
-        seeds = [strict_base64(each[4]) for each in parts if len(each) == 5]
-        origin = parts[0][2] if seeds else ""
-        retired = lines.split()[len(private) :]
-        signer = cls(origin, *(each[1:] for each in seeds), retired=retired)
+        parts = [each.split("+", 4) for each in private] or [[""] * 5]
+        seeds = [strict_base64(each[-1])[1:] for each in parts]
+        signer = cls(parts[0][2], *seeds, retired=lines.split()[len(private) :])
         if signer.skey.split() != lines.split():
             raise ValueError("not Ed25519 signed-note keys of one name")
         return signer
@@ -251,12 +249,10 @@ class Signer:
     @property
     def skey(self) -> str:
         """The key file's lines, private ones first."""
-        lines = [
-            f"PRIVATE+KEY+{self.origin}+{key.key_id.hex()}+"
-            + b64encode(bytes([ED25519]) + seed).decode()
-            for key, seed in zip(self._verifiers, self._seeds, strict=True)
-        ]
-        return "\n".join([*lines, *self.retired])
+        raws = [b64encode(bytes([ED25519]) + each).decode() for each in self._seeds]
+        ids = [f"PRIVATE+KEY+{self.origin}+{each.key_id.hex()}" for each in self._verifiers]
+        private = map("+".join, zip(ids, raws, strict=True))
+        return "\n".join([*private, *self.retired])
 
     @property
     def vkey(self) -> str:
@@ -267,6 +263,18 @@ class Signer:
     def vkeys(self) -> list[str]:
         """The verifier lines of all keys that ever signed, newest first."""
         return [*(each.vkey for each in self._verifiers), *self.retired]
+
+    def joined(self, seed: bytes) -> "Signer":
+        """With a new key besides. ValueError if there are two already."""
+        if len(self._seeds) > 1:
+            raise ValueError("two keys sign already: retire the old one first")
+        return Signer(self.origin, seed, *self._seeds, retired=self.retired)
+
+    def alone(self) -> "Signer":
+        """With the newest key alone, the other retired. ValueError if there is no other."""
+        if len(self._seeds) < 2:
+            raise ValueError("one key signs: add the new one first")
+        return Signer(self.origin, self._seeds[0], retired=self.vkeys[1:])
 
     def checkpoint(self, size: int, root: bytes) -> str:
         """The signed checkpoint of a tree head."""

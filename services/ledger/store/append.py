@@ -1,12 +1,12 @@
 """Writing: everything a batch does to the store, inside its one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from services.ledger.store import many
-from services.ledger.store.many import Row
+from services.ledger.store.many import Row, asking
 from services.ledger.store.tables import entries, heads, keys, people, plans, snapshots, unreadable
 from shared.problems import Unsafe
 
@@ -24,13 +24,27 @@ class Head:
     rules: int
 
 
+_HEAD = select(heads).where(heads.c.log == bindparam("log")).with_for_update()
+_SAVE = (
+    update(heads)
+    .where(heads.c.log == bindparam("of"))
+    .values({each.name: bindparam(each.name) for each in heads.c})
+)
+_EARLIER = asking(
+    lambda among: select(entries.c.index, entries.c.author, entries.c.id, entries.c.digest).where(
+        entries.c.log == bindparam("log"), among(entries.c.id)
+    )
+)
+_LEAVES = asking(
+    lambda among: select(entries.c.index, entries.c.leaf).where(
+        entries.c.log == bindparam("log"), among(entries.c.index)
+    )
+)
+
+
 def lock_head(connection: Connection, log: int) -> Head:
     """The head of a log, locked until the transaction ends. Unsafe if the log is not there."""
-    row = (
-        connection.execute(select(heads).where(heads.c.log == log).with_for_update())
-        .mappings()
-        .first()
-    )
+    row = connection.execute(_HEAD, {"log": log}).mappings().first()
     if row is None:
         raise Unsafe(f"log {log} is not in this ledger; run 'firsthand init'")
     return Head(**row)
@@ -38,7 +52,7 @@ def lock_head(connection: Connection, log: int) -> Head:
 
 def save_head(connection: Connection, head: Head) -> None:
     """Write the head anew. Also a repeat alone writes it: its delete waits for a commit."""
-    connection.execute(update(heads).where(heads.c.log == head.log).values(**asdict(head)))
+    connection.execute(_SAVE, {**asdict(head), "of": head.log})
 
 
 def earlier(connection: Connection, log: int, ids: Iterable[str]) -> list[RowMapping]:
@@ -46,17 +60,16 @@ def earlier(connection: Connection, log: int, ids: Iterable[str]) -> list[RowMap
 
     In no order: asked for in order, SQLite walks the whole log instead of the ids.
     """
-    columns = (entries.c.index, entries.c.author, entries.c.id, entries.c.digest)
-    wanted = select(*columns).where(entries.c.log == log, many.among(connection, entries.c.id, ids))
-    return list(connection.execute(wanted).mappings())
+    return list(_EARLIER(connection, ids, log=log).mappings())
 
 
-def leaves(connection: Connection, log: int, indexes: Iterable[int]) -> dict[int, bytes]:
+def leaves(connection: Connection, log: int, indexes: Collection[int]) -> dict[int, bytes]:
     """The bytes of these entries, by index."""
-    wanted = select(entries.c.index, entries.c.leaf).where(
-        entries.c.log == log, many.among(connection, entries.c.index, indexes)
-    )
-    return {row["index"]: row["leaf"] for row in connection.execute(wanted).mappings()}
+    if not indexes:
+        return {}
+    return {
+        each["index"]: each["leaf"] for each in _LEAVES(connection, indexes, log=log).mappings()
+    }
 
 
 def append(connection: Connection, rows: Sequence[Row]) -> None:

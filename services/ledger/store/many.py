@@ -4,25 +4,55 @@ SQLAlchemy's own ways (a parameter for each value of an IN, a dictionary for eac
 again as the rows themselves; a batch touches a thousand of each.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Table, any_, bindparam, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Result,
+    Select,
+    Table,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 Row = Mapping[str, Any]
 
 
-def among(
-    connection: Connection, column: ColumnElement[Any], values: Iterable[object]
-) -> ColumnElement[bool]:
-    """`column` is one of `values`, sent as one parameter."""
-    if connection.dialect.name == "postgresql":
-        kind = ARRAY(column.type)
-        return column == any_(bindparam(None, list(values), type_=kind))
-    told = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
+Among = Callable[[ColumnElement[Any]], ColumnElement[bool]]
+
+
+def asking(build: Callable[[Among], Select[Any]]) -> Callable[..., Result[Any]]:
+    """A question about many names: `ask(connection, names, **parameters)`.
+
+    `build` makes the query from `among`, which says that a column is one of the names. It is made
+    once for each database; the names travel as one parameter.
+    """
+
+    @cache
+    def query(dialect: str) -> Select[Any]:
+        return build(partial(_among, dialect))
+
+    def ask(connection: Connection, names: Iterable[object], **given: object) -> Result[Any]:
+        dialect = connection.dialect.name
+        listed: object = list(names)
+        sent = listed if dialect == "postgresql" else orjson.dumps(listed).decode()
+        return connection.execute(query(dialect), {**given, "names": sent})
+
+    return ask
+
+
+def _among(dialect: str, column: ColumnElement[Any]) -> ColumnElement[bool]:
+    if dialect == "postgresql":
+        return column == any_(bindparam("names", type_=ARRAY(column.type)))
+    told = func.json_each(bindparam("names")).table_valued("value")
     return column.in_(select(told.c.value))
 
 
