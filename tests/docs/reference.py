@@ -52,6 +52,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         ("shared.inbox", "shared.limits", "shared.transit", "shared.doorbell"),
     ),
     "tokens": ("Tokens and issuers", "", ("shared.callers", "shared.issuers")),
+    "verify": ("An export, a receipt, and verify.py", "", ("services.verify",)),
     "replay": ("Replay and its findings", "", ("services.ledger.replay",)),
 }
 FAULTS = {  # the codes in `errors` of a problem
