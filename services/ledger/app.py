@@ -8,6 +8,7 @@ from flask import Flask, Response
 from services.ledger.api import Api
 from services.ledger.config import LedgerSettings, now, open_store, signers
 from services.ledger.logs_api import LogsApi
+from services.ledger.metrics import Store
 from services.ledger.sentences import Names, read_names
 from services.ledger.store import setup
 from services.ledger.store.engine import Engine, StoreError, transaction
@@ -17,6 +18,7 @@ from services.ledger.witnesses import Policy
 from shared import logs
 from shared.callers import Callers
 from shared.inbox import connect
+from shared.metrics import CollectorRegistry
 from shared.problems import SealBroken, Unavailable, Unsafe
 from shared.processes import die_with_parent
 from shared.published import LastPublished
@@ -52,7 +54,9 @@ def create_app(
             return str(fault)
         return None
 
-    install(app, "ledger", ready)
+    figures = CollectorRegistry()
+    figures.register(Store(engine))
+    install(app, "ledger", ready, figures)
     for kind in (StoreError, VaultClosed, SealBroken):
         app.register_error_handler(kind, _away)
     return app

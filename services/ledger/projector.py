@@ -13,6 +13,7 @@ from services.ledger.batch import Batch
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.note import Signer, read_checkpoint
 from services.ledger.log.proof import subtree
+from services.ledger.metrics import Course
 from services.ledger.people import People
 from services.ledger.plan.rules import RULES
 from services.ledger.store import append
@@ -39,11 +40,13 @@ class Projector:
         vault: Vault,
         signers: list[Signer],
         clock: Callable[[], datetime],
+        observe: Callable[[Course], None] = lambda _: None,
     ) -> None:
         self.inbox = inbox
         self._engine = engine
         self._signers = signers
         self._clock = clock
+        self._observe = observe
         self._people = People(vault)
 
     def batch(self, log: int) -> int:
@@ -52,17 +55,20 @@ class Projector:
         An empty one too is committed and published, if that head is not what was published last.
         Whatever raises here has recorded nothing that was not committed, and deleted nothing.
         """
-        batch = Batch(log, self._people, self.inbox.transit)
+        batch, course = Batch(log, self._people, self.inbox.transit), Course(log)
         try:
             with transaction(self._engine) as connection:
                 head = append.lock_head(connection, log)
+                course.past("lock")
                 messages, published = self.inbox.read(log, BATCH)
                 self._check(connection, head, published)
+                course.past("read")
                 if not messages and published == self._signed(head).checkpoint.encode():
-                    return 0
+                    return self._over(course, head, batch)
                 batch.judge(connection, head, messages, max(self._now(), head.recorded))
                 leaves = [leaf_hash(row["leaf"]) for row in batch.rows]
                 new = self._extend(head, leaves, batch.recorded)
+                course.past("judge")
                 append.append(connection, batch.rows)
                 keep_tiles(connection, log, head.size, leaves)
                 append.keep_keys(connection, batch.new_keys)
@@ -71,14 +77,25 @@ class Projector:
                 append.keep_plans(connection, batch.plan_rows())
                 append.keep_snapshots(connection, batch.snapshot_rows())
                 append.save_head(connection, new)
+                course.past("append")
         except BaseException:
             self._people.drop(batch.subjects)
             raise
+        course.past("commit")
         checkpoint = new.checkpoint.encode()
         places = [place for place, _ in messages]
         self.inbox.settle(log, places, batch.receipts(new.checkpoint), checkpoint)
+        course.past("settle")
         self._people.trim()
-        return len(messages)
+        course.messages = len(messages)
+        return self._over(course, new, batch)
+
+    def _over(self, course: Course, head: Head, batch: Batch) -> int:
+        """Tell whoever observes what the batch did; returns how many messages left the stream."""
+        course.size, course.people = head.size, len(self._people)
+        batch.tell(course)
+        self._observe(course)
+        return course.messages
 
     def _now(self) -> str:
         return timestamp(self._clock())

@@ -7,6 +7,7 @@ import click
 from services.ledger import worker
 from services.ledger.config import LedgerSettings, local_folder, now, open_store, signers
 from services.ledger.keeping import Keeper
+from services.ledger.metrics import Batches, serve
 from services.ledger.projector import Projector
 from services.ledger.replay import Replay
 from services.ledger.report import progress, report_json, report_text
@@ -18,6 +19,7 @@ from services.ledger.witnesses import Policy
 from shared import doorbell, logs
 from shared.event import partition_of
 from shared.inbox import Inbox, connect
+from shared.metrics import CollectorRegistry
 from shared.problems import SettingsError
 from shared.published import LastPublished
 from shared.transit import Transit
@@ -37,11 +39,15 @@ def work(*, sweeper: bool, rq: bool) -> None:
         engine, vault = open_store(settings, write=True)
         queue = doorbell.bell(connect(settings.queue_url))
         inbox = Inbox(connect(settings.queue_url), Transit.from_folder(settings.key_folder))
-        projector = Projector(engine, inbox, vault, signers(settings), now)
+        registry = CollectorRegistry()
+        batches = Batches(registry)
+        serve(registry, settings.metrics_host, settings.metrics_port)
+        projector = Projector(engine, inbox, vault, signers(settings), now, batches.done)
         drainer = worker.Drainer(
             projector,
             lambda log: doorbell.ring(queue, log),
             linger=worker.LINGER if settings.partitions == 1 else 0,  # or the others would wait
+            failed=batches.failed,
         )
         reader = connect_store(settings.store_url, write=False)
         keeper = Keeper(

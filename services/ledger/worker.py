@@ -19,6 +19,8 @@ from redis.exceptions import RedisError
 from services.ledger.keeping import Keeper
 from services.ledger.projector import Projector
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
+from shared.lag import oldest_age
+from shared.logs import told
 from shared.problems import Unsafe
 
 DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
@@ -40,6 +42,7 @@ class Drainer:
         clock: Callable[[], float] = time.monotonic,
         *,
         linger: int = 0,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
         self.broken: Unsafe | None = None
@@ -47,6 +50,7 @@ class Drainer:
         self._ring_again = ring_again
         self._clock = clock
         self._linger = linger
+        self._failed = failed
         self._one = threading.Lock()
 
     def drain(self, partition: int, *, starting: bool = False) -> int:
@@ -76,15 +80,12 @@ class Drainer:
             if self.stopping.is_set() or self._clock() > until:
                 self._ring_again(partition)
                 break
-            began = self._clock()
-            count = self._projector.batch(partition)
-            done += count
-            took = round((self._clock() - began) * 1000, 1)
-            log_line.info("batch", log=partition, messages=count, milliseconds=took)
+            done += self._projector.batch(partition)
         return done
 
     def _wait(self, partition: int, fault: Exception) -> None:
-        why = f"{type(fault).__name__}: {fault}"
+        why = told(fault)
+        self._failed()
         log_line.error("waiting", log=partition, why=why, exc_info=fault)
         with suppress(RedisError):  # the queue itself may be what is away
             self._projector.inbox.wait_because(partition, why)
@@ -94,9 +95,9 @@ class Drainer:
         while not self.stopping.wait(SWEEP_EVERY):
             for partition in range(partitions):
                 try:
-                    waited = self._projector.inbox.oldest_age(partition)
+                    waited = oldest_age(self._projector.inbox.redis, partition)
                 except RedisError as fault:
-                    log_line.warning("sweep", log=partition, why=str(fault))
+                    log_line.warning("sweep", log=partition, why=told(fault))
                     continue
                 # Less than nothing: the queue's clock was set back behind its messages.
                 forgotten = waited is not None and not 0 <= waited < SWEEP_EVERY
@@ -180,7 +181,7 @@ def _work(drainer: Drainer, connection: Any) -> None:
         )
         worker.work(logging_level="WARNING")
     except RedisError as fault:
-        log_line.warning("rq", why=str(fault))
+        log_line.warning("rq", why=told(fault))
     _take_signals(drainer)
     time.sleep(PAUSE)
 

@@ -31,6 +31,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         (
             "shared.event",
             "services.intake.forms",
+            "shared.trace",
             "services.intake.strict",
             "shared.seal",
             "services.ledger.log.entry",

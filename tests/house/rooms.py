@@ -13,7 +13,14 @@ LIBRARIES = {
     "rq": (("shared/doorbell.py", "services/ledger/worker.py"), "ring through shared/doorbell.py"),
     "redis": (
         (
-            *("shared/inbox.py", "shared/published.py", "shared/doorbell.py"),
+            "shared/inbox.py",
+            "shared/together.py",
+            "shared/published.py",
+            "shared/doorbell.py",
+            "shared/durability.py",
+            "shared/lag.py",
+            "shared/metrics.py",
+            "services/doctor/",
             "services/ledger/worker.py",
         ),
         "speak to the queue through shared/inbox.py",

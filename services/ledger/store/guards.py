@@ -92,6 +92,12 @@ _ALLOWED = {
 }
 
 
+_GUARD_AGAIN = (
+    "find out who changed it, make it again as services/ledger/store/guards.py has it, and run "
+    "'firsthand replay --all'"
+)
+
+
 def grant(connection: Connection, role: str) -> None:
     """Give the services' role what it needs and nothing more (PostgreSQL)."""
     quoted = connection.dialect.identifier_preparer.quote(role)
@@ -115,7 +121,8 @@ def _check_sqlite(connection: Connection) -> None:
     missing = [name for name, sql in wanted.items() if there.get(name) != sql]
     if missing:
         raise Unsafe(
-            f"entries are not append-only here: trigger {missing[0]} is missing or changed"
+            f"entries are not append-only here: trigger {missing[0]} is missing or changed; "
+            f"{_GUARD_AGAIN}"
         )
 
 
@@ -123,7 +130,8 @@ def _check_postgresql(connection: Connection) -> None:
     unguarded = connection.scalars(text(_POSTGRESQL_UNGUARDED), {"refuse": _REFUSE}).all()
     if unguarded:
         raise Unsafe(
-            f"entries are not append-only here: {unguarded[0]} lacks its triggers, or they changed"
+            f"entries are not append-only here: {unguarded[0]} has not its triggers as they were; "
+            f"{_GUARD_AGAIN}"
         )
     too_much = connection.scalars(text(_POSTGRESQL_TOO_MUCH)).all()
     if too_much:
