@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from services.ledger.log.note import read_checkpoint
 from services.ledger.store import reads
+from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection, Engine, transaction
 from services.ledger.store.published import last_kept
 from services.ledger.witnesses import NO_WITNESSES, Policy
@@ -46,9 +47,11 @@ class Watermark:
         """A connection, and how far its log may be read. Unavailable if nobody can say."""
         published = self._in_queue(log)  # first: the store was committed before it was published
         with transaction(self._engine) as connection:
-            published = published or self._kept(connection, log)
             head = reads.head(connection, log)
-            if head is None or head.size < published.size:
+            if head is None:
+                raise Unavailable(f"Log {log} is not in this ledger.")
+            published = published or _kept(connection, head)
+            if head.size < published.size:
                 raise Unavailable("This database is behind what was published.")
             yield connection, published
 
@@ -75,8 +78,12 @@ class Watermark:
             return known
         return None
 
-    def _kept(self, connection: Connection, log: int) -> Published:
-        row = last_kept(connection, log)
-        if row is None:
-            raise Unavailable("It is not known just now how far this log was published.")
+
+def _kept(connection: Connection, head: Head) -> Published:
+    """What was kept; of an empty log, which can hide nothing, its head."""
+    row = last_kept(connection, head.log)
+    if row is not None:
         return Published(row["size"], row["checkpoint"])
+    if head.size == 0:
+        return Published(0, head.checkpoint)
+    raise Unavailable("It is not known just now how far this log was published.")

@@ -202,9 +202,7 @@ def test_a_database_behind_what_was_published_serves_no_log(begun: Together) -> 
         problem(begun.log(path), 503, "unavailable")
 
 
-def test_a_new_ledgers_log_is_empty_once_a_worker_has_started(small_house: Together) -> None:
-    problem(small_house.log("checkpoint"), 503, "unavailable")
-    assert small_house.drain() == 0
+def test_a_new_ledgers_log_is_empty(small_house: Together) -> None:
     assert size_of(small_house) == 0
     problem(small_house.log("tile/0/000.p/1"), 404, "not-found")
     small_house.post(ADA, "plan.started", STARTED)
