@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from services.ledger.keeping import Keeper
 from services.ledger.projector import Projector
 from shared.crashpoint import crashpoint
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
@@ -43,6 +44,7 @@ class Drainer:
         *,
         linger: int = 0,
         failed: Callable[[], None] = lambda: None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
         self.broken: Unsafe | None = None
@@ -51,6 +53,7 @@ class Drainer:
         self._clock = clock
         self._linger = linger
         self._failed = failed
+        self._beat = beat
         self._one = threading.Lock()
 
     def drain(self, partition: int, *, starting: bool = False) -> int:
@@ -94,7 +97,10 @@ class Drainer:
             self._projector.inbox.wait_because(partition, why)
 
     def sweep(self, partitions: int) -> None:
-        """Drain every partition whose oldest message has waited for a sweep, until stopped."""
+        """Drain every partition whose oldest message has waited for a sweep, until stopped.
+
+        Each sweep ends with a beat: none comes from a worker that hangs in a drain.
+        """
         while not self.stopping.wait(SWEEP_EVERY):
             for partition in range(partitions):
                 try:
@@ -107,6 +113,8 @@ class Drainer:
                 if forgotten and not self.stopping.is_set():
                     crashpoint("sweep-found")
                     self.drain(partition)
+            with suppress(OSError):  # a full disk must not end the sweeper
+                self._beat()
 
 
 _drainer: Drainer | None = None
@@ -139,7 +147,15 @@ class Worker(SimpleWorker):
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # as RQ has it
 
 
-def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq: bool) -> None:
+def run(
+    drainer: Drainer,
+    keeper: Keeper,
+    connection: Any,
+    *,
+    partitions: int,
+    sweeper: bool,
+    rq: bool,
+) -> None:
     """Work until SIGTERM. Raises Unsafe when the ledger may not be written.
 
     `sweeper` and `rq` can be switched off, one at a time, to show that the other suffices.
@@ -148,6 +164,8 @@ def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq
     _drainer = drainer
     _take_signals(drainer)
     sweep = threading.Thread(target=drainer.sweep, args=(partitions,), name="sweeper", daemon=True)
+    keep = threading.Thread(target=keeper.run, args=(drainer.stopping,), name="keeper", daemon=True)
+    keep.start()
     if sweeper:
         sweep.start()
     try:
@@ -157,6 +175,7 @@ def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq
             _work(drainer, connection) if rq else time.sleep(PAUSE)
     finally:
         drainer.stopping.set()
+        keep.join(timeout=2 * DEADLINE)
         if sweeper:
             sweep.join(timeout=2 * DEADLINE)
     if drainer.broken is not None:

@@ -81,8 +81,8 @@ BUILDS = [
         [
             (
                 PROJECTOR,
-                "checkpoint(tree.size, root)",
-                "checkpoint(tree.size, root if batch.rows else leaf_hash(root))",
+                "root=tree.root())",
+                "root=tree.root() if leaves else leaf_hash(head.root))",
             )
         ],
     ),

@@ -7,7 +7,7 @@ I3  one answer     a receipt shows the entry that stands in the log, and of the 
                    whoever was left without an answer and sends again hears of that one entry
 I4  order          a person's entries stand as they were acknowledged; their sequence has no hole
 I5  append-only    every checkpoint that was ever seen is of the log as it is now, no published
-                   size falls, and no size has two roots
+                   size falls, no size has two roots; every receipt's proof leads to its root
 """
 
 from collections import defaultdict
@@ -21,6 +21,7 @@ import orjson
 from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.note import read_checkpoint
+from services.ledger.log.proof import Proof, verify_inclusion
 from services.ledger.receipts import Recorded
 from services.ledger.vault import Vault
 from shared.event import Json, canonical
@@ -53,7 +54,7 @@ class Tally:
 class Heard:
     """What came out of the ledger while it ran: receipts, and checkpoints in their order."""
 
-    vkeys: list[str]
+    vkeys: list[list[str]]  # of each log
     trees: dict[int, Frontier] = field(default_factory=lambda: defaultdict(Frontier))
     receipts: list[tuple[Posted, Json]] = field(default_factory=list)
     published: dict[int, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
@@ -61,7 +62,7 @@ class Heard:
     def publish(self, log: int, note: bytes | None) -> None:
         """A look at what is published."""
         if note is not None:
-            head = read_checkpoint(note.decode(), self.vkeys[log])
+            head = read_checkpoint(note.decode(), *self.vkeys[log])
             if head not in self.published[log][-1:]:
                 self.published[log].append(head)
 
@@ -70,8 +71,20 @@ class Heard:
         shown = (told for _, told in self.receipts if told["log"] == log)
         return {
             *self.published[log],
-            *(read_checkpoint(told["checkpoint"], self.vkeys[log]) for told in shown),
+            *(proven(told, self.vkeys[log]) for told in shown),
         }
+
+
+def proven(told: Json, vkeys: Sequence[str]) -> tuple[int, bytes]:
+    """The signed head that a receipt's proof leads to; of size -1, as none is, if it does not."""
+    proof = Proof.parse(told["proof"])
+    size, root = read_checkpoint(proof.checkpoint, *vkeys)
+    try:
+        leaf = leaf_hash(told["entry"].encode())
+        verify_inclusion(leaf, told["index"], size, proof.path, root)
+    except ValueError:
+        return -1, root
+    return size, root
 
 
 def tally(

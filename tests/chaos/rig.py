@@ -125,7 +125,7 @@ class Rig:
         command = [sys.executable, "-m", "services.cli", "init"]
         environment = {**os.environ, **self.environment}
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-        self.vkeys = [each.vkey for each in signers(self.settings)]
+        self.vkeys = [each.vkeys for each in signers(self.settings)]
         self.read_to = [0] * partitions
         self.tokens: dict[str, str] = {}
         self.trees = defaultdict[int, Frontier](Frontier)

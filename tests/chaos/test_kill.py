@@ -125,7 +125,7 @@ def test_what_was_acknowledged_is_there_once_and_in_order(
         assert not posters.failed, f"seed {seed}: {posters.failed}"
         inbox = ledger.inbox()
         wait_until(lambda: inbox.length(0) == 0, f"seed {seed}: all to be recorded")
-        heard = Heard([each.vkey for each in signers(ledger.settings)], receipts=posters.receipts)
+        heard = Heard([each.vkeys for each in signers(ledger.settings)], receipts=posters.receipts)
         heard.publish(0, inbox.read(0, 1)[1])
         up.stop()
     say("%d taken, %d sent again", posters.taken, posters.again)

@@ -15,6 +15,7 @@ LIBRARIES = {
         (
             "shared/inbox.py",
             "shared/together.py",
+            "shared/published.py",
             "shared/doorbell.py",
             "shared/durability.py",
             "shared/lag.py",
@@ -25,7 +26,10 @@ LIBRARIES = {
         "speak to the queue through shared/inbox.py",
     ),
     "flask": (
-        ("services/intake/", "services/ledger/app.py", "services/ledger/api.py", "shared/web.py"),
+        (
+            *("services/intake/", "services/ledger/app.py", "services/ledger/api.py"),
+            *("services/ledger/logs_api.py", "shared/web.py"),
+        ),
         "hand plain values to a route, and let the route speak HTTP",
     ),
     "sqlalchemy": (

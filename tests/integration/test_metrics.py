@@ -10,10 +10,12 @@ from services.intake.app import create_app as create_intake
 from services.ledger.app import create_app as create_ledger
 from services.ledger.config import open_store
 from services.ledger.metrics import Batches, serve
+from services.ledger.watermark import Watermark
 from services.standalone import free_port
 from shared.callers import Callers
 from shared.inbox import inbox_key
 from shared.problems import Unsafe
+from shared.published import LastPublished
 from tests.integration.together import ADA, EVE, SAM, SEA, STARTED, Door, Together, event
 from tests.servers import RedisLikeServer
 
@@ -95,7 +97,8 @@ def test_the_ledger_tells_the_size_of_its_logs_and_what_did_not_open(house: Toge
 
 def test_a_store_that_is_away_is_told_as_away(small_house: Together) -> None:
     opened, vault = open_store(small_house.settings, write=False)
-    client = create_ledger(opened, vault, Callers({}, ""), {}).test_client()
+    watermark = Watermark(opened, LastPublished(small_house.door.inbox.redis), [])
+    client = create_ledger(opened, vault, Callers({}, ""), {}, watermark).test_client()
     assert figures(client.get("/metrics").text)["firsthand_store_up"] == 1
     opened.dispose()
     (small_house.settings.data.parent / "ledger.db").rename(small_house.settings.data / "away")

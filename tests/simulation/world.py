@@ -51,7 +51,7 @@ class World:
         self.died: Counter[str] = Counter()
         self.bells: list[int] = []
         self.posting: set[str] = set()  # one person's events go out one at a time
-        self.heard = Heard([each.vkey for each in template.signers])
+        self.heard = Heard([each.vkeys for each in template.signers])
         self.waiting: list[tuple[bytes, Posted]] = []
         self.server = fakeredis.FakeServer()
         self.plain: Any = fakeredis.FakeStrictRedis(server=self.server)
