@@ -20,8 +20,13 @@ def keep(path: Path, content: bytes, *, secret: bool = True) -> None:
     if not secret:
         new.chmod(0o644)
     new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    keep_name(path.parent)
+
+
+def keep_name(folder: Path) -> None:
+    """Make a folder durable: what was made in it is found there after a power cut, too."""
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
