@@ -11,7 +11,7 @@ from random import uniform
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.problems import FirsthandError
+from shared.problems import FirsthandError, SettingsError
 from shared.seal import from_b64url
 from shared.settings import Settings
 
@@ -48,13 +48,17 @@ class Answer:
 
 
 class Service:
-    """A service, over one connection that is kept while it lasts."""
+    """A service, over one connection that is kept while it lasts; SettingsError if it is none."""
 
     def __init__(self, url: str) -> None:
-        whole = urlsplit(url)
-        kind = HTTPSConnection if whole.scheme == "https" else HTTPConnection
+        try:
+            whole = urlsplit(url)
+            kind = {"http": HTTPConnection, "https": HTTPSConnection}[whole.scheme]
+            self._connection = kind(whole.netloc, timeout=TIMEOUT)
+        except (KeyError, ValueError, HTTPException):
+            told = f"{url} is not the address of a service, as http://127.0.0.1:8081 is."
+            raise SettingsError(told) from None
         self.url, self._below = url, whole.path
-        self._connection = kind(whole.netloc, timeout=TIMEOUT)
 
     def send(
         self,

@@ -7,7 +7,7 @@ ledger is asked.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -29,7 +29,6 @@ from shared.problems import (
 from shared.seal import b64url, from_b64url
 
 _ABOUT_THE_EVENT = {each.slug for each in (Malformed, Forbidden, TooLarge, WrongMedia, Invalid)}
-_NEWS = 2.0  # seconds for which the ledger is asked again without hearing anything new
 _PAUSE = 0.05  # seconds between two questions
 _TOGETHER = 50  # are removed at once: to send a few again costs less than a commit for each
 
@@ -54,17 +53,21 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """An author's token, the two services, and how long to wait for them, in seconds."""
+    """An author's token, the two services, and how long to wait for them, in seconds.
+
+    `wait` for a verdict, `patience` with intake, `news`: until the ledger has said something new.
+    """
 
     token: str
     intake: Service
     ledger: Service
     wait: int = 0
     patience: float = PATIENCE
+    news: float = 2.0
 
     def run(
         self, outbox: Outbox, events: list[Kept], step: Callable[[int], None]
-    ) -> Iterator[Fate]:
+    ) -> Generator[Fate]:
         """Send the events; their fates. NoAnswer or SettingsError leaves the rest in the outbox.
 
         Each event is removed after its fate was handed out, at the latest when the next few are.
@@ -75,7 +78,9 @@ class Errand:
             for fate in self._fates(events, step):
                 yield fate
                 if fate.word == "invalid":
-                    outbox.set_aside(fate.kept.place, fate.told["detail"])
+                    outbox.set_aside(
+                        fate.kept.place, "; ".join(_faults(fate.told)) or fate.told["detail"]
+                    )
                 elif fate.word != "safe":
                     done.append(fate.kept.place)
                 if len(done) >= _TOGETHER:
@@ -100,7 +105,7 @@ class Errand:
 
     def _asked(self, safe: list[Fate]) -> Iterator[Fate]:
         """The fates of events that are safe, from the ledger, as long as it has news."""
-        patience = max(self.wait, _NEWS)
+        patience = max(self.wait, self.news)
         end = time.monotonic() + patience
         for fate in safe:
             receipt = self._receipt(fate)
@@ -136,11 +141,12 @@ def told(fate: Fate) -> str:
         return f"safe      {name}: {body['durability']}; its fate will be at {body['ledger']}"
     if fate.word == "refused":
         return f"refused   {name}: {body['because']}."
-    lines = [f"invalid   {name}: {body['detail']}"]
-    lines += [
-        f"          {each['pointer'] or '/'}: {each['detail']}" for each in body.get("errors", ())
-    ]
-    return "\n".join(lines)
+    return "\n          ".join([f"invalid   {name}: {body['detail']}", *_faults(body)])
+
+
+def _faults(problem: Json) -> list[str]:
+    """What intake found wrong, and where."""
+    return [f"{each['pointer'] or '/'}: {each['detail']}" for each in problem.get("errors", ())]
 
 
 def _fate(kept: Kept, answer: Answer) -> Fate:
