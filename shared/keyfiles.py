@@ -1,15 +1,16 @@
-"""Key files: written whole and durably, or not at all, and never over one that is there."""
+"""Key files: written whole and durably, or not at all, and not over one that is there."""
 
 import os
 from pathlib import Path
 
 
-def keep(path: Path, content: bytes, *, secret: bool = True) -> None:
-    """Write a new file and fsync it and its folder; what is there already stays as it is.
+def keep(path: Path, content: bytes, *, secret: bool = True, anew: bool = False) -> None:
+    """Write a file and fsync it and its folder; what is there already stays as it is, unless
+    it is to be written `anew`.
 
     What is durable in the queue and the ledger can only be read with these.
     """
-    if path.exists():
+    if path.exists() and not anew:
         return
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.touch(mode=0o600)

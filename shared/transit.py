@@ -5,6 +5,7 @@ message cannot be moved to another partition, nor a receipt pass for an event. T
 `transit.jwks` (RFC 7517, oct), newest first; the first seals, all open.
 """
 
+import hmac
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ class Transit:
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._newest = keys[0]
+        self._aliasing = hmac.digest(keys[0].raw, b"firsthand/alias/1", "sha256")
         self._find = {key.kid: key for key in keys}.get
         self._headers: dict[tuple[int, str], bytes] = {}
 
@@ -57,6 +59,10 @@ class Transit:
             bound = {"partition": partition, "catalogue": VERSION, "use": use}
             self._headers[partition, use] = header_of(self._newest, bound)
         return self._headers[partition, use]
+
+    def alias(self, name: str) -> str:
+        """A name's stand-in for a key in the queue: tells nothing to who has no transit key."""
+        return b64url(hmac.digest(self._aliasing, name.encode(), "sha256")[:16]).decode()
 
     def unseal(self, partition: int, sealed: bytes, use: str) -> bytes:
         """Open what was sealed for this partition and use; SealBroken otherwise.

@@ -73,6 +73,7 @@ def up(folder: Path, told: dict[str, str]) -> Iterator[tuple[dict[str, str], lis
         "docs/tutorial.md",
         "docs/how-to/run-on-one-machine.md",
         "docs/how-to/post-events-and-lose-none.md",
+        "docs/how-to/watch-and-mend.md",
     ],
 )
 def test_the_commands_answer_as_shown(page: str, tmp_path: Path) -> None:

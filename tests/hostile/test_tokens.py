@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from shared.callers import ROLES
+from shared.issuers import ROLES
 from shared.transit import Transit
 from tests.given import ADA
-from tests.hostile.abuses import ABUSES, ISSUERS, Abuse, ours
+from tests.hostile.abuses import ABUSES, Abuse
 from tests.hostile.builds import Cut, build, judge
+from tests.hostile.forgery import ISSUERS, ours
 from tests.integration.together import MEDIA_TYPE, STARTED, event
 from tests.servers import RedisLikeServer
 from tests.tokens import NOW
