@@ -17,6 +17,22 @@ COLOURS = {"ok": "green", "odd": "yellow", "wrong": "red", "unknown": "cyan"}
 
 
 @click.command()
+@click.argument("service", type=click.Choice(["intake", "ledger", "worker"]))
+@DATA
+def healthy(service: str) -> None:
+    """Ask a service on this machine whether it is well."""
+    from services.health import check_heartbeat, check_ready
+
+    if service == "worker":
+        from shared.settings import Settings
+
+        check_heartbeat(Settings.load().heartbeat)
+    else:
+        check_ready(service)
+    click.echo(f"{service} is well.")
+
+
+@click.command()
 @click.argument("person", required=False)
 @click.option("--all", "everybody", is_flag=True, help="Every log, from the first entry.")
 @JSON

@@ -6,7 +6,7 @@ from datetime import datetime
 from flask import Flask, Response
 
 from services.ledger.api import Api
-from services.ledger.config import LedgerSettings, now, open_store, signers
+from services.ledger.config import LedgerSettings, now, open_store, vkeys
 from services.ledger.logs_api import LogsApi
 from services.ledger.metrics import Store
 from services.ledger.sentences import Names, read_names
@@ -75,6 +75,6 @@ def from_environment() -> Flask:
     callers = Callers.from_folder(settings.key_folder, settings.audience)
     names = read_names(settings.names)
     last = LastPublished(connect(settings.queue_url, timeout=QUEUE_TIMEOUT))
-    vkeys = [each.vkeys for each in signers(settings)]
-    watermark = Watermark(engine, last, vkeys, Policy.from_folder(settings.key_folder))
+    policy = Policy.from_folder(settings.key_folder)
+    watermark = Watermark(engine, last, vkeys(settings), policy)
     return create_app(engine, vault, callers, names, watermark, partitions=settings.partitions)

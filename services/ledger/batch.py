@@ -1,12 +1,14 @@
 """What one batch works out: verdicts, entries, touched people, receipts. It writes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import structlog
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing
+from services.ledger.log.merkle import Frontier
+from services.ledger.log.proof import Proof, growing, inclusion
 from services.ledger.metrics import Course
 from services.ledger.people import People, Person, fold_one, plan_row, take
 from services.ledger.plan.changes import evolve
@@ -15,6 +17,7 @@ from services.ledger.receipts import Recorded, answer
 from services.ledger.store import append
 from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection
+from services.ledger.store.tiles import nodes
 from shared.catalogue import CATALOGUE
 from shared.event import Event
 from shared.inbox import Outgoing
@@ -50,6 +53,7 @@ class Batch:
         self._traces: list[str] = []
         self._told: list[tuple[str, int, bool]] = []  # waiter, the entry's index, repeat?
         self._leaves: dict[int, bytes] = {}
+        self._proofs: dict[int, Proof] = {}
 
     def judge(
         self,
@@ -172,17 +176,26 @@ class Batch:
             return self._vault.envelope(event.subject), None
         return held, Standing(person.sequence + 1, person.plan.version)
 
+    def prove(self, connection: Connection, old: Head, leaves: Sequence[bytes], new: Head) -> None:
+        """Make the proofs of those who wait, in the tree that this batch leaves."""
+        fresh = growing(Frontier.from_bytes(old.size, old.frontier), leaves)
+        before = nodes(connection, self._log, new.size)
+        for _, index, _ in self._told:
+            path = inclusion(fresh if index >= old.size else before, index, new.size)
+            self._proofs[index] = Proof(index, tuple(path), new.checkpoint)
+
     def tell(self, course: Course) -> None:
         """Put into the batch's course what was judged."""
         course.verdicts.update(row["refusal"] or row["verdict"] for row in self.rows)
         course.unreadable, course.repeats = len(self.unreadable), self._repeats
         course.traces = self._traces
 
-    def receipts(self, checkpoint: str) -> Iterator[Outgoing]:
+    def receipts(self) -> Iterator[Outgoing]:
         """What goes to the requests that wait, once the batch is committed."""
         for waiter, index, repeat in self._told:
             recorded = Recorded(self._log, index, entry.read(self._leaves[index]))
-            yield Outgoing(waiter, answer(recorded, self._vault, checkpoint, repeat=repeat))
+            proof = self._proofs[index]
+            yield Outgoing(waiter, answer(recorded, self._vault, proof, repeat=repeat))
 
     def people_rows(self) -> list[dict[str, Any]]:
         """Where the touched people's streams stand now."""

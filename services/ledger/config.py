@@ -60,6 +60,17 @@ def signers(settings: LedgerSettings) -> list[Signer]:
     return [read_signer(settings.key_folder / f"log-{log}.key") for log in logs]
 
 
+def vkeys(settings: LedgerSettings) -> list[list[str]]:
+    """The verifier keys of each log, from `log-<n>.vkey`: those in use first, then retired ones.
+    SettingsError names a file that is wrong.
+    """
+    paths = (settings.key_folder / f"log-{log}.vkey" for log in range(settings.partitions))
+    try:
+        return [path.read_text().split() for path in paths]
+    except (OSError, ValueError) as fault:
+        raise SettingsError(f"{fault}. Run 'firsthand init' to make one.") from None
+
+
 def read_signer(path: Path) -> Signer:
     """The key in a file; SettingsError if it is not there or not one."""
     try:

@@ -77,6 +77,7 @@ class Projector:
                 append.keep_plans(connection, batch.plan_rows())
                 append.keep_snapshots(connection, batch.snapshot_rows())
                 append.save_head(connection, new)
+                batch.prove(connection, head, leaves, new)
                 course.past("append")
         except BaseException:
             self._people.drop(batch.subjects)
@@ -84,7 +85,7 @@ class Projector:
         course.past("commit")
         checkpoint = new.checkpoint.encode()
         places = [place for place, _ in messages]
-        self.inbox.settle(log, places, batch.receipts(new.checkpoint), checkpoint)
+        self.inbox.settle(log, places, batch.receipts(), checkpoint)
         course.past("settle")
         self._people.trim()
         course.messages = len(messages)

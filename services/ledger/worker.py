@@ -43,6 +43,7 @@ class Drainer:
         *,
         linger: int = 0,
         failed: Callable[[], None] = lambda: None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
         self.broken: Unsafe | None = None
@@ -51,6 +52,7 @@ class Drainer:
         self._clock = clock
         self._linger = linger
         self._failed = failed
+        self._beat = beat
         self._one = threading.Lock()
 
     def drain(self, partition: int, *, starting: bool = False) -> int:
@@ -91,7 +93,10 @@ class Drainer:
             self._projector.inbox.wait_because(partition, why)
 
     def sweep(self, partitions: int) -> None:
-        """Drain every partition whose oldest message has waited for a sweep, until stopped."""
+        """Drain every partition whose oldest message has waited for a sweep, until stopped.
+
+        Each sweep ends with a beat: none comes from a worker that hangs in a drain.
+        """
         while not self.stopping.wait(SWEEP_EVERY):
             for partition in range(partitions):
                 try:
@@ -103,6 +108,8 @@ class Drainer:
                 forgotten = waited is not None and not 0 <= waited < SWEEP_EVERY
                 if forgotten and not self.stopping.is_set():
                     self.drain(partition)
+            with suppress(OSError):  # a full disk must not end the sweeper
+                self._beat()
 
 
 _drainer: Drainer | None = None

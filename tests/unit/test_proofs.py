@@ -16,6 +16,7 @@ from services.ledger.log.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from services.ledger.log.proof import (
     Proof,
     consistency,
+    growing,
     inclusion,
     memory,
     subtree,
@@ -191,3 +192,16 @@ def test_a_malformed_tlog_proof_is_refused(good: str, bad: str) -> None:
     assert good in text
     with pytest.raises(ValueError, match=r"tlog-proof|base64|proof is a list"):
         Proof.parse(text.replace(good, bad, 1))
+
+
+@given(st.integers(0, 40), st.integers(1, 30))
+def test_a_batch_proves_its_own_leaves_from_the_frontier_it_found(old: int, more: int) -> None:
+    frontier, whole = Frontier(), memory(LEAVES[: old + more])
+    for each in LEAVES[:old]:
+        frontier.append(each)
+    node = growing(frontier, LEAVES[old : old + more])
+    for index in range(old, old + more):
+        assert inclusion(node, index, old + more) == inclusion(whole, index, old + more)
+    if old > 1:
+        with pytest.raises(ValueError, match="not at hand"):
+            inclusion(node, 0, old + more)

@@ -4,7 +4,8 @@ r"""Proofs of a tree (RFC 6962, 2.1.1 and 2.1.2; checked as RFC 9162, 2.1.3.2 an
 - **consistency**: the hashes that give an old root and a new one. Nothing before was changed.
 
 Both are made from a reader of nodes: `node(level, index)` is the root of the 2^level leaves from
-index * 2^level on. `tiles.node_reader` reads them from tiles, `memory` from a list of leaves.
+index * 2^level on. `tiles.node_reader` reads them from tiles, `memory` from a list of leaves,
+`growing` from what a batch has at hand.
 
 A `.tlog-proof` (C2SP tlog-proof) is an inclusion with the checkpoint it is in:
 
@@ -30,7 +31,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from services.ledger.log.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
+from services.ledger.log.merkle import EMPTY_ROOT, HASH_BYTES, Frontier, node_hash
 from services.ledger.log.note import strict_base64
 from services.ledger.log.tiles import perfect_root
 
@@ -43,6 +44,26 @@ _INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})", re.ASCII)
 def memory(leaves: Sequence[bytes]) -> Node:
     """A reader of nodes over leaf hashes in memory."""
     return lambda level, index: perfect_root(leaves[index << level : (index + 1) << level])
+
+
+def growing(frontier: Frontier, leaves: Sequence[bytes]) -> Node:
+    """A reader of nodes over leaf hashes that join a tree of which only the frontier is at hand.
+
+    It holds all that an inclusion of one of these leaves is made of, and little else: ValueError.
+    """
+    known = {(level, number): root for level, number, root in frontier.nodes()}
+    known |= {(0, frontier.size + place): leaf for place, leaf in enumerate(leaves)}
+
+    def node(level: int, index: int) -> bytes:
+        found = known.get((level, index))
+        if found is None:
+            if level == 0:
+                raise ValueError(f"leaf {index} is not at hand")
+            found = node_hash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1))
+            known[level, index] = found
+        return found
+
+    return node
 
 
 def subtree(node: Node, start: int, end: int) -> bytes:
