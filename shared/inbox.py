@@ -6,11 +6,14 @@
     firsthand:{p<n>}:done:<id>  list with one sealed receipt, for a request that waits; 60 s
     firsthand:{p<n>}:published  the last published checkpoint of log n; its size never falls
     firsthand:{p<n>}:waiting    why the partition waits, in words; expires after 60 s
+    firsthand:{p<n>}:pace:<key> when what a caller brought would be through, in microseconds since
+                                1970; the key is a keyed hash of the caller; expires when past
 
-Publishing: one script per call (XADDs in order, SET wake NX EX 30), then the durability check,
-then, if the flag was new, the bell, whatever the durability said. Messages are removed by the
-projector alone, after its commit. There is no MAXLEN, no consumer group, no dedupe here: the
-same event may stand here twice, and the ledger records it once.
+Publishing (shared/together.py): one script per call (limits, XADDs in order, SET wake NX EX 30;
+shared/limits.py), then the durability check, then, if the flag was new, the bell, whatever the
+durability said. Messages are removed by the projector alone, after its commit. There is no MAXLEN,
+no consumer group, no dedupe here: the same event may stand here twice, and the ledger records it
+once.
 
 Everything in it is sealed (shared/transit.py).
 """
@@ -20,34 +23,29 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha1
-from typing import Any, cast
+from typing import cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from shared.durability import Durability, judge
+from shared.durability import Durability, durability
 from shared.event import Event
-from shared.problems import SealBroken, Unavailable
+from shared.limits import Limits, heed
+from shared.problems import SealBroken
+from shared.together import Together
 from shared.transit import Transit
 
-WAKE_SECONDS, DONE_SECONDS, WAITING_SECONDS = 30, 60, 60
+DONE_SECONDS, WAITING_SECONDS = 60, 60
 SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
-WAIT_MILLISECONDS = 1000
 MAX_CONNECTIONS = 64
-HOW_IT_STORES = "[am][pa][px][em]*"  # append…, maxmemory…: one pattern is all that 6.2 takes
-PUBLISH = """
-for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'e', ARGV[i]) end
-return redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[1]) and 1 or 0
-"""
+NO_LIMITS = Limits()
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
 if size(redis.call('GET', KEYS[1]) or '') > size(ARGV[1]) then return end
 redis.call('SET', KEYS[1], ARGV[1])
 """
-PUBLISH_SHA1 = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest()  # Redis' name for it
 
 
 def inbox_key(partition: int) -> str:
@@ -73,6 +71,16 @@ def published_key(partition: int) -> str:
 def waiting_key(partition: int) -> str:
     """Why the partition waits."""
     return f"firsthand:{{p{partition}}}:waiting"
+
+
+def pace_key(partition: int, caller: str) -> str:
+    """How fast a caller posts."""
+    return f"firsthand:{{p{partition}}}:pace:{caller}"
+
+
+def is_ours(key: bytes) -> bool:
+    """True for a key of the inbox or the doorbell."""
+    return key.startswith((b"firsthand:{p", b"{firsthand}:rq"))
 
 
 def answers(url: str) -> bool:
@@ -105,17 +113,6 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
     )
 
 
-class _Share:
-    """What one thread brings to a common publish, and what it hears back."""
-
-    __slots__ = ("answer", "rings", "sealed")
-
-    def __init__(self, sealed: list[bytes]) -> None:
-        self.sealed = sealed
-        self.answer: list[Any] = []
-        self.rings = False
-
-
 class Inbox:
     """Publishing and draining. `ring` rings the bell of a partition; `blocking` is a second
     client, with a long time-out, for the requests that wait.
@@ -129,71 +126,37 @@ class Inbox:
         ring: Callable[[int], None] = lambda _: None,
         blocking: "Redis | None" = None,
         replicas: int = 0,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.redis = redis
         self.transit = transit
         self.replicas = replicas
+        self.limits = limits
+        self.published: dict[int, int] = defaultdict(int)  # by partition, since the start
         self._ring = ring
         self._blocking = blocking or redis
-        self._mutex = threading.Lock()
-        self._waiting: dict[int, list[_Share]] = {}
-        self._publishing: dict[int, threading.Lock] = defaultdict(threading.Lock)
+        self._together = Together(redis, replicas, limits)
+        self._counting = threading.Lock()
 
     # intake's side
 
-    def publish(self, partition: int, events: Iterable[Event]) -> Durability:
-        """Append events in order, check how durable they are, ring; in this order.
+    def publish(self, partition: int, events: Sequence[Event]) -> Durability:
+        """Append one caller's events in order, check how durable they are, ring; in this order.
 
-        Raises Unavailable when the queue did not answer: then the events' fate is unknown.
+        Raises Unavailable when the queue did not answer: then the events' fate is unknown. TooFast
+        or Unavailable, nothing appended, when the limits leave no room.
         """
+        caller = self.transit.alias(f"{events[0].author} {events[0].via}") if events else ""
         sealed = [self.transit.seal(partition, each.message(), "event") for each in events]
-        own = _Share(sealed)
-        with self._mutex:
-            self._waiting.setdefault(partition, []).append(own)
-        with self._publishing[partition]:
-            if not own.answer:
-                self._publish_all(partition)
-        woken, *told = own.answer
-        if isinstance(woken, RedisError):
-            raise Unavailable(f"The queue did not answer ({type(woken).__name__}).") from woken
-        if own.rings and woken == 1:
+        keys = inbox_key(partition), wake_key(partition)
+        heard = self._together.append(keys, pace_key(partition, caller), sealed)
+        if heard.rings:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
-        return judge(told[0], self.replicas, told[1] if self.replicas else 0)
-
-    def _publish_all(self, partition: int) -> None:
-        """Send what every thread has brought meanwhile in one script: one round trip and one
-        fsync for all of them. Each keeps its order; the first of them rings.
-        """
-        with self._mutex:
-            shares = self._waiting.pop(partition)
-        shares[0].rings = True
-        answer: list[Any] = [RedisError("the publishing thread failed")]
-        try:
-            answer = self._append(partition, [each for share in shares for each in share.sealed])
-        except RedisError as fault:
-            answer = [fault]
-        finally:
-            for share in shares:
-                share.answer = answer
-
-    def _append(self, partition: int, sealed: list[bytes]) -> list[Any]:
-        try:
-            return self._send("EVALSHA", PUBLISH_SHA1, partition, sealed)
-        except NoScriptError:
-            return self._send("EVAL", PUBLISH, partition, sealed)
-
-    def _send(self, command: str, script: str, partition: int, sealed: list[bytes]) -> list[Any]:
-        pipe = self.redis.pipeline(transaction=False)
-        keys = inbox_key(partition), wake_key(partition)
-        pipe.execute_command(command, script, 2, *keys, WAKE_SECONDS, *sealed)
-        pipe.config_get(HOW_IT_STORES)
-        if self.replicas:
-            pipe.execute_command("WAIT", self.replicas, WAIT_MILLISECONDS)
-        told = pipe.execute(raise_on_error=False)
-        if isinstance(told[0], Exception):
-            raise told[0]
-        return told
+        heed(heard.wait)
+        with self._counting:
+            self.published[partition] += len(sealed)
+        return heard.durability
 
     def receipt(self, partition: int, waiter: str, seconds: int) -> bytes | None:
         """Wait for the receipt that the projector sends; None when the time is over."""
@@ -208,12 +171,7 @@ class Inbox:
 
     def durability(self) -> Durability:
         """The level at this moment, for /readyz."""
-        try:
-            config = self.redis.config_get(HOW_IT_STORES)
-            info = self.redis.info("replication") if self.replicas else {}
-        except RedisError as fault:
-            return Durability(None, f"the queue did not answer ({type(fault).__name__})")
-        return judge(config, self.replicas, int(info.get("connected_slaves", 0)))
+        return durability(self.redis, self.replicas)
 
     # the ledger's side
 
@@ -226,16 +184,6 @@ class Inbox:
         if not linger:
             return self.length(partition) > 0
         return bool(self.redis.xread({inbox_key(partition): "0"}, count=1, block=linger))
-
-    def oldest_age(self, partition: int) -> float | None:
-        """Seconds that the oldest message has waited, by the queue's own clock; None if none."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.xrange(inbox_key(partition), count=1)
-        pipe.time()
-        head, (seconds, microseconds) = pipe.execute()
-        if not head:
-            return None
-        return float(seconds + microseconds / 1e6 - int(head[0][0].split(b"-")[0]) / 1e3)
 
     def read(self, partition: int, count: int) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
         """The head of the stream, (message id, sealed event) each, and the last checkpoint.

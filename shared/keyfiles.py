@@ -1,15 +1,16 @@
-"""Key files: written whole and durably, or not at all; `keep` never over one that is there."""
+"""Key files: written whole and durably, or not at all, and not over one that is there."""
 
 import os
 from pathlib import Path
 
 
-def keep(path: Path, content: bytes, *, secret: bool = True) -> None:
-    """Write a new file and fsync it and its folder; what is there already stays as it is.
+def keep(path: Path, content: bytes, *, secret: bool = True, anew: bool = False) -> None:
+    """Write a file and fsync it and its folder; what is there already stays as it is, unless
+    it is to be written `anew`.
 
     What is durable in the queue and the ledger can only be read with these.
     """
-    if not path.exists():
+    if anew or not path.exists():
         put(path, content, 0o600 if secret else 0o644)
 
 

@@ -76,6 +76,19 @@ def hand_out(folder: Path, queue: str, database: str) -> None:
 
 
 @click.command()
+@click.option("--log", type=click.IntRange(0), default=0, show_default=True, help="Which log's.")
+@click.option("--finish", is_flag=True, help="Retire the old key: the new one signs alone.")
+@DATA
+def rotate_log_key(log: int, finish: bool) -> None:
+    """Give a log a new signing key beside the old one; then restart worker and ledger."""
+    from services.ledger.config import LedgerSettings
+    from services.ledger.make import rotate
+
+    for each in rotate(LedgerSettings.load(), log, finish=finish).vkeys:
+        click.echo(each)
+
+
+@click.command()
 @_serve_options(8081)
 def intake(host: str, port: int) -> None:
     """Run intake: takes events over HTTP."""

@@ -18,6 +18,7 @@ from services.ledger.sentences import Names
 from services.ledger.store.engine import Engine, transaction
 from services.ledger.vault import Vault
 from services.ledger.view import view
+from services.ledger.watermark import Watermark
 from shared.callers import Callers
 from shared.event import canonical, partition_of, timestamp
 from shared.fields import parse_time
@@ -36,6 +37,7 @@ class Api:
     vault: Vault
     callers: Callers
     names: Names
+    watermark: Watermark
     partitions: int
     clock: Callable[[], datetime]
 
@@ -78,9 +80,11 @@ class Api:
         caller = caller_of(self.callers, "read")
         if not (subject + name).isprintable():
             raise NotFound  # no id is like that, and PostgreSQL takes no NUL
-        with self._reader(subject) as reader:
-            told = [each for each in reader.receipts(name) if each["author"] == caller.subject]
-            told = reader.receipts(name) if caller.subject == subject else told
+        log = partition_of(subject, self.partitions)
+        with self.watermark.reading(log) as (connection, published):
+            told = Reader(connection, self.vault, log, subject).receipts(name, published)
+        if caller.subject != subject:
+            told = [each for each in told if each["author"] == caller.subject]
         if not told:
             raise NotFound
         return as_json(told[0] | ({"also": told[1:]} if told[1:] else {}))

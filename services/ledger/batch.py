@@ -7,6 +7,7 @@ import structlog
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing
+from services.ledger.metrics import Course
 from services.ledger.people import People, Person, fold_one, plan_row, take
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.rules import RULES, Accepted, Refusal, Verdict, decide
@@ -17,12 +18,14 @@ from services.ledger.store.engine import Connection
 from shared.catalogue import CATALOGUE
 from shared.event import Event
 from shared.inbox import Outgoing
+from shared.logs import told
 from shared.problems import SealBroken, TooNew
 from shared.refusals import Code
 from shared.seal import Key
+from shared.trace import trace_of
 from shared.transit import Transit
 
-STORE_EVERY = 16  # entries of one person, and more for longer plans
+STORE_EVERY = 16  # entries of one person, and more for longer plans: so many a reader folds
 SNAPSHOT_EVERY = 64  # entries of one person, and more for longer plans
 
 log_line = structlog.get_logger()
@@ -43,6 +46,8 @@ class Batch:
         self._transit = transit
         self._size = 0
         self._touched: dict[str, Person] = {}
+        self._repeats = 0
+        self._traces: list[str] = []
         self._told: list[tuple[str, int, bool]] = []  # waiter, the entry's index, repeat?
         self._leaves: dict[int, bytes] = {}
 
@@ -57,6 +62,7 @@ class Batch:
         self._connection, self._size, self.recorded = connection, head.size, recorded
         events = [each for place, sealed in messages if (each := self._open(place, sealed))]
         self.subjects = {each.subject for each in events}
+        self._traces = [found for each in events if (found := trace_of(each.traceparent))]
         self._held = self._people.open(connection, self._log, self.subjects)
         self._earlier: dict[tuple[str, str], dict[str, int]] = {}
         for row in append.earlier(connection, self._log, {each.id for each in events}):
@@ -72,12 +78,13 @@ class Batch:
         try:
             event = Event.from_message(self._transit.unseal(self._log, sealed, "event"))
         except (SealBroken, ValueError, KeyError, TypeError) as fault:
-            log_line.warning("unreadable", log=self._log, place=place.decode(), why=str(fault))
+            why = told(fault)
+            log_line.warning("unreadable", log=self._log, place=place.decode(), why=why)
             self.unreadable.append(
                 {
                     "log": self._log,
                     "place": place.decode(),
-                    "reason": str(fault),
+                    "reason": why,
                     "seen": self.recorded,
                     "message": sealed,
                 }
@@ -92,6 +99,7 @@ class Batch:
         prior = self._earlier.setdefault((event.author, event.id), {})
         index = self._repeat(event, prior) if prior else None
         repeat = index is not None
+        self._repeats += repeat
         if index is None:
             index = self._record(event, prior, reused=bool(prior))
         if event.waiter is not None:
@@ -164,6 +172,12 @@ class Batch:
             return self._vault.envelope(event.subject), None
         return held, Standing(person.sequence + 1, person.plan.version)
 
+    def tell(self, course: Course) -> None:
+        """Put into the batch's course what was judged."""
+        course.verdicts.update(row["refusal"] or row["verdict"] for row in self.rows)
+        course.unreadable, course.repeats = len(self.unreadable), self._repeats
+        course.traces = self._traces
+
     def receipts(self, checkpoint: str) -> Iterator[Outgoing]:
         """What goes to the requests that wait, once the batch is committed."""
         for waiter, index, repeat in self._told:
@@ -183,13 +197,13 @@ class Batch:
         ]
 
     def plan_rows(self) -> list[dict[str, Any]]:
-        """Plans to store: often while they are short, now and then when they are long, so that
-        one more event costs the same on a long plan as on a short one.
+        """Plans to store: now and then, and seldom when they are long, so that one more event
+        costs the same on a long plan as on a short one.
         """
         rows = []
         for subject, person in self._touched.items():
             length = len(person.plan.entries)
-            if person.sequence - person.stored >= max(min(STORE_EVERY, length // 2), length // 64):
+            if person.sequence - person.stored >= max(STORE_EVERY, length // 64):
                 person.stored = person.sequence
                 rows.append(plan_row(self._log, self._key_of(subject), person))
         return rows

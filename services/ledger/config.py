@@ -6,7 +6,7 @@ from pathlib import Path
 
 from marshmallow import validate
 
-from services.ledger.log.note import ORIGIN, Signer, read_checkpoint
+from services.ledger.log.note import ORIGIN, Signer, Verifier, read_checkpoint
 from services.ledger.people import unwrap_keys
 from services.ledger.store import reads, setup
 from services.ledger.store.engine import Connection, Engine, StoreError, connect, transaction
@@ -35,6 +35,14 @@ class LedgerSettings(Settings):
         "path", None, 'JSON file from ids to names shown in sentences, as "Sam (nurse)"'
     )
 
+    metrics_port: int = setting(
+        "int",
+        0,
+        "Port of the worker's /metrics; 0: none",
+        validate=validate.Range(min=0, max=65535),
+    )
+    metrics_host: str = setting("str", "127.0.0.1", "Address of the worker's /metrics")
+
     @property
     def store_url(self) -> str:
         """The database's address."""
@@ -50,6 +58,28 @@ def signers(settings: LedgerSettings) -> list[Signer]:
     """The key of each log, from `log-<n>.key`; SettingsError names a file that is wrong."""
     logs = range(settings.partitions)
     return [read_signer(settings.key_folder / f"log-{log}.key") for log in logs]
+
+
+def verifier_keys(settings: LedgerSettings) -> list[list[str]]:
+    """The verifier keys of each log, newest first: what a service that signs nothing needs.
+
+    They stand in the key file, or by themselves in `log-<n>.vkey`, where 'firsthand hand-out' gave
+    a service no more than that. SettingsError names a file that is wrong.
+    """
+    return [_verifier_keys(settings.key_folder, log) for log in range(settings.partitions)]
+
+
+def _verifier_keys(folder: Path, log: int) -> list[str]:
+    alone = folder / f"log-{log}.vkey"
+    if (folder / f"log-{log}.key").exists() or not alone.exists():
+        return read_signer(folder / f"log-{log}.key").vkeys
+    vkeys = alone.read_text().split()
+    try:
+        for each in vkeys:
+            Verifier.parse(each)
+    except ValueError as fault:
+        raise SettingsError(f"{alone}: {fault}") from None
+    return vkeys
 
 
 def read_signer(path: Path) -> Signer:
@@ -69,7 +99,7 @@ def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]
             setup.check_ledger(connection, partitions=settings.partitions, origin=settings.origin)
             unwrap_keys(connection, vault, ())
             if write:
-                _check_signers(connection, settings)
+                check_signers(connection, settings)
     except StoreError as fault:
         engine.dispose()
         raise Unsafe(f"the database does not answer: {type(fault).__name__}") from fault
@@ -79,16 +109,16 @@ def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]
     return engine, vault
 
 
-def _check_signers(connection: Connection, settings: LedgerSettings) -> None:
-    """Unsafe unless each key is the one that signed its log's head."""
+def check_signers(connection: Connection, settings: LedgerSettings) -> None:
+    """Unsafe unless each log's head is signed by a key of its file, in use or retired."""
     for log, signer in enumerate(signers(settings)):
         head = reads.head(connection, log)
         try:
-            read_checkpoint(head.checkpoint if head else "", signer.vkey)
+            read_checkpoint(head.checkpoint if head else "", *signer.vkeys)
         except ValueError as fault:
             raise Unsafe(
                 f"{settings.key_folder}/log-{log}.key is not the key of this ledger's log {log}: "
-                f"{fault}"
+                f"{fault}; put back the key that 'firsthand init' wrote"
             ) from None
 
 

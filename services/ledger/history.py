@@ -19,6 +19,7 @@ from services.ledger.sentences import YOU, Names, name_of, sentence, spoken_of
 from services.ledger.store import reads
 from services.ledger.store.engine import Connection
 from services.ledger.vault import Vault
+from services.ledger.watermark import Published
 from shared.catalogue import CATALOGUE
 from shared.event import Json
 from shared.refusals import WARNINGS
@@ -77,17 +78,17 @@ class Reader:
         told = (self._told(names, entry.read(each["leaf"]), each["index"]) for each in rows)
         return [self._with_notes(names, each, against) for each in told]
 
-    def receipts(self, name: str) -> list[Json]:
-        """The receipts of the entries about the person that bear an id, oldest first."""
+    def receipts(self, name: str, published: Published) -> list[Json]:
+        """The receipts of the published entries about the person that bear an id, oldest first."""
         unwrap_keys(self.connection, self.vault, [self.subject])
-        head = reads.head(self.connection, self.log)
         return [
             receipt(
                 Recorded(self.log, row["index"], entry.read(row["leaf"])),
                 self.vault,
-                head.checkpoint if head else "",
+                published.checkpoint,
             )
             for row in reads.entry_of(self.connection, self.log, self.subject, name)
+            if row["index"] < published.size
         ]
 
     def _told(self, names: Names, each: Entry, index: int) -> Json:

@@ -12,6 +12,7 @@ from services.ledger.vault import Vault
 from shared.callers import make_local_issuer
 from shared.event import timestamp
 from shared.keyfiles import keep
+from shared.problems import SettingsError
 from shared.transit import Transit
 
 
@@ -50,3 +51,18 @@ def _log_keys(settings: LedgerSettings) -> str:
         signer = Signer(f"{origin}/{log}", os.urandom(32))
         keep(settings.key_folder / f"log-{log}.key", f"{signer.skey}\n".encode())
     return origin
+
+
+def rotate(settings: LedgerSettings, log: int, *, finish: bool) -> Signer:
+    """Give a log a new key beside its old one, or retire the old one; the keys that sign now.
+
+    SettingsError if it is not the time for that.
+    """
+    path = settings.key_folder / f"log-{log}.key"
+    signer = read_signer(path)
+    try:
+        changed = signer.alone() if finish else signer.joined(os.urandom(32))
+    except ValueError as fault:
+        raise SettingsError(f"{path}: {fault}") from None
+    keep(path, f"{changed.skey}\n".encode(), anew=True)
+    return changed

@@ -19,6 +19,7 @@ from services.ledger.plan.rules import RULES
 from services.ledger.store import reads
 from services.ledger.store.engine import Connection, Row
 from services.ledger.vault import LEDGER, Vault
+from shared.logs import told
 from shared.problems import SealBroken
 from shared.seal import Key, seal, unseal
 
@@ -52,7 +53,8 @@ class People:
         rows = reads.people_of(connection, subjects)
         unwrap_keys(connection, self.vault, (s for s in subjects if self.vault.person(s) is None))
         stale = [each for each in subjects if not self._is_true(each, rows.get(each))]
-        self._known.update(fold(connection, self.vault, log, stale))
+        if stale:
+            self._known.update(fold(connection, self.vault, log, stale))
         for subject in stale:
             if subject in rows and not self._is_true(subject, rows[subject]):
                 raise SealBroken(f"{subject}: the entries end where the row of people does not")
@@ -74,6 +76,9 @@ class People:
             self._known.pop(subject, None)
             self.vault.forget(subject)
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def trim(self) -> None:
         """Keep the newest people only. Between batches: nobody holds a plan then."""
         while len(self._known) > LIMIT:
@@ -82,7 +87,8 @@ class People:
 
 def unwrap_keys(connection: Connection, vault: Vault, subjects: Iterable[str]) -> None:
     """Bring people's keys, and the ledger's own, into the vault's memory."""
-    for row in reads.keys_of(connection, {LEDGER, *subjects}):
+    wanted = {*subjects} if vault.is_open else {LEDGER, *subjects}
+    for row in reads.keys_of(connection, wanted) if wanted else ():
         vault.remember(row["subject"], vault.unwrap(row["kid"], row["wrapped"]))
 
 
@@ -117,7 +123,7 @@ def usable_plan(vault: Vault, row: Row) -> Plan | None:
     try:
         return open_plan(vault, row)
     except (SealBroken, ValueError, KeyError, TypeError) as fault:
-        log_line.warning("stored plan", subject=row["subject"], why=str(fault))
+        log_line.warning("stored plan", subject=row["subject"], why=told(fault))
         return None
 
 

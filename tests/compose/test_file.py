@@ -122,7 +122,6 @@ def test_networks_keep_apart_who_has_nothing_to_say_to_each_other() -> None:
     }
     strangers = {
         ("intake", "postgres"),
-        ("ledger", "valkey"),
         ("postgres", "valkey"),
         ("init", "valkey"),
     }

@@ -16,8 +16,9 @@ from services.intake.app import create_app as intake
 from services.ledger.app import create_app as ledger
 from services.ledger.config import LedgerSettings
 from shared import inbox
-from shared.callers import ROLES, SCOPES
+from shared.callers import SCOPES
 from shared.catalogue import CATALOGUE
+from shared.issuers import ROLES
 from shared.problems import PROBLEMS
 from shared.refusals import Code
 from shared.settings import PREFIX
@@ -59,7 +60,7 @@ def test_every_problem_has_a_section() -> None:
 
 
 def test_every_code_of_a_fault_has_a_line() -> None:
-    said = set(re.findall(r'(?:Fault|_refuse)\([^,()]*, "([a-z0-9-]+)"', CODE))
+    said = set(re.findall(r'(?:Fault|refuse)\([^,()]*, "([a-z0-9-]+)"', CODE))
     said |= set(re.findall(r'field\.": "([a-z]+)"', CODE))
     assert said == set(FAULTS)
 
@@ -90,12 +91,12 @@ def test_every_key_of_the_inbox_is_named() -> None:
     text = committed("inbox")
     for name in dir(inbox):
         if name.endswith("_key"):
-            arguments = ("<id>",) if name == "done_key" else ()
+            arguments = {"done_key": ("<id>",), "pace_key": ("<key>",)}.get(name, ())
             assert getattr(inbox, name)("<n>", *arguments) in text
 
 
 def test_every_finding_of_a_replay_is_named() -> None:
-    codes = set(re.findall(r'(?:self\._find|Finding)\(\s*"([a-z]+)"', CODE))
+    codes = set(re.findall(r'(?:self\._find|self\._log_findings|Finding)\(\s*"([a-z]+)"', CODE))
     codes |= set(re.findall(r'code = "([a-z]+)" if table == "people" else "([a-z]+)"', CODE)[0])
     text = committed("replay")
     assert codes
@@ -104,7 +105,9 @@ def test_every_finding_of_a_replay_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "app", [intake(NOBODY, NOBODY), ledger(NOBODY, NOBODY, NOBODY, {})], ids=["intake", "ledger"]
+    "app",
+    [intake(NOBODY, NOBODY), ledger(NOBODY, NOBODY, NOBODY, {}, NOBODY)],
+    ids=["intake", "ledger"],
 )
 def test_every_route_has_a_line(app: Flask) -> None:
     text = (FOLDER / "http.md").read_text()

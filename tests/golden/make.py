@@ -6,6 +6,7 @@ equal what is there, byte for byte; a difference is a new format, and needs a ne
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump
 from services.ledger.plan.rules import RULES, Accepted, Refusal, Verdict, decide
 from services.ledger.vault import Vault
-from shared.callers import ROLES, SCOPES
 from shared.catalogue import VERSION
 from shared.event import Event, Json, canonical, timestamp
+from shared.issuers import ROLES
 from shared.refusals import Code
 from shared.seal import Key, b64url, seal
 
@@ -33,6 +34,7 @@ HERE = Path(__file__).parent
 ADA = "person:ada"
 BEGAN = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NONCE = bytes(range(12))
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 PERSON, LEDGER, TRANSIT, KEK = (Key(bytes(range(at, at + 32))) for at in (0, 32, 64, 96))
 CHECKPOINT_SEED, TOKEN_SEED = bytes(range(128, 160)), bytes(range(160, 192))
 ORIGIN = "golden.example/firsthand/0"
@@ -110,6 +112,7 @@ def events_and_seals() -> Iterator[tuple[str, bytes]]:
     event = list(events())[4]
     yield "event/canonical.json", event.canonical
     yield "event/message.txt", event.message()
+    yield "event/message-traced.txt", replace(event, traceparent=TRACEPARENT).message()
     for version in range(1, VERSION + 1):
         bound = {"partition": 0, "catalogue": version, "use": "event"}
         yield message(version), seal(TRANSIT, event.message(), bound, nonce=NONCE)
@@ -204,7 +207,7 @@ def tokens() -> Iterator[tuple[str, bytes]]:
             "exp": ISSUED + 3600,
             "jti": f"golden-{role}",
             "client_id": "service:notebook",
-            "scope": " ".join(SCOPES),
+            "scope": "read write share",
             "roles": [role],
         }
         yield f"token/{role}.jwt", jwt.encode(header, claims, key, ["Ed25519"]).encode()
