@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from flask import Flask
 from marshmallow import validate
 
+from services.intake.described import described
 from services.intake.routes import MAX_WAIT, Intake
 from shared import doorbell, logs
 from shared.callers import Callers
@@ -15,7 +16,7 @@ from shared.inbox import Inbox, connect
 from shared.processes import die_with_parent
 from shared.settings import Settings, setting
 from shared.transit import Transit
-from shared.web import install
+from shared.web import describe, install
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ def create_app(
     intake = Intake(callers, inbox, partitions, may_read, may_wait, clock)
     app.register_blueprint(intake.routes())
     install(app, "intake", ready=lambda: inbox.durability().why or None)
+    describe(app, "intake", described)
     return app
 
 

@@ -7,6 +7,7 @@ from flask import Flask, Response
 
 from services.ledger.api import Api
 from services.ledger.config import LedgerSettings, now, open_store
+from services.ledger.described import described
 from services.ledger.sentences import Names, read_names
 from services.ledger.store import setup
 from services.ledger.store.engine import Engine, StoreError, transaction
@@ -15,7 +16,7 @@ from shared import logs
 from shared.callers import Callers
 from shared.problems import SealBroken, Unavailable, Unsafe
 from shared.processes import die_with_parent
-from shared.web import answer, install
+from shared.web import answer, describe, install
 
 
 def create_app(
@@ -42,6 +43,7 @@ def create_app(
         return None
 
     install(app, "ledger", ready)
+    describe(app, "ledger", described)
     for kind in (StoreError, VaultClosed, SealBroken):
         app.register_error_handler(kind, _away)
     return app

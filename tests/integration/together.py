@@ -31,6 +31,7 @@ from shared.callers import Callers, local_token
 from shared.event import Json
 from shared.inbox import Inbox, connect, inbox_key
 from shared.transit import Transit
+from tests.conforming import Conforming
 from tests.postgres import Database
 
 ADA, EVE, SAM, TOM = "person:ada", "person:eve", "partner:sam", "partner:tom"
@@ -116,6 +117,7 @@ class Together:
         self._projector = Projector(self._writer, inbox, vault, told, lambda: self.now)
         intake = create_intake(callers, inbox, clock=lambda: self.now)
         ledger = create_ledger(self._reader, for_reading, callers, NAMES, clock=lambda: self.now)
+        intake.test_client_class = ledger.test_client_class = Conforming
         self.ledger = ledger.test_client()
         self.door = Door(keys, intake.test_client(), inbox, self.rung)
 
