@@ -33,7 +33,7 @@ def in_words(schema: Mapping[str, Any]) -> str:
     match schema:
         case {"$ref": reference}:
             return f"`{str(reference).rpartition('/')[2]}`"
-        case {"const": value}:
+        case {"const": value} | {"enum": [value]}:
             return f"always `{value}`"
         case {"enum": values}:
             every = set(values) == set(KINDS)
@@ -81,4 +81,4 @@ def _text(schema: Mapping[str, Any]) -> str:
     if "maxLength" in schema:
         blank = ", not blank" if pattern == NotBlank().regex.pattern else ""
         return f"text, {schema['minLength']} to {schema['maxLength']:,} characters{blank}"
-    return f"text of the form `{pattern}`" if pattern else "text"
+    return f"text of the form `{pattern}`" if pattern and "description" not in schema else "text"

@@ -35,8 +35,8 @@ _JSON = Pattern(
 )
 
 
-def _ascii(longest: int = 128) -> fields.String:
-    return fields.String(validate=Pattern(rf"[\x21-\x7e]{{1,{longest}}}"))
+def _ascii(told: str) -> fields.String:
+    return fields.String(validate=Pattern(r"[\x21-\x7e]{1,128}"), metadata={"description": told})
 
 
 class Attributes(Schema):
@@ -44,18 +44,25 @@ class Attributes(Schema):
 
     specversion = fields.String(required=True, validate=validate.Equal("1.0"))
     id = fields.String(required=True, validate=Pattern(_UUID, "Not a UUID in lower case."))
-    source = fields.String(required=True, validate=_URI)
+    source = fields.String(
+        required=True,
+        validate=_URI,
+        metadata={"description": "Where it was said: a URI, in ASCII."},
+    )
     type = fields.String(required=True, validate=validate.OneOf(CATALOGUE, error=_NO_TYPE))
     subject = party("person")
     data = fields.Raw(required=True)
-    datacontenttype = fields.String(validate=_JSON)
+    datacontenttype = fields.String(
+        validate=_JSON, metadata={"description": "`application/json`, if anything."}
+    )
     time = moment(required=False)
-    dataschema = _ascii()
+    dataschema = _ascii("`urn:firsthand:<type>:1`.")
     expectedversion = WholeNumber(validate=validate.Range(min=0, max=MAX_WHOLE_NUMBER))
-    causationid = _ascii()
-    correlationid = _ascii()
+    causationid = _ascii("What led to it: 1 to 128 characters of ASCII.")
+    correlationid = _ascii("What it belongs to: 1 to 128 characters of ASCII.")
     traceparent = fields.String(
-        validate=Pattern(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+        validate=Pattern(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
+        metadata={"description": "The trace that it belongs to (W3C Trace Context)."},
     )
 
 
