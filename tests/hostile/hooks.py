@@ -11,7 +11,7 @@ AHEAD = parse_time("2026-01-01T00:00:00Z")
 
 
 @schemathesis.hook
-def before_call(context: Any, case: schemathesis.Case, kwargs: Any) -> None:
+def before_call(context: Any, case: schemathesis.Case[Any], kwargs: Any) -> None:
     """A good case keeps three rules: one question about the past at a time, no event from the
     future, and whole numbers without a point (942.0 is one to JSON Schema, and none to us).
     """
