@@ -8,7 +8,8 @@ from typing import Any
 
 from services.client import Answer
 from services.ledger.sentences import spoken
-from shared.callers import ROLES, local_token
+from shared.callers import local_token
+from shared.issuers import ROLES
 from shared.settings import Settings
 
 TOKEN_SECONDS = 12 * 3600

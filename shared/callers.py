@@ -5,15 +5,13 @@ A token is a JWT access token (RFC 9068): header `typ` "at+jwt", `alg` pinned by
 `scope` (space separated), `roles` (list), and if somebody acts for `sub`, `act.sub`.
 `sub`'s prefix is the role, and must stand in `roles`.
 
-Who we trust stands in `issuers.json` in the key folder, a list of
+Scopes: `read`; `write` (plan, answer, beside, equal); `share` (access, representatives, services);
+`leave` (export, erasure); `log` (hashes, and entries without words). A token has the scopes that
+its `scope` names and no others. Where a service acts for `sub` (`act`), the local key names `read`
+and `write` unless told otherwise: whose it is, and leaving, are handed on only by name. An author's
+role must be person, partner or service; auditors and operators author nothing.
 
-    {"name": "local", "iss": "...", "jwks": "tokens.jwks",
-     "roles": ["person", ...], "subjects": "regular expression of the whole sub"}
-
-with the JWKS (RFC 7517) beside it. A token that says more than its issuer may is a 401.
-
-Scopes: `read`; `write` (plan, answer, beside); `share` (access). An author's role must be
-person, partner or service; auditors and operators author nothing.
+A token that says more than its issuer may (shared/issuers.py) is a 401.
 """
 
 import json
@@ -31,6 +29,7 @@ from joserfc.jwk import KeySet, OKPKey
 from joserfc.jws import JWSRegistry
 
 from shared.fields import ID_PATTERN
+from shared.issuers import ALGORITHMS, ROLES, Issuer, issuers
 from shared.keyfiles import keep
 from shared.problems import SettingsError, Unauthorised
 from shared.seal import from_b64url
@@ -39,10 +38,9 @@ MAX_LIFETIME = 24 * 3600  # seconds
 MAX_TOKEN_BYTES = 8_192
 LEEWAY = 60  # seconds of clock skew between us and an issuer
 AUTHORS = frozenset({"person", "partner", "service"})
-ROLES = ("person", "partner", "service", "auditor", "operator")
-SCOPES = ("read", "write", "share")
+SCOPES = ("read", "write", "share", "leave", "log")
+ACTING_SCOPES = ("read", "write")  # of a service that acts for somebody, if none are named
 LOCAL_ISS = "urn:firsthand:local"
-_ALGORITHMS = ["Ed25519", "EdDSA", "ES256"]  # EdDSA: the older name, which issuers still send
 _ID = re.compile(ID_PATTERN)
 _CACHE_LIMIT = 10_000
 
@@ -63,18 +61,10 @@ class Caller:
         return self.subject.partition(":")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """Somebody whose tokens we take, and for which roles and subjects."""
-
-    name: str
-    keys: KeySet
-    roles: frozenset[str]
-    subjects: re.Pattern[str]
-
-
 class Callers:
-    """Turns `Authorization` headers into callers; verified tokens are kept until they expire."""
+    """Turns `Authorization` headers into callers. Verified tokens are kept until they expire, or
+    until their issuer's keys change.
+    """
 
     def __init__(
         self,
@@ -85,20 +75,13 @@ class Callers:
         self._issuers = issuers
         self._audience = audience
         self._clock = clock
-        self._known: dict[str, Caller] = {}
-        self._registry = JWSRegistry(algorithms=_ALGORITHMS)
+        self._known: dict[str, tuple[Caller, Issuer, KeySet]] = {}
+        self._registry = JWSRegistry(algorithms=list(ALGORITHMS))
 
     @classmethod
     def from_folder(cls, folder: Path, audience: str) -> "Callers":
-        """Read `issuers.json` and its key sets; SettingsError names the file that is wrong."""
-        path = folder / "issuers.json"
-        try:
-            issuers = _issuers(folder, json.loads(path.read_text()))
-        except (OSError, ValueError, KeyError, TypeError, JoseError, re.error) as fault:
-            raise SettingsError(
-                f"{path}: {type(fault).__name__}: {fault}. Run 'firsthand init' to make one."
-            ) from None
-        return cls(issuers, audience)
+        """Callers of the issuers in a key folder; SettingsError names the file that is wrong."""
+        return cls(issuers(folder), audience)
 
     def of(self, authorization: str | None) -> Caller:
         """The caller of a request; Unauthorised says what is wrong with the token."""
@@ -108,21 +91,21 @@ class Callers:
         token, now = authorization[7:].strip(), self._clock()
         if len(token) > MAX_TOKEN_BYTES:
             raise Unauthorised(f"A token has at most {MAX_TOKEN_BYTES} bytes.")
-        caller = self._known.get(token)
-        if caller is None:
-            caller = self._verify(token, now)
-            if len(self._known) >= _CACHE_LIMIT:
-                self._known.clear()
-            self._known[token] = caller
+        caller, issuer, keys = self._known.get(token) or self._verify(token, now)
+        if keys is not issuer.keys.current():
+            caller, issuer, keys = self._verify(token, now)
         if caller.expires <= now:
             self._known.pop(token, None)
             raise Unauthorised("The token has expired.")
         return caller
 
-    def _verify(self, token: str, now: float) -> Caller:
+    def _verify(self, token: str, now: float) -> tuple[Caller, Issuer, KeySet]:
+        """Caller, issuer and keys of a token; remembered."""
         try:
-            issuer = self._issuers[_unverified_iss(token)]
-            decoded = jwt.decode(token, issuer.keys, registry=self._registry)
+            iss, kid = _unverified(token)
+            issuer = self._issuers[iss]
+            keys = issuer.keys.with_key(kid) if kid else issuer.keys.current()
+            decoded = jwt.decode(token, keys, registry=self._registry)
         except LookupError:
             raise Unauthorised("The token names no issuer that we trust.") from None
         except (JoseError, ValueError, TypeError, RecursionError):
@@ -132,36 +115,27 @@ class Callers:
         wrong = _wrong(decoded.claims, issuer, self._audience, now)
         if wrong:
             raise Unauthorised(wrong)
-        claims = decoded.claims
-        return Caller(
-            subject=claims["sub"],
-            via=_acting(claims),
-            issuer=issuer.name,
-            scopes=frozenset(claims["scope"].split()),
-            expires=float(claims["exp"]),
-        )
+        if len(self._known) >= _CACHE_LIMIT:
+            self._known.clear()
+        self._known[token] = _caller(decoded.claims, issuer), issuer, keys
+        return self._known[token]
 
 
-def _issuers(folder: Path, listed: Any) -> dict[str, Issuer]:
-    if not isinstance(listed, list) or not listed:
-        raise TypeError("a list of at least one issuer is wanted")
-    return {each["iss"]: _issuer(folder, each) for each in listed}
+def _unverified(token: str) -> tuple[str, str]:
+    """`iss` and `kid`, only to pick the issuer's key; the signature is checked with that."""
+    head, body, *_ = (json.loads(from_b64url(part.encode())) for part in token.split(".")[:2])
+    kid = head.get("kid") if isinstance(head, dict) else None
+    return str(body["iss"]), kid if isinstance(kid, str) else ""
 
 
-def _issuer(folder: Path, told: dict[str, Any]) -> Issuer:
-    keys = KeySet.import_key_set(json.loads((folder / told["jwks"]).read_text()))
-    if not set(told["roles"]) <= set(ROLES):
-        raise ValueError(f"roles of {told['name']} are not all known")
-    for key in keys.keys:
-        if key.alg not in _ALGORITHMS:
-            raise ValueError(f"a key of {told['name']} has no alg of {_ALGORITHMS}")
-    return Issuer(told["name"], keys, frozenset(told["roles"]), re.compile(told["subjects"]))
-
-
-def _unverified_iss(token: str) -> str:
-    """Only to pick the issuer; the signature is checked with that issuer's keys."""
-    claims = json.loads(from_b64url(token.split(".")[1].encode()))
-    return str(claims["iss"])
+def _caller(claims: dict[str, Any], issuer: Issuer) -> Caller:
+    return Caller(
+        subject=claims["sub"],
+        via=_acting(claims),
+        issuer=issuer.name,
+        scopes=frozenset(claims["scope"].split()),
+        expires=float(claims["exp"]),
+    )
 
 
 def _acting(claims: dict[str, Any]) -> str:
@@ -217,17 +191,21 @@ def make_local_issuer(folder: Path) -> None:
     keep(folder / "issuers.json", json.dumps([local], indent=2).encode(), secret=False)
 
 
-def local_token(
+def local_token(  # noqa: PLR0913 - a token has as many claims, and each is named
     folder: Path,
     subject: str,
     *,
     role: str | None = None,
-    scopes: Sequence[str] = SCOPES,
+    scopes: Sequence[str] | None = None,
     ttl: int = 3600,
     audience: str = "firsthand",
     client: str = "service:command",
+    act: str | None = None,
 ) -> str:
-    """A token of the local issuer for `subject`, valid for `ttl` seconds from now."""
+    """A token of the local issuer for `subject`, valid for `ttl` seconds from now.
+
+    With `act`, a service that acts for the subject, it has fewer scopes unless they are named.
+    """
     try:
         key = OKPKey.import_key(json.loads((folder / "tokens.key").read_text()))
     except OSError as fault:
@@ -241,8 +219,9 @@ def local_token(
         "exp": now + ttl,
         "jti": uuid.uuid4().hex,
         "client_id": client,
-        "scope": " ".join(scopes),
+        "scope": " ".join((ACTING_SCOPES if act else SCOPES) if scopes is None else scopes),
         "roles": [role or subject.partition(":")[0]],
+        **({"act": {"sub": act}} if act else {}),
     }
     header = {"alg": "Ed25519", "typ": "at+jwt", "kid": cast(str, key.kid)}
     return jwt.encode(header, claims, key, algorithms=["Ed25519"])

@@ -6,11 +6,13 @@
     firsthand:{p<n>}:done:<id>  list with one sealed receipt, for a request that waits; 60 s
     firsthand:{p<n>}:published  the last published checkpoint of log n; its size never falls
     firsthand:{p<n>}:waiting    why the partition waits, in words; expires after 60 s
+    firsthand:{p<n>}:pace:<key> when what a caller brought would be through, in microseconds since
+                                1970; the key is a keyed hash of the caller; expires when past
 
-Publishing: one script per call (XADDs in order, SET wake NX EX 30), then the durability check,
-then, if the flag was new, the bell, whatever the durability said. Messages are removed by the
-projector alone, after its commit. There is no MAXLEN, no consumer group, no dedupe here: the
-same event may stand here twice, and the ledger records it once.
+Publishing: one script per call (limits, XADDs in order, SET wake NX EX 30; shared/limits.py), then
+the durability check, then, if the flag was new, the bell, whatever the durability said. Messages
+are removed by the projector alone, after its commit. There is no MAXLEN, no consumer group, no
+dedupe here: the same event may stand here twice, and the ledger records it once.
 
 Everything in it is sealed (shared/transit.py).
 """
@@ -25,11 +27,13 @@ from typing import Any, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.connection import ConnectionInterface
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from shared.durability import Durability, judge
 from shared.event import Event
+from shared.limits import PUBLISH, Limits, heed
 from shared.problems import SealBroken, Unavailable
 from shared.transit import Transit
 
@@ -37,11 +41,8 @@ WAKE_SECONDS, DONE_SECONDS, WAITING_SECONDS = 30, 60, 60
 SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
 WAIT_MILLISECONDS = 1000
 MAX_CONNECTIONS = 64
+NO_LIMITS = Limits()
 HOW_IT_STORES = "[am][pa][px][em]*"  # append…, maxmemory…: one pattern is all that 6.2 takes
-PUBLISH = """
-for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'e', ARGV[i]) end
-return redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[1]) and 1 or 0
-"""
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
 if size(redis.call('GET', KEYS[1]) or '') > size(ARGV[1]) then return end
@@ -75,6 +76,11 @@ def waiting_key(partition: int) -> str:
     return f"firsthand:{{p{partition}}}:waiting"
 
 
+def pace_key(partition: int, caller: str) -> str:
+    """How fast a caller posts."""
+    return f"firsthand:{{p{partition}}}:pace:{caller}"
+
+
 def answers(url: str) -> bool:
     """True if a queue answers there."""
     try:
@@ -105,15 +111,24 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
     )
 
 
+def _answer(line: ConnectionInterface) -> Any:
+    """The next reply; the server's error as a value. What breaks the connection raises."""
+    try:
+        return line.read_response()
+    except ResponseError as told:
+        return told
+
+
 class _Share:
     """What one thread brings to a common publish, and what it hears back."""
 
-    __slots__ = ("answer", "rings", "sealed")
+    __slots__ = ("answer", "pace", "place", "sealed")
 
-    def __init__(self, sealed: list[bytes]) -> None:
+    def __init__(self, pace: str, sealed: list[bytes]) -> None:
+        self.pace = pace
         self.sealed = sealed
         self.answer: list[Any] = []
-        self.rings = False
+        self.place = 0
 
 
 class Inbox:
@@ -129,37 +144,50 @@ class Inbox:
         ring: Callable[[int], None] = lambda _: None,
         blocking: "Redis | None" = None,
         replicas: int = 0,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.redis = redis
         self.transit = transit
         self.replicas = replicas
+        self.limits = limits
         self._ring = ring
         self._blocking = blocking or redis
         self._mutex = threading.Lock()
         self._waiting: dict[int, list[_Share]] = {}
         self._publishing: dict[int, threading.Lock] = defaultdict(threading.Lock)
+        self._idle: list[ConnectionInterface] = []
+        self._judged: tuple[object, Durability] | None = None
 
     # intake's side
 
-    def publish(self, partition: int, events: Iterable[Event]) -> Durability:
-        """Append events in order, check how durable they are, ring; in this order.
+    def publish(self, partition: int, events: Sequence[Event]) -> Durability:
+        """Append one caller's events in order, check how durable they are, ring; in this order.
 
-        Raises Unavailable when the queue did not answer: then the events' fate is unknown.
+        Raises Unavailable when the queue did not answer: then the events' fate is unknown. TooFast
+        or Unavailable, nothing appended, when the limits leave no room.
         """
+        caller = self.transit.alias(f"{events[0].author} {events[0].via}") if events else ""
         sealed = [self.transit.seal(partition, each.message(), "event") for each in events]
-        own = _Share(sealed)
+        own = _Share(pace_key(partition, caller), sealed)
         with self._mutex:
             self._waiting.setdefault(partition, []).append(own)
         with self._publishing[partition]:
             if not own.answer:
                 self._publish_all(partition)
-        woken, *told = own.answer
-        if isinstance(woken, RedisError):
-            raise Unavailable(f"The queue did not answer ({type(woken).__name__}).") from woken
-        if own.rings and woken == 1:
+        judged, *told = own.answer
+        if isinstance(judged, RedisError):
+            raise Unavailable(f"The queue did not answer ({type(judged).__name__}).") from judged
+        if own.place == 1 and judged[0] == 1:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
-        return judge(told[0], self.replicas, told[1] if self.replicas else 0)
+        heed(judged[own.place])
+        return self._judge(told)
+
+    def _judge(self, told: list[Any]) -> Durability:
+        """How durable by these answers; the same answers are judged once."""
+        if self._judged is None or self._judged[0] != told:
+            self._judged = told, judge(told[0], self.replicas, told[1] if self.replicas else 0)
+        return self._judged[1]
 
     def _publish_all(self, partition: int) -> None:
         """Send what every thread has brought meanwhile in one script: one round trip and one
@@ -167,30 +195,45 @@ class Inbox:
         """
         with self._mutex:
             shares = self._waiting.pop(partition)
-        shares[0].rings = True
+        for place, share in enumerate(shares, start=1):
+            share.place = place
         answer: list[Any] = [RedisError("the publishing thread failed")]
         try:
-            answer = self._append(partition, [each for share in shares for each in share.sealed])
+            answer = self._append(partition, shares)
         except RedisError as fault:
             answer = [fault]
         finally:
             for share in shares:
                 share.answer = answer
 
-    def _append(self, partition: int, sealed: list[bytes]) -> list[Any]:
+    def _append(self, partition: int, shares: list[_Share]) -> list[Any]:
+        paces, told = self.limits.arguments([(each.pace, each.sealed) for each in shares])
+        keys = inbox_key(partition), wake_key(partition), *paces
+        call = len(keys), *keys, WAKE_SECONDS, *told
         try:
-            return self._send("EVALSHA", PUBLISH_SHA1, partition, sealed)
+            return self._send("EVALSHA", PUBLISH_SHA1, *call)
         except NoScriptError:
-            return self._send("EVAL", PUBLISH, partition, sealed)
+            return self._send("EVAL", PUBLISH, *call)
 
-    def _send(self, command: str, script: str, partition: int, sealed: list[bytes]) -> list[Any]:
-        pipe = self.redis.pipeline(transaction=False)
-        keys = inbox_key(partition), wake_key(partition)
-        pipe.execute_command(command, script, 2, *keys, WAKE_SECONDS, *sealed)
-        pipe.config_get(HOW_IT_STORES)
+    def _send(self, *script: Any) -> list[Any]:
+        """One round trip on a connection of our own: a pipeline of redis-py, with its pool, costs
+        four times as much, and this is the hottest line of intake.
+        """
+        asked: list[tuple[Any, ...]] = [script, ("CONFIG", "GET", HOW_IT_STORES)]
         if self.replicas:
-            pipe.execute_command("WAIT", self.replicas, WAIT_MILLISECONDS)
-        told = pipe.execute(raise_on_error=False)
+            asked.append(("WAIT", self.replicas, WAIT_MILLISECONDS))
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            line = self.redis.connection_pool.make_connection()
+        try:
+            line.send_packed_command(line.pack_commands(asked))
+            told = [_answer(line) for _ in asked]
+        except BaseException:
+            line.disconnect()  # whatever is still on its way is nobody's; it connects again
+            raise
+        finally:
+            self._idle.append(line)
         if isinstance(told[0], Exception):
             raise told[0]
         return told

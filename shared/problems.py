@@ -14,6 +14,7 @@
         ├── TooLarge       413
         ├── WrongMedia     415   names the media type to send
         ├── Invalid        422   JSON, but not an event of the catalogue
+        ├── TooFast        429   too many events of one caller; nothing is said of their fate
         ├── Refused   403, 409   recorded: the ledger said no, and the person can see it
         ├── OurFault       500   a fault of ours; never the caller's
         └── Unavailable    503   says nothing about the event's fate: send the same bytes again
@@ -169,7 +170,7 @@ class WrongMedia(Problem):
     status = 415
     slug = "wrong-media-type"
     title = "This service does not read that media type"
-    remedy = "Send one event as application/cloudevents+json, without Content-Encoding."
+    remedy = "Send an event as application/cloudevents+json, without Content-Encoding."
 
 
 class Invalid(Problem):
@@ -196,6 +197,18 @@ class Refused(Problem):
     ) -> None:
         super().__init__(detail, headers=headers, extra={"recorded": True, **extra})
         self.status = status
+
+
+class TooFast(Problem):
+    """The caller posts faster than it may (429). Nothing is said of the fate."""
+
+    status = 429
+    slug = "too-fast"
+    title = "Too many events at once"
+    remedy = "Send the same bytes with the same id again after Retry-After seconds."
+
+    def __init__(self, detail: str, retry_after: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 class OurFault(Problem):
@@ -226,6 +239,7 @@ PROBLEMS: dict[str, type[Problem]] = {
         TooLarge,
         WrongMedia,
         Invalid,
+        TooFast,
         Refused,
         OurFault,
         Unavailable,

@@ -5,6 +5,7 @@ message cannot be moved to another partition, nor a receipt pass for an event. T
 `transit.jwks` (RFC 7517, oct), newest first; the first seals, all open.
 """
 
+import hmac
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from shared.catalogue import VERSION
 from shared.keyfiles import keep
 from shared.problems import SealBroken, SettingsError, TooNew
-from shared.seal import Key, b64url, from_b64url, seal, unseal
+from shared.seal import Key, b64url, from_b64url, header_of, seal_under, unseal
 
 
 class Transit:
@@ -20,7 +21,9 @@ class Transit:
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._newest = keys[0]
+        self._aliasing = hmac.digest(keys[0].raw, b"firsthand/alias/1", "sha256")
         self._find = {key.kid: key for key in keys}.get
+        self._headers: dict[tuple[int, str], bytes] = {}
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Transit":
@@ -49,8 +52,17 @@ class Transit:
 
     def seal(self, partition: int, plaintext: bytes, use: str) -> bytes:
         """Seal for one partition and one use ("event" or "receipt")."""
-        bound = {"partition": partition, "catalogue": VERSION, "use": use}
-        return seal(self._newest, plaintext, bound)
+        return seal_under(self._header(partition, use), self._newest, plaintext)
+
+    def _header(self, partition: int, use: str) -> bytes:
+        if (partition, use) not in self._headers:
+            bound = {"partition": partition, "catalogue": VERSION, "use": use}
+            self._headers[partition, use] = header_of(self._newest, bound)
+        return self._headers[partition, use]
+
+    def alias(self, name: str) -> str:
+        """A name's stand-in for a key in the queue: tells nothing to who has no transit key."""
+        return b64url(hmac.digest(self._aliasing, name.encode(), "sha256")[:16]).decode()
 
     def unseal(self, partition: int, sealed: bytes, use: str) -> bytes:
         """Open what was sealed for this partition and use; SealBroken otherwise.

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, OKPKey
+from joserfc.jwk import ECKey, OKPKey
 
-from shared.callers import ROLES, Callers, Issuer
+from shared.callers import Callers
+from shared.issuers import ROLES, Issuer, Keys
 from shared.problems import Unauthorised
 from shared.seal import b64url
 from tests.given import ADA
@@ -19,6 +20,7 @@ OKP = {"alg": "Ed25519", "use": "sig", "kid": "ours"}
 OURS = OKPKey.generate_key("Ed25519", parameters=OKP)  # type: ignore[arg-type]  # an alias inside
 THEIRS = ECKey.generate_key("P-256", parameters={"alg": "ES256", "kid": "theirs"})
 STRANGE = OKPKey.generate_key("Ed25519", parameters=OKP)  # type: ignore[arg-type]  # an alias inside
+NEW = OKPKey.import_key({**STRANGE.as_dict(private=True), "kid": "new"})
 HEADER = {"alg": "Ed25519", "typ": "at+jwt", "kid": "ours"}
 CLAIMS: dict[str, Any] = {
     "iss": ISS,
@@ -43,16 +45,29 @@ class Clock:
         return self.now
 
 
+def jwks(*keys: OKPKey | ECKey) -> bytes:
+    """A key set, without what is private."""
+    return json.dumps({"keys": [key.as_dict(private=False) for key in keys]}).encode()
+
+
+def keys_of(*keys: OKPKey | ECKey) -> Keys:
+    """An issuer's keys, which stay what they are."""
+    return Keys("fixed", lambda: jwks(*keys))
+
+
+def kids(keys: Keys) -> list[str | None]:
+    """The ids of the keys in use."""
+    return [key.kid for key in keys.current().keys]
+
+
 def callers(clock: Clock | None = None) -> Callers:
     """Two issuers: ours for everybody, a clinic's for its partners alone."""
-    ours = OKPKey.import_key(OURS.as_dict(private=False))
-    theirs = ECKey.import_key(THEIRS.as_dict(private=False))
     anybody = re.compile(r"(person|partner|team|service|auditor|operator):[A-Za-z0-9._-]{1,64}")
     issuers = {
-        ISS: Issuer("local", KeySet([ours]), frozenset(ROLES), anybody),
+        ISS: Issuer("local", keys_of(OURS), frozenset(ROLES), anybody),
         CLINIC: Issuer(
             "clinic",
-            KeySet([theirs]),
+            keys_of(THEIRS),
             frozenset({"partner", "service"}),
             re.compile(r"(partner|service):clinic-\d+"),
         ),

@@ -48,7 +48,8 @@ def fail(why: str, status: int) -> None:
 
 def local_bearer(subject: str, **options: Any) -> str:
     """A token of the local key for `subject`; options as `shared.callers.local_token`."""
-    from shared.callers import ROLES, local_token
+    from shared.callers import local_token
+    from shared.issuers import ROLES
     from shared.settings import Settings
 
     if subject.partition(":")[0] not in ROLES or not subject.partition(":")[2]:

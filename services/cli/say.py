@@ -8,18 +8,22 @@ import click
 
 from services.cli.base import AS, DATA, FINDINGS, JSON, TOKEN, local_bearer, speaker
 
-_SCOPE, _TTL = "read write share", click.IntRange(1, 24 * 3600)
+_TTL = click.IntRange(1, 24 * 3600)
 
 
 @click.command()
 @click.argument("subject")
 @click.option("--role", help="The role (default: what stands before the colon).")
-@click.option("--scope", default=_SCOPE, show_default=True, help="What it may do.")
+@click.option(
+    "--scope", help="What it may do (default: read write share leave log; with --act read write)."
+)
+@click.option("--act", metavar="SERVICE", help="The service that acts for SUBJECT (RFC 8693).")
 @click.option("--ttl", type=_TTL, default=3600, show_default=True, help="Seconds it is good for.")
 @DATA
-def token(subject: str, role: str | None, scope: str, ttl: int) -> None:
+def token(subject: str, role: str | None, scope: str | None, act: str | None, ttl: int) -> None:
     """Print a token for SUBJECT (as person:ada), and nothing else."""
-    click.echo(local_bearer(subject, role=role, scopes=scope.split(), ttl=ttl))
+    scopes = None if scope is None else scope.split()
+    click.echo(local_bearer(subject, role=role, scopes=scopes, act=act, ttl=ttl))
 
 
 @click.command()

@@ -13,6 +13,7 @@ from services.intake.routes import MAX_WAIT, Intake
 from shared import doorbell, logs
 from shared.callers import Callers
 from shared.inbox import Inbox, connect
+from shared.limits import Limits
 from shared.processes import die_with_parent
 from shared.settings import Settings, setting
 from shared.transit import Transit
@@ -25,6 +26,24 @@ class IntakeSettings(Settings):
 
     threads: int = setting(
         "int", 16, "Threads that answer requests", validate=validate.Range(min=2, max=64)
+    )
+    caller_limit: int = setting(
+        "int",
+        1_000,
+        "Events a second that one caller may post in a partition; 0: any number",
+        validate=validate.Range(min=0, max=1_000_000),
+    )
+    caller_burst: int = setting(
+        "int",
+        5_000,
+        "Events that one caller may post at once, before that pace counts",
+        validate=validate.Range(min=1, max=1_000_000),
+    )
+    inbox_limit: int = setting(
+        "int",
+        100_000,
+        "Events that may wait in a partition to be recorded; 0: any number",
+        validate=validate.Range(min=0),
     )
 
 
@@ -64,6 +83,7 @@ def from_environment() -> Flask:
         ring=lambda partition: doorbell.ring(queue, partition),
         blocking=connect(url, timeout=MAX_WAIT + 5),
         replicas=settings.replicas,
+        limits=Limits(settings.caller_limit, settings.caller_burst, settings.inbox_limit),
     )
     callers = Callers.from_folder(settings.key_folder, settings.audience)
     return create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)

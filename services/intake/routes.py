@@ -1,28 +1,27 @@
-"""Intake's routes: post an event, and look up what may be posted."""
+"""Intake's routes: post events, and look up what may be posted."""
 
 import re
 import threading
 import uuid
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 import orjson
 from flask import Blueprint, Response, g, request
-from werkzeug.http import parse_options_header
 
-from services.intake.cloudevents import MEDIA_TYPE, read
+from services.intake.cloudevents import MAX_FAULTS, read, read_all
+from services.intake.forms import Form, form_of, posted
 from services.intake.types import all_types, one_type
 from shared.callers import AUTHORS, Caller, Callers
 from shared.catalogue import EventType
 from shared.durability import Durability
-from shared.event import MAX_EVENT_BYTES, Event, partition_of, timestamp
+from shared.event import Event, Json, partition_of, timestamp
 from shared.inbox import Inbox
-from shared.problems import Forbidden, Refused, TooLarge, Unavailable, WrongMedia
+from shared.problems import Fault, Forbidden, Refused, TooLarge, Unavailable
 from shared.web import as_json
 
-MAX_BODY_BYTES = 2 * MAX_EVENT_BYTES  # white space and escapes may take some
 MAX_HEARD_BYTES = 1024 * 1024  # of a body that is too long, so that its sender hears why
 MAX_WAIT = 30  # seconds
 BODY_SECONDS = 1.0  # that a request waits for others' slow bodies
@@ -47,87 +46,112 @@ class Intake:
     def routes(self) -> Blueprint:
         """The routes."""
         intake = Blueprint("intake", __name__)
-        intake.add_url_rule("/events", view_func=self.post_event, methods=["POST"])
+        intake.add_url_rule("/events", view_func=self.post_events, methods=["POST"])
         intake.add_url_rule("/event-types", "all", lambda: as_json(all_types()))
         intake.add_url_rule("/event-types/<name>", "one", lambda name: as_json(one_type(name)))
         return intake
 
-    def post_event(self) -> Response:
-        """One event: who, what shape, safe; and its fate, if the caller waits for it."""
+    def post_events(self) -> Response:
+        """Who, in which form, what shape; then safe, or not at all."""
         caller = g.caller = self.callers.of(request.headers.get("Authorization"))
-        body, received = self._body(), self.clock()
-        row, kept = read(body, received)
-        _may_author(caller, row)
+        form = form_of(request.environ)
+        body, received = self._body(form.longest), self.clock()
+        told = posted(form, body, request.environ)
+        if form is Form.BATCH:
+            return self._post_batch(caller, told, received)
+        return self._post_one(caller, told[0], received)
+
+    def _post_one(self, caller: Caller, told: Json, received: datetime) -> Response:
+        """One event; and its fate, if the caller waits for it."""
+        row, kept = read(told, received)
+        refused = _refusal(caller, row)
+        if refused:
+            raise Forbidden(refused)
         seconds = _wait_seconds()
         waits = seconds > 0 and self.may_wait.acquire(blocking=False)
         try:
-            event = Event.of(
-                kept,
-                author=caller.subject,
-                via=caller.via,
-                issuer=caller.issuer,
-                received=timestamp(received),
-                waiter=uuid.uuid4().hex if waits else None,
-            )
-            return self._publish(event, seconds)
+            waiter = uuid.uuid4().hex if waits else None
+            event = _event(kept, caller, received, waiter)
+            partition = partition_of(event.subject, self.partitions)
+            durability = self._publish(partition, [event])
+            if waiter is not None:
+                answer = self.inbox.receipt(partition, waiter, seconds)
+                if answer is not None:
+                    return _decided(answer, event)
+            return _accepted(event, durability, waited=waits)
         finally:
             if waits:
                 self.may_wait.release()
 
-    def _publish(self, event: Event, seconds: int) -> Response:
-        partition = partition_of(event.subject, self.partitions)
-        durability = self.inbox.publish(partition, [event])
-        if durability.level is None:
-            raise Unavailable(f"The event is not safe yet: {durability.why}.")
-        if event.waiter is not None:
-            answer = self.inbox.receipt(partition, event.waiter, seconds)
-            if answer is not None:
-                return _decided(answer, event)
-        return _accepted(event, durability, waited=event.waiter is not None)
+    def _post_batch(self, caller: Caller, told: Sequence[Json], received: datetime) -> Response:
+        """Events of any persons, all or none of them well-formed; nobody waits for their fates.
 
-    def _body(self) -> bytes:
+        They are published partition by partition. If one fails nothing is said of any: whoever
+        sends the same bytes again records none twice.
+        """
+        batch = read_all(told, received)
+        faults = [
+            Fault(f"/{place}/type", "forbidden", refused)
+            for place, (row, _) in enumerate(batch)
+            if (refused := _refusal(caller, row))
+        ]
+        if faults:
+            raise Forbidden(faults[0].detail, errors=faults[:MAX_FAULTS])
+        events = [_event(kept, caller, received) for _, kept in batch]
+        homes: dict[int, list[Event]] = defaultdict(list)
+        for each in events:
+            homes[partition_of(each.subject, self.partitions)].append(each)
+        levels = {home: self._publish(home, own) for home, own in homes.items()}
+        return as_json(
+            [_told(each, levels[partition_of(each.subject, self.partitions)]) for each in events],
+            202,
+        )
+
+    def _publish(self, partition: int, events: Sequence[Event]) -> Durability:
+        durability = self.inbox.publish(partition, events)
+        if durability.level is None:
+            raise Unavailable(f"What was posted is not safe yet: {durability.why}.")
+        return durability
+
+    def _body(self, longest: int) -> bytes:
         if not self.may_read.acquire(timeout=BODY_SECONDS):
             raise Unavailable("Too many slow bodies at once.")
         try:
-            return _body()
+            return _body(longest)
         finally:
             self.may_read.release()
 
 
-def _body() -> bytes:
-    """The posted bytes; WrongMedia or TooLarge before anything is parsed."""
-    if "Content-Encoding" in request.headers:
-        raise WrongMedia("No Content-Encoding is taken; send the event as it is.")
-    refused = _media_refusal(request.environ.get("CONTENT_TYPE", ""))
-    if refused:
-        raise WrongMedia(refused)
-    too_large = TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes.")
-    if (request.content_length or 0) > MAX_HEARD_BYTES:
+def _body(longest: int) -> bytes:
+    """The posted bytes; TooLarge before anything is parsed."""
+    too_large = TooLarge(f"A body of this form has at most {longest} bytes.")
+    if (request.content_length or 0) > longest + MAX_HEARD_BYTES:
         raise too_large
-    body = request.stream.read(MAX_BODY_BYTES + 1)
-    if len(body) > MAX_BODY_BYTES:
+    body = request.stream.read(longest + 1)
+    if len(body) > longest:
         request.stream.read(MAX_HEARD_BYTES)  # who still sends would see a reset, not the answer
         raise too_large
     return body
 
 
-@lru_cache(maxsize=256)
-def _media_refusal(content_type: str) -> str:
-    """Why a Content-Type is not taken; empty if it is. Few are ever sent, and parsing one costs."""
-    mimetype, options = parse_options_header(content_type)
-    if mimetype.lower() != MEDIA_TYPE:
-        return f"The media type is {mimetype[:80] or 'none'}; send one event as {MEDIA_TYPE}."
-    if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-        return "JSON is UTF-8; leave the charset out."
-    return ""
+def _event(kept: bytes, caller: Caller, received: datetime, waiter: str | None = None) -> Event:
+    return Event.of(
+        kept,
+        author=caller.subject,
+        via=caller.via,
+        issuer=caller.issuer,
+        received=timestamp(received),
+        waiter=waiter,
+    )
 
 
-def _may_author(caller: Caller, row: EventType) -> None:
+def _refusal(caller: Caller, row: EventType) -> str:
     """Tokens that may author nothing, or nothing of this kind, stop here; the rest is recorded."""
     if caller.role not in AUTHORS:
-        raise Forbidden(f"The role '{caller.role}' authors no events.")
+        return f"The role '{caller.role}' authors no events."
     if row.token_scope not in caller.scopes:
-        raise Forbidden(f"'{row.name}' needs a token with the scope '{row.token_scope}'.")
+        return f"'{row.name}' needs a token with the scope '{row.token_scope}'."
+    return ""
 
 
 def _wait_seconds() -> int:
@@ -142,10 +166,13 @@ def _place(event: Event) -> str:
     return f"/people/{event.subject}/events/{event.id}"
 
 
+def _told(event: Event, durability: Durability) -> Json:
+    """That an event is safe, and not yet decided. `ledger` is its fate's path at the read API."""
+    return {"id": event.id, "durability": durability.level, "ledger": _place(event)}
+
+
 def _accepted(event: Event, durability: Durability, *, waited: bool) -> Response:
-    """202: safe, and not yet decided. `ledger` is the path of its fate at the read API."""
-    told = {"id": event.id, "durability": durability.level, "ledger": _place(event)}
-    response = as_json(told, 202)
+    response = as_json(_told(event, durability), 202)
     if waited:
         response.headers["Preference-Applied"] = "wait"
     return response

@@ -1,8 +1,8 @@
 """Hostile bytes to JSON, before any schema sees them.
 
-Taken: UTF-8 (RFC 3629) without a byte order mark, one JSON object (RFC 8259), no member twice,
-member names in ASCII, at most 16 levels deep, every number a whole one within ±(2^53-1) and
-written without fraction or exponent, no NUL, no lone surrogates. Words keep their code points:
+Taken: UTF-8 (RFC 3629) without a byte order mark, JSON (RFC 8259), no member twice, member names
+in ASCII, at most 16 levels deep counted from the event, every number a whole one within ±(2^53-1)
+and written without fraction or exponent, no NUL, no lone surrogates. Words keep their code points:
 nothing is normalised. Each fault names its place (RFC 6901).
 """
 
@@ -20,29 +20,38 @@ class _Bad(ValueError):
     """Inside the decoder, where the place is not known yet."""
 
 
-def parse(body: bytes) -> Json:
-    """The object in `body`; Malformed, naming the place, if it is not one we take."""
+def parse(body: bytes, pointer: str = "", depth: int = 1) -> object:
+    """The value in `body`, which stands at `pointer` and that deep in what is posted.
+
+    Malformed, naming the place, if it is not JSON that we take.
+    """
     try:
         text = body.decode("utf-8", "strict")
     except UnicodeDecodeError as fault:
-        _refuse("", "not-utf-8", f"Byte {fault.start} is not UTF-8.")
+        refuse(pointer, "not-utf-8", f"Byte {fault.start} is not UTF-8.")
     try:
-        value = _DECODER.decode(text)
+        value: object = _DECODER.decode(text)
     except RecursionError:
-        _refuse("", "too-deep", f"More than {MAX_DEPTH} levels.")
+        refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
     except _Bad as fault:
-        _refuse("", "not-taken", str(fault))
+        refuse(pointer, "not-taken", str(fault))
     except json.JSONDecodeError as fault:
-        _refuse("", "not-json", f"Not JSON at character {fault.pos}: {fault.msg}.")
-    if not isinstance(value, dict):
-        _refuse("", "not-an-object", "The body must be one JSON object.")
+        refuse(pointer, "not-json", f"Not JSON at character {fault.pos}: {fault.msg}.")
     # A raw body without escapes holds no NUL and no surrogate; without many brackets, no depth.
-    if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH:
-        _walk(value, "", 1)
+    if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH + 1 - depth:
+        _walk(value, pointer, depth)
     return value
 
 
-def _refuse(pointer: str, code: str, detail: str) -> NoReturn:
+def an_object(value: object, pointer: str = "") -> Json:
+    """The value, if it is a JSON object; Malformed otherwise."""
+    if not isinstance(value, dict):
+        refuse(pointer, "not-an-object", "An event must be one JSON object.")
+    return value
+
+
+def refuse(pointer: str, code: str, detail: str) -> NoReturn:
+    """Malformed, for one fault at one place."""
     raise Malformed(detail, errors=[Fault(pointer, code, detail)]) from None
 
 
@@ -78,7 +87,7 @@ _DECODER = json.JSONDecoder(
 
 def _walk(value: object, pointer: str, depth: int) -> None:
     if depth > MAX_DEPTH and isinstance(value, dict | list):
-        _refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
+        refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
     if isinstance(value, dict):
         for name, each in value.items():
             _text(name, pointer)
@@ -92,9 +101,9 @@ def _walk(value: object, pointer: str, depth: int) -> None:
 
 def _text(text: str, pointer: str) -> None:
     if "\x00" in text:
-        _refuse(pointer, "nul", "Text must not hold NUL (U+0000).")
+        refuse(pointer, "nul", "Text must not hold NUL (U+0000).")
     if any("\ud800" <= each <= "\udfff" for each in text):
-        _refuse(pointer, "lone-surrogate", "Text holds half of a surrogate pair.")
+        refuse(pointer, "lone-surrogate", "Text holds half of a surrogate pair.")
 
 
 def escape(name: object) -> str:

@@ -22,7 +22,7 @@ from shared.refusals import Code
 from shared.seal import Key
 from shared.transit import Transit
 
-STORE_EVERY = 16  # entries of one person, and more for longer plans
+STORE_EVERY = 16  # entries of one person, and more for longer plans: so many a reader folds
 SNAPSHOT_EVERY = 64  # entries of one person, and more for longer plans
 
 log_line = structlog.get_logger()
@@ -183,13 +183,13 @@ class Batch:
         ]
 
     def plan_rows(self) -> list[dict[str, Any]]:
-        """Plans to store: often while they are short, now and then when they are long, so that
-        one more event costs the same on a long plan as on a short one.
+        """Plans to store: now and then, and seldom when they are long, so that one more event
+        costs the same on a long plan as on a short one.
         """
         rows = []
         for subject, person in self._touched.items():
             length = len(person.plan.entries)
-            if person.sequence - person.stored >= max(min(STORE_EVERY, length // 2), length // 64):
+            if person.sequence - person.stored >= max(STORE_EVERY, length // 64):
                 person.stored = person.sequence
                 rows.append(plan_row(self._log, self._key_of(subject), person))
         return rows

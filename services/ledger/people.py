@@ -52,7 +52,8 @@ class People:
         rows = reads.people_of(connection, subjects)
         unwrap_keys(connection, self.vault, (s for s in subjects if self.vault.person(s) is None))
         stale = [each for each in subjects if not self._is_true(each, rows.get(each))]
-        self._known.update(fold(connection, self.vault, log, stale))
+        if stale:
+            self._known.update(fold(connection, self.vault, log, stale))
         for subject in stale:
             if subject in rows and not self._is_true(subject, rows[subject]):
                 raise SealBroken(f"{subject}: the entries end where the row of people does not")
@@ -82,7 +83,8 @@ class People:
 
 def unwrap_keys(connection: Connection, vault: Vault, subjects: Iterable[str]) -> None:
     """Bring people's keys, and the ledger's own, into the vault's memory."""
-    for row in reads.keys_of(connection, {LEDGER, *subjects}):
+    wanted = {*subjects} if vault.is_open else {LEDGER, *subjects}
+    for row in reads.keys_of(connection, wanted) if wanted else ():
         vault.remember(row["subject"], vault.unwrap(row["kid"], row["wrapped"]))
 
 

@@ -21,7 +21,7 @@ from shared.event import timestamp
 from shared.inbox import Inbox
 from shared.problems import Unsafe
 
-BATCH = 1000  # messages at most
+BATCH = 2000  # messages at most
 
 
 class Projector:

@@ -67,6 +67,11 @@ class Vault:
             raise VaultClosed(f"key {kid} is not the one its row names")
         return key
 
+    @property
+    def is_open(self) -> bool:
+        """True once the ledger key is at hand."""
+        return self._ledger is not None
+
     def remember(self, subject: str, key: Key) -> None:
         """Keep an unwrapped key at hand."""
         if subject == LEDGER:

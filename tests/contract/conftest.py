@@ -4,11 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
+from shared.inbox import connect
+from shared.transit import Transit
 from tests import matrix, postgres, servers
 from tests.contract import mixed
 from tests.contract.ledgers import Ledger
 from tests.postgres import Database
+from tests.servers import RedisLikeServer, RedisServer, ValkeyServer
+
+REAL = [kind.name for kind in (ValkeyServer, RedisServer) if kind.find() is not None]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -85,3 +91,22 @@ def lived(lived_once: Ledger, request: pytest.FixtureRequest) -> Ledger:
     store = lived_once.database
     matrix.note(request, matrix.STORE, store.kind, store.version)
     return lived_once
+
+
+@pytest.fixture(params=["fakeredis", *REAL])
+def queue(request: pytest.FixtureRequest) -> Iterator[Redis]:
+    """An empty queue of each kind."""
+    if request.param == "fakeredis":
+        yield request.getfixturevalue("fake_redis")
+        return
+    fixture = {"valkey": "valkey", "redis": "redis_server"}[request.param]
+    server: RedisLikeServer = request.getfixturevalue(fixture)
+    with connect(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def transit(tmp_path: Path) -> Transit:
+    """A transit key of this test's own."""
+    Transit.make(tmp_path)
+    return Transit.from_folder(tmp_path)

@@ -1,42 +1,20 @@
 """The inbox's contract, on fakeredis, Valkey and Redis: the same keys, the same promises."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from shared import doorbell
 from shared.event import Event
-from shared.inbox import Inbox, Outgoing, connect
+from shared.inbox import MAX_CONNECTIONS, Inbox, Outgoing, connect
 from shared.problems import SealBroken, Unavailable
 from shared.transit import Transit
+from tests.contract.conftest import REAL
 from tests.contract.ledgers import Together
 from tests.given import ada, sam
-from tests.servers import RedisLikeServer, RedisServer, ValkeyServer
 
-REAL = [kind.name for kind in (ValkeyServer, RedisServer) if kind.find() is not None]
 on_real_servers = pytest.mark.parametrize("queue", REAL, indirect=True)
-
-
-@pytest.fixture(params=["fakeredis", *REAL])
-def queue(request: pytest.FixtureRequest) -> "Iterator[Redis]":
-    """An empty queue of each kind."""
-    if request.param == "fakeredis":
-        yield request.getfixturevalue("fake_redis")
-        return
-    fixture = {"valkey": "valkey", "redis": "redis_server"}[request.param]
-    server: RedisLikeServer = request.getfixturevalue(fixture)
-    with connect(server.url) as client:
-        yield client
-
-
-@pytest.fixture
-def transit(tmp_path: Path) -> Transit:
-    """A transit key of this test's own."""
-    Transit.make(tmp_path)
-    return Transit.from_folder(tmp_path)
 
 
 @pytest.fixture
@@ -236,6 +214,18 @@ def test_why_a_partition_waits_is_forgotten_in_a_minute(inbox: Inbox, queue: "Re
     inbox.wait_because(3, "the database is away")
     assert queue.get("firsthand:{p3}:waiting") == b"the database is away"
     assert 50 < queue.ttl("firsthand:{p3}:waiting") <= 60
+
+
+@on_real_servers
+def test_connections_that_break_are_made_again_however_many(inbox: Inbox, queue: "Redis") -> None:
+    broken = 2 * MAX_CONNECTIONS
+    for number in range(broken):
+        queue.client_kill_filter(_type="normal", skipme=True)
+        try:
+            inbox.publish(0, [ada.states(f"Walk {number} miles.")])
+        except Unavailable:
+            continue
+    assert inbox.publish(0, [ada.states("Walk home.")]).level == "fsync"
 
 
 def test_nobody_there_is_unavailable(transit: Transit) -> None:

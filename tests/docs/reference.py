@@ -30,6 +30,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         "These are the docstrings in which each format is specified; their examples run as tests.",
         (
             "shared.event",
+            "services.intake.forms",
             "services.intake.strict",
             "shared.seal",
             "services.ledger.log.entry",
@@ -44,22 +45,26 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
     "inbox": (
         "The inbox",
         "The contract between the two services, and all they share at run time.",
-        ("shared.inbox", "shared.transit", "shared.doorbell"),
+        ("shared.inbox", "shared.limits", "shared.transit", "shared.doorbell"),
     ),
-    "tokens": ("Tokens and issuers", "", ("shared.callers",)),
+    "tokens": ("Tokens and issuers", "", ("shared.callers", "shared.issuers")),
     "replay": ("Replay and its findings", "", ("services.ledger.replay",)),
 }
 FAULTS = {  # the codes in `errors` of a problem
     "not-utf-8": "the bytes are not UTF-8",
     "not-json": "the text is not JSON",
     "not-an-object": "JSON, but not an object",
-    "not-taken": "JSON that we do not take: a member twice, a name not in ASCII, a decimal",
+    "not-a-list": "the body of a batch is not a list",
+    "not-taken": "JSON that we do not take: a member twice, a name not in ASCII, a decimal; "
+    "or a header that we do not take",
     "too-deep": "more than 16 levels",
     "nul": "a text holds U+0000",
     "lone-surrogate": "a text holds half of a surrogate pair",
     "missing": "a required member is not there",
     "unknown": "a member that the type does not have",
     "invalid": "a member whose value is not of its shape; `detail` says why",
+    "too-large": "an event of a batch has too many bytes",
+    "forbidden": "an event of a batch that this token may not author",
     "query": "a query parameter; `pointer` is its name",
 }
 CLIENT_VARIABLES = {  # read by the commands that speak to a running service

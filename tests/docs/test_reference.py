@@ -16,8 +16,9 @@ from services.intake.app import create_app as intake
 from services.ledger.app import create_app as ledger
 from services.ledger.config import LedgerSettings
 from shared import inbox
-from shared.callers import ROLES, SCOPES
+from shared.callers import SCOPES
 from shared.catalogue import CATALOGUE
+from shared.issuers import ROLES
 from shared.problems import PROBLEMS
 from shared.refusals import Code
 from shared.settings import PREFIX
@@ -59,7 +60,7 @@ def test_every_problem_has_a_section() -> None:
 
 
 def test_every_code_of_a_fault_has_a_line() -> None:
-    said = set(re.findall(r'(?:Fault|_refuse)\([^,()]*, "([a-z0-9-]+)"', CODE))
+    said = set(re.findall(r'(?:Fault|refuse)\([^,()]*, "([a-z0-9-]+)"', CODE))
     said |= set(re.findall(r'field\.": "([a-z]+)"', CODE))
     assert said == set(FAULTS)
 
@@ -89,7 +90,7 @@ def test_every_key_of_the_inbox_is_named() -> None:
     text = committed("inbox")
     for name in dir(inbox):
         if name.endswith("_key"):
-            arguments = ("<id>",) if name == "done_key" else ()
+            arguments = {"done_key": ("<id>",), "pace_key": ("<key>",)}.get(name, ())
             assert getattr(inbox, name)("<n>", *arguments) in text
 
 

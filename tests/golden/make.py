@@ -23,9 +23,9 @@ from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump
 from services.ledger.plan.rules import RULES, Accepted, Refusal, Verdict, decide
 from services.ledger.vault import Vault
-from shared.callers import ROLES, SCOPES
 from shared.catalogue import VERSION
 from shared.event import Event, Json, canonical, timestamp
+from shared.issuers import ROLES
 from shared.refusals import Code
 from shared.seal import Key, b64url, seal
 
@@ -204,7 +204,7 @@ def tokens() -> Iterator[tuple[str, bytes]]:
             "exp": ISSUED + 3600,
             "jti": f"golden-{role}",
             "client_id": "service:notebook",
-            "scope": " ".join(SCOPES),
+            "scope": "read write share",
             "roles": [role],
         }
         yield f"token/{role}.jwt", jwt.encode(header, claims, key, ["Ed25519"]).encode()

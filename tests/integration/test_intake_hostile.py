@@ -134,7 +134,7 @@ def test_white_space_and_escapes_do_not_count(door: Door) -> None:
         ({"Content_Type": "application/json"}, "application/cloudevents+json"),
         ({"Content_Type": ""}, "application/cloudevents+json"),
         ({"Content_Type": "text/plain"}, "application/cloudevents+json"),
-        ({"Content_Type": "application/cloudevents-batch+json"}, "application/cloudevents+json"),
+        ({"Content_Type": "application/cloudevents-batch"}, "application/cloudevents-batch+json"),
         ({"Content_Type": "application/x-www-form-urlencoded"}, "application/cloudevents+json"),
         ({"Content_Type": "multipart/form-data; boundary=x"}, "application/cloudevents+json"),
         ({"Content_Type": "application/cloudevents+json; charset=latin1"}, "UTF-8"),

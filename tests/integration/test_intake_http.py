@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from services.intake.app import create_app
-from shared.callers import Callers
+from shared.callers import Callers, local_token
 from shared.event import Event, canonical
 from shared.inbox import Inbox, connect, inbox_key, wake_key
+from shared.limits import Limits
 from shared.problems import PROBLEMS
 from shared.transit import Transit
 from tests.integration.together import (
@@ -133,6 +134,15 @@ def test_a_token_without_the_scope_is_a_403(
     assert door.length() == 0
 
 
+def test_a_service_that_acts_grants_nothing_unless_that_is_named(real_door: Door) -> None:
+    for scopes, status in ((None, 403), (["write"], 403), (["share"], 202)):
+        bearer = local_token(real_door.folder, ADA, act="service:diary", scopes=scopes)
+        answer = real_door.post(event("access.granted", GRANT), Authorization=f"Bearer {bearer}")
+        assert answer.status_code == status
+    (kept,) = resting(real_door)
+    assert (kept.author, kept.via) == (ADA, "service:diary")
+
+
 def test_a_shape_is_judged_before_a_scope(door: Door) -> None:
     bearer = door.bearer(ADA, "read")
     problem(door.post({**SAID, "data": {}}, Authorization=bearer), 422, "invalid")
@@ -237,6 +247,46 @@ def test_a_queue_that_is_away_means_503(keys: Path, tmp_path: Path) -> None:
         assert int(answer.headers["Retry-After"]) > 0
         assert door.client.get("/readyz").status_code == 503
         problem(door.send(b"{}"), 422, "invalid")  # a wrong event is wrong, queue or no queue
+
+
+def limited(door: Door, limits: Limits) -> Door:
+    """The same door, with limits."""
+    inbox = Inbox(door.inbox.redis, door.inbox.transit, limits=limits)
+    app = create_app(Callers.from_folder(door.folder, "firsthand"), inbox)
+    return Door(door.folder, app.test_client(), inbox)
+
+
+def test_whoever_posts_too_fast_is_told_when_to_post_again(real_door: Door) -> None:
+    door = limited(real_door, Limits(per_second=1, burst=5))
+    assert [door.post(SAID).status_code for _ in range(5)] == [202] * 5
+    answer = door.post(SAID)
+    told = problem(answer, 429, "too-fast")
+    assert int(answer.headers["Retry-After"]) == 1
+    assert "errors" not in told
+    assert door.post(SAID, SAM).status_code == 202
+    assert door.length() == 6
+
+
+def test_a_batch_counts_as_many_as_it_holds(real_door: Door) -> None:
+    door = limited(real_door, Limits(per_second=1, burst=5))
+    batch = "application/cloudevents-batch+json"
+    assert door.post([SAID] * 100, Content_Type=batch).status_code == 202
+    answer = door.post([SAID], Content_Type=batch)
+    problem(answer, 429, "too-fast")
+    assert 60 < int(answer.headers["Retry-After"]) <= 96
+    assert door.length() == 100
+
+
+def test_a_full_inbox_means_503_until_it_is_drained(real_door: Door) -> None:
+    door = limited(real_door, Limits(messages=2))
+    assert [door.post(SAID).status_code for _ in range(2)] == [202] * 2
+    answer = door.post(SAID)
+    told = problem(answer, 503, "unavailable")
+    assert "wait to be recorded" in told["detail"]
+    assert int(answer.headers["Retry-After"]) > 0
+    assert door.length() == 2
+    door.inbox.settle(0, [door.inbox.read(0, 1)[0][0][0]], [], None)
+    assert door.post(SAID).status_code == 202
 
 
 def test_the_queue_back_again_means_202(real_door: Door) -> None:

@@ -1,13 +1,12 @@
 """The frozen tokens: one for each role."""
 
-import json
 import re
 
 import pytest
-from joserfc.jwk import KeySet
 
-from shared.callers import ROLES, SCOPES, Caller, Callers, Issuer
+from shared.callers import Caller, Callers
 from shared.fields import ID_PATTERN
+from shared.issuers import ROLES, Issuer, Keys
 from shared.problems import Unauthorised
 from tests.golden.make import HERE, ISSUED
 
@@ -19,7 +18,7 @@ def golden(path: str) -> bytes:
 
 def callers(now: float) -> Callers:
     """Who trusts the golden issuer, at that moment."""
-    keys = KeySet.import_key_set(json.loads(golden("token/tokens.jwks")))
+    keys = Keys("golden", lambda: golden("token/tokens.jwks"))
     issuer = Issuer("golden", keys, frozenset(ROLES), re.compile(ID_PATTERN))
     return Callers({"urn:firsthand:golden": issuer}, "firsthand", lambda: now)
 
@@ -29,7 +28,9 @@ def test_a_golden_token_names_its_caller_while_it_lasts(role: str) -> None:
     header = f"Bearer {golden(f'token/{role}.jwt').decode()}"
     caller = callers(ISSUED + 60).of(header)
     via, ends = "service:notebook", float(ISSUED + 3600)
-    assert caller == Caller(f"{role}:ada", via, "golden", frozenset(SCOPES), ends)
+    assert caller == Caller(
+        f"{role}:ada", via, "golden", frozenset(("read", "write", "share")), ends
+    )
     assert caller.role == role
     for late in (ISSUED + 3600, ISSUED - 61):
         with pytest.raises(Unauthorised):

@@ -30,7 +30,7 @@ def rewrite(folder: Path, **changed: Any) -> None:
 def test_this_machine_vouches_for_every_role(folder: Path, subject: str) -> None:
     caller = Callers.from_folder(folder, "firsthand").of(f"Bearer {local_token(folder, subject)}")
     assert (caller.subject, caller.issuer, caller.via) == (subject, "local", "service:command")
-    assert caller.scopes == {"read", "write", "share"}
+    assert caller.scopes == {"read", "write", "share", "leave", "log"}
 
 
 def test_the_private_key_is_its_owners_alone(folder: Path) -> None:

@@ -1,16 +1,14 @@
 """Writing: everything a batch does to the store, inside its one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Insert, RowMapping, Table, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
+from services.ledger.store import many
+from services.ledger.store.many import Row, asking
 from services.ledger.store.tables import entries, heads, keys, people, plans, snapshots, unreadable
 from shared.problems import Unsafe
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +24,27 @@ class Head:
     rules: int
 
 
+_HEAD = select(heads).where(heads.c.log == bindparam("log")).with_for_update()
+_SAVE = (
+    update(heads)
+    .where(heads.c.log == bindparam("of"))
+    .values({each.name: bindparam(each.name) for each in heads.c})
+)
+_EARLIER = asking(
+    lambda among: select(entries.c.index, entries.c.author, entries.c.id, entries.c.digest).where(
+        entries.c.log == bindparam("log"), among(entries.c.id)
+    )
+)
+_LEAVES = asking(
+    lambda among: select(entries.c.index, entries.c.leaf).where(
+        entries.c.log == bindparam("log"), among(entries.c.index)
+    )
+)
+
+
 def lock_head(connection: Connection, log: int) -> Head:
     """The head of a log, locked until the transaction ends. Unsafe if the log is not there."""
-    row = (
-        connection.execute(select(heads).where(heads.c.log == log).with_for_update())
-        .mappings()
-        .first()
-    )
+    row = connection.execute(_HEAD, {"log": log}).mappings().first()
     if row is None:
         raise Unsafe(f"log {log} is not in this ledger; run 'firsthand init'")
     return Head(**row)
@@ -40,7 +52,7 @@ def lock_head(connection: Connection, log: int) -> Head:
 
 def save_head(connection: Connection, head: Head) -> None:
     """Write the head anew. Also a repeat alone writes it: its delete waits for a commit."""
-    connection.execute(update(heads).where(heads.c.log == head.log).values(**asdict(head)))
+    connection.execute(_SAVE, {**asdict(head), "of": head.log})
 
 
 def earlier(connection: Connection, log: int, ids: Iterable[str]) -> list[RowMapping]:
@@ -48,67 +60,43 @@ def earlier(connection: Connection, log: int, ids: Iterable[str]) -> list[RowMap
 
     In no order: asked for in order, SQLite walks the whole log instead of the ids.
     """
-    columns = (entries.c.index, entries.c.author, entries.c.id, entries.c.digest)
-    wanted = select(*columns).where(entries.c.log == log, entries.c.id.in_(list(ids)))
-    return list(connection.execute(wanted).mappings())
+    return list(_EARLIER(connection, ids, log=log).mappings())
 
 
-def leaves(connection: Connection, log: int, indexes: Iterable[int]) -> dict[int, bytes]:
+def leaves(connection: Connection, log: int, indexes: Collection[int]) -> dict[int, bytes]:
     """The bytes of these entries, by index."""
-    wanted = select(entries.c.index, entries.c.leaf).where(
-        entries.c.log == log, entries.c.index.in_(list(indexes))
-    )
-    return {row["index"]: row["leaf"] for row in connection.execute(wanted).mappings()}
+    if not indexes:
+        return {}
+    return {
+        each["index"]: each["leaf"] for each in _LEAVES(connection, indexes, log=log).mappings()
+    }
 
 
 def append(connection: Connection, rows: Sequence[Row]) -> None:
     """Append entries; the database refuses any place that is taken."""
-    _many(connection, insert(entries), rows)
+    many.insert(connection, entries, rows)
 
 
 def keep_keys(connection: Connection, rows: Sequence[Row]) -> None:
     """Keep new wrapped keys."""
-    _many(connection, insert(keys), rows)
+    many.insert(connection, keys, rows)
 
 
 def keep_unreadable(connection: Connection, rows: Sequence[Row]) -> None:
     """Keep messages that did not open."""
-    if rows:
-        connection.execute(insert(unreadable), rows)
+    many.insert(connection, unreadable, rows)
 
 
 def keep_people(connection: Connection, rows: Sequence[Row]) -> None:
     """Note where people's streams stand now."""
-    _upsert(connection, people, rows)
+    many.upsert(connection, people, rows)
 
 
 def keep_plans(connection: Connection, rows: Sequence[Row]) -> None:
     """Store sealed plans in place of older ones."""
-    _upsert(connection, plans, rows)
+    many.upsert(connection, plans, rows)
 
 
 def keep_snapshots(connection: Connection, rows: Sequence[Row]) -> None:
     """Keep sealed plans for views of the past."""
-    _many(connection, insert(snapshots), rows)
-
-
-def _upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert or replace rows by primary key; only derived tables are ever written so."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    changed = {each.name: statement.excluded[each.name] for each in table.c if not each.primary_key}
-    key = [each.name for each in table.primary_key]
-    whole = statement.on_conflict_do_update(index_elements=key, set_=changed)
-    _many(connection, whole, rows)
-
-
-def _many(connection: Connection, statement: Insert, rows: Sequence[Row]) -> None:
-    """One statement, many rows, straight to the driver: SQLAlchemy's own way costs as much
-    again as the rows themselves.
-    """
-    if not rows:
-        return
-    compiled = statement.compile(dialect=connection.dialect)
-    sql, order = str(compiled), getattr(compiled, "positiontup", None)
-    given = [tuple(row[name] for name in order) for row in rows] if order else list(rows)
-    connection.exec_driver_sql(sql, given)
+    many.insert(connection, snapshots, rows)

@@ -32,7 +32,13 @@ OLDEST_SQLITE = (3, 51, 3)
 OLDEST_POSTGRESQL = 140000
 BUSY_MILLISECONDS = 10_000
 _DENIED = (sqlite.SQLITE_DROP_TABLE, sqlite.SQLITE_DROP_TRIGGER, sqlite.SQLITE_ALTER_TABLE)
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MILLISECONDS}")
+WAL_PAGES = 10_000  # 40 MB: pages that many batches touch go into the database once
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    f"wal_autocheckpoint={WAL_PAGES}",
+    f"busy_timeout={BUSY_MILLISECONDS}",
+)
 _POSTGRESQL_OPTIONS = (
     "-c synchronous_commit=on -c idle_in_transaction_session_timeout=15000 "
     "-c statement_timeout=60000 -c lock_timeout=30000 -c timezone=UTC"
@@ -76,7 +82,7 @@ def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
             isolation_level=None,
             check_same_thread=False,
         )
-        for pragma in _PRAGMAS if write else _PRAGMAS[2:]:
+        for pragma in _PRAGMAS if write else _PRAGMAS[3:]:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         if not owner:
             connection.set_authorizer(_deny_drop)

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, func, select
+from sqlalchemy import Connection, RowMapping, Select, bindparam, func, select
 
 from services.ledger.store.append import Head
+from services.ledger.store.many import asking
 from services.ledger.store.tables import (
     entries,
     heads,
@@ -50,27 +51,43 @@ def sizes(connection: Connection, log: int) -> tuple[int, int | None]:
     return (0 if row[0] is None else int(row[0]) + 1), row[1]
 
 
+_KEYS = asking(lambda among: select(keys).where(among(keys.c.subject)))
+_PEOPLE = asking(lambda among: select(people).where(among(people.c.subject)))
+_PLANS = asking(lambda among: select(plans).where(among(plans.c.subject)))
+_LAST_SNAPSHOTS = asking(
+    lambda among: (
+        select(snapshots.c.subject, func.max(snapshots.c.sequence).label("sequence"))
+        .where(among(snapshots.c.subject))
+        .group_by(snapshots.c.subject)
+    )
+)
+_WITH_STANDING = asking(
+    lambda among: select(entries.c.subject, entries.c.sequence, entries.c.leaf).where(
+        entries.c.log == bindparam("log"),
+        among(entries.c.subject),
+        entries.c.sequence.is_not(None),
+    )
+)
+
+
 def keys_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
     """Wrapped keys of these subjects."""
-    return _all(connection, select(keys).where(keys.c.subject.in_(list(subjects))))
+    return list(_KEYS(connection, subjects).mappings())
 
 
 def people_of(connection: Connection, subjects: Iterable[str]) -> dict[str, RowMapping]:
     """Where these people's streams stand, by subject."""
-    wanted = select(people).where(people.c.subject.in_(list(subjects)))
-    return {row["subject"]: row for row in connection.execute(wanted).mappings()}
+    return {row["subject"]: row for row in _PEOPLE(connection, subjects).mappings()}
 
 
 def plans_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
     """The stored plans of these people."""
-    return _all(connection, select(plans).where(plans.c.subject.in_(list(subjects))))
+    return list(_PLANS(connection, subjects).mappings())
 
 
 def last_snapshots(connection: Connection, subjects: Iterable[str]) -> dict[str, int]:
     """The sequence of each person's newest snapshot, by subject."""
-    wanted = select(snapshots.c.subject, func.max(snapshots.c.sequence).label("sequence"))
-    wanted = wanted.where(snapshots.c.subject.in_(list(subjects))).group_by(snapshots.c.subject)
-    return {row.subject: row.sequence for row in connection.execute(wanted)}
+    return {row.subject: row.sequence for row in _LAST_SNAPSHOTS(connection, subjects)}
 
 
 def snapshot_before(
@@ -116,12 +133,8 @@ def entries_in_sequence(
 
 def entries_of_many(connection: Connection, log: int, subjects: Iterable[str]) -> list[RowMapping]:
     """All entries with standing about these people, in order; sorted here, as `earlier` is."""
-    wanted = select(entries.c.subject, entries.c.sequence, entries.c.leaf).where(
-        entries.c.log == log,
-        entries.c.subject.in_(list(subjects)),
-        entries.c.sequence.is_not(None),
-    )
-    return sorted(connection.execute(wanted).mappings(), key=itemgetter("sequence"))
+    told = _WITH_STANDING(connection, subjects, log=log).mappings()
+    return sorted(told, key=itemgetter("sequence"))
 
 
 def entry_of(connection: Connection, log: int, subject: str, name: str) -> list[RowMapping]:
