@@ -18,9 +18,8 @@ ID_PATTERN = r"(?:person|partner|team|service|auditor|operator):[A-Za-z0-9._-]{1
 SCOPES = ("read", "observe", "interpret", "propose", "audit")
 UNTIL_WITHDRAWN = "until-withdrawn"
 _CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"  # 24:00 is a time to some Pythons, and none to others
-_MOMENT = (
-    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})"
-)
+_DAY = "(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_MOMENT = rf"[0-9]{{4}}-{_DAY}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})"
 _TIME = re.compile(_MOMENT)
 _MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
@@ -144,7 +143,8 @@ def moment(*, required: bool = True) -> fields.String:
 
 def until() -> fields.String:
     """When something runs out: a moment, or "until-withdrawn"."""
-    return fields.String(required=True, validate=Moment(UNTIL_WITHDRAWN))
+    told = {"anyOf": [{"format": "date-time"}, {"const": UNTIL_WITHDRAWN}]}
+    return fields.String(required=True, validate=Moment(UNTIL_WITHDRAWN), metadata=told)
 
 
 def whole(*, required: bool = True) -> fields.Integer:

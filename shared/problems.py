@@ -203,6 +203,7 @@ class TooFast(Problem):
     """The caller posts faster than it may (429). Nothing is said of the fate."""
 
     status = 429
+    promises = ("Retry-After",)
     slug = "too-fast"
     title = "Too many events at once"
     remedy = "Send the same bytes with the same id again after Retry-After seconds."

@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from services.intake.cloudevents import MEDIA_TYPE, Attributes
+from services.intake.cloudevents import Attributes
+from services.intake.forms import MAX_BATCH, Form
 from services.intake.types import free_json, shape
 from shared.catalogue import CATALOGUE, EventType
 from shared.catalogue.examples import examples
@@ -16,6 +17,7 @@ from shared.problems import (
     Malformed,
     NotFound,
     Refused,
+    TooFast,
     TooLarge,
     Unauthorised,
     Unavailable,
@@ -110,6 +112,20 @@ _TYPE_NAME = Parameter(
 )
 
 
+_MORE = (
+    "Types that say whose the plan is need the scope `share` instead of `write`. In binary form "
+    f"(`{Form.BINARY}`) the body is `data`, and the attributes are `ce-…` headers. A batch is "
+    "taken all or none; nobody waits for its fates."
+)
+
+
+def _headers() -> list[Parameter]:
+    """The attributes as headers; in the other forms they say nothing, so that any text will do."""
+    told = "The attribute `{}`, of an event in binary form."
+    own = [name for name in Attributes().fields if name not in ("data", "datacontenttype")]
+    return [Parameter(f"ce-{name}", "header", told.format(name), TEXT) for name in own]
+
+
 @cache
 def _body() -> dict[str, Json]:
     """The bodies that can be posted, each with an accepted example of every type."""
@@ -117,7 +133,14 @@ def _body() -> dict[str, Json]:
         name: {"summary": row.effect, "value": examples(row)[0]["event"]}
         for name, row in CATALOGUE.items()
     }
-    return {MEDIA_TYPE: {"schema": schema("event"), "examples": told}}
+    first = next(iter(told.values()))
+    batch = {"summary": "A batch of one.", "value": [first["value"]]}
+    data = {"summary": "Its attributes are headers.", "value": first["value"]["data"]}
+    return {
+        Form.STRUCTURED.value: {"schema": schema("event"), "examples": told},
+        Form.BATCH.value: {"schema": schema("batch"), "examples": {"batch": batch}},
+        Form.BINARY.value: {"schema": schema("data"), "examples": {"data": data}},
+    }
 
 
 def operations() -> tuple[Operation, ...]:
@@ -127,11 +150,11 @@ def operations() -> tuple[Operation, ...]:
             "POST",
             "/events",
             "post_event",
-            "Post an event, authored by the token's subject.",
+            "Post an event, or a batch of them, authored by the token's subject.",
             {
                 202: Answer(
-                    "Durable, and not yet decided: keep the event until it is.",
-                    {JSON: schema("durable")},
+                    "Durable, and not yet decided: keep the event until it is. Of a batch, a list.",
+                    {JSON: {"oneOf": [schema("durable"), schema("durables")]}},
                     sometimes=["Preference-Applied"],
                 ),
                 201: Answer("Waited for, and accepted: its receipt.", _RECEIPT, _WAITED),
@@ -139,12 +162,12 @@ def operations() -> tuple[Operation, ...]:
             },
             (
                 *(Malformed, Unauthorised, Forbidden, TooLarge, WrongMedia, Invalid, Refused),
-                Unavailable,
+                *(TooFast, Unavailable),
             ),
-            (_PREFER,),
+            (_PREFER, *_headers()),
             _body(),
             scope="write",
-            more="Types that say whose the plan is need the scope `share` instead of `write`.",
+            more=_MORE,
         ),
         Operation(
             "GET",
@@ -171,13 +194,17 @@ def schemas() -> dict[str, Json]:
     every = [schema(name) for name in CATALOGUE]
     mapping = {name: each["$ref"] for name, each in zip(CATALOGUE, every, strict=True)}
     choice = {"oneOf": every, "discriminator": {"propertyName": "type", "mapping": mapping}}
+    data = [schema(f"{name}.data") for name in CATALOGUE]
     return {
         "event": {"description": "An event of any type of the catalogue.", **choice},
+        "batch": {"type": "array", "maxItems": MAX_BATCH, "items": schema("event")},
+        "data": {"description": "The data of an event, by its type.", "anyOf": data},
         **{name: _event(row) for name, row in CATALOGUE.items()},
         **{f"{name}.data": shape(row.schema, _FREE) for name, row in CATALOGUE.items()},
         **_attributes(),
         "json": free_json(_FREE),
         "durable": _DURABLE,
+        "durables": {"type": "array", "items": schema("durable")},
         "receipt": RECEIPT,
         "line": _LINE,
         "type": _TYPE,

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.callers import ROLES, local_token
+from shared.callers import local_token
 from shared.catalogue import CATALOGUE
 from shared.catalogue.examples import examples
+from shared.issuers import ROLES
 from tests.e2e.running import Up, environment
 
 HERE = Path(__file__).parent

@@ -7,6 +7,7 @@ from flask import Flask
 from openapi_spec_validator import validate
 
 from services.intake.app import create_app as intake
+from services.intake.forms import Form
 from services.ledger.app import create_app as ledger
 from shared.catalogue import CATALOGUE
 from shared.catalogue.examples import examples
@@ -86,8 +87,11 @@ def test_every_served_example_is_as_described(name: str) -> None:
 
 def test_the_body_of_post_events_has_an_example_of_every_type() -> None:
     body = DOCUMENTS["intake"]()["paths"]["/events"]["post"]["requestBody"]
+    assert list(body["content"]["application/cloudevents+json"]["examples"]) == list(CATALOGUE)
+    assert set(body["content"]) == set(Form)
     for media in body["content"].values():
-        assert list(media["examples"]) == list(CATALOGUE)
+        for each in media["examples"].values():
+            assert is_valid("intake", media["schema"], each["value"])
 
 
 def test_a_description_is_not_made_before_anybody_asks() -> None:
