@@ -2,14 +2,14 @@ r"""The corpus of hostile requests: what each file holds, and how it becomes byt
 
 `corpus/<class>/<name>.yaml`, one request each, and what must be answered:
 
-    send      the body, as UTF-8 (or `bytes`, each code point a byte); absent: no body
+    send      the body, as UTF-8 (or `octets`, each code point one of them); absent: no body
     headers   over those of a good event; null leaves one out. Each code point is a byte
     method, target, service   POST, /events, intake
     author, scopes            whose token is sent: person:hostile, "read write share"
     raw       the whole request, as bytes, instead of all that; only a real server can read it
     status    of the answer
     problem   the last part of the `type`; absent where the server answers before we are asked
-    errors    each fault's pointer and code, in order
+    errors    each fault's pointer and code
 
 `{{x*3}}` stands for xxx in all of them.
 """
@@ -34,7 +34,7 @@ class Case:
     name: str
     status: int
     send: str | None = None
-    bytes: str | None = None
+    octets: str | None = None
     raw: str | None = None
     headers: dict[str, str | None] = field(default_factory=dict)
     method: str = "POST"
@@ -48,9 +48,14 @@ class Case:
     @cached_property
     def body(self) -> bytes:
         """What is sent after the headers."""
-        if self.bytes is not None:
-            return _whole(self.bytes).encode("latin-1")
+        if self.octets is not None:
+            return _whole(self.octets).encode("latin-1")
         return _whole(self.send or "").encode()
+
+    @property
+    def target_whole(self) -> str:
+        """The address that is asked."""
+        return _whole(self.target)
 
     def head(self, token: str) -> dict[str, str]:
         """The headers, in order; all but Content-Length, unless the case says one."""
@@ -62,7 +67,7 @@ class Case:
         if self.raw is not None:
             return _whole(self.raw).replace("<token>", token).encode("latin-1")
         head = {"Content-Length": str(len(self.body)), **self.head(token), "Connection": "close"}
-        lines = [f"{self.method} {_whole(self.target)} HTTP/1.1"]
+        lines = [f"{self.method} {self.target_whole} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in head.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
 

@@ -70,7 +70,7 @@ def test_whatever_is_asked_is_answered_as_described(
     assert done.returncode == 0, done.stdout + done.stderr
     assert told is not None, done.stdout
     assert told[1] == told[2]
-    logging.info("%s as %s: %s cases", service, role, told[1])
+    logging.getLogger(__name__).info("%s as %s: %s cases", service, role, told[1])
 
 
 def test_after_all_that_everything_can_be_replayed(up: Up) -> None:
