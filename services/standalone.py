@@ -27,7 +27,8 @@ from shared.processes import die_with_parent
 from shared.settings import Settings
 
 START_SECONDS, STOP_SECONDS = 20, 15
-_HIDDEN = {"FIRSTHAND_DATABASE_OWNER_URL"}  # for `init` alone; intake sees no database at all
+_OWNER = {"FIRSTHAND_DATABASE_OWNER_URL", "FIRSTHAND_DATABASE_OWNER_URL_FILE"}  # for `init` alone
+_DATABASE = {"FIRSTHAND_DATABASE_URL", "FIRSTHAND_DATABASE_URL_FILE"}  # never seen by intake
 
 
 def queue_server() -> str:
@@ -124,7 +125,7 @@ class Everything:
         self._lock.close()
 
     def _start(self, name: str, command: list[str]) -> None:
-        hidden = _HIDDEN if name in ("worker", "ledger") else {*_HIDDEN, "FIRSTHAND_DATABASE_URL"}
+        hidden = _OWNER if name in ("worker", "ledger") else _OWNER | _DATABASE
         environment = {each: value for each, value in os.environ.items() if each not in hidden}
         environment["FIRSTHAND_DATA"] = str(self.settings.data.absolute())
         child = subprocess.Popen(  # noqa: S603 - our own programs

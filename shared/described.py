@@ -1,6 +1,7 @@
 """What both services serve alike, described: probes, problems, and their own descriptions."""
 
 from shared.event import Json
+from shared.metrics import MEDIA_TYPE as METRICS
 from shared.openapi import TEXT, Answer, Operation, Parameter
 from shared.problems import PROBLEMS, NotFound
 from shared.refusals import BECAUSE, WARNINGS, Code
@@ -10,9 +11,9 @@ TIME: Json = {"type": "string", "format": "date-time"}
 DIGEST: Json = {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"}
 WHOLE: Json = {"type": "integer", "minimum": 0}
 
-RECEIPT: Json = {
+FATE: Json = {
     "type": "object",
-    "description": "What an author is told about an event of theirs, accepted or refused.",
+    "description": "What became of an event. `salt` is for its author alone.",
     "properties": {
         "id": TEXT,
         "author": TEXT,
@@ -39,12 +40,20 @@ RECEIPT: Json = {
         "digest": DIGEST,
         "salt": DIGEST,
         "entry": {"type": "string", "description": "The entry's exact bytes, as text."},
-        "checkpoint": {"type": "string", "description": "A signed tree head above `index`."},
     },
     "required": [
         *("id", "author", "subject", "verdict", "log", "index", "received", "recorded"),
-        *("rules", "digest", "salt", "entry", "checkpoint"),
+        *("rules", "digest", "entry"),
     ],
+}
+RECEIPT: Json = {
+    **FATE,
+    "description": "The same with the proof that it stands in the log.",
+    "properties": {
+        **FATE["properties"],
+        "proof": {"type": "string", "description": "C2SP tlog-proof.", "pattern": "^c2sp.org/"},
+    },
+    "required": [*FATE["required"], "proof"],
 }
 _READY: Json = {
     "type": "object",
@@ -79,6 +88,13 @@ BOTH = (
         "readyz",
         "Whether all that the service needs is there and set as it must be.",
         {200: Answer("It is.", {JSON: _READY}), 503: Answer("It is not; `why`.", {JSON: _READY})},
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "metrics",
+        "Figures for Prometheus.",
+        {200: Answer("The figures.", {METRICS.partition(";")[0]: TEXT})},
     ),
     Operation(
         "GET",

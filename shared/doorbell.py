@@ -20,6 +20,7 @@ del os.environ["RQ_KEY_PREFIX"]  # not for our children to inherit
 __all__ = ["DrainJob", "JSONSerializer", "SimpleWorker", "StopRequested", "bell", "ring"]
 
 QUEUE = "drain"
+PREFIX = "{firsthand}:rq"
 DRAIN = "services.ledger.worker.drain"
 ALLOWED = frozenset({DRAIN})
 NO_ALARM = -1  # RQ's alarm raises inside any bytecode, also around COMMIT
@@ -52,6 +53,16 @@ class DrainJob(Job):
 def bell(connection: "Redis") -> Queue:
     """The one queue. Give it a connection of its own: RQ changes the pool's time-outs."""
     return Queue(QUEUE, connection=connection, job_class=DrainJob, serializer=JSONSerializer)
+
+
+def failed(connection: "Redis") -> int:
+    """How many bells failed within the last minute. RQ's own count would remove old ones."""
+    return connection.zcard(f"{PREFIX}:failed:{QUEUE}")
+
+
+def listeners(connection: "Redis") -> int:
+    """How many workers listen for bells, by their own word, which lasts some minutes."""
+    return connection.scard(f"{PREFIX}:workers")
 
 
 def ring(queue: Queue, partition: int) -> None:

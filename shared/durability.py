@@ -7,6 +7,11 @@ and on as many replicas as are configured.
 from dataclasses import dataclass
 from typing import Any
 
+from redis import Redis
+from redis.exceptions import RedisError
+
+HOW_IT_STORES = "[am][pa][px][em]*"  # append…, maxmemory…: one pattern is all that 6.2 takes
+
 
 @dataclass(frozen=True, slots=True)
 class Durability:
@@ -28,8 +33,23 @@ def judge(config: Any, wanted: int, replicas: Any) -> Durability:
         return Durability(None, "the queue may evict what it holds (maxmemory-policy noeviction)")
     if replicas < wanted:
         return Durability(None, f"{replicas} of {wanted} replicas have the event")
-    return Durability(f"fsync+replicas:{wanted}" if wanted else "fsync")
+    return Durability(level_of(wanted))
+
+
+def level_of(replicas: int) -> str:
+    """The level that is wanted where so many replicas are configured."""
+    return f"fsync+replicas:{replicas}" if replicas else "fsync"
 
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def durability(queue: "Redis", replicas: int) -> Durability:
+    """How safely a queue stores at this moment, with as many replicas as are wanted."""
+    try:
+        config = queue.config_get(HOW_IT_STORES)
+        info = queue.info("replication") if replicas else {}
+    except RedisError as fault:
+        return Durability(None, f"the queue did not answer ({type(fault).__name__})")
+    return judge(config, replicas, int(info.get("connected_slaves", 0)))

@@ -17,11 +17,12 @@ b'{"data":{"language":"en","name_to_use":"Zo\xc3\xab"},"type":"plan.started"}'
 feed, then the canonical event. Canonical JSON holds no raw line feed, so the first one ends the
 header:
 
-    {"author","issuer","received","via","waiter"?}\n{"data":…,"id":…}
+    {"author","issuer","received","traceparent"?,"via","waiter"?}\n{"data":…,"id":…}
 
 `author`, `via` (the token's client) and `issuer` (the configured name of who vouched) are ids;
 `received` is intake's clock, `YYYY-MM-DDTHH:MM:SS.mmmZ`; `waiter` names the key on which a
-request waits for its receipt. Golden files: tests/golden/event.
+request waits for its receipt; `traceparent` (shared/trace.py) is the event's own or else the
+request's, for logs alone. Golden files: tests/golden/event.
 """
 
 from collections.abc import Mapping
@@ -73,6 +74,7 @@ class Event:
     canonical: bytes = field(repr=False)
     expectedversion: int | None = None
     waiter: str | None = None
+    traceparent: str | None = None
 
     @property
     def by_person(self) -> bool:
@@ -89,6 +91,8 @@ class Event:
         }
         if self.waiter is not None:
             header["waiter"] = self.waiter
+        if self.traceparent is not None:
+            header["traceparent"] = self.traceparent
         return canonical(header) + b"\n" + self.canonical
 
     @classmethod
@@ -110,6 +114,7 @@ class Event:
         issuer: str,
         received: str,
         waiter: str | None = None,
+        traceparent: str | None = None,
     ) -> "Event":
         """An event from its canonical bytes and what intake added."""
         attributes = orjson.loads(posted)
@@ -125,4 +130,5 @@ class Event:
             canonical=posted,
             expectedversion=attributes.get("expectedversion"),
             waiter=waiter,
+            traceparent=attributes.get("traceparent", traceparent),
         )

@@ -9,10 +9,11 @@
     firsthand:{p<n>}:pace:<key> when what a caller brought would be through, in microseconds since
                                 1970; the key is a keyed hash of the caller; expires when past
 
-Publishing: one script per call (limits, XADDs in order, SET wake NX EX 30; shared/limits.py), then
-the durability check, then, if the flag was new, the bell, whatever the durability said. Messages
-are removed by the projector alone, after its commit. There is no MAXLEN, no consumer group, no
-dedupe here: the same event may stand here twice, and the ledger records it once.
+Publishing (shared/together.py): one script per call (limits, XADDs in order, SET wake NX EX 30;
+shared/limits.py), then the durability check, then, if the flag was new, the bell, whatever the
+durability said. Messages are removed by the projector alone, after its commit. There is no MAXLEN,
+no consumer group, no dedupe here: the same event may stand here twice, and the ledger records it
+once.
 
 Everything in it is sealed (shared/transit.py).
 """
@@ -22,33 +23,29 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha1
-from typing import Any, cast
+from typing import cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionInterface
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from shared.durability import Durability, judge
+from shared.durability import Durability, durability
 from shared.event import Event
-from shared.limits import PUBLISH, Limits, heed
-from shared.problems import SealBroken, Unavailable
+from shared.limits import Limits, heed
+from shared.problems import SealBroken
+from shared.together import Together
 from shared.transit import Transit
 
-WAKE_SECONDS, DONE_SECONDS, WAITING_SECONDS = 30, 60, 60
+DONE_SECONDS, WAITING_SECONDS = 60, 60
 SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
-WAIT_MILLISECONDS = 1000
 MAX_CONNECTIONS = 64
 NO_LIMITS = Limits()
-HOW_IT_STORES = "[am][pa][px][em]*"  # append…, maxmemory…: one pattern is all that 6.2 takes
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
 if size(redis.call('GET', KEYS[1]) or '') > size(ARGV[1]) then return end
 redis.call('SET', KEYS[1], ARGV[1])
 """
-PUBLISH_SHA1 = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest()  # Redis' name for it
 
 
 def inbox_key(partition: int) -> str:
@@ -81,6 +78,11 @@ def pace_key(partition: int, caller: str) -> str:
     return f"firsthand:{{p{partition}}}:pace:{caller}"
 
 
+def is_ours(key: bytes) -> bool:
+    """True for a key of the inbox or the doorbell."""
+    return key.startswith((b"firsthand:{p", b"{firsthand}:rq"))
+
+
 def answers(url: str) -> bool:
     """True if a queue answers there."""
     try:
@@ -111,26 +113,6 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
     )
 
 
-def _answer(line: ConnectionInterface) -> Any:
-    """The next reply; the server's error as a value. What breaks the connection raises."""
-    try:
-        return line.read_response()
-    except ResponseError as told:
-        return told
-
-
-class _Share:
-    """What one thread brings to a common publish, and what it hears back."""
-
-    __slots__ = ("answer", "pace", "place", "sealed")
-
-    def __init__(self, pace: str, sealed: list[bytes]) -> None:
-        self.pace = pace
-        self.sealed = sealed
-        self.answer: list[Any] = []
-        self.place = 0
-
-
 class Inbox:
     """Publishing and draining. `ring` rings the bell of a partition; `blocking` is a second
     client, with a long time-out, for the requests that wait.
@@ -150,13 +132,11 @@ class Inbox:
         self.transit = transit
         self.replicas = replicas
         self.limits = limits
+        self.published: dict[int, int] = defaultdict(int)  # by partition, since the start
         self._ring = ring
         self._blocking = blocking or redis
-        self._mutex = threading.Lock()
-        self._waiting: dict[int, list[_Share]] = {}
-        self._publishing: dict[int, threading.Lock] = defaultdict(threading.Lock)
-        self._idle: list[ConnectionInterface] = []
-        self._judged: tuple[object, Durability] | None = None
+        self._together = Together(redis, replicas, limits)
+        self._counting = threading.Lock()
 
     # intake's side
 
@@ -168,75 +148,15 @@ class Inbox:
         """
         caller = self.transit.alias(f"{events[0].author} {events[0].via}") if events else ""
         sealed = [self.transit.seal(partition, each.message(), "event") for each in events]
-        own = _Share(pace_key(partition, caller), sealed)
-        with self._mutex:
-            self._waiting.setdefault(partition, []).append(own)
-        with self._publishing[partition]:
-            if not own.answer:
-                self._publish_all(partition)
-        judged, *told = own.answer
-        if isinstance(judged, RedisError):
-            raise Unavailable(f"The queue did not answer ({type(judged).__name__}).") from judged
-        if own.place == 1 and judged[0] == 1:
+        keys = inbox_key(partition), wake_key(partition)
+        heard = self._together.append(keys, pace_key(partition, caller), sealed)
+        if heard.rings:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
-        heed(judged[own.place])
-        return self._judge(told)
-
-    def _judge(self, told: list[Any]) -> Durability:
-        """How durable by these answers; the same answers are judged once."""
-        if self._judged is None or self._judged[0] != told:
-            self._judged = told, judge(told[0], self.replicas, told[1] if self.replicas else 0)
-        return self._judged[1]
-
-    def _publish_all(self, partition: int) -> None:
-        """Send what every thread has brought meanwhile in one script: one round trip and one
-        fsync for all of them. Each keeps its order; the first of them rings.
-        """
-        with self._mutex:
-            shares = self._waiting.pop(partition)
-        for place, share in enumerate(shares, start=1):
-            share.place = place
-        answer: list[Any] = [RedisError("the publishing thread failed")]
-        try:
-            answer = self._append(partition, shares)
-        except RedisError as fault:
-            answer = [fault]
-        finally:
-            for share in shares:
-                share.answer = answer
-
-    def _append(self, partition: int, shares: list[_Share]) -> list[Any]:
-        paces, told = self.limits.arguments([(each.pace, each.sealed) for each in shares])
-        keys = inbox_key(partition), wake_key(partition), *paces
-        call = len(keys), *keys, WAKE_SECONDS, *told
-        try:
-            return self._send("EVALSHA", PUBLISH_SHA1, *call)
-        except NoScriptError:
-            return self._send("EVAL", PUBLISH, *call)
-
-    def _send(self, *script: Any) -> list[Any]:
-        """One round trip on a connection of our own: a pipeline of redis-py, with its pool, costs
-        four times as much, and this is the hottest line of intake.
-        """
-        asked: list[tuple[Any, ...]] = [script, ("CONFIG", "GET", HOW_IT_STORES)]
-        if self.replicas:
-            asked.append(("WAIT", self.replicas, WAIT_MILLISECONDS))
-        try:
-            line = self._idle.pop()
-        except IndexError:
-            line = self.redis.connection_pool.make_connection()
-        try:
-            line.send_packed_command(line.pack_commands(asked))
-            told = [_answer(line) for _ in asked]
-        except BaseException:
-            line.disconnect()  # whatever is still on its way is nobody's; it connects again
-            raise
-        finally:
-            self._idle.append(line)
-        if isinstance(told[0], Exception):
-            raise told[0]
-        return told
+        heed(heard.wait)
+        with self._counting:
+            self.published[partition] += len(sealed)
+        return heard.durability
 
     def receipt(self, partition: int, waiter: str, seconds: int) -> bytes | None:
         """Wait for the receipt that the projector sends; None when the time is over."""
@@ -251,12 +171,7 @@ class Inbox:
 
     def durability(self) -> Durability:
         """The level at this moment, for /readyz."""
-        try:
-            config = self.redis.config_get(HOW_IT_STORES)
-            info = self.redis.info("replication") if self.replicas else {}
-        except RedisError as fault:
-            return Durability(None, f"the queue did not answer ({type(fault).__name__})")
-        return judge(config, self.replicas, int(info.get("connected_slaves", 0)))
+        return durability(self.redis, self.replicas)
 
     # the ledger's side
 
@@ -269,16 +184,6 @@ class Inbox:
         if not linger:
             return self.length(partition) > 0
         return bool(self.redis.xread({inbox_key(partition): "0"}, count=1, block=linger))
-
-    def oldest_age(self, partition: int) -> float | None:
-        """Seconds that the oldest message has waited, by the queue's own clock; None if none."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.xrange(inbox_key(partition), count=1)
-        pipe.time()
-        head, (seconds, microseconds) = pipe.execute()
-        if not head:
-            return None
-        return float(seconds + microseconds / 1e6 - int(head[0][0].split(b"-")[0]) / 1e3)
 
     def read(self, partition: int, count: int) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
         """The head of the stream, (message id, sealed event) each, and the last checkpoint.

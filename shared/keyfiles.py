@@ -1,24 +1,27 @@
-"""Key files: written whole and durably, or not at all, and never over one that is there."""
+"""Key files: written whole and durably, or not at all; `keep` never over one that is there."""
 
 import os
 from pathlib import Path
 
 
 def keep(path: Path, content: bytes, *, secret: bool = True) -> None:
-    """Write a new file and fsync it and its folder; what is there already stays as it is.
+    """Write a file and fsync it and its folder; what is there already stays as it is.
 
     What is durable in the queue and the ledger can only be read with these.
     """
-    if path.exists():
-        return
+    if not path.exists():
+        put(path, content, 0o600 if secret else 0o644)
+
+
+def put(path: Path, content: bytes, mode: int) -> None:
+    """Write a file and fsync it and its folder, in the place of one that is there."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.touch(mode=0o600)
     with new.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    if not secret:
-        new.chmod(0o644)
+    new.chmod(mode)
     new.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

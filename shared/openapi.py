@@ -94,6 +94,7 @@ class Operation:
     parameters: Sequence[Parameter] = ()
     body: Mapping[str, Json] | None = None
     scope: str | None = None
+    anybody: bool = False
     more: str = ""
 
     @property
@@ -107,7 +108,7 @@ class Operation:
         if self.more:
             shown["description"] = self.more
         if self.scope is not None:
-            shown["security"] = [{"bearer": self.scope.split()}]
+            shown["security"] = [*([{}] if self.anybody else []), {"bearer": self.scope.split()}]
         if self.parameters:
             shown["parameters"] = [each.shown() for each in self.parameters]
         if self.body is not None:

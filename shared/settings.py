@@ -1,8 +1,10 @@
 """Settings: one frozen object a service, read from FIRSTHAND_* variables.
 
 Every variable is declared once, below, with its kind, default and meaning; the reference page
-is made from it. A bad value stops the process at start with every fault named at once. Intake's
-settings have no database address, and intake does not look for one.
+is made from it. `<variable>_FILE` names a file that holds the value instead: an address with a
+password in it need not stand in the environment. A bad value stops the process at start with
+every fault named at once. Intake's settings have no database address, and intake does not look
+for one.
 """
 
 import os
@@ -11,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self, cast
 
-from environs import Env, EnvValidationError
+from environs import EnvValidationError, FileAwareEnv
 from marshmallow import validate
 
 from shared.problems import SettingsError
@@ -47,6 +49,11 @@ class Settings:
         validate=validate.Range(min=0, max=16),
     )
     audience: str = setting("str", "firsthand", "`aud` that tokens must carry")
+    heartbeat: Path | None = setting(
+        "path",
+        None,
+        "File that the worker touches after each sweep, which 'firsthand healthy' looks at",
+    )
     log_level: str = setting(
         "str",
         "info",
@@ -60,14 +67,21 @@ class Settings:
 
         Raises SettingsError that names every bad variable at once.
         """
-        env = Env(eager=False, prefix=PREFIX)
-        values = {each.name: _read(env, each) for each in fields(cls)}
+        env = FileAwareEnv(eager=False, prefix=PREFIX, strip_whitespace=True)
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        for each in fields(cls):
+            try:
+                values[each.name] = _read(env, each)
+            except SettingsError as fault:
+                faults.append(str(fault))
         try:
             env.seal()
         except EnvValidationError as fault:
             messages = cast(dict[str, list[str]], fault.error_messages)
-            told = (f"{name}: {' '.join(why)}" for name, why in messages.items())
-            raise SettingsError("; ".join(told)) from None
+            faults += (f"{name}: {' '.join(why)}" for name, why in messages.items())
+        if faults:
+            raise SettingsError("; ".join(faults))
         return cls(**values | {name: value for name, value in given.items() if value is not None})
 
     @property
@@ -90,14 +104,28 @@ def _socket_in(folder: Path) -> Path:
     return Path("/tmp") / f"firsthand-{short}" / place.name  # noqa: S108 - made 0700, and ours
 
 
-def _read(env: Env, each: Field[Any]) -> Any:
+def _read(env: FileAwareEnv, each: Field[Any]) -> Any:
     options = dict(each.metadata)
     parse = getattr(env, options.pop("kind"))
     default = options.pop("default")
     del options["meaning"]
-    if not os.environ.get(PREFIX + each.name.upper()):  # compose hands over unset ones as empty
+    if not _is_told(PREFIX + each.name.upper()):
         return default
     return parse(each.name.upper(), default, **options)
+
+
+def _is_told(name: str) -> bool:
+    """Whether a variable, or the file named in its place, says anything."""
+    given, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if file and given:
+        raise SettingsError(f"{name}: {name}_FILE is set as well; set one of the two")
+    try:  # an empty file is a secret that nobody wrote, and no default
+        if file and not Path(file).read_text().strip():
+            raise SettingsError(f"{name}_FILE: {file} is empty")
+    except (OSError, ValueError) as fault:
+        told = getattr(fault, "strerror", None) or "not a text"
+        raise SettingsError(f"{name}_FILE: {file}: {told}") from None
+    return bool(file or given)  # compose hands over unset ones as empty
 
 
 def variables(*kinds: type[Settings]) -> list[tuple[str, str, str, str]]:

@@ -17,7 +17,9 @@ from shared import problems
 from shared.callers import Caller, Callers
 from shared.docs import page
 from shared.event import Json
+from shared.metrics import MEDIA_TYPE, CollectorRegistry, Requests, generate_latest
 from shared.problems import PROBLEMS, Problem
+from shared.trace import trace_of
 
 log_line = structlog.get_logger()
 _BY_STATUS: dict[int, type[Problem]] = {
@@ -43,16 +45,23 @@ def caller_of(callers: Callers, scope: str) -> Caller:
     return caller
 
 
-def install(app: Flask, service: str, ready: Callable[[], str | None]) -> None:
-    """Give an app its problems, /livez, /readyz and /problems, and its log lines.
+def install(
+    app: Flask,
+    service: str,
+    ready: Callable[[], str | None],
+    registry: CollectorRegistry | None = None,
+) -> None:
+    """Give an app its problems, /livez, /readyz, /metrics and /problems, and its log lines.
 
     `ready` says in words why the service is not ready, or None.
     """
+    figures = registry or CollectorRegistry()
+    requests = Requests(figures)
     app.register_error_handler(Problem, answer)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unforeseen)
     app.before_request(_begin)
-    app.after_request(lambda response: _log(service, response))
+    app.after_request(lambda response: _log(service, requests, response))
 
     @app.get("/livez")
     def livez() -> Response:
@@ -62,6 +71,10 @@ def install(app: Flask, service: str, ready: Callable[[], str | None]) -> None:
     def readyz() -> Response:
         why = ready()
         return as_json({"ready": why is None} | ({"why": why} if why else {}), 503 if why else 200)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(figures), content_type=MEDIA_TYPE)
 
     @app.get("/problems/<slug>")
     def problem(slug: str) -> Response:
@@ -115,16 +128,20 @@ def _begin() -> None:
     g.began = time.perf_counter()
 
 
-def _log(service: str, response: Response) -> Response:
+def _log(service: str, requests: Requests, response: Response) -> Response:
     """One line a request: never its body, never a token, never a query."""
     caller: Caller | None = g.get("caller")
+    trace = g.get("trace") or trace_of(request.environ.get("HTTP_TRACEPARENT"))
+    route, seconds = str(request.url_rule or "none"), time.perf_counter() - g.began
+    requests.answered(route, response.status_code, seconds)
     log_line.info(
         "request",
         service=service,
-        method=request.method,
-        route=str(request.url_rule or "none"),
+        method=request.method if request.url_rule else None,  # anything may stand there
+        route=route,
         status=response.status_code,
         caller=caller.subject if caller else None,
-        milliseconds=round((time.perf_counter() - g.began) * 1000, 2),
+        milliseconds=round(seconds * 1000, 2),
+        **({"trace": trace} if trace else {}),
     )
     return response

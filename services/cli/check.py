@@ -1,10 +1,35 @@
 """Commands that check a ledger."""
 
+import json
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from services.cli.base import DATA, FINDINGS, JSON
+from services.cli.base import DATA, FINDINGS, JSON, UNAVAILABLE
+
+if TYPE_CHECKING:
+    from services.doctor.checks import Result
+
+COLOURS = {"ok": "green", "odd": "yellow", "wrong": "red", "unknown": "cyan"}
+
+
+@click.command()
+@click.argument("service", type=click.Choice(["intake", "ledger", "worker"]))
+@DATA
+def healthy(service: str) -> None:
+    """Ask a service on this machine whether it is well."""
+    from services.health import check_heartbeat, check_ready
+
+    if service == "worker":
+        from shared.settings import Settings
+
+        check_heartbeat(Settings.load().heartbeat)
+    else:
+        check_ready(service)
+    click.echo(f"{service} is well.")
 
 
 @click.command()
@@ -19,3 +44,41 @@ def replay(person: str | None, everybody: bool, as_json: bool) -> None:
     from services.ledger.run import replay as run
 
     sys.exit(FINDINGS if run(person, as_json=as_json) else 0)
+
+
+@click.command()
+@JSON
+@DATA
+def doctor(as_json: bool) -> None:
+    """Say whether everything is set as it must be; change nothing."""
+    results = []
+    for each in _examined():
+        results.append(each)
+        click.echo(json.dumps(asdict(each)) if as_json else _line(each))
+    counts = {state: sum(each.state == state for each in results) for state in COLOURS}
+    if not as_json:
+        click.echo(", ".join(f"{count} {state}" for state, count in counts.items()) + ".")
+    down = any(each.down for each in results)
+    sys.exit(FINDINGS if counts["wrong"] else UNAVAILABLE if down else 0)
+
+
+def _examined() -> "Iterator[Result]":
+    from services.doctor.checks import Result, addresses, examine
+    from services.doctor.ground import Ground
+    from services.ledger.config import LedgerSettings
+    from shared.problems import SettingsError
+
+    try:
+        settings = LedgerSettings.load()
+    except SettingsError as fault:
+        yield Result("settings", "wrong", str(fault), "set what is named; see docs/reference")
+        return
+    yield Result("settings", "ok", "every FIRSTHAND_* variable can be read")
+    yield from examine(Ground(settings, addresses(settings.data)))
+
+
+def _line(each: "Result") -> str:
+    """State, check, what was found, and the remedy, aligned."""
+    state = click.style(f"{each.state:<8}", fg=COLOURS[each.state], bold=each.state == "wrong")
+    remedy = f"; {each.remedy}" if each.remedy else ""
+    return f"{state} {each.check:<19} {each.told}{remedy}"

@@ -1,11 +1,13 @@
 """Commands that look something up through the API, with a token."""
 
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
-from services.cli.base import AS, DATA, FINDINGS, JSON, TOKEN, fail, speaker
+from services.cli.base import AS, DATA, FINDINGS, JSON, TOKEN, USAGE, fail, speaker
 
 
 def _show(path: str, author: str | None, token: str | None, person: str, accept: str) -> Any:
@@ -44,6 +46,50 @@ def plan(
     accept = "application/json" if as_json else "text/plain"
     answer = _show(f"plan?{query}", author, token, person, accept)
     click.echo(answer.body, nl=as_json)
+
+
+@click.command()
+@click.argument("person")
+@click.argument("event_id")
+@click.option(
+    "--qr",
+    metavar="FILE|-",
+    help="Draw it as QR codes: into FILE (.svg, .png; several are numbered), or here (-).",
+)
+@AS
+@TOKEN
+@DATA
+def receipt(
+    person: str, event_id: str, qr: str | None, author: str | None, token: str | None
+) -> None:
+    """Print the receipt of an event about PERSON: proof, for verify.py, that it is on record."""
+    from urllib.parse import quote
+
+    path = f"events/{quote(event_id, safe='')}/receipt"
+    answer = _show(path, author, token, person, "application/json")
+    if qr is None:
+        click.echo(answer.body)
+    else:
+        _draw(answer.json(), qr)
+
+
+def _draw(told: dict[str, Any], where: str) -> None:
+    """Draw a receipt's codes in the terminal or into files; says which."""
+    from services.printed import drawn
+
+    codes = drawn(told)
+    for number, code in enumerate(codes, 1):
+        if where == "-":
+            code.terminal(out=sys.stdout, compact=True)
+            continue
+        path = Path(where)
+        if len(codes) > 1:
+            path = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        try:
+            code.save(str(path), scale=4)
+        except (OSError, ValueError) as fault:
+            fail(f"{path}: {fault}. Name a file that ends in .svg or .png.", USAGE)
+        click.echo(path)
 
 
 @click.command()

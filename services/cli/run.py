@@ -4,14 +4,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 from services.cli.base import DATA
 
 
-def _server(target: str, host: str, port: int, threads: int) -> None:
-    """Serve a WSGI application until SIGTERM."""
+def _server(target: str, host: str, port: int, threads: int, *, patience: int) -> None:
+    """Serve a WSGI application until SIGTERM; then no new request is taken, and those in hand
+    have `patience` seconds to be answered.
+    """
     from granian import Granian
     from granian.constants import Interfaces
 
@@ -24,7 +27,7 @@ def _server(target: str, host: str, port: int, threads: int) -> None:
         workers=1,
         blocking_threads=threads,
         log_level="error",  # type: ignore[arg-type]  # an enum of strings
-        workers_kill_timeout=10,
+        workers_kill_timeout=patience,
         websockets=False,
     ).serve()
 
@@ -52,20 +55,55 @@ def init() -> None:
     click.echo(f"Ledger {make(settings)} is ready in {settings.data}.")
 
 
+@click.command("hand-out")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--queue", default="valkey:6379", show_default=True, help="Host and port.")
+@click.option(
+    "--database", default="postgres:5432/firsthand", show_default=True, help="Host, port, name."
+)
+@DATA
+def hand_out(folder: Path, queue: str, database: str) -> None:
+    """Make keys and passwords; give each container its own.
+
+    FOLDER holds a folder each for intake, worker, ledger, valkey and postgres. Run it again after
+    a change in the key folder.
+    """
+    from services.hand_out import hand_out as run
+    from services.ledger.config import LedgerSettings
+
+    for who, count in run(LedgerSettings.load(), folder, queue=queue, database=database).items():
+        click.echo(f"{who}: {count} files")
+
+
+@click.command()
+@click.option("--log", type=click.IntRange(0), default=0, show_default=True, help="Which log's.")
+@click.option("--finish", is_flag=True, help="Retire the old key: the new one signs alone.")
+@DATA
+def rotate_log_key(log: int, finish: bool) -> None:
+    """Give a log a new signing key beside the old one; then restart worker and ledger."""
+    from services.ledger.config import LedgerSettings
+    from services.ledger.make import rotate
+
+    for each in rotate(LedgerSettings.load(), log, finish=finish).vkeys:
+        click.echo(each)
+
+
 @click.command()
 @_serve_options(8081)
 def intake(host: str, port: int) -> None:
     """Run intake: takes events over HTTP."""
     from services.intake.app import IntakeSettings
+    from services.intake.routes import MAX_WAIT
 
-    _server("services.intake.app:from_environment", host, port, IntakeSettings.load().threads)
+    threads, patience = IntakeSettings.load().threads, MAX_WAIT + 5
+    _server("services.intake.app:from_environment", host, port, threads, patience=patience)
 
 
 @click.command()
 @_serve_options(8082)
 def ledger(host: str, port: int) -> None:
     """Run the ledger's read API."""
-    _server("services.ledger.app:from_environment", host, port, 16)
+    _server("services.ledger.app:from_environment", host, port, 16, patience=10)
 
 
 @click.command()

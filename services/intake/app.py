@@ -14,6 +14,7 @@ from shared import doorbell, logs
 from shared.callers import Callers
 from shared.inbox import Inbox, connect
 from shared.limits import Limits
+from shared.metrics import CollectorRegistry, Queue
 from shared.processes import die_with_parent
 from shared.settings import Settings, setting
 from shared.transit import Transit
@@ -59,13 +60,16 @@ def create_app(
     partitions: int = 1,
     threads: int = 16,
     clock: Callable[[], datetime] = now,
+    registry: CollectorRegistry | None = None,
 ) -> Flask:
     """The Flask application, over its neighbours."""
     app = Flask("intake", static_folder=None)
     may_read, may_wait = threading.Semaphore(threads // 2), threading.Semaphore(threads // 2)
     intake = Intake(callers, inbox, partitions, may_read, may_wait, clock)
     app.register_blueprint(intake.routes())
-    install(app, "intake", ready=lambda: inbox.durability().why or None)
+    figures = registry or CollectorRegistry()
+    figures.register(Queue(inbox, partitions))
+    install(app, "intake", lambda: inbox.durability().why or None, figures)
     describe(app, "intake", described)
     return app
 

@@ -107,6 +107,12 @@ _PREFER = Parameter(
     "`wait=N` (RFC 7240) waits up to N seconds, at most 30, for the verdict.",
     TEXT,
 )
+_TRACE = Parameter(
+    "traceparent",
+    "header",
+    "The trace that the request belongs to (W3C Trace Context); any other value is ignored.",
+    TEXT,
+)
 _TYPE_NAME = Parameter(
     "name", "path", "The name of a type.", {"enum": list(CATALOGUE)}, "aspiration.stated"
 )
@@ -164,7 +170,7 @@ def operations() -> tuple[Operation, ...]:
                 *(Malformed, Unauthorised, Forbidden, TooLarge, WrongMedia, Invalid, Refused),
                 *(TooFast, Unavailable),
             ),
-            (_PREFER, *_headers()),
+            (_PREFER, _TRACE, *_headers()),
             _body(),
             scope="write",
             more=_MORE,

@@ -20,6 +20,7 @@ from shared.durability import Durability
 from shared.event import Event, Json, partition_of, timestamp
 from shared.inbox import Inbox
 from shared.problems import Fault, Forbidden, Refused, TooLarge, Unavailable
+from shared.trace import trace_of, traceparent_of
 from shared.web import as_json
 
 MAX_HEARD_BYTES = 1024 * 1024  # of a body that is too long, so that its sender hears why
@@ -135,14 +136,17 @@ def _body(longest: int) -> bytes:
 
 
 def _event(kept: bytes, caller: Caller, received: datetime, waiter: str | None = None) -> Event:
-    return Event.of(
+    event = Event.of(
         kept,
         author=caller.subject,
         via=caller.via,
         issuer=caller.issuer,
         received=timestamp(received),
         waiter=waiter,
+        traceparent=traceparent_of(request.environ.get("HTTP_TRACEPARENT")),
     )
+    g.trace = trace_of(event.traceparent)
+    return event
 
 
 def _refusal(caller: Caller, row: EventType) -> str:

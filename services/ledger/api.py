@@ -18,8 +18,9 @@ from services.ledger.sentences import Names
 from services.ledger.store.engine import Engine, transaction
 from services.ledger.vault import Vault
 from services.ledger.view import view
+from services.ledger.watermark import Published, Watermark
 from shared.callers import Callers
-from shared.event import canonical, partition_of, timestamp
+from shared.event import Json, canonical, partition_of, timestamp
 from shared.fields import parse_time
 from shared.problems import Fault, Invalid, NotFound
 from shared.seal import b64url
@@ -30,12 +31,13 @@ PAGE, LONGEST_PAGE = 100, 500
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The three things that can be read, over their neighbours."""
+    """The things that can be read, over their neighbours."""
 
     engine: Engine
     vault: Vault
     callers: Callers
     names: Names
+    watermark: Watermark
     partitions: int
     clock: Callable[[], datetime]
 
@@ -45,6 +47,7 @@ class Api:
         people.add_url_rule("/plan", view_func=self.plan)
         people.add_url_rule("/history", view_func=self.history)
         people.add_url_rule("/events/<name>", view_func=self.event)
+        people.add_url_rule("/events/<name>/receipt", view_func=self.receipt)
         return people
 
     def plan(self, subject: str) -> Response:
@@ -75,15 +78,32 @@ class Api:
 
     def event(self, subject: str, name: str) -> Response:
         """The fate of an event, for its author and the person."""
+        return as_json(self._told(subject, name, Reader.fates))
+
+    def receipt(self, subject: str, name: str) -> Response:
+        """The same with its proof; as plain text the proof alone, as C2SP tlog-proof writes it."""
+        told = self._told(subject, name, Reader.receipts)
+        if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
+            return Response(told["proof"], content_type="text/plain; charset=utf-8")
+        return as_json(told)
+
+    def _told(
+        self, subject: str, name: str, find: Callable[[Reader, str, Published], list[Json]]
+    ) -> Json:
+        """What is told of an event. The salt, which opens guesses at its words, is its author's."""
         caller = caller_of(self.callers, "read")
         if not (subject + name).isprintable():
             raise NotFound  # no id is like that, and PostgreSQL takes no NUL
-        with self._reader(subject) as reader:
-            told = [each for each in reader.receipts(name) if each["author"] == caller.subject]
-            told = reader.receipts(name) if caller.subject == subject else told
+        log = partition_of(subject, self.partitions)
+        with self.watermark.reading(log) as (connection, published):
+            found = find(Reader(connection, self.vault, log, subject), name, published)
+        told = [each for each in found if caller.subject in (subject, each["author"])]
         if not told:
             raise NotFound
-        return as_json(told[0] | ({"also": told[1:]} if told[1:] else {}))
+        for each in told:
+            if each["author"] != caller.subject:
+                del each["salt"]
+        return told[0] | ({"also": told[1:]} if told[1:] else {})
 
     def _only_the_person(self, subject: str) -> None:
         if caller_of(self.callers, "read").subject != subject:

@@ -6,17 +6,26 @@ from datetime import datetime
 from flask import Flask, Response
 
 from services.ledger.api import Api
-from services.ledger.config import LedgerSettings, now, open_store
+from services.ledger.config import LedgerSettings, now, open_store, vkeys
 from services.ledger.described import described
+from services.ledger.logs_api import LogsApi
+from services.ledger.metrics import Store
 from services.ledger.sentences import Names, read_names
 from services.ledger.store import setup
 from services.ledger.store.engine import Engine, StoreError, transaction
 from services.ledger.vault import Vault, VaultClosed
+from services.ledger.watermark import Watermark
+from services.ledger.witnesses import Policy
 from shared import logs
 from shared.callers import Callers
+from shared.inbox import connect
+from shared.metrics import CollectorRegistry
 from shared.problems import SealBroken, Unavailable, Unsafe
 from shared.processes import die_with_parent
+from shared.published import LastPublished
 from shared.web import answer, describe, install
+
+QUEUE_TIMEOUT = 0.5  # seconds; while the queue is away, what was kept is served
 
 
 def create_app(
@@ -24,13 +33,17 @@ def create_app(
     vault: Vault,
     callers: Callers,
     names: Names,
+    watermark: Watermark,
     *,
     partitions: int = 1,
     clock: Callable[[], datetime] = now,
 ) -> Flask:
     """The Flask application, over its neighbours."""
     app = Flask("ledger", static_folder=None)
-    app.register_blueprint(Api(engine, vault, callers, names, partitions, clock).routes())
+    app.url_map.merge_slashes = False  # a path is a tile's or none: no redirects
+    people = Api(engine, vault, callers, names, watermark, partitions, clock)
+    app.register_blueprint(people.routes())
+    app.register_blueprint(LogsApi(watermark, callers).routes())
 
     def ready() -> str | None:
         try:
@@ -42,7 +55,9 @@ def create_app(
             return str(fault)
         return None
 
-    install(app, "ledger", ready)
+    figures = CollectorRegistry()
+    figures.register(Store(engine))
+    install(app, "ledger", ready, figures)
     describe(app, "ledger", described)
     for kind in (StoreError, VaultClosed, SealBroken):
         app.register_error_handler(kind, _away)
@@ -61,4 +76,7 @@ def from_environment() -> Flask:
     engine, vault = open_store(settings, write=False)
     callers = Callers.from_folder(settings.key_folder, settings.audience)
     names = read_names(settings.names)
-    return create_app(engine, vault, callers, names, partitions=settings.partitions)
+    last = LastPublished(connect(settings.queue_url, timeout=QUEUE_TIMEOUT))
+    policy = Policy.from_folder(settings.key_folder)
+    watermark = Watermark(engine, last, vkeys(settings), policy)
+    return create_app(engine, vault, callers, names, watermark, partitions=settings.partitions)

@@ -1,12 +1,15 @@
 """What one batch works out: verdicts, entries, touched people, receipts. It writes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import structlog
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing
+from services.ledger.log.merkle import Frontier
+from services.ledger.log.proof import Proof, growing, inclusion
+from services.ledger.metrics import Course
 from services.ledger.people import People, Person, fold_one, plan_row, take
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.rules import RULES, Accepted, Refusal, Verdict, decide
@@ -14,12 +17,15 @@ from services.ledger.receipts import Recorded, answer
 from services.ledger.store import append
 from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection
+from services.ledger.store.tiles import nodes
 from shared.catalogue import CATALOGUE
 from shared.event import Event
 from shared.inbox import Outgoing
+from shared.logs import told
 from shared.problems import SealBroken, TooNew
 from shared.refusals import Code
 from shared.seal import Key
+from shared.trace import trace_of
 from shared.transit import Transit
 
 STORE_EVERY = 16  # entries of one person, and more for longer plans: so many a reader folds
@@ -43,8 +49,11 @@ class Batch:
         self._transit = transit
         self._size = 0
         self._touched: dict[str, Person] = {}
+        self._repeats = 0
+        self._traces: list[str] = []
         self._told: list[tuple[str, int, bool]] = []  # waiter, the entry's index, repeat?
         self._leaves: dict[int, bytes] = {}
+        self._proofs: dict[int, Proof] = {}
 
     def judge(
         self,
@@ -57,6 +66,7 @@ class Batch:
         self._connection, self._size, self.recorded = connection, head.size, recorded
         events = [each for place, sealed in messages if (each := self._open(place, sealed))]
         self.subjects = {each.subject for each in events}
+        self._traces = [found for each in events if (found := trace_of(each.traceparent))]
         self._held = self._people.open(connection, self._log, self.subjects)
         self._earlier: dict[tuple[str, str], dict[str, int]] = {}
         for row in append.earlier(connection, self._log, {each.id for each in events}):
@@ -72,12 +82,13 @@ class Batch:
         try:
             event = Event.from_message(self._transit.unseal(self._log, sealed, "event"))
         except (SealBroken, ValueError, KeyError, TypeError) as fault:
-            log_line.warning("unreadable", log=self._log, place=place.decode(), why=str(fault))
+            why = told(fault)
+            log_line.warning("unreadable", log=self._log, place=place.decode(), why=why)
             self.unreadable.append(
                 {
                     "log": self._log,
                     "place": place.decode(),
-                    "reason": str(fault),
+                    "reason": why,
                     "seen": self.recorded,
                     "message": sealed,
                 }
@@ -92,6 +103,7 @@ class Batch:
         prior = self._earlier.setdefault((event.author, event.id), {})
         index = self._repeat(event, prior) if prior else None
         repeat = index is not None
+        self._repeats += repeat
         if index is None:
             index = self._record(event, prior, reused=bool(prior))
         if event.waiter is not None:
@@ -164,11 +176,26 @@ class Batch:
             return self._vault.envelope(event.subject), None
         return held, Standing(person.sequence + 1, person.plan.version)
 
-    def receipts(self, checkpoint: str) -> Iterator[Outgoing]:
+    def prove(self, connection: Connection, old: Head, leaves: Sequence[bytes], new: Head) -> None:
+        """Make the proofs of those who wait, in the tree that this batch leaves."""
+        fresh = growing(Frontier.from_bytes(old.size, old.frontier), leaves)
+        before = nodes(connection, self._log, new.size)
+        for _, index, _ in self._told:
+            path = inclusion(fresh if index >= old.size else before, index, new.size)
+            self._proofs[index] = Proof(index, tuple(path), new.checkpoint)
+
+    def tell(self, course: Course) -> None:
+        """Put into the batch's course what was judged."""
+        course.verdicts.update(row["refusal"] or row["verdict"] for row in self.rows)
+        course.unreadable, course.repeats = len(self.unreadable), self._repeats
+        course.traces = self._traces
+
+    def receipts(self) -> Iterator[Outgoing]:
         """What goes to the requests that wait, once the batch is committed."""
         for waiter, index, repeat in self._told:
             recorded = Recorded(self._log, index, entry.read(self._leaves[index]))
-            yield Outgoing(waiter, answer(recorded, self._vault, checkpoint, repeat=repeat))
+            proof = self._proofs[index]
+            yield Outgoing(waiter, answer(recorded, self._vault, proof, repeat=repeat))
 
     def people_rows(self) -> list[dict[str, Any]]:
         """Where the touched people's streams stand now."""

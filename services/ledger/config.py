@@ -35,6 +35,14 @@ class LedgerSettings(Settings):
         "path", None, 'JSON file from ids to names shown in sentences, as "Sam (nurse)"'
     )
 
+    metrics_port: int = setting(
+        "int",
+        0,
+        "Port of the worker's /metrics; 0: none",
+        validate=validate.Range(min=0, max=65535),
+    )
+    metrics_host: str = setting("str", "127.0.0.1", "Address of the worker's /metrics")
+
     @property
     def store_url(self) -> str:
         """The database's address."""
@@ -50,6 +58,17 @@ def signers(settings: LedgerSettings) -> list[Signer]:
     """The key of each log, from `log-<n>.key`; SettingsError names a file that is wrong."""
     logs = range(settings.partitions)
     return [read_signer(settings.key_folder / f"log-{log}.key") for log in logs]
+
+
+def vkeys(settings: LedgerSettings) -> list[list[str]]:
+    """The verifier keys of each log, from `log-<n>.vkey`: those in use first, then retired ones.
+    SettingsError names a file that is wrong.
+    """
+    paths = (settings.key_folder / f"log-{log}.vkey" for log in range(settings.partitions))
+    try:
+        return [path.read_text().split() for path in paths]
+    except (OSError, ValueError) as fault:
+        raise SettingsError(f"{fault}. Run 'firsthand init' to make one.") from None
 
 
 def read_signer(path: Path) -> Signer:
@@ -69,7 +88,7 @@ def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]
             setup.check_ledger(connection, partitions=settings.partitions, origin=settings.origin)
             unwrap_keys(connection, vault, ())
             if write:
-                _check_signers(connection, settings)
+                check_signers(connection, settings)
     except StoreError as fault:
         engine.dispose()
         raise Unsafe(f"the database does not answer: {type(fault).__name__}") from fault
@@ -79,16 +98,16 @@ def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]
     return engine, vault
 
 
-def _check_signers(connection: Connection, settings: LedgerSettings) -> None:
-    """Unsafe unless each key is the one that signed its log's head."""
+def check_signers(connection: Connection, settings: LedgerSettings) -> None:
+    """Unsafe unless each log's head is signed by a key of its file, in use or retired."""
     for log, signer in enumerate(signers(settings)):
         head = reads.head(connection, log)
         try:
-            read_checkpoint(head.checkpoint if head else "", signer.vkey)
+            read_checkpoint(head.checkpoint if head else "", *signer.vkeys)
         except ValueError as fault:
             raise Unsafe(
                 f"{settings.key_folder}/log-{log}.key is not the key of this ledger's log {log}: "
-                f"{fault}"
+                f"{fault}; put back the key that 'firsthand init' wrote"
             ) from None
 
 

@@ -4,7 +4,7 @@ from functools import cache
 
 from shared.catalogue import CATALOGUE
 from shared.catalogue.examples import examples
-from shared.described import BOTH, JSON, RECEIPT, TIME, WHOLE
+from shared.described import BOTH, FATE, JSON, RECEIPT, TIME, WHOLE
 from shared.event import Json
 from shared.openapi import TEXT, Answer, Operation, Parameter, document, schema
 from shared.problems import Forbidden, Invalid, NotFound, Problem, Unauthorised, Unavailable
@@ -29,6 +29,12 @@ def _object(required: str, **properties: Json) -> Json:
     names = required.split()
     whole = {**dict.fromkeys(names, TEXT), **properties}
     return {"type": "object", "properties": whole, "required": names}
+
+
+def _with_also(form: Json) -> Json:
+    """A form, with those of the entries that others have under the same id."""
+    also: Json = {"type": "array", "items": {"type": "object"}}
+    return {**form, "properties": {**form["properties"], "also": also}}
 
 
 SCHEMAS: dict[str, Json] = {
@@ -110,17 +116,8 @@ SCHEMAS: dict[str, Json] = {
             **_PINNED,
         ),
     },
-    "receipt": {
-        **RECEIPT,
-        "properties": {
-            **RECEIPT["properties"],
-            "also": {
-                "type": "array",
-                "items": {"type": "object"},
-                "description": "Receipts of what others recorded under the same id.",
-            },
-        },
-    },
+    "fate": _with_also(FATE),
+    "receipt": _with_also(RECEIPT),
 }
 _POSTED = examples(CATALOGUE["plan.started"])[0]["event"]
 _SUBJECT = Parameter(
@@ -136,6 +133,17 @@ _EVENT = Parameter(
     "The id of an event.",
     {"type": "string", "pattern": "^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
     _POSTED["id"],
+)
+_LOG = Parameter("n", "path", "The log's number.", {"type": "string", "pattern": "^[0-9]+$"}, "0")
+_TILE = Parameter(
+    "tile",
+    "path",
+    "Level, and place in groups of three digits; a tile that is not full says its width.",
+    {
+        "type": "string",
+        "pattern": "^(?:[0-9]{1,2}|entries)/(?:x[0-9]{3}/)*[0-9]{3}(?:[.]p/[0-9]{1,3})?$",
+    },
+    "0/000.p/1",
 )
 _IF_NONE_MATCH = Parameter(
     "If-None-Match", "header", "An `ETag` from before: 304 if nothing changed.", TEXT
@@ -190,10 +198,54 @@ OPERATIONS = (
         "/people/<subject>/events/<name>",
         "event",
         "The fate of an event, for its author and the person; 404 until it is recorded.",
-        {200: Answer("Its receipt.", {JSON: schema("receipt")})},
+        {200: Answer("Its fate.", {JSON: schema("fate")})},
         _READING,
         (_SUBJECT, _EVENT),
         scope="read",
+    ),
+    Operation(
+        "GET",
+        "/people/<subject>/events/<name>/receipt",
+        "receipt",
+        "The same with its proof, once it is published.",
+        {200: Answer("The receipt.", {JSON: schema("receipt"), "text/plain": TEXT})},
+        _READING,
+        (_SUBJECT, _EVENT),
+        scope="read",
+        more="With `Accept: text/plain`, the proof alone (C2SP tlog-proof).",
+    ),
+    Operation(
+        "GET",
+        "/logs/<n>/checkpoint",
+        "checkpoint",
+        "The last published checkpoint of a log (C2SP tlog-checkpoint).",
+        {
+            200: Answer("The checkpoint.", {"text/plain": TEXT}, ["ETag", "Cache-Control"]),
+            304: Answer("As you have it already.", None, ["ETag", "Cache-Control"]),
+        },
+        (NotFound, Unavailable),
+        (_LOG, _IF_NONE_MATCH),
+    ),
+    Operation(
+        "GET",
+        "/logs/<n>/vkey",
+        "vkey",
+        "The keys that signed a log's checkpoints, newest first.",
+        {200: Answer("A vkey in each line.", {"text/plain": TEXT}, ["Cache-Control"])},
+        (NotFound, Unavailable),
+        (_LOG,),
+    ),
+    Operation(
+        "GET",
+        "/logs/<n>/tile/<path:tile>",
+        "tile",
+        "A tile of hashes, or a bundle of entries (C2SP tlog-tiles).",
+        {200: Answer("The tile.", {"application/octet-stream": TEXT}, ["Cache-Control"])},
+        _READING,
+        (_LOG, _TILE),
+        scope="log",
+        anybody=True,
+        more="Bundles of entries are for the tokens of auditors and operators.",
     ),
     *BOTH,
 )

@@ -12,13 +12,16 @@ import orjson
 from services.ledger.against import Against
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
+from services.ledger.log.proof import Proof, inclusion
 from services.ledger.people import Person, fold_one, take, unwrap_keys, usable_plan
 from services.ledger.plan.model import Plan
-from services.ledger.receipts import Recorded, receipt
+from services.ledger.receipts import Recorded, fate, receipt
 from services.ledger.sentences import YOU, Names, name_of, sentence, spoken_of
 from services.ledger.store import reads
 from services.ledger.store.engine import Connection
+from services.ledger.store.tiles import nodes
 from services.ledger.vault import Vault
+from services.ledger.watermark import Published
 from shared.catalogue import CATALOGUE
 from shared.event import Json
 from shared.refusals import WARNINGS
@@ -77,18 +80,27 @@ class Reader:
         told = (self._told(names, entry.read(each["leaf"]), each["index"]) for each in rows)
         return [self._with_notes(names, each, against) for each in told]
 
-    def receipts(self, name: str) -> list[Json]:
-        """The receipts of the entries about the person that bear an id, oldest first."""
+    def fates(self, name: str, published: Published) -> list[Json]:
+        """What became of the events about the person that bear an id, oldest first; as far as
+        the log was published.
+        """
+        return [fate(each, self.vault) for each in self._recorded(name, published)]
+
+    def receipts(self, name: str, published: Published) -> list[Json]:
+        """The same, each with its proof in the published checkpoint."""
+        node = nodes(self.connection, self.log, published.size)
+        found = []
+        for each in self._recorded(name, published):
+            path = tuple(inclusion(node, each.index, published.size))
+            proof = Proof(each.index, path, published.checkpoint)
+            found.append(receipt(each, self.vault, proof))
+        return found
+
+    def _recorded(self, name: str, published: Published) -> list[Recorded]:
         unwrap_keys(self.connection, self.vault, [self.subject])
-        head = reads.head(self.connection, self.log)
-        return [
-            receipt(
-                Recorded(self.log, row["index"], entry.read(row["leaf"])),
-                self.vault,
-                head.checkpoint if head else "",
-            )
-            for row in reads.entry_of(self.connection, self.log, self.subject, name)
-        ]
+        rows = reads.entry_of(self.connection, self.log, self.subject, name)
+        told = (Recorded(self.log, row["index"], entry.read(row["leaf"])) for row in rows)
+        return [each for each in told if each.index < published.size]
 
     def _told(self, names: Names, each: Entry, index: int) -> Json:
         event = each.open(self.vault.find(self.subject))

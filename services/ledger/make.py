@@ -4,6 +4,7 @@ that is there.
 
 import os
 import secrets
+from pathlib import Path
 
 from services.ledger.config import LedgerSettings, now, read_signer, signers
 from services.ledger.log.note import Signer
@@ -11,19 +12,15 @@ from services.ledger.store.setup import make_ledger
 from services.ledger.vault import Vault
 from shared.callers import make_local_issuer
 from shared.event import timestamp
-from shared.keyfiles import keep
+from shared.keyfiles import keep, put
+from shared.problems import SettingsError
 from shared.transit import Transit
 
 
 def init(settings: LedgerSettings) -> str:
     """Make what is missing; returns the origin of the logs, without their numbers."""
-    folder = settings.key_folder
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    make_local_issuer(folder)
-    Transit.make(folder)
-    Vault.make(folder)
-    origin = _log_keys(settings)
+    origin = make_keys(settings)
     make_ledger(
         settings.database_owner_url or settings.store_url,
         settings.store_url,
@@ -31,9 +28,19 @@ def init(settings: LedgerSettings) -> str:
         origin=origin,
         created=timestamp(now()),
         signers=signers(settings),
-        vault=Vault.from_folder(folder),
+        vault=Vault.from_folder(settings.key_folder),
     )
     return origin
+
+
+def make_keys(settings: LedgerSettings) -> str:
+    """Make the key files that are missing; returns the origin of the logs."""
+    folder = settings.key_folder
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_local_issuer(folder)
+    Transit.make(folder)
+    Vault.make(folder)
+    return _log_keys(settings)
 
 
 def _log_keys(settings: LedgerSettings) -> str:
@@ -43,5 +50,30 @@ def _log_keys(settings: LedgerSettings) -> str:
     origin = settings.origin or known or f"firsthand-{secrets.token_hex(8)}"
     for log in range(settings.partitions):
         signer = Signer(f"{origin}/{log}", os.urandom(32))
-        keep(settings.key_folder / f"log-{log}.key", f"{signer.skey}\n".encode())
+        path = settings.key_folder / f"log-{log}.key"
+        keep(path, f"{signer.skey}\n".encode())
+        _tell_vkeys(path, read_signer(path))
     return origin
+
+
+def _tell_vkeys(path: Path, signer: Signer) -> None:
+    """Write a log's verifier keys beside its private ones, for whoever may read those only."""
+    public, told = path.with_suffix(".vkey"), "".join(f"{each}\n" for each in signer.vkeys)
+    if not public.exists() or public.read_text() != told:
+        put(public, told.encode(), 0o644)
+
+
+def rotate(settings: LedgerSettings, log: int, *, finish: bool) -> Signer:
+    """Give a log a new key beside its old one, or retire the old one; the keys that sign now.
+
+    SettingsError if it is not the time for that.
+    """
+    path = settings.key_folder / f"log-{log}.key"
+    signer = read_signer(path)
+    try:
+        changed = signer.alone() if finish else signer.joined(os.urandom(32))
+    except ValueError as fault:
+        raise SettingsError(f"{path}: {fault}") from None
+    put(path, f"{changed.skey}\n".encode(), 0o600)
+    _tell_vkeys(path, changed)
+    return changed

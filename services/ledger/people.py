@@ -19,6 +19,7 @@ from services.ledger.plan.rules import RULES
 from services.ledger.store import reads
 from services.ledger.store.engine import Connection, Row
 from services.ledger.vault import LEDGER, Vault
+from shared.logs import told
 from shared.problems import SealBroken
 from shared.seal import Key, seal, unseal
 
@@ -75,6 +76,9 @@ class People:
             self._known.pop(subject, None)
             self.vault.forget(subject)
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def trim(self) -> None:
         """Keep the newest people only. Between batches: nobody holds a plan then."""
         while len(self._known) > LIMIT:
@@ -119,7 +123,7 @@ def usable_plan(vault: Vault, row: Row) -> Plan | None:
     try:
         return open_plan(vault, row)
     except (SealBroken, ValueError, KeyError, TypeError) as fault:
-        log_line.warning("stored plan", subject=row["subject"], why=str(fault))
+        log_line.warning("stored plan", subject=row["subject"], why=told(fault))
         return None
 
 

@@ -2,9 +2,13 @@ r"""Receipts: what an author is told about an event of theirs, accepted or refus
 
 JSON members: `id`, `author`, `subject`, `verdict`, `refusal`? and `because`?, `log`, `index`,
 `sequence`?, `planversion`?, `onbehalfof`?, `warnings`?, `received`, `recorded`, `rules`,
-`digest`, `salt` (base64url), `entry` (the entry's exact bytes, as text) and `checkpoint` (a
-signed tree head of a size above `index`). With the event they kept, an author checks: digest =
-BASE64URL(SHA-256(salt || canonical event)), and that it stands in `entry`.
+`digest`, `salt` (base64url; for the author alone), `entry` (the entry's exact bytes, as text) and
+`proof`: a .tlog-proof (C2SP tlog-proof) of that entry in a published checkpoint. An event's
+**fate** is the same without `proof`.
+
+Whoever has the log's vkey checks offline that `proof` leads from `entry` to its signed root; and
+with the event they kept, that digest = BASE64URL(SHA-256(salt || canonical event)) stands in
+`entry`. verify.py does both (docs/how-to/check-a-receipt.md).
 
 Sent to a waiting request as `<HTTP status>\n<receipt>`: 201 accepted, 200 a repeat of an
 accepted one, 403 or 409 refused.
@@ -17,6 +21,7 @@ import orjson
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
+from services.ledger.log.proof import Proof
 from services.ledger.vault import Vault
 from shared.problems import SealBroken
 from shared.refusals import BECAUSE, WARNINGS, Code
@@ -40,8 +45,8 @@ class Recorded:
         return entry.salt_of(key, self.entry.author, self.entry.id)
 
 
-def receipt(recorded: Recorded, vault: Vault, checkpoint: str) -> dict[str, Any]:
-    """The receipt's members."""
+def fate(recorded: Recorded, vault: Vault) -> dict[str, Any]:
+    """What became of an event: the members of its receipt, but for the proof."""
     told = recorded.entry
     members: dict[str, Any] = {
         "id": told.id,
@@ -56,7 +61,6 @@ def receipt(recorded: Recorded, vault: Vault, checkpoint: str) -> dict[str, Any]
         "digest": told.digest,
         "salt": b64url(recorded.salt(vault)).decode(),
         "entry": told.leaf.decode(),
-        "checkpoint": checkpoint,
     }
     if told.refusal is not None:
         members |= {"refusal": told.refusal, "because": BECAUSE[Code(told.refusal)]}
@@ -69,8 +73,13 @@ def receipt(recorded: Recorded, vault: Vault, checkpoint: str) -> dict[str, Any]
     return members
 
 
-def answer(recorded: Recorded, vault: Vault, checkpoint: str, *, repeat: bool) -> bytes:
+def receipt(recorded: Recorded, vault: Vault, proof: Proof) -> dict[str, Any]:
+    """The receipt's members."""
+    return fate(recorded, vault) | {"proof": proof.text()}
+
+
+def answer(recorded: Recorded, vault: Vault, proof: Proof, *, repeat: bool) -> bytes:
     """The status and receipt for a request that waits."""
     refusal = recorded.entry.refusal
     status = Code(refusal).http_status if refusal else 200 if repeat else 201
-    return b"%d\n%b" % (status, orjson.dumps(receipt(recorded, vault, checkpoint)))
+    return b"%d\n%b" % (status, orjson.dumps(receipt(recorded, vault, proof)))

@@ -12,10 +12,11 @@ A finding names log, index, person, version and field. Its codes are stable:
     digest     the digest is not the event's                  verdict  the rules say otherwise
     place      sequence or planversion is not the next one    plan     a stored plan differs
     person     a row of people differs                        head     the log's head differs
+    tile       a kept tile differs
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -28,6 +29,7 @@ from services.ledger.people import Person, open_plan, unwrap_keys
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump
 from services.ledger.plan.rules import RULES, Accepted, Refusal, decide
+from services.ledger.retiling import Retiling
 from services.ledger.store import compare, reads
 from services.ledger.store.engine import Connection, Row
 from services.ledger.vault import Vault, VaultClosed
@@ -65,7 +67,7 @@ class Report:
 class Replay:
     """Replays logs into one report."""
 
-    def __init__(self, connection: Connection, vault: Vault, vkeys: list[str]) -> None:
+    def __init__(self, connection: Connection, vault: Vault, vkeys: list[list[str]]) -> None:
         self.report = Report()
         self._connection = connection
         self._vault = vault
@@ -84,17 +86,22 @@ class Replay:
 
     def _whole(self, log: int, tick: Callable[[int], None]) -> None:
         tree, told, following, recorded = Frontier(), sha256(), 0, None
+        tiles = Retiling(self._connection, log)
         self._begin(log, None)
         for row in reads.entries_in_order(self._connection, log):
             if row["index"] != following:
                 self._find("order", row, "index", f"{following} was next")
             following, recorded = row["index"] + 1, row["recorded"]
-            tree.append(leaf_hash(row["leaf"]))
+            leaf = leaf_hash(row["leaf"])
+            tree.append(leaf)
+            self._log_findings("tile", tiles.add(leaf))
             self._row(row)
             told.update(f"{row['index']} {row['verdict']} {row['refusal'] or ''}\n".encode())
             tick(1)
         self._end(None)
-        self._head(log, tree, recorded)
+        self._log_findings("tile", tiles.end())
+        self.report.compared["tiles"] += tiles.compared
+        self._log_findings("head", self._head(log, tree, recorded))
         root = {"root": tree.root().hex(), "verdicts_sha256": told.hexdigest()}
         self.report.logs.append({"log": log, "size": tree.size, **root})
 
@@ -225,7 +232,7 @@ class Replay:
     def _person(self, subject: str) -> Person:
         return self.report.people.get(subject) or Person(Plan(subject))
 
-    def _head(self, log: int, tree: Frontier, recorded: str | None) -> None:
+    def _head(self, log: int, tree: Frontier, recorded: str | None) -> Iterator[tuple[str, str]]:
         head = reads.head(self._connection, log)
         if head is None:
             return
@@ -233,15 +240,16 @@ class Replay:
         wanted = {"size": tree.size, "frontier": tree.to_bytes(), "root": tree.root()}
         for name, value in {**wanted, "recorded": recorded or head.recorded}.items():
             if getattr(head, name) != value:
-                self._log_finding(f"heads.{name}", "differs from what the entries say")
+                yield f"heads.{name}", "differs from what the entries say"
         try:
-            if read_checkpoint(head.checkpoint, self._vkeys[log]) != (tree.size, tree.root()):
-                self._log_finding("heads.checkpoint", "signs another head")
-        except (ValueError, IndexError) as fault:
-            self._log_finding("heads.checkpoint", f"not a checkpoint of this log: {fault}")
+            if read_checkpoint(head.checkpoint, *self._vkeys[log]) != (tree.size, tree.root()):
+                yield "heads.checkpoint", "signs another head"
+        except ValueError as fault:
+            yield "heads.checkpoint", f"not a checkpoint of this log: {fault}"
 
-    def _log_finding(self, name: str, detail: str) -> None:
-        self.report.findings.append(Finding("head", self._log, None, None, None, name, detail))
+    def _log_findings(self, code: str, found: Iterable[tuple[str, str]]) -> None:
+        for name, detail in found:
+            self.report.findings.append(Finding(code, self._log, None, None, None, name, detail))
 
     def _find(
         self,

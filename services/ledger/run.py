@@ -6,6 +6,8 @@ import click
 
 from services.ledger import worker
 from services.ledger.config import LedgerSettings, local_folder, now, open_store, signers
+from services.ledger.keeping import Keeper
+from services.ledger.metrics import Batches, serve
 from services.ledger.projector import Projector
 from services.ledger.replay import Replay
 from services.ledger.report import progress, report_json, report_text
@@ -13,10 +15,13 @@ from services.ledger.store import reads
 from services.ledger.store.engine import connect as connect_store
 from services.ledger.store.engine import lock_writer, transaction
 from services.ledger.vault import Vault
+from services.ledger.witnesses import Policy
 from shared import doorbell, logs
 from shared.event import partition_of
 from shared.inbox import Inbox, connect
+from shared.metrics import CollectorRegistry
 from shared.problems import SettingsError
+from shared.published import LastPublished
 from shared.transit import Transit
 
 # Of the plans kept in memory nothing is garbage, and looking through them costs a tenth of a batch.
@@ -34,20 +39,36 @@ def work(*, sweeper: bool, rq: bool) -> None:
         engine, vault = open_store(settings, write=True)
         queue = doorbell.bell(connect(settings.queue_url))
         inbox = Inbox(connect(settings.queue_url), Transit.from_folder(settings.key_folder))
-        projector = Projector(engine, inbox, vault, signers(settings), now)
+        registry = CollectorRegistry()
+        batches = Batches(registry)
+        serve(registry, settings.metrics_host, settings.metrics_port)
+        projector = Projector(engine, inbox, vault, signers(settings), now, batches.done)
         drainer = worker.Drainer(
             projector,
             lambda log: doorbell.ring(queue, log),
             linger=worker.LINGER if settings.partitions == 1 else 0,  # or the others would wait
+            failed=batches.failed,
+            beat=settings.heartbeat.touch if settings.heartbeat else lambda: None,
+        )
+        reader = connect_store(settings.store_url, write=False)
+        keeper = Keeper(
+            engine,
+            reader,
+            LastPublished(connect(settings.queue_url)),
+            [each.vkeys for each in signers(settings)],
+            Policy.from_folder(settings.key_folder),
+            now,
         )
         worker.run(
             drainer,
+            keeper,
             connect(settings.queue_url),
             partitions=settings.partitions,
             sweeper=sweeper,
             rq=rq,
         )
         engine.dispose()
+        reader.dispose()
     finally:
         if lock is not None:
             lock.close()
@@ -58,7 +79,7 @@ def replay(person: str | None, *, as_json: bool) -> bool:
     settings = LedgerSettings.load()
     vault = Vault.from_folder(settings.key_folder)
     engine = connect_store(settings.store_url, write=False)
-    vkeys = [each.vkey for each in signers(settings)]
+    vkeys = [each.vkeys for each in signers(settings)]
     with transaction(engine) as connection:
         work = Replay(connection, vault, vkeys)
         if person is not None:

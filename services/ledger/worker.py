@@ -16,8 +16,11 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from services.ledger.keeping import Keeper
 from services.ledger.projector import Projector
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
+from shared.lag import oldest_age
+from shared.logs import told
 from shared.problems import Unsafe
 
 DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
@@ -39,6 +42,8 @@ class Drainer:
         clock: Callable[[], float] = time.monotonic,
         *,
         linger: int = 0,
+        failed: Callable[[], None] = lambda: None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
         self.broken: Unsafe | None = None
@@ -46,6 +51,8 @@ class Drainer:
         self._ring_again = ring_again
         self._clock = clock
         self._linger = linger
+        self._failed = failed
+        self._beat = beat
         self._one = threading.Lock()
 
     def drain(self, partition: int, *, starting: bool = False) -> int:
@@ -75,32 +82,34 @@ class Drainer:
             if self.stopping.is_set() or self._clock() > until:
                 self._ring_again(partition)
                 break
-            began = self._clock()
-            count = self._projector.batch(partition)
-            done += count
-            took = round((self._clock() - began) * 1000, 1)
-            log_line.info("batch", log=partition, messages=count, milliseconds=took)
+            done += self._projector.batch(partition)
         return done
 
     def _wait(self, partition: int, fault: Exception) -> None:
-        why = f"{type(fault).__name__}: {fault}"
+        why = told(fault)
+        self._failed()
         log_line.error("waiting", log=partition, why=why, exc_info=fault)
         with suppress(RedisError):  # the queue itself may be what is away
             self._projector.inbox.wait_because(partition, why)
 
     def sweep(self, partitions: int) -> None:
-        """Drain every partition whose oldest message has waited for a sweep, until stopped."""
+        """Drain every partition whose oldest message has waited for a sweep, until stopped.
+
+        Each sweep ends with a beat: none comes from a worker that hangs in a drain.
+        """
         while not self.stopping.wait(SWEEP_EVERY):
             for partition in range(partitions):
                 try:
-                    waited = self._projector.inbox.oldest_age(partition)
+                    waited = oldest_age(self._projector.inbox.redis, partition)
                 except RedisError as fault:
-                    log_line.warning("sweep", log=partition, why=str(fault))
+                    log_line.warning("sweep", log=partition, why=told(fault))
                     continue
                 # Less than nothing: the queue's clock was set back behind its messages.
                 forgotten = waited is not None and not 0 <= waited < SWEEP_EVERY
                 if forgotten and not self.stopping.is_set():
                     self.drain(partition)
+            with suppress(OSError):  # a full disk must not end the sweeper
+                self._beat()
 
 
 _drainer: Drainer | None = None
@@ -133,7 +142,15 @@ class Worker(SimpleWorker):
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # as RQ has it
 
 
-def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq: bool) -> None:
+def run(
+    drainer: Drainer,
+    keeper: Keeper,
+    connection: Any,
+    *,
+    partitions: int,
+    sweeper: bool,
+    rq: bool,
+) -> None:
     """Work until SIGTERM. Raises Unsafe when the ledger may not be written.
 
     `sweeper` and `rq` can be switched off, one at a time, to show that the other suffices.
@@ -142,6 +159,8 @@ def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq
     _drainer = drainer
     _take_signals(drainer)
     sweep = threading.Thread(target=drainer.sweep, args=(partitions,), name="sweeper", daemon=True)
+    keep = threading.Thread(target=keeper.run, args=(drainer.stopping,), name="keeper", daemon=True)
+    keep.start()
     if sweeper:
         sweep.start()
     try:
@@ -151,6 +170,7 @@ def run(drainer: Drainer, connection: Any, *, partitions: int, sweeper: bool, rq
             _work(drainer, connection) if rq else time.sleep(PAUSE)
     finally:
         drainer.stopping.set()
+        keep.join(timeout=2 * DEADLINE)
         if sweeper:
             sweep.join(timeout=2 * DEADLINE)
     if drainer.broken is not None:
@@ -168,7 +188,7 @@ def _work(drainer: Drainer, connection: Any) -> None:
         )
         worker.work(logging_level="WARNING")
     except RedisError as fault:
-        log_line.warning("rq", why=str(fault))
+        log_line.warning("rq", why=told(fault))
     _take_signals(drainer)
     time.sleep(PAUSE)
 

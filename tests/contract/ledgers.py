@@ -30,12 +30,15 @@ from shared.event import Event, partition_of
 from shared.inbox import Inbox, connect
 from shared.seal import from_b64url
 from shared.transit import Transit
+from tests.growing import grow
+from tests.logs import TiledLog
 from tests.postgres import Database
 
-DERIVED = ("snapshots", "plans", "people", "heads")
+DERIVED = ("tiles", "snapshots", "plans", "people", "heads")
 GUARDS = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-    "postgresql": "SELECT relname FROM pg_class WHERE oid = 'entries'::regclass OR oid IN "
+    "postgresql": "SELECT relname FROM pg_class WHERE oid IN ('entries'::regclass, "
+    "'checkpoints'::regclass) OR oid IN "
     "(SELECT inhrelid FROM pg_inherits WHERE inhparent = 'entries'::regclass)",
 }
 
@@ -114,6 +117,11 @@ class Ledger:
                 done += count
         return done
 
+    def grow(self, log: TiledLog, size: int) -> str:
+        """Make log 0 as long as that with entries that are none; its checkpoint."""
+        with self.as_services() as connection:
+            return grow(connection, self.settings, log, size)
+
     def waiting(self) -> int:
         """How many messages are not yet recorded."""
         return sum(self.inbox().length(each) for each in range(self.settings.partitions))
@@ -141,7 +149,7 @@ class Ledger:
         """Fold again from entries and keys alone, and compare."""
         vault = Vault.from_folder(self.settings.key_folder)
         with self.as_services(write=False) as connection:
-            work = Replay(connection, vault, [each.vkey for each in signers(self.settings)])
+            work = Replay(connection, vault, [each.vkeys for each in signers(self.settings)])
             if person is not None:
                 work.person(partition_of(person, self.settings.partitions), person)
             else:

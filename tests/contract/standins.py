@@ -1,7 +1,9 @@
-"""Neighbours of the projector that die, stall or fail where a test wants them to."""
+"""Neighbours that die, stall, fail or answer as a test wants them to."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from services.ledger.log.note import Signer
 from shared.inbox import Inbox, Outgoing
@@ -58,3 +60,25 @@ class FailsOnce(Signer):
 def like(kind: type[Inbox], ledger: Ledger) -> Inbox:
     own = ledger.inbox()
     return kind(own.redis, own.transit)
+
+
+@contextmanager
+def answering(status: int, answer: str) -> Iterator[str]:
+    """A server that answers every POST so; its address."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()

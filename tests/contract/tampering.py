@@ -43,7 +43,7 @@ def findings(ledger: Ledger, change: Change, person: str | None = None) -> list[
     with unguarded(ledger) as connection:
         change(connection)
         vault = Vault.from_folder(ledger.settings.key_folder)
-        work = Replay(connection, vault, [each.vkey for each in signers(ledger.settings)])
+        work = Replay(connection, vault, [each.vkeys for each in signers(ledger.settings)])
         work.person(0, person) if person else work.everything()
         found += work.report.findings
     return found

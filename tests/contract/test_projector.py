@@ -10,7 +10,9 @@ import pytest
 
 from services.ledger.config import signers
 from services.ledger.log import entry
+from services.ledger.log.merkle import leaf_hash
 from services.ledger.log.note import read_checkpoint
+from services.ledger.log.proof import Proof, verify_inclusion
 from services.ledger.people import unwrap_keys
 from services.ledger.vault import Vault
 from shared.event import Event, partition_of
@@ -191,8 +193,10 @@ def test_a_receipt_can_be_checked_by_its_author(ledger: Ledger) -> None:
         digest = b64url(sha256(salt + said.canonical).digest()).decode()
         assert (told_status, told["digest"]) == (status, digest)
         assert orjson.loads(told["entry"])["digest"] == digest
-        size, root = read_checkpoint(told["checkpoint"], vkey)
-        assert told["index"] < size == 3
+        proof = Proof.parse(told["proof"])
+        size, root = read_checkpoint(proof.checkpoint, vkey)
+        assert (proof.index, size) == (told["index"], 3)
+        verify_inclusion(leaf_hash(told["entry"].encode()), proof.index, size, proof.path, root)
         assert root == ledger.table("heads")[0]["root"]
 
 

@@ -129,7 +129,9 @@ def test_the_services_must_not_be_the_owner(stored: Ledger) -> None:
 
 def test_the_number_of_partitions_is_fixed(stored: Ledger) -> None:
     stored.settings = replace(stored.settings, partitions=2)
-    refused(stored, "made with 1 partitions, and that is fixed; FIRSTHAND_PARTITIONS says 2")
+    refused(
+        stored, "made with 1 partitions, and that is fixed, but FIRSTHAND_PARTITIONS says 2; set"
+    )
 
 
 def test_the_origin_is_permanent(stored: Ledger) -> None:

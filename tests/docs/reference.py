@@ -31,11 +31,15 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         (
             "shared.event",
             "services.intake.forms",
+            "shared.trace",
             "services.intake.strict",
             "shared.seal",
             "services.ledger.log.entry",
             "services.ledger.log.merkle",
             "services.ledger.log.note",
+            "services.ledger.log.tiles",
+            "services.ledger.log.proof",
+            "services.ledger.witnesses",
             "services.ledger.receipts",
             "services.ledger.plan.model",
             "services.ledger.vault",
@@ -48,6 +52,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         ("shared.inbox", "shared.limits", "shared.transit", "shared.doorbell"),
     ),
     "tokens": ("Tokens and issuers", "", ("shared.callers", "shared.issuers")),
+    "verify": ("An export, a receipt, and verify.py", "", ("services.verify",)),
     "replay": ("Replay and its findings", "", ("services.ledger.replay",)),
 }
 FAULTS = {  # the codes in `errors` of a problem
@@ -122,7 +127,9 @@ def settings() -> Iterator[str]:
     """The page of all settings."""
     yield "# Settings\n"
     yield (
-        "Settings are environment variables. A bad value stops a process at its start, with every "
+        "Settings are environment variables. Each can be read from a file instead: "
+        "`FIRSTHAND_REDIS_URL_FILE` names a file that holds what `FIRSTHAND_REDIS_URL` would say. "
+        "A bad value stops a process at its start, with every "
         "fault named at once and exit status 2. Intake has no database address, and looks for "
         "none.\n"
     )

@@ -67,7 +67,14 @@ def up(folder: Path, told: dict[str, str]) -> Iterator[tuple[dict[str, str], lis
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/tutorial.md", "docs/how-to/run-on-one-machine.md"]
+    "page",
+    [
+        "README.md",
+        "docs/tutorial.md",
+        "docs/how-to/run-on-one-machine.md",
+        "docs/how-to/check-a-receipt.md",
+        "docs/how-to/watch-and-mend.md",
+    ],
 )
 def test_the_commands_answer_as_shown(page: str, tmp_path: Path) -> None:
     told = environment(tmp_path)

@@ -75,7 +75,8 @@ def test_every_variable_that_the_code_names_is_known() -> None:
     known = set(CLIENT_VARIABLES)
     for kind in (IntakeSettings, LedgerSettings):
         known |= {f"{PREFIX}{each.name.upper()}" for each in fields(kind)}
-    assert set(re.findall(r"(?<![_A-Z])FIRSTHAND_[A-Z]+(?:_[A-Z]+)*(?![A-Z_{])", CODE)) <= known
+    named = set(re.findall(r"(?<![_A-Z])FIRSTHAND_[A-Z]+(?:_[A-Z]+)*(?![A-Z_{])", CODE))
+    assert {each.removesuffix("_FILE") for each in named} <= known
 
 
 def test_every_command_has_a_section_with_every_option() -> None:
@@ -95,7 +96,7 @@ def test_every_key_of_the_inbox_is_named() -> None:
 
 
 def test_every_finding_of_a_replay_is_named() -> None:
-    codes = set(re.findall(r'(?:self\._find|Finding)\(\s*"([a-z]+)"', CODE))
+    codes = set(re.findall(r'(?:self\._find|self\._log_findings|Finding)\(\s*"([a-z]+)"', CODE))
     codes |= set(re.findall(r'code = "([a-z]+)" if table == "people" else "([a-z]+)"', CODE)[0])
     text = committed("replay")
     assert codes
@@ -104,7 +105,9 @@ def test_every_finding_of_a_replay_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "app", [intake(NOBODY, NOBODY), ledger(NOBODY, NOBODY, NOBODY, {})], ids=["intake", "ledger"]
+    "app",
+    [intake(NOBODY, NOBODY), ledger(NOBODY, NOBODY, NOBODY, {}, NOBODY)],
+    ids=["intake", "ledger"],
 )
 def test_every_route_has_a_line(app: Flask) -> None:
     text = (FOLDER / "http.md").read_text()

@@ -6,6 +6,7 @@ equal what is there, byte for byte; a difference is a new format, and needs a ne
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ HERE = Path(__file__).parent
 ADA = "person:ada"
 BEGAN = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NONCE = bytes(range(12))
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 PERSON, LEDGER, TRANSIT, KEK = (Key(bytes(range(at, at + 32))) for at in (0, 32, 64, 96))
 CHECKPOINT_SEED, TOKEN_SEED = bytes(range(128, 160)), bytes(range(160, 192))
 ORIGIN = "golden.example/firsthand/0"
@@ -110,6 +112,7 @@ def events_and_seals() -> Iterator[tuple[str, bytes]]:
     event = list(events())[4]
     yield "event/canonical.json", event.canonical
     yield "event/message.txt", event.message()
+    yield "event/message-traced.txt", replace(event, traceparent=TRACEPARENT).message()
     for version in range(1, VERSION + 1):
         bound = {"partition": 0, "catalogue": version, "use": "event"}
         yield message(version), seal(TRANSIT, event.message(), bound, nonce=NONCE)

@@ -12,11 +12,24 @@ STORE = "services/ledger/store/"
 LIBRARIES = {
     "rq": (("shared/doorbell.py", "services/ledger/worker.py"), "ring through shared/doorbell.py"),
     "redis": (
-        ("shared/inbox.py", "shared/doorbell.py", "services/ledger/worker.py"),
+        (
+            "shared/inbox.py",
+            "shared/together.py",
+            "shared/published.py",
+            "shared/doorbell.py",
+            "shared/durability.py",
+            "shared/lag.py",
+            "shared/metrics.py",
+            "services/doctor/",
+            "services/ledger/worker.py",
+        ),
         "speak to the queue through shared/inbox.py",
     ),
     "flask": (
-        ("services/intake/", "services/ledger/app.py", "services/ledger/api.py", "shared/web.py"),
+        (
+            *("services/intake/", "services/ledger/app.py", "services/ledger/api.py"),
+            *("services/ledger/logs_api.py", "shared/web.py"),
+        ),
         "hand plain values to a route, and let the route speak HTTP",
     ),
     "sqlalchemy": (

@@ -9,6 +9,7 @@ from tests.house.files import Finding, Source
 LONGEST_FUNCTION = 50
 MEDIAN_FUNCTION = 8
 LONGEST_FILE = 300
+ONE_FILE = {"services/verify.py": 880}  # it goes to whoever trusts none of us: one file, and alone
 # Raised on purpose only, and with a line in docs/adr/0009-size.md.
 ALL_OF_IT = 15_000
 
@@ -38,8 +39,9 @@ def no_long_function(source: Source) -> Iterator[Finding]:
 
 def no_long_file(source: Source) -> Iterator[Finding]:
     """A file has one subject."""
-    if source.is_python and (lines := len(source.text.splitlines())) > LONGEST_FILE:
-        says = f"{lines} lines; move one of its subjects to a file of its own ({LONGEST_FILE})"
+    limit = ONE_FILE.get(source.path, LONGEST_FILE)
+    if source.is_python and (lines := len(source.text.splitlines())) > limit:
+        says = f"{lines} lines; move one of its subjects to a file of its own ({limit})"
         yield Finding(source.path, lines, says)
 
 

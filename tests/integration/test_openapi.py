@@ -20,7 +20,7 @@ from tests.conforming import DOCUMENTS, is_valid
 NOBODY = cast(Any, None)  # a neighbour that no route is called with
 APPS = {
     "intake": intake(NOBODY, NOBODY),
-    "ledger": ledger(NOBODY, NOBODY, NOBODY, {}),
+    "ledger": ledger(NOBODY, NOBODY, NOBODY, {}, NOBODY),
 }
 
 

@@ -27,11 +27,16 @@ from services.ledger.app import create_app as create_ledger
 from services.ledger.config import LedgerSettings, open_store, signers
 from services.ledger.make import init
 from services.ledger.projector import Projector
+from services.ledger.store.engine import transaction
+from services.ledger.watermark import Watermark
 from shared.callers import Callers, local_token
 from shared.event import Json
-from shared.inbox import Inbox, connect, inbox_key
+from shared.inbox import Inbox, connect, inbox_key, published_key
+from shared.published import LastPublished
 from shared.transit import Transit
 from tests.conforming import Conforming
+from tests.growing import grow
+from tests.logs import TiledLog
 from tests.postgres import Database
 
 ADA, EVE, SAM, TOM = "person:ada", "person:eve", "partner:sam", "partner:tom"
@@ -116,7 +121,12 @@ class Together:
         told = signers(self.settings)
         self._projector = Projector(self._writer, inbox, vault, told, lambda: self.now)
         intake = create_intake(callers, inbox, clock=lambda: self.now)
-        ledger = create_ledger(self._reader, for_reading, callers, NAMES, clock=lambda: self.now)
+        watermark = Watermark(
+            self._reader, LastPublished(self._clients[0]), [each.vkeys for each in told]
+        )
+        ledger = create_ledger(
+            self._reader, for_reading, callers, NAMES, watermark, clock=lambda: self.now
+        )
         intake.test_client_class = ledger.test_client_class = Conforming
         self.ledger = ledger.test_client()
         self.door = Door(keys, intake.test_client(), inbox, self.rung)
@@ -184,6 +194,21 @@ class Together:
     def history(self) -> list[Json]:
         """Ada's history, as she reads it."""
         return list(self.get(ADA, "history?limit=500").get_json()["entries"])
+
+    def grow(self, log: TiledLog, size: int) -> None:
+        """Make log 0 as long as that with entries that are none, and publish it."""
+        with transaction(self._writer) as connection:
+            note = grow(connection, self.settings, log, size)
+        self.publish(note)
+
+    def publish(self, note: str) -> None:
+        """Set the watermark."""
+        self.door.inbox.redis.set(published_key(0), note)
+
+    def log(self, path: str, token: str = "") -> TestResponse:
+        """Read something of log 0."""
+        headers = {"Authorization": token} if token else {}
+        return self.ledger.get(f"/logs/0/{path}", headers=headers)
 
     def verdict(self, told: Json, author: str) -> str:
         """What became of an event: accepted, or the code of its refusal."""

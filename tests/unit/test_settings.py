@@ -17,6 +17,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of this machine speaks."""
     for name in NAMES:
         monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+        monkeypatch.delenv(f"{PREFIX}{name.upper()}_FILE", raising=False)
 
 
 def refusal() -> str:
@@ -42,6 +43,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "partitions": 8,
         "replicas": 2,
         "audience": "ours",
+        "heartbeat": Path("/tmp/b"),  # noqa: S108 - only named, never opened
         "log_level": "debug",
     }
     for name, value in wanted.items():
@@ -114,3 +116,42 @@ def test_a_row_says_who_reads_it() -> None:
 def test_an_empty_folder_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTHAND_KEYS", "")
     assert Settings.load().key_folder == Path(".firsthand/keys")
+
+
+def test_a_value_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("redis://firsthand:secret@queue.example/0\n")
+    (tmp_path / "partitions").write_text(" 4 \n")
+    monkeypatch.setenv("FIRSTHAND_REDIS_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv("FIRSTHAND_PARTITIONS_FILE", str(tmp_path / "partitions"))
+    told = Settings.load()
+    assert (told.redis_url, told.partitions) == ("redis://firsthand:secret@queue.example/0", 4)
+
+
+def test_what_is_wrong_with_a_file_is_named_beside_all_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").write_text(" \n")
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    (tmp_path / "two").write_text("two")
+    monkeypatch.setenv("FIRSTHAND_REDIS_URL_FILE", str(tmp_path / "empty"))
+    monkeypatch.setenv("FIRSTHAND_AUDIENCE_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("FIRSTHAND_KEYS_FILE", str(tmp_path))
+    monkeypatch.setenv("FIRSTHAND_DATA_FILE", str(tmp_path / "bytes"))
+    monkeypatch.setenv("FIRSTHAND_PARTITIONS_FILE", str(tmp_path / "two"))
+    monkeypatch.setenv("FIRSTHAND_LOG_LEVEL", "loud")
+    told = refusal()
+    assert f"FIRSTHAND_REDIS_URL_FILE: {tmp_path / 'empty'} is empty" in told
+    assert f"FIRSTHAND_AUDIENCE_FILE: {tmp_path / 'none'}: No such file" in told
+    assert f"FIRSTHAND_KEYS_FILE: {tmp_path}: Is a directory" in told
+    assert f"FIRSTHAND_DATA_FILE: {tmp_path / 'bytes'}: not a text" in told
+    assert "FIRSTHAND_PARTITIONS: " in told
+    assert "FIRSTHAND_LOG_LEVEL: " in told
+
+
+def test_a_value_stands_in_one_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("theirs")
+    monkeypatch.setenv("FIRSTHAND_AUDIENCE", "ours")
+    monkeypatch.setenv("FIRSTHAND_AUDIENCE_FILE", str(tmp_path / "file"))
+    assert refusal() == (
+        "FIRSTHAND_AUDIENCE: FIRSTHAND_AUDIENCE_FILE is set as well; set one of the two"
+    )

@@ -96,5 +96,5 @@ def test_a_flipped_bit_anywhere_is_refused() -> None:
 @pytest.mark.parametrize("size", [1, 7, 15])
 def test_another_logs_key_is_refused(size: int) -> None:
     for vkey in (NOTE_KEY, LOG_KEY.replace("33d7b496", "33d7b497"), f"example.com/x+{LOG_KEY}"):
-        with pytest.raises(ValueError, match=r"no signature|not by this key|base64|padding"):
+        with pytest.raises(ValueError, match=r"no signature|key id|base64"):
             read_checkpoint(checkpoint(size), vkey)

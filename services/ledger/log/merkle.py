@@ -17,7 +17,7 @@ those hashes one after another, 32 bytes each; with the size they stand in the h
 True
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 HASH_BYTES = 32
@@ -32,6 +32,11 @@ def leaf_hash(entry: bytes) -> bytes:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Hash of an inner node (RFC 6962, 2.1)."""
     return sha256(b"\x01" + left + right).digest()
+
+
+def _set_bits(number: int) -> list[int]:
+    """The places of the bits that are set, highest first."""
+    return [place for place in reversed(range(number.bit_length())) if number >> place & 1]
 
 
 class Frontier:
@@ -51,6 +56,13 @@ class Frontier:
             size >>= 1
         hashes.append(leaf)
         self.size += 1
+
+    def nodes(self) -> Iterator[tuple[int, int, bytes]]:
+        """Its subtrees, largest first: level, number on that level, root."""
+        start = 0
+        for root, level in zip(self._hashes, _set_bits(self.size), strict=True):
+            yield level, start >> level, root
+            start += 1 << level
 
     def root(self) -> bytes:
         """The tree's root: the subtrees joined from the smallest up."""

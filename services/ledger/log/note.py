@@ -1,12 +1,20 @@
-r"""Checkpoints as signed notes (C2SP tlog-checkpoint, C2SP signed-note).
+r"""Signed notes and checkpoints (C2SP signed-note, tlog-checkpoint, tlog-cosignature).
 
-    <origin>\n<size>\n<base64(root)>\n
+    <origin>\n<size>\n<base64(root)>\n                  a checkpoint's text; ours end here,
+    <extension>\n                                       others' may have such lines
     \n
-    — <name> <base64(key id || signature)>\n            (the dash is U+2014)
+    — <name> <base64(key id || signature)>\n            (the dash is U+2014), one or more
 
-    key id = SHA-256(name || 0x0A || 0x01 || public key)[:4]     Ed25519; key name = origin
-    vkey   = <name>+<hex(key id)>+<base64(0x01 || public key)>
+    key id = SHA-256(name || 0x0A || type || public key)[:4]
+    vkey   = <name>+<hex(key id)>+<base64(type || public key)>
     skey   = PRIVATE+KEY+<name>+<hex(key id)>+<base64(0x01 || seed)>
+
+Type 0x01 is Ed25519 over the text; a log's key is named as its origin. Type 0x04 is a witness's
+cosignature: signature = uint64 big-endian POSIX time || Ed25519 over
+`cosignature/v1\ntime <time>\n<text>`.
+
+A note is opened with the keys one knows. A signature by another key is passed over; one that
+claims a known key and is not by it, or is there twice, spoils the note.
 
 >>> signer = Signer("example.org/firsthand/0", bytes(32))
 >>> signer.vkey
@@ -20,85 +28,272 @@ True
 
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-ED25519 = b"\x01"
-ORIGIN = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}"  # a key's name holds no white space and no plus
-_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+from services.ledger.log.merkle import HASH_BYTES
+
+ED25519, COSIGNATURE = 1, 4  # types of signature
+MAX_NOTE = 1_000_000  # characters
+MAX_SIGNATURES = 100
+MAX_SIZE = 2**63 - 1
+ORIGIN = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}"  # of ours: no white space and no plus
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]{8}", re.ASCII)
+_PUBLIC_BYTES, _TIME_BYTES = 32, 8
 
 
-def key_id(name: str, public: bytes) -> bytes:
-    """The four bytes that point a signature at its key (C2SP signed-note)."""
-    return sha256(name.encode() + b"\n" + ED25519 + public).digest()[:4]
+def strict_base64(text: str) -> bytes:
+    """Bytes of a base64 text; ValueError unless it is just what encoding them gives."""
+    try:
+        found = b64decode(text, validate=True)
+    except ValueError:
+        found = b""
+    if b64encode(found).decode() != text:
+        raise ValueError("not canonical base64")
+    return found
+
+
+def key_id(name: str, public: bytes, kind: int = ED25519) -> bytes:
+    """The four bytes that point a signature at its key."""
+    return sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:4]
+
+
+def _check_name(name: str) -> None:
+    if not name or "+" in name or any(each.isspace() for each in name):
+        raise ValueError(f"{name!r} cannot be the name of a key")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature line of a note, not verified."""
+
+    name: str
+    key_id: bytes
+    signed: bytes
+
+    @classmethod
+    def parse(cls, line: str) -> "Signature":
+        """A line, without its end; ValueError if it is malformed."""
+        dash, *parts = line.split(" ")
+        if dash != "\u2014" or len(parts) != 2:
+            raise ValueError("a line of the note's end is no signature")
+        _check_name(parts[0])
+        raw = strict_base64(parts[1])
+        if len(raw) <= 4:
+            raise ValueError("a signature is too short")
+        return cls(parts[0], raw[:4], raw[4:])
+
+    @property
+    def line(self) -> str:
+        """The line, with its end."""
+        return f"\u2014 {self.name} {b64encode(self.key_id + self.signed).decode()}\n"
+
+    @property
+    def time(self) -> int:
+        """When a cosignature was made, in seconds since 1970, as the witness says."""
+        return int.from_bytes(self.signed[:_TIME_BYTES])
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """A public key that a note may be signed with."""
+
+    name: str
+    kind: int
+    public: bytes
+
+    @classmethod
+    def parse(cls, vkey: str) -> "Verifier":
+        """The key of a vkey; ValueError if it is malformed or of a type we do not know."""
+        name, told, raw = vkey.split("+", 2)
+        _check_name(name)
+        key = strict_base64(raw)
+        found = cls(name, key[0] if key else 0, key[1:])
+        if found.kind not in (ED25519, COSIGNATURE) or len(found.public) != _PUBLIC_BYTES:
+            raise ValueError("not an Ed25519 key or cosignature key")
+        if not _HEX.fullmatch(told) or found.key_id.hex() != told:
+            raise ValueError("the key id is not that of the key")
+        return found
+
+    @property
+    def key_id(self) -> bytes:
+        """The four bytes that point a signature at it."""
+        return key_id(self.name, self.public, self.kind)
+
+    @property
+    def vkey(self) -> str:
+        """Its line, for everybody."""
+        raw = b64encode(bytes([self.kind]) + self.public).decode()
+        return f"{self.name}+{self.key_id.hex()}+{raw}"
+
+    def verify(self, text: str, signature: Signature) -> None:
+        """ValueError unless this key signed the text."""
+        signed, message = signature.signed, text.encode()
+        if self.kind == COSIGNATURE:
+            if len(signed) < _TIME_BYTES or signature.time > MAX_SIZE:
+                raise ValueError("a cosignature begins with its time")
+            message = f"cosignature/v1\ntime {signature.time}\n".encode() + message
+            signed = signed[_TIME_BYTES:]
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signed, message)
+        except InvalidSignature:
+            raise ValueError("the signature is not by this key") from None
+
+
+def split_note(note: str) -> tuple[str, list[Signature]]:
+    """A note's text and its signatures, not verified; ValueError if it is malformed."""
+    if len(note) > MAX_NOTE or _CONTROL.search(note):
+        raise ValueError("a note is at most a million characters, none of them control characters")
+    text, blank, rest = note.rpartition("\n\n")
+    lines = rest.split("\n")
+    if not blank or lines.pop() or not lines:
+        raise ValueError("a note is text, a blank line, and signature lines that end")
+    if len(lines) > MAX_SIGNATURES:
+        raise ValueError(f"a note has at most {MAX_SIGNATURES} signatures")
+    return f"{text}\n", [Signature.parse(each) for each in lines]
+
+
+def open_note(note: str, known: Iterable[Verifier]) -> tuple[str, list[Signature]]:
+    """A note's text and the signatures by known keys; ValueError if there is none, or a bad one."""
+    text, signatures = split_note(note)
+    keys = {(each.name, each.key_id): each for each in known}
+    verified: dict[tuple[str, bytes], Signature] = {}
+    for each in signatures:
+        place = (each.name, each.key_id)
+        if place in keys:
+            if place in verified:
+                raise ValueError(f"{each.name} signed twice with one key")
+            keys[place].verify(text, each)
+            verified[place] = each
+    if not verified:
+        raise ValueError("no signature by a known key")
+    return text, list(verified.values())
+
+
+def attach(note: str, signatures: Iterable[Signature]) -> str:
+    """The note with these signatures too, in place of others by the same keys."""
+    _, before = split_note(note)
+    lines = {(each.name, each.key_id): each.line for each in before}
+    lines |= {(each.name, each.key_id): each.line for each in signatures}
+    text, _, _ = note.rpartition("\n\n")
+    return f"{text}\n\n{''.join(lines.values())}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A tree head as a note's text says it. Ours have no extension lines."""
+
+    origin: str
+    size: int
+    root: bytes
+    extensions: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The note's text."""
+        lines = [self.origin, str(self.size), b64encode(self.root).decode(), *self.extensions]
+        return "".join(f"{each}\n" for each in lines)
+
+    @classmethod
+    def parse(cls, text: str) -> "Checkpoint":
+        """The head in a note's text, ours or others'; ValueError if it is none."""
+        lines = text.split("\n")
+        if lines.pop() or len(lines) < 3 or not all(lines) or not _SIZE.fullmatch(lines[1]):
+            raise ValueError("not a checkpoint: origin, size and root are wanted, a line each")
+        origin, size, root, *extensions = lines
+        found = cls(origin, int(size), strict_base64(root), tuple(extensions))
+        if found.size > MAX_SIZE or len(found.root) != HASH_BYTES:
+            raise ValueError("not a checkpoint: a root has 32 bytes, a size at most 63 bits")
+        return found
 
 
 class Signer:
-    """The key that signs a log's checkpoints; its name is the log's origin."""
+    """The keys that sign a log's checkpoints, each named as the log's origin.
 
-    def __init__(self, origin: str, seed: bytes) -> None:
+    There are two while one takes the place of another; `retired` ones (vkeys) no longer sign.
+    """
+
+    def __init__(self, origin: str, *seeds: bytes, retired: Iterable[str] = ()) -> None:
         if not re.fullmatch(ORIGIN, origin):
             raise ValueError(f"{origin!r} cannot be the name of a key")
         self.origin = origin
-        self._seed = seed
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self._public = self._key.public_key().public_bytes_raw()
-        self._id = key_id(origin, self._public)
+        self.retired = tuple(retired)
+        self._seeds = seeds
+        self._keys = [Ed25519PrivateKey.from_private_bytes(each) for each in seeds]
+        self._verifiers = [
+            Verifier(origin, ED25519, each.public_key().public_bytes_raw()) for each in self._keys
+        ]
+        if not seeds or any(Verifier.parse(each).name != origin for each in self.retired):
+            raise ValueError("a log has a key that signs, and its keys have one name")
 
     @classmethod
-    def from_skey(cls, skey: str) -> "Signer":
-        """The signer of a private key line; ValueError if it is not one."""
-        private, word, origin, told, raw = skey.strip().split("+", 4)
-        seed = b64decode(raw, validate=True)
-        signer = cls(origin, seed[1:])
-        if (private, word, seed[:1]) != ("PRIVATE", "KEY", ED25519) or signer._id.hex() != told:
-            raise ValueError("not an Ed25519 signed-note key")
+    def from_skey(cls, lines: str) -> "Signer":
+        """The signer of a key file: a private key line each, newest first, then retired vkeys.
+
+        ValueError if it is not one.
+        """
+        private = [each for each in lines.split() if each.startswith("PRIVATE+KEY+")]
+        parts = [each.split("+", 4) for each in private] or [[""] * 5]
+        seeds = [strict_base64(each[-1])[1:] for each in parts]
+        signer = cls(parts[0][2], *seeds, retired=lines.split()[len(private) :])
+        if signer.skey.split() != lines.split():
+            raise ValueError("not Ed25519 signed-note keys of one name")
         return signer
 
     @property
     def skey(self) -> str:
-        """The private key line, for a file."""
-        raw = b64encode(ED25519 + self._seed).decode()
-        return f"PRIVATE+KEY+{self.origin}+{self._id.hex()}+{raw}"
+        """The key file's lines, private ones first."""
+        raws = [b64encode(bytes([ED25519]) + each).decode() for each in self._seeds]
+        ids = [f"PRIVATE+KEY+{self.origin}+{each.key_id.hex()}" for each in self._verifiers]
+        private = map("+".join, zip(ids, raws, strict=True))
+        return "\n".join([*private, *self.retired])
 
     @property
     def vkey(self) -> str:
-        """The verifier key line, for everybody."""
-        raw = b64encode(ED25519 + self._public).decode()
-        return f"{self.origin}+{self._id.hex()}+{raw}"
+        """The newest key's verifier line, for everybody."""
+        return self._verifiers[0].vkey
+
+    @property
+    def vkeys(self) -> list[str]:
+        """The verifier lines of all keys that ever signed, newest first."""
+        return [*(each.vkey for each in self._verifiers), *self.retired]
+
+    def joined(self, seed: bytes) -> "Signer":
+        """With a new key besides. ValueError if there are two already."""
+        if len(self._seeds) > 1:
+            raise ValueError("two keys sign already: retire the old one first")
+        return Signer(self.origin, seed, *self._seeds, retired=self.retired)
+
+    def alone(self) -> "Signer":
+        """With the newest key alone, the other retired. ValueError if there is no other."""
+        if len(self._seeds) < 2:
+            raise ValueError("one key signs: add the new one first")
+        return Signer(self.origin, self._seeds[0], retired=self.vkeys[1:])
 
     def checkpoint(self, size: int, root: bytes) -> str:
         """The signed checkpoint of a tree head."""
-        text = f"{self.origin}\n{size}\n{b64encode(root).decode()}\n"
-        signature = b64encode(self._id + self._key.sign(text.encode())).decode()
-        return f"{text}\n\u2014 {self.origin} {signature}\n"
+        text = Checkpoint(self.origin, size, root).text
+        lines = [
+            Signature(self.origin, known.key_id, key.sign(text.encode())).line
+            for known, key in zip(self._verifiers, self._keys, strict=True)
+        ]
+        return f"{text}\n{''.join(lines)}"
 
 
-def read_checkpoint(note: str, vkey: str) -> tuple[int, bytes]:
-    """Size and root of a checkpoint signed by `vkey`; ValueError if it is not."""
-    name, told, raw = vkey.split("+", 2)
-    public = b64decode(raw, validate=True)[1:]
-    text, _, signatures = note.rpartition("\n\n")
-    *lines, end = signatures.split("\n")
-    if end:
-        raise ValueError("the last line of a note must end")
-    for line in lines:
-        if line.startswith(f"\u2014 {name} "):
-            signed = b64decode(line.rsplit(" ", 1)[1], validate=True)
-            if signed[:4].hex() == told:
-                return _verified(text + "\n", name, public, signed[4:])
-    raise ValueError(f"no signature of {name}")
+def read_checkpoint(note: str, *vkeys: str) -> tuple[int, bytes]:
+    """Size and root of a log's checkpoint signed by one of its `vkeys`; ValueError if it is not.
 
-
-def _verified(text: str, origin: str, public: bytes, signature: bytes) -> tuple[int, bytes]:
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, text.encode())
-    except InvalidSignature:
-        raise ValueError("the signature is not by this key") from None
-    named, _, head = text.partition("\n")
-    size, _, root = head.partition("\n")
-    if named != origin or not _SIZE.fullmatch(size) or not root.endswith("=\n"):
+    As ours: the origin is the key's name, and there are no extension lines.
+    """
+    known = [Verifier.parse(each) for each in vkeys]
+    text, signatures = open_note(note, known)
+    found = Checkpoint.parse(text)
+    if found.extensions or any(each.name != found.origin for each in signatures):
         raise ValueError("not a checkpoint of this log")
-    return int(size), b64decode(root[:-1], validate=True)
+    return found.size, found.root

@@ -4,7 +4,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Table, func, selec
 
 from services.ledger.store.tables import entries, people, plans, snapshots
 
-COMPARED = ("heads", "people", "plans", "snapshots")
+COMPARED = ("heads", "people", "plans", "snapshots", "tiles")
 _TABLES: dict[str, Table] = {"plans": plans, "snapshots": snapshots}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, func, select
+from sqlalchemy import Connection, RowMapping, Select, bindparam, func, select, text
 
 from services.ledger.store.append import Head
 from services.ledger.store.many import asking
@@ -16,6 +16,7 @@ from services.ledger.store.tables import (
     people,
     plans,
     snapshots,
+    unreadable,
 )
 
 CHUNK = 1_000
@@ -49,6 +50,30 @@ def sizes(connection: Connection, log: int) -> tuple[int, int | None]:
     claimed = select(heads.c.size).where(heads.c.log == log).scalar_subquery()
     row = connection.execute(select(newest, claimed)).one()
     return (0 if row[0] is None else int(row[0]) + 1), row[1]
+
+
+def log_sizes(connection: Connection) -> dict[int, int]:
+    """How many entries each log has, by its head."""
+    return {row["log"]: row["size"] for row in _all(connection, select(heads.c.log, heads.c.size))}
+
+
+def unreadable_count(connection: Connection) -> int:
+    """How many messages were kept aside since they did not open."""
+    return connection.execute(select(func.count()).select_from(unreadable)).scalar_one()
+
+
+def version(connection: Connection) -> str:
+    """The database, by name and version."""
+    if connection.dialect.name == "sqlite":
+        return f"SQLite {connection.scalar(text('SELECT sqlite_version()'))}"
+    return f"PostgreSQL {connection.scalar(text('SHOW server_version'))}"
+
+
+def clock(connection: Connection) -> float | None:
+    """The database's own clock, in seconds since 1970; None if it has none (SQLite)."""
+    if connection.dialect.name == "sqlite":
+        return None
+    return float(connection.execute(select(func.clock_timestamp())).scalar_one().timestamp())
 
 
 _KEYS = asking(lambda among: select(keys).where(among(keys.c.subject)))

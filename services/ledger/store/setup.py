@@ -1,5 +1,7 @@
 """Making a ledger, and the check at every start that it is still as it must be."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,39 +100,21 @@ def _make_role(connection: Connection, services_url: str) -> None:
         guards.grant(connection, url.username)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the settings say of the ledger. An empty `origin` is whatever the ledger has."""
+
+    partitions: int
+    origin: str = ""
+
+
 def check_ledger(connection: Connection, *, partitions: int, origin: str = "") -> None:
-    """Raise Unsafe, with the remedy, unless the store is what this code was written for.
-
-    An empty `origin` is whatever the ledger has.
-    """
-    _check_version(connection)
-    found = reads.ledger_row(connection)
-    if found is None:
-        raise Unsafe("this database holds no ledger; run 'firsthand init'")
-    _same(found, partitions, origin or found["origin"])
-    if connection.dialect.name == "postgresql":
-        _check_settings(connection)
-    guards.check(connection)
-    for log in range(partitions):
-        size, claimed = reads.sizes(connection, log)
-        if claimed != size:
-            told = "no head" if claimed is None else f"a head of size {claimed}"
-            raise Unsafe(f"log {log} has {size} entries and {told}; run 'firsthand replay --all'")
+    """Raise Unsafe, with the remedy, unless the store is what this code was written for."""
+    for check in CHECKS.values():
+        check(connection, Wanted(partitions, origin))
 
 
-def _same(found: Any, partitions: int, origin: str) -> None:
-    if found["format"] != FORMAT:
-        raise Unsafe(f"this ledger has format {found['format']}, this code format {FORMAT}")
-    if found["partitions"] != partitions:
-        raise Unsafe(
-            f"this ledger was made with {found['partitions']} partitions, and that is fixed; "
-            f"FIRSTHAND_PARTITIONS says {partitions}"
-        )
-    if found["origin"] != origin:
-        raise Unsafe(f"this ledger's origin is {found['origin']}; FIRSTHAND_ORIGIN says {origin}")
-
-
-def _check_version(connection: Connection) -> None:
+def _check_tables(connection: Connection, _: Wanted) -> None:
     try:
         with connection.begin_nested():
             revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -143,13 +127,69 @@ def _check_version(connection: Connection) -> None:
         )
 
 
-def _check_settings(connection: Connection) -> None:
-    wanted = {"fsync": "on", "full_page_writes": "on"}
-    for name, value in wanted.items():
-        if connection.scalar(text(f"SHOW {name}")) != value:
+def _check_ledger(connection: Connection, wanted: Wanted) -> None:
+    found = reads.ledger_row(connection)
+    if found is None:
+        raise Unsafe("this database holds no ledger; run 'firsthand init'")
+    _same(found, wanted.partitions, wanted.origin or found["origin"])
+
+
+def _same(found: Any, partitions: int, origin: str) -> None:
+    if found["format"] != FORMAT:
+        raise Unsafe(
+            f"this ledger has format {found['format']}, this code format {FORMAT}; "
+            "run the version of Firsthand that made it"
+        )
+    if found["partitions"] != partitions:
+        raise Unsafe(
+            f"this ledger was made with {found['partitions']} partitions, and that is fixed, but "
+            f"FIRSTHAND_PARTITIONS says {partitions}; set it to {found['partitions']}"
+        )
+    if found["origin"] != origin:
+        raise Unsafe(
+            f"this ledger's origin is {found['origin']}, but FIRSTHAND_ORIGIN says {origin}; "
+            "set it to the ledger's, or leave it out"
+        )
+
+
+def _check_version(connection: Connection, _: Wanted) -> None:
+    if connection.dialect.name == "postgresql":
+        version = int(str(connection.scalar(text("SHOW server_version_num"))))
+        if version < OLDEST_POSTGRESQL:
+            raise Unsafe(f"PostgreSQL {version // 10000} is too old; use 14 or newer")
+
+
+def _check_settings(connection: Connection, _: Wanted) -> None:
+    if connection.dialect.name == "sqlite":
+        mode = connection.scalar(text("PRAGMA journal_mode"))
+        if mode != "wal":
+            raise Unsafe(f"SQLite's journal_mode is {mode}; start the worker, which sets WAL")
+        return
+    for name in ("fsync", "full_page_writes"):
+        if connection.scalar(text(f"SHOW {name}")) != "on":
             raise Unsafe(f"PostgreSQL runs with {name} off; set it on")
     if connection.scalar(text("SHOW synchronous_commit")) == "off":
         raise Unsafe("PostgreSQL runs with synchronous_commit off; set it on")
-    version = int(str(connection.scalar(text("SHOW server_version_num"))))
-    if version < OLDEST_POSTGRESQL:
-        raise Unsafe(f"PostgreSQL {version // 10000} is too old; use 14 or newer")
+
+
+def _check_guards(connection: Connection, _: Wanted) -> None:
+    guards.check(connection)
+
+
+def _check_heads(connection: Connection, wanted: Wanted) -> None:
+    for log in range(wanted.partitions):
+        size, claimed = reads.sizes(connection, log)
+        if claimed != size:
+            told = "no head" if claimed is None else f"a head of size {claimed}"
+            raise Unsafe(f"log {log} has {size} entries and {told}; run 'firsthand replay --all'")
+
+
+# At each start, in this order, and by `firsthand doctor`, each for itself.
+CHECKS: dict[str, Callable[[Connection, Wanted], None]] = {
+    "tables": _check_tables,
+    "ledger": _check_ledger,
+    "database version": _check_version,
+    "database settings": _check_settings,
+    "append-only": _check_guards,
+    "heads": _check_heads,
+}

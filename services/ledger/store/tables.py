@@ -1,4 +1,4 @@
-"""The tables. Entries, keys and heads' checkpoints are the truth; the rest is derived.
+"""The tables. Entries, keys and checkpoints are the truth; the rest is derived.
 
     ledger      one row: what was fixed when the ledger was made
     heads       one row a log: size, frontier, root, signed checkpoint. Locked by each batch
@@ -7,6 +7,8 @@
     people      derived: where a person's stream stands
     plans       derived: the sealed plan, as of some entry
     snapshots   derived: the same, kept now and then, for views of the past
+    tiles       derived: full tiles of the logs' hashes (log/tiles.py), each with its root
+    checkpoints append-only: published checkpoints, at most one a second, with cosignatures
     unreadable  messages that did not open; nothing is thrown away
 
 `index` is the place in the log, from 0; `sequence` the place in a person's stream, from 1.
@@ -127,6 +129,26 @@ snapshots = Table(
     _text("recorded"),
     _number("rules"),
     _bytes("plan"),
+)
+
+tiles = Table(
+    "tiles",
+    metadata,
+    _number("log", key=True),
+    _number("level", key=True),
+    _number("index", key=True),
+    _bytes("root"),
+    _bytes("hashes"),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _number("log", key=True),
+    _number("size", key=True),
+    _number("cosignatures", key=True),
+    _text("checkpoint"),
+    _text("kept"),
 )
 
 unreadable = Table(

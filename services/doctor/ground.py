@@ -1,0 +1,111 @@
+"""What the doctor stands on: the settings, and the neighbours they name, each opened once.
+
+A check takes the ground, and returns in words what it found good, or raises: Unsafe or
+SettingsError, `<what is wrong>; <remedy>`; Odd, likewise, for what may be meant so; Away, where
+somebody does not answer or has no address here.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from services.ledger.config import LedgerSettings, now
+from services.ledger.store.engine import Connection, Engine, StoreError, transaction
+from services.ledger.store.engine import connect as connect_store
+from shared.inbox import connect
+from shared.logs import told
+from shared.problems import FirsthandError
+
+GIB = 2**30
+
+
+class Odd(FirsthandError):
+    """Not as it usually is; it may be meant so."""
+
+
+class Away(FirsthandError):
+    """Could not be checked: not on this host (then `down` is False), or it does not answer."""
+
+    def __init__(self, why: str, *, down: bool = True) -> None:
+        super().__init__(why)
+        self.down = down
+
+
+@dataclass
+class Ground:
+    """The settings and what they lead to; what a test may set otherwise stands below."""
+
+    settings: LedgerSettings
+    services: dict[str, str] = field(default_factory=dict)  # addresses by name
+    clock: Callable[[], datetime] = now
+    mounts: Path = Path("/proc/self/mountinfo")
+    least_free: int = GIB  # bytes
+
+    @property
+    def whole(self) -> bool:
+        """True if everything is to be here: neither queue nor database has another address."""
+        return not self.settings.redis_url and not self.settings.database_url
+
+    def key_file(self, name: str, who: str) -> Path:
+        """A key file; Away if it is not there and others (`who`) may have it in its place."""
+        path = self.settings.key_folder / name
+        if not path.exists() and not self.whole:
+            raise Away(f"{name} is not on this host, and {who} need it", down=False)
+        return path
+
+    @cached_property
+    def _queue(self) -> "Redis | Away":
+        client = connect(self.settings.queue_url)
+        try:
+            client.ping()
+        except RedisError as fault:
+            if not self.settings.redis_url:
+                return Away("the embedded queue does not run; start 'firsthand up'")
+            return Away(f"the queue does not answer ({told(fault)}); start it, or mend its address")
+        return client
+
+    @property
+    def queue(self) -> "Redis":
+        """A client of the queue, which answered; Away otherwise."""
+        if isinstance(self._queue, Away):
+            raise self._queue
+        return self._queue
+
+    @cached_property
+    def _engine(self) -> "Engine | FirsthandError":
+        settings = self.settings
+        file = settings.data / "ledger.db"
+        if not settings.database_url and settings.redis_url and not file.exists():
+            return Away("no database address on this host; intake needs none", down=False)
+        try:
+            engine = connect_store(settings.store_url, write=False)
+        except FirsthandError as fault:
+            return fault
+        try:
+            engine.connect().close()
+        except StoreError as fault:
+            engine.dispose()
+            why = f"the database does not answer ({told(fault)})"
+            return Away(f"{why}; start it, or mend its address")
+        return engine
+
+    @contextmanager
+    def store(self) -> Iterator[Connection]:
+        """A reading transaction; Away if the database does not answer."""
+        if isinstance(self._engine, FirsthandError):
+            raise self._engine
+        with transaction(self._engine) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Leave no connection behind."""
+        with suppress(FirsthandError):
+            self.queue.close()
+        if isinstance(self._engine, Engine):
+            self._engine.dispose()

@@ -1,0 +1,108 @@
+"""Checks of what lies on this host: key files, disk, file system."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from services.doctor.ground import Away, Ground, Odd
+from services.ledger.config import local_folder, signers
+from services.ledger.vault import Vault
+from shared.callers import Callers
+from shared.problems import Unsafe
+from shared.transit import Transit
+
+SECRET = ("kek", "log-*.key", "tokens.key", "transit.jwks")
+OLDEST_TRANSIT = 30  # days
+REMOTE = frozenset({"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3", "smbfs"})
+
+
+def modes(ground: Ground) -> str:
+    """The folder and its secrets belong to us, and nobody else can read them."""
+    folder = ground.settings.key_folder
+    if not folder.is_dir():
+        told = f"there is no key folder {folder}"
+        raise Unsafe(f"{told}; run 'firsthand init', or set FIRSTHAND_KEYS")
+    secrets = sorted(path for pattern in SECRET for path in folder.glob(pattern))
+    for path in (folder, *secrets):
+        state, wanted = path.stat(), "0700" if path is folder else "0600"
+        if state.st_uid not in (os.geteuid(), 0):
+            raise Unsafe(f"{path} belongs to another account ({state.st_uid}); run 'chown' on it")
+        if state.st_mode & 0o077:
+            mode = f"{state.st_mode & 0o777:04o}"
+            raise Unsafe(f"{path} has mode {mode}, others can use it; run 'chmod {wanted} {path}'")
+    return f"{len(secrets)} secrets in {folder}, for us alone"
+
+
+def transit(ground: Ground) -> str:
+    """The transit keys can be read, and the newest is not too old, by its file's date."""
+    path = ground.key_file("transit.jwks", "intake and worker")
+    Transit.from_folder(path.parent)
+    days = int((time.time() - path.stat().st_mtime) // 86_400)
+    if days > OLDEST_TRANSIT:
+        raise Odd(
+            f"the newest transit key is {days} days old, by its file's date, and is good for "
+            f"{OLDEST_TRANSIT}; put a new one first in {path}, and keep the old one second"
+        )
+    return f"transit.jwks opens; {days} days old"
+
+
+def issuers(ground: Ground) -> str:
+    """Everybody whose tokens we take has a key set that we can read."""
+    path = ground.key_file("issuers.json", "intake and read API")
+    Callers.from_folder(path.parent, ground.settings.audience)
+    return "issuers.json and every key set in it can be read"
+
+
+def vault(ground: Ground) -> str:
+    """The key-encryption key can be read."""
+    Vault.from_folder(ground.key_file("kek", "worker and read API").parent)
+    return "kek can be read"
+
+
+def logs(ground: Ground) -> str:
+    """Every log has a key."""
+    ground.key_file("log-0.key", "workers")
+    found = signers(ground.settings)
+    names = {each.origin.rpartition("/")[0] for each in found}
+    if len(names) > 1:
+        raise Unsafe(f"the keys name {len(names)} ledgers; put back those that 'init' wrote")
+    return f"{len(found)} keys, of {names.pop()}"
+
+
+def disk(ground: Ground) -> str:
+    """There is room where we write."""
+    folder = _existing(ground.settings.data.absolute())
+    free = shutil.disk_usage(folder).free
+    if free < ground.least_free:
+        raise Unsafe(f"{free // 2**20} MiB are free in {folder}; make room, or nothing is taken")
+    return f"{free / 2**30:.1f} GiB free"
+
+
+def file_system(ground: Ground) -> str:
+    """SQLite's locks hold on a local disk only."""
+    folder = local_folder(ground.settings)
+    if folder is None:
+        return "the ledger is not on SQLite"
+    kind = _kind(folder.resolve(), ground.mounts)
+    if kind in REMOTE:
+        told = f"{folder} is on {kind}, a network's"
+        raise Unsafe(f"{told}; move it to a local disk, or take PostgreSQL")
+    return f"{folder} is on {kind}"
+
+
+def _kind(folder: Path, mounts: Path) -> str:
+    """The type of the file system that holds a folder, by Linux' list (proc(5), mountinfo)."""
+    if not mounts.exists():
+        raise Away("this system keeps no list of mounts", down=False)
+    found = (Path("/"), "unknown")
+    for line in mounts.read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        place = Path(before.split()[4].replace("\\040", " "))
+        if folder.is_relative_to(place) and len(place.parts) >= len(found[0].parts):
+            found = (place, after.split()[0])
+    return found[1]
+
+
+def _existing(path: Path) -> Path:
+    return next(each for each in (path, *path.parents) if each.exists())

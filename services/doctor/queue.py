@@ -1,0 +1,97 @@
+"""Checks of the queue, and of how far the ledger is behind it."""
+
+from typing import cast
+
+from services.doctor.ground import Ground, Odd
+from shared import doorbell
+from shared.durability import durability
+from shared.inbox import is_ours
+from shared.lag import lags
+from shared.problems import Unsafe
+
+OLDEST = (6, 2)
+LOOKED_AT = 10_000  # keys
+SKEW = 5.0  # seconds
+LATE = 30.0  # seconds that a message may wait before we ask why
+
+
+def version(ground: Ground) -> str:
+    """New enough."""
+    info = ground.queue.info("server")
+    spoken = str(info["redis_version"])
+    if tuple(int(part) for part in spoken.split(".")[:2]) < OLDEST:
+        raise Unsafe(f"it speaks as Redis {spoken}; use Redis 6.2 or newer, or Valkey")
+    return f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {spoken}"
+
+
+def safety(ground: Ground) -> str:
+    """It keeps what it is given, as safely as is configured."""
+    found = durability(ground.queue, ground.settings.replicas)
+    if found.level is None:
+        raise Unsafe(
+            f"{found.why}; set appendonly yes, appendfsync always, maxmemory-policy noeviction, "
+            "and start as many replicas as FIRSTHAND_REPLICAS says"
+        )
+    return found.level
+
+
+def alone(ground: Ground) -> str:
+    """Nobody else keeps things in it; looks at 10,000 keys at most."""
+    seen, cursor = 0, 0
+    while seen < LOOKED_AT:
+        cursor, keys = ground.queue.scan(cursor, count=1000)
+        strange = [key for key in cast(list[bytes], keys) if not is_ours(key)]
+        if strange:
+            first = strange[0][:40].decode(errors="replace")
+            raise Odd(f"it holds keys of others, as {first}; give Firsthand a queue of its own")
+        seen += len(keys)
+        if not cursor:
+            break
+    return f"{seen} keys, all ours"
+
+
+def clock(ground: Ground) -> str:
+    """Its clock and ours agree."""
+    seconds, microseconds = ground.queue.time()
+    return skew(ground, seconds + microseconds / 1e6)
+
+
+def skew(ground: Ground, theirs: float) -> str:
+    """Unsafe if a clock (seconds since 1970) is too far from ours."""
+    off = theirs - ground.clock().timestamp()
+    if abs(off) > SKEW:
+        way = "ahead of" if off > 0 else "behind"
+        raise Unsafe(f"its clock is {abs(off):.0f} s {way} ours; set both by the same time server")
+    return f"within {abs(off):.1f} s of ours"
+
+
+def lag(ground: Ground) -> str:
+    """What waits, for how long, and why."""
+    found = list(lags(ground.queue, ground.settings.partitions))
+    for each in found:
+        if each.waits:
+            raise Unsafe(
+                f"partition {each.partition} waits, {each.messages} messages: {each.waits}; "
+                "mend that, and the worker goes on by itself"
+            )
+        if each.oldest > LATE:
+            rung = "the bell was rung" if each.rung else "no bell was rung"
+            raise Unsafe(
+                f"partition {each.partition}: {each.messages} messages, the oldest for "
+                f"{each.oldest:.0f} s, {rung}; start a worker, or more of them"
+            )
+    messages = sum(each.messages for each in found)
+    oldest = max(each.oldest for each in found)
+    if not messages:
+        return "nothing waits"
+    return f"{messages} messages wait, the oldest for {oldest:.1f} s"
+
+
+def bells(ground: Ground) -> str:
+    """Somebody listens for bells, and none failed."""
+    listeners = doorbell.listeners(ground.queue)
+    if failed := doorbell.failed(ground.queue):
+        raise Odd(f"{failed} bells failed in the last minute; see the worker's log")
+    if not listeners:
+        raise Odd("no worker listens for bells; start 'firsthand worker'")
+    return f"{listeners} workers listen"

@@ -1,0 +1,102 @@
+"""Checks of the database: those of every start, one by one, and a few more."""
+
+from collections.abc import Callable
+
+from services.doctor import queue
+from services.doctor.ground import Ground
+from services.ledger.config import check_signers, signers
+from services.ledger.log.note import read_checkpoint
+from services.ledger.people import unwrap_keys
+from services.ledger.store import reads, setup
+from services.ledger.vault import Vault, VaultClosed
+from shared.lag import lags
+from shared.problems import Unsafe
+
+GOOD = {
+    "tables": "as this version has them",
+    "ledger": "format, partitions and origin agree",
+    "database settings": "what is committed is on the disk",
+    "append-only": "nobody can change or remove an entry",
+    "heads": "each log ends where its head says",
+}
+
+
+def answers(ground: Ground) -> str:
+    """It can be reached."""
+    with ground.store() as connection:
+        return reads.version(connection)
+
+
+def at_start(name: str) -> Callable[[Ground], str]:
+    """One of the checks of every start."""
+
+    def check(ground: Ground) -> str:
+        with ground.store() as connection:
+            wanted = setup.Wanted(ground.settings.partitions, ground.settings.origin)
+            setup.CHECKS[name](connection, wanted)
+            return GOOD.get(name) or reads.version(connection)
+
+    return check
+
+
+def unwraps(ground: Ground) -> str:
+    """The key-encryption key is the one that wrapped the ledger's keys."""
+    folder = ground.key_file("kek", "worker and read API").parent
+    with ground.store() as connection:
+        try:
+            unwrap_keys(connection, Vault.from_folder(folder), ())
+        except VaultClosed as fault:
+            raise Unsafe(f"{fault}; put back the kek that 'firsthand init' wrote") from None
+    return "the kek opens the ledger's key"
+
+
+def signs(ground: Ground) -> str:
+    """Each log's key is the one that signed its head."""
+    ground.key_file("log-0.key", "workers")
+    with ground.store() as connection:
+        check_signers(connection, ground.settings)
+    return "each log's key signed its head"
+
+
+def published(ground: Ground) -> str:
+    """The database is not older than what was published."""
+    ground.key_file("log-0.key", "workers")
+    vkeys = [each.vkey for each in signers(ground.settings)]
+    with ground.store() as connection:
+        sizes = reads.log_sizes(connection)
+    for each in lags(ground.queue, ground.settings.partitions):
+        try:
+            vkey = vkeys[each.partition]
+            size = read_checkpoint(each.published, vkey)[0] if each.published else 0
+        except ValueError as fault:
+            raise Unsafe(
+                f"what was published of log {each.partition} cannot be read ({fault}); "
+                "find out who else writes to the queue"
+            ) from None
+        if size > sizes.get(each.partition, 0):
+            raise Unsafe(
+                f"log {each.partition} ends at {sizes.get(each.partition, 0)}, but {size} entries "
+                "were published: an older copy; bring back the newer database"
+            )
+    return f"{sum(sizes.values())} entries, none that was published is missing"
+
+
+def unreadable(ground: Ground) -> str:
+    """Every message opened."""
+    with ground.store() as connection:
+        count = reads.unreadable_count(connection)
+    if count:
+        raise Unsafe(
+            f"{count} messages did not open, and are kept in the table unreadable; find out who "
+            "else writes to the queue, or which transit key is missing"
+        )
+    return "every message opened"
+
+
+def clock(ground: Ground) -> str:
+    """PostgreSQL's clock and ours agree."""
+    with ground.store() as connection:
+        theirs = reads.clock(connection)
+    if theirs is None:
+        return "SQLite has no clock of its own"
+    return queue.skew(ground, theirs)

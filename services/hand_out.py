@@ -1,0 +1,86 @@
+"""Gives each container a folder with its own secrets and nothing else: the first step of compose.
+
+    intake      transit.jwks, queue.url, issuers.json, the issuers' *.jwks
+    worker      transit.jwks, queue.url, database.url, kek, log-<n>.key, witnesses.json
+    ledger      published.url, database.url, kek, log-<n>.vkey, witnesses.json, issuers.json, the
+                issuers' *.jwks
+    valkey      users.acl
+    postgres    owner.password
+
+All of it lies in the key folder, which nobody else needs but `init` and whoever makes backups.
+Run again, it copies what changed there, and takes away what is there no more.
+"""
+
+import secrets
+from hashlib import sha256
+from pathlib import Path
+
+from services.ledger.config import LedgerSettings
+from services.ledger.make import make_keys
+from shared.keyfiles import keep, put
+from shared.problems import SettingsError
+
+ROLE, OWNER = "services", "owner"  # the database's two; see docs/how-to/run-with-postgresql.md
+GROUP_READS = 0o640  # postgres and valkey run under an account of their own, in our group
+# Whoever has no password may ask whether the queue answers, and nothing else. The read API reads
+# how far it may read, and nothing else. The services may
+# touch their own keys, with no command that could lose or lay open what rests there.
+ACCOUNTS = """user default on nopass resetkeys resetchannels -@all +ping
+user ledger on #{read} %R~firsthand:*:published resetchannels -@all +get +hello +client|setinfo
+user firsthand on #{hashed} ~firsthand:* ~{{firsthand}}:* allchannels +@all -@dangerous {besides}
+"""
+BESIDES = "+info +config|get +client|list"  # `info` and `client list`: RQ asks them
+
+
+def hand_out(settings: LedgerSettings, to: Path, *, queue: str, database: str) -> dict[str, int]:
+    """Make what is missing, and fill a folder in `to` for each; returns how many files each got.
+
+    `queue` is host:port, `database` is host:port/name. The folders must be there.
+    """
+    make_keys(settings)
+    folder = settings.key_folder
+    _make_passwords(folder, queue, database)
+    return {who: _mirror(folder, to / who, names) for who, names in _shares(folder).items()}
+
+
+def _make_passwords(folder: Path, queue: str, database: str) -> None:
+    """A password each, made once; what is said with them follows from it."""
+    told = {}
+    for name in ("queue", "published", ROLE, OWNER):
+        keep(folder / f"{name}.password", secrets.token_urlsafe(32).encode())
+        told[name] = (folder / f"{name}.password").read_text().strip()
+    hashed, read = (sha256(told[name].encode()).hexdigest() for name in ("queue", "published"))
+    texts = {
+        "users.acl": ACCOUNTS.format(hashed=hashed, read=read, besides=BESIDES),
+        "queue.url": f"redis://firsthand:{told['queue']}@{queue}/0",
+        "published.url": f"redis://ledger:{told['published']}@{queue}/0",
+        "database.url": f"postgresql+psycopg://{ROLE}:{told[ROLE]}@{database}",
+        "owner.url": f"postgresql+psycopg://{OWNER}:{told[OWNER]}@{database}",
+    }
+    for name, text in texts.items():
+        put(folder / name, text.encode(), 0o600)
+
+
+def _shares(folder: Path) -> dict[str, set[str]]:
+    """Who gets which of the files."""
+    issuers = {each.name for each in folder.glob("*.jwks")} - {"transit.jwks"} | {"issuers.json"}
+    logs, vkeys = ({each.name for each in folder.glob(f"log-*.{end}")} for end in ("key", "vkey"))
+    witnesses = {"witnesses.json"} if (folder / "witnesses.json").exists() else set()
+    between = {"transit.jwks", "queue.url"}
+    return {
+        "intake": between | issuers,
+        "worker": between | logs | witnesses | {"database.url", "kek"},
+        "ledger": issuers | vkeys | witnesses | {"published.url", "database.url", "kek"},
+        "valkey": {"users.acl"},
+        "postgres": {f"{OWNER}.password"},
+    }
+
+
+def _mirror(source: Path, to: Path, names: set[str]) -> int:
+    if not to.is_dir():
+        raise SettingsError(f"there is no folder {to}; make one for each service, or mount it")
+    for gone in {each.name for each in to.iterdir()} - names:
+        (to / gone).unlink()
+    for name in names:
+        put(to / name, (source / name).read_bytes(), GROUP_READS)
+    return len(names)

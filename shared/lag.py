@@ -1,0 +1,59 @@
+"""How far the ledger is behind: what waits in each partition, for how long, and why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redis import Redis
+
+from shared.inbox import inbox_key, published_key, waiting_key, wake_key
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """One partition's. `oldest` is in seconds, by the queue's own clock; 0 if nothing waits.
+
+    `waits` says in words why the partition waits, if it does; `published` is the last published
+    checkpoint, signed.
+    """
+
+    partition: int
+    messages: int
+    oldest: float
+    rung: bool
+    waits: str | None
+    published: str | None
+
+
+def lags(queue: "Redis", partitions: int) -> Iterator[Lag]:
+    """Every partition's lag, in one round trip; RedisError if the queue does not answer."""
+    pipe = queue.pipeline(transaction=False)
+    pipe.time()
+    for each in range(partitions):
+        pipe.xlen(inbox_key(each))
+        pipe.xrange(inbox_key(each), count=1)
+        pipe.exists(wake_key(each))
+        pipe.get(waiting_key(each))
+        pipe.get(published_key(each))
+    (seconds, microseconds), *answers = pipe.execute()
+    now = seconds + microseconds / 1e6
+    for each in range(partitions):
+        messages, head, rung, waits, published = answers[5 * each : 5 * each + 5]
+        since = int(head[0][0].split(b"-")[0]) / 1e3 if head else now
+        yield Lag(each, messages, max(0.0, now - since), bool(rung), _text(waits), _text(published))
+
+
+def _text(told: bytes | None) -> str | None:
+    return None if told is None else told.decode(errors="replace")
+
+
+def oldest_age(queue: "Redis", partition: int) -> float | None:
+    """Seconds that the oldest message has waited, by the queue's own clock; None if none. Less
+    than nothing, if that clock was set back.
+    """
+    pipe = queue.pipeline(transaction=False)
+    pipe.xrange(inbox_key(partition), count=1)
+    pipe.time()
+    head, (seconds, microseconds) = pipe.execute()
+    if not head:
+        return None
+    return float(seconds + microseconds / 1e6 - int(head[0][0].split(b"-")[0]) / 1e3)

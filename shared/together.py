@@ -1,0 +1,136 @@
+"""Publishing together: what threads bring to one stream while another publishes goes in one script,
+in one round trip and under one fsync of the queue. Each keeps its order (docs/adr/0010).
+"""
+
+import threading
+from collections import defaultdict
+from dataclasses import dataclass
+from hashlib import sha1
+from typing import Any
+
+from redis import Redis
+from redis.connection import ConnectionInterface
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from shared.durability import HOW_IT_STORES, Durability, judge
+from shared.limits import PUBLISH, Limits
+from shared.problems import Unavailable
+
+WAKE_SECONDS = 30
+WAIT_MILLISECONDS = 1000
+PUBLISH_SHA1 = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest()  # Redis' name for it
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the queue said of a share: how long to wait (shared/limits.py; 0: it was appended), how
+    durable it is, and whether its bringer rings the bell.
+    """
+
+    wait: int
+    durability: Durability
+    rings: bool
+
+
+class _Share:
+    """What one thread brings to a common publish, and what it hears back."""
+
+    __slots__ = ("answer", "pace", "place", "sealed")
+
+    def __init__(self, pace: str, sealed: list[bytes]) -> None:
+        self.pace = pace
+        self.sealed = sealed
+        self.answer: list[Any] = []
+        self.place = 0
+
+
+class Together:
+    """Appends to streams, for all threads of a process."""
+
+    def __init__(self, redis: "Redis", replicas: int, limits: Limits) -> None:
+        self._pool = redis.connection_pool
+        self._replicas = replicas
+        self._limits = limits
+        self._mutex = threading.Lock()
+        self._waiting: dict[str, list[_Share]] = {}
+        self._publishing: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._idle: list[ConnectionInterface] = []
+        self._judged: tuple[object, Durability] | None = None
+
+    def append(self, keys: tuple[str, str], pace: str, sealed: list[bytes]) -> Heard:
+        """Append sealed events to the stream of `keys` (stream, wake flag), in order.
+
+        `pace` is the key of the caller's limit. Unavailable when the queue did not answer: then
+        the events' fate is unknown.
+        """
+        own = _Share(pace, sealed)
+        with self._mutex:
+            self._waiting.setdefault(keys[0], []).append(own)
+        with self._publishing[keys[0]]:
+            if not own.answer:
+                self._append_all(keys)
+        judged, *told = own.answer
+        if isinstance(judged, RedisError):
+            raise Unavailable(f"The queue did not answer ({type(judged).__name__}).") from judged
+        woken, wait = judged[0], judged[own.place]
+        return Heard(wait, self._judge(told), own.place == 1 and woken == 1)
+
+    def _judge(self, told: list[Any]) -> Durability:
+        """How durable by these answers; the same answers are judged once."""
+        if self._judged is None or self._judged[0] != told:
+            self._judged = told, judge(told[0], self._replicas, told[1] if self._replicas else 0)
+        return self._judged[1]
+
+    def _append_all(self, keys: tuple[str, str]) -> None:
+        """Send what every thread has brought meanwhile; the first of them rings."""
+        with self._mutex:
+            shares = self._waiting.pop(keys[0])
+        for place, share in enumerate(shares, start=1):
+            share.place = place
+        answer: list[Any] = [RedisError("the publishing thread failed")]
+        try:
+            answer = self._ask(keys, shares)
+        except RedisError as fault:
+            answer = [fault]
+        finally:
+            for share in shares:
+                share.answer = answer
+
+    def _ask(self, keys: tuple[str, str], shares: list[_Share]) -> list[Any]:
+        paces, told = self._limits.arguments([(each.pace, each.sealed) for each in shares])
+        call = len(keys) + len(paces), *keys, *paces, WAKE_SECONDS, *told
+        try:
+            return self._send("EVALSHA", PUBLISH_SHA1, *call)
+        except NoScriptError:
+            return self._send("EVAL", PUBLISH, *call)
+
+    def _send(self, *script: Any) -> list[Any]:
+        """One round trip on a connection of our own: a pipeline of redis-py, with its pool, costs
+        four times as much, and this is the hottest line of intake.
+        """
+        asked: list[tuple[Any, ...]] = [script, ("CONFIG", "GET", HOW_IT_STORES)]
+        if self._replicas:
+            asked.append(("WAIT", self._replicas, WAIT_MILLISECONDS))
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            line = self._pool.make_connection()
+        try:
+            line.send_packed_command(line.pack_commands(asked))
+            told = [_answer(line) for _ in asked]
+        except BaseException:
+            line.disconnect()  # whatever is still on its way is nobody's; it connects again
+            raise
+        finally:
+            self._idle.append(line)
+        if isinstance(told[0], Exception):
+            raise told[0]
+        return told
+
+
+def _answer(line: ConnectionInterface) -> Any:
+    """The next reply; the server's error as a value. What breaks the connection raises."""
+    try:
+        return line.read_response()
+    except ResponseError as told:
+        return told

@@ -1,0 +1,219 @@
+"""For every check of `firsthand doctor`: that very thing is broken, and named with a remedy."""
+
+import os
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from services.doctor import queue
+from services.doctor.checks import CHECKS
+from shared import doorbell
+from shared.inbox import inbox_key
+from tests.contract.examined import POSTGRESQL, SQLITE, examined, named
+from tests.contract.ledgers import Ledger
+from tests.given import ada
+from tests.servers import RedisLikeServer
+
+
+@pytest.fixture
+def keys(on_valkey: Ledger) -> Path:
+    """The ledger's key files."""
+    return on_valkey.settings.key_folder
+
+
+def test_where_all_is_well_nothing_is_wrong(ledger: Ledger) -> None:
+    ledger.post(ada.starts(), ada.states())
+    ledger.drain()
+    found = examined(ledger)
+    assert found.keys() == CHECKS.keys()
+    assert {each.check: each.told for each in found.values() if each.state == "wrong"} == {}
+    assert {each.check for each in found.values() if each.state == "unknown"} == {
+        "intake",
+        "read API",
+    }
+    assert found["bells"].state == "odd"  # this test is its own worker
+    assert not any(each.down for each in found.values())
+
+
+def test_it_changes_nothing(on_valkey: Ledger) -> None:
+    on_valkey.post(ada.starts())
+    on_valkey.drain()
+    on_valkey.post(ada.states())
+    redis = on_valkey.inbox().redis
+
+    def all_there_is() -> tuple[object, ...]:
+        files = {
+            path: (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in on_valkey.settings.data.rglob("*")
+            if path.is_file()
+        }
+        dumped = {key: redis.dump(key) for key in redis.scan_iter()}
+        tables = [on_valkey.table(each) for each in ("entries", "heads", "people", "plans", "keys")]
+        return files, dumped, tables
+
+    before = all_there_is()
+    examined(on_valkey)
+    assert all_there_is() == before
+
+
+# key files
+
+
+def test_no_key_folder(on_valkey: Ledger, keys: Path) -> None:
+    keys.rename(keys.with_name("elsewhere"))
+    named(on_valkey, "key files", "wrong", "no key folder", "run 'firsthand init'")
+
+
+@pytest.mark.parametrize("name", ["", "kek", "log-0.key", "transit.jwks", "tokens.key"])
+def test_a_secret_that_others_can_read(on_valkey: Ledger, keys: Path, name: str) -> None:
+    (keys / name).chmod(0o755 if not name else 0o644)
+    named(on_valkey, "key files", "wrong", "others can use it", "run 'chmod 0")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_secret_of_another_account(on_valkey: Ledger, keys: Path) -> None:
+    os.chown(keys / "kek", 65534, 65534)
+    named(on_valkey, "key files", "wrong", "another account (65534)", "chown")
+
+
+@pytest.mark.parametrize(
+    ("check", "name"),
+    [
+        ("transit keys", "transit.jwks"),
+        ("issuers", "issuers.json"),
+        ("issuers", "tokens.jwks"),
+        ("key-encryption key", "kek"),
+        ("log keys", "log-0.key"),
+    ],
+)
+def test_a_key_file_that_cannot_be_read(
+    on_valkey: Ledger, keys: Path, check: str, name: str
+) -> None:
+    (keys / name).write_text("{}")
+    named(on_valkey, check, "wrong", str(keys), "run 'firsthand init'")
+
+
+def test_a_transit_key_that_is_too_old(on_valkey: Ledger, keys: Path) -> None:
+    old = time.time() - 31 * 86_400
+    os.utime(keys / "transit.jwks", (old, old))
+    named(on_valkey, "transit keys", "odd", "31 days old", "put a new one first")
+
+
+@POSTGRESQL
+def test_what_this_host_does_not_need_is_unknown_and_no_finding(
+    on_valkey: Ledger, keys: Path
+) -> None:
+    """As intake's host in compose: its two key files, and no database address."""
+    for name in ("kek", "log-0.key"):
+        (keys / name).unlink()
+    on_valkey.settings = replace(on_valkey.settings, database_url="", database_owner_url="")
+    found = examined(on_valkey)
+    assert [each for each in found.values() if each.state == "wrong" or each.down] == []
+    assert "not on this host, and workers need it" in found["log keys"].told
+    assert "no database address on this host" in found["database"].told
+    assert {found[each].state for each in ("queue", "lag", "issuers", "transit keys")} == {"ok"}
+
+
+# the disk
+
+
+def test_a_disk_that_is_full(on_valkey: Ledger) -> None:
+    named(on_valkey, "disk", "wrong", "are free in", "make room", least_free=2**60)
+
+
+@SQLITE
+def test_sqlite_on_a_networks_file_system(on_valkey: Ledger, tmp_path: Path) -> None:
+    folder = on_valkey.settings.data.parent.resolve()
+    mounts = tmp_path / "mountinfo"
+    lines = [
+        "1 0 8:1 / / rw - ext4 /dev/sda rw",
+        f"2 1 0:5 / {folder} rw shared:1 - nfs4 host:/ rw",
+    ]
+    mounts.write_text("\n".join(lines))
+    named(on_valkey, "file system", "wrong", "is on nfs4", "to a local disk", mounts=mounts)
+    mounts.write_text("\n".join([lines[0], f"{lines[1]}x".replace(str(folder), "/elsewhere")]))
+    assert examined(on_valkey, mounts=mounts)["file system"].told.endswith("is on ext4")
+    assert examined(on_valkey, mounts=tmp_path / "none")["file system"].state == "unknown"
+
+
+# the queue
+
+
+def test_a_queue_that_is_away(on_valkey: Ledger, valkey: RedisLikeServer) -> None:
+    valkey.kill()
+    found = examined(on_valkey)
+    valkey.start()
+    assert (found["queue"].state, found["queue"].down) == ("unknown", True)
+    assert "does not answer" in found["queue"].told
+    assert "start it" in found["queue"].remedy
+    assert found["lag"].told == "not known, for the reason of 'queue'"
+    assert found["heads"].state == "ok"
+
+
+@SQLITE
+def test_a_queue_that_is_too_old(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "OLDEST", (99, 0))
+    named(ledger, "queue", "wrong", "it speaks as Redis", "use Redis 6.2 or newer")
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("appendonly", "no"), ("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")],
+)
+def test_a_queue_that_is_not_safe(ledger: Ledger, setting: str, value: str) -> None:
+    ledger.inbox().redis.config_set(setting, value)
+    named(ledger, "queue durability", "wrong", "the queue ", "appendfsync always")
+
+
+@SQLITE
+def test_replicas_that_are_missing(ledger: Ledger) -> None:
+    ledger.settings = replace(ledger.settings, replicas=1)
+    named(ledger, "queue durability", "wrong", "0 of 1 replicas", "FIRSTHAND_REPLICAS")
+
+
+@SQLITE
+def test_a_queue_that_others_use_too(ledger: Ledger) -> None:
+    ledger.inbox().redis.set("session:42", "cache")
+    named(ledger, "queue's other keys", "odd", "as session:42", "a queue of its own")
+
+
+@SQLITE
+@pytest.mark.parametrize("off", [-60, 60])
+def test_clocks_that_differ(ledger: Ledger, off: int) -> None:
+    way = "60 s behind" if off > 0 else "60 s ahead of"
+    clock = {"clock": lambda: datetime.now(UTC) + timedelta(seconds=off)}
+    named(ledger, "queue's clock", "wrong", way, "the same time server", **clock)
+
+
+@SQLITE
+def test_a_partition_that_waits_says_why(ledger: Ledger) -> None:
+    ledger.post(ada.starts())
+    ledger.inbox().wait_because(0, "the database is away")
+    named(ledger, "lag", "wrong", "1 messages: the database is away", "goes on by itself")
+
+
+@SQLITE
+def test_messages_that_nobody_takes(ledger: Ledger) -> None:
+    redis = ledger.inbox().redis
+    seconds, _ = redis.time()
+    redis.xadd(inbox_key(0), {"e": b"x"}, id=f"{(seconds - 90) * 1000}-0")
+    named(ledger, "lag", "wrong", "no bell was rung", "start a worker")
+
+
+@SQLITE
+def test_bells_that_failed(ledger: Ledger) -> None:
+    redis = ledger.inbox().redis
+    bell = doorbell.bell(redis)
+    doorbell.ring(bell, 0)
+    worker = doorbell.SimpleWorker(
+        [bell],
+        connection=redis,
+        serializer=doorbell.JSONSerializer,
+        job_class=doorbell.DrainJob,
+    )
+    worker.work(burst=True, logging_level="CRITICAL")  # this process has nothing to drain with
+    named(ledger, "bells", "odd", "1 bells failed", "the worker's log")

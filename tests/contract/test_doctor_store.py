@@ -1,0 +1,161 @@
+"""For each of the doctor's checks of store and services: it is broken, and named with a remedy."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from services.doctor.checks import CHECKS
+from services.ledger.config import signers
+from services.ledger.store import setup
+from services.ledger.vault import Vault
+from shared.inbox import inbox_key
+from tests.contract.examined import POSTGRESQL, SQLITE, examined, named
+from tests.contract.ledgers import Ledger
+from tests.contract.test_start_checks import TOO_MUCH, UNGUARDED
+
+
+@pytest.fixture
+def keys(on_valkey: Ledger) -> Path:
+    """The ledger's key files."""
+    return on_valkey.settings.key_folder
+
+
+@SQLITE
+def test_no_ledger_at_all(on_valkey: Ledger) -> None:
+    (on_valkey.settings.data.parent / "ledger.db").unlink()
+    named(on_valkey, "database", "wrong", "there is no ledger at", "run 'firsthand init'")
+
+
+@POSTGRESQL
+def test_a_database_that_is_away(on_valkey: Ledger) -> None:
+    url = "postgresql+psycopg://nobody:secret@127.0.0.1:9/none"
+    on_valkey.settings = replace(on_valkey.settings, database_url=url)
+    found = examined(on_valkey)["database"]
+    assert (found.state, found.down) == ("unknown", True)
+    assert "does not answer" in found.told
+    assert "secret" not in found.told
+
+
+BROKEN: dict[str, tuple[str, str, str]] = {  # by check: what is done, what is said, the remedy
+    "tables": (
+        "UPDATE alembic_version SET version_num = '9999'",
+        "revision 9999",
+        "'firsthand init'",
+    ),
+    "ledger": ("UPDATE ledger SET partitions = 4", "made with 4 partitions", "set it to 4"),
+    "heads": ("UPDATE heads SET size = 3", "a head of size 3", "'firsthand replay --all'"),
+    "signatures": ("UPDATE heads SET checkpoint = 'x'", "log-0.key is not the key", "put back"),
+}
+
+
+@pytest.mark.parametrize("check", BROKEN)
+def test_a_store_that_is_not_as_it_must_be(on_valkey: Ledger, check: str) -> None:
+    statement, why, remedy = BROKEN[check]
+    on_valkey.change(statement)
+    named(on_valkey, check, "wrong", why, remedy)
+
+
+def test_another_origin(on_valkey: Ledger) -> None:
+    on_valkey.settings = replace(on_valkey.settings, origin="example.org/other")
+    named(on_valkey, "ledger", "wrong", "FIRSTHAND_ORIGIN says", "set it to the ledger's")
+
+
+@POSTGRESQL
+def test_a_postgresql_that_is_too_old(on_valkey: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "OLDEST_POSTGRESQL", 990000)
+    named(on_valkey, "database version", "wrong", "is too old", "use 14 or newer")
+
+
+@SQLITE
+def test_a_sqlite_that_keeps_no_wal(on_valkey: Ledger) -> None:
+    with on_valkey.as_owner() as connection:
+        connection.execute(text("COMMIT"))
+        connection.execute(text("PRAGMA journal_mode=DELETE"))
+        connection.execute(text("BEGIN"))
+    named(on_valkey, "database settings", "wrong", "journal_mode is delete", "sets WAL")
+
+
+@POSTGRESQL
+def test_a_postgresql_that_does_not_wait_for_its_disk(on_valkey: Ledger) -> None:
+    url = on_valkey.settings.database_url
+    option = "options=-csynchronous_commit%3Doff"
+    on_valkey.settings = replace(on_valkey.settings, database_url=f"{url}&{option}")
+    found = examined(on_valkey)["database settings"]
+    assert found.state == "ok"  # our connections say otherwise, whatever the address says
+
+
+@pytest.mark.parametrize(
+    ("database", "statements"),
+    [
+        ("sqlite", UNGUARDED["sqlite"]["no update"]),
+        ("postgresql", UNGUARDED["postgresql"]["disabled"]),
+        ("postgresql", UNGUARDED["postgresql"]["not for replicas"]),
+    ],
+    indirect=["database"],
+)
+def test_guards_that_are_gone(on_valkey: Ledger, statements: list[str]) -> None:
+    with on_valkey.as_owner() as connection:
+        for each in statements:
+            connection.execute(text(each))
+    named(on_valkey, "append-only", "wrong", "not append-only here", "'firsthand replay --all'")
+
+
+@POSTGRESQL
+def test_a_role_that_may_too_much(on_valkey: Ledger) -> None:
+    role = on_valkey.database.app_role
+    with on_valkey.as_owner() as connection:
+        connection.execute(text(TOO_MUCH["DELETE"].format(role)))
+    named(on_valkey, "append-only", "wrong", "may DELETE entries", "let the services connect as")
+
+
+def test_another_key_encryption_key(on_valkey: Ledger, keys: Path) -> None:
+    (keys / "kek").unlink()
+    Vault.make(keys)
+    named(on_valkey, "vault", "wrong", "cannot be unwrapped with this kek", "put back the kek")
+
+
+def test_an_older_copy_of_the_database(on_valkey: Ledger) -> None:
+    ahead = signers(on_valkey.settings)[0].checkpoint(5, bytes(32))
+    on_valkey.inbox().settle(0, [], [], ahead.encode())
+    named(on_valkey, "published", "wrong", "but 5 entries were published", "bring back the newer")
+
+
+def test_what_was_published_is_not_ours(on_valkey: Ledger) -> None:
+    on_valkey.inbox().redis.set("firsthand:{p0}:published", "garbage")
+    named(on_valkey, "published", "wrong", "cannot be read", "who else writes to the queue")
+
+
+def test_messages_that_did_not_open(on_valkey: Ledger) -> None:
+    on_valkey.inbox().redis.xadd(inbox_key(0), {"e": b"not ours"})
+    on_valkey.drain()
+    named(on_valkey, "unreadable", "wrong", "1 messages did not open", "who else writes")
+
+
+@POSTGRESQL
+def test_the_databases_clock_is_looked_at_too(on_valkey: Ledger) -> None:
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC) + timedelta(seconds=60)  # noqa: E731 - a clock
+    found = examined(on_valkey, clock=clock)["database's clock"]
+    assert found.state == "unknown"  # told once, of the queue's clock
+    assert found.told == "not known, for the reason of 'queue's clock'"
+
+
+# the services
+
+
+@SQLITE
+@pytest.mark.parametrize(("check", "name"), [("intake", "intake"), ("read API", "ledger")])
+def test_a_service_that_does_not_answer(on_valkey: Ledger, check: str, name: str) -> None:
+    found = examined(on_valkey, services={name: "http://127.0.0.1:9"})[check]
+    assert (found.state, found.down) == ("unknown", True)
+    assert "does not answer at http://127.0.0.1:9" in found.told
+    assert "start it" in found.remedy
+
+
+def test_every_check_is_broken_by_a_test_here() -> None:
+    files = (Path(__file__), Path(__file__).with_name("test_doctor.py"))
+    said = "".join(each.read_text() for each in files)
+    assert [name for name in CHECKS if f'"{name}"' not in said] == []

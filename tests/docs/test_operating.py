@@ -1,0 +1,124 @@
+"""The pages for operators: copies that can be restored, keys that change under running tokens."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+import redis
+
+from services.ledger.config import LedgerSettings
+from services.ledger.make import init
+from services.standalone import free_port, queue_server
+from shared.callers import Callers, local_token
+from shared.problems import Unauthorised
+from tests.docs.blocks import BLOCK, ROOT, blocks, environment, is_shown
+from tests.docs.test_pages import up
+from tests.e2e.running import MEDIA_TYPE, event
+from tests.process import wait_until
+
+ADA = "person:ada"
+BACK_UP, ROTATE = "docs/how-to/back-up-and-restore.md", "docs/how-to/rotate-a-token-key.md"
+
+
+def sh(command: str, folder: Path, told: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        ["bash", "-e"],
+        input=command,
+        cwd=folder,
+        env=dict(told),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def post(port: str, folder: Path, told: Mapping[str, object]) -> int:
+    headers = {"Authorization": f"Bearer {local_token(folder / '.firsthand/keys', ADA)}"}
+    headers |= {"Content-Type": MEDIA_TYPE, "Prefer": "wait=20"}
+    url = f"http://127.0.0.1:{port}/events"
+    return httpx.post(url, json=told, headers=headers, trust_env=False, timeout=30).status_code
+
+
+def unpublish(folder: Path) -> None:
+    """What the page says last, with the queue of `up` started for that alone."""
+    socket = folder / "q.sock"
+    options = {"port": "0", "unixsocket": str(socket), "dir": str(folder), "appendonly": "yes"}
+    words = (word for name, value in options.items() for word in (f"--{name}", value))
+    with subprocess.Popen([queue_server(), *words], stdout=subprocess.DEVNULL) as server:
+        try:
+            wait_until(socket.exists, "the queue")
+            with redis.Redis(unix_socket_path=str(socket)) as client:
+                wait_until(lambda: _loaded(client), "the queue to have read its file")
+                assert client.delete("firsthand:{p0}:published") == 1
+        finally:
+            server.terminate()
+
+
+def _loaded(client: "redis.Redis") -> bool:
+    try:
+        return bool(client.ping())
+    except redis.exceptions.RedisError:
+        return False
+
+
+def test_a_copy_is_restored_and_one_that_is_too_old_is_seen(tmp_path: Path) -> None:
+    told = environment(tmp_path)
+    take, restore = blocks(BACK_UP)
+    said = [event("plan.started", {"name_to_use": "Ada", "language": "en"}, ADA)]
+    said += (
+        event("about-me.written", {"section": "Food", "words": w}, ADA) for w in ("Fish", "Tea")
+    )
+    with up(tmp_path, told) as (ports, _):
+        assert [post(ports["8081"], tmp_path, each) for each in said[:2]] == [201, 201]
+        sh(take.command, tmp_path, told)
+        assert post(ports["8081"], tmp_path, said[2]) == 201
+    assert restore.shown is not None
+    answer = sh(restore.command, tmp_path, told)
+    assert is_shown(restore.shown, answer), answer
+    refusal = BLOCK.findall((ROOT / BACK_UP).read_text())[-1][1].strip()
+    assert refusal in stopped(tmp_path, told)
+    unpublish(tmp_path / ".firsthand")
+    with up(tmp_path, told) as (ports, _):
+        assert [post(ports["8081"], tmp_path, each) for each in said] == [200, 200, 201]
+
+
+def stopped(folder: Path, told: Mapping[str, str]) -> str:
+    """What `up` says when it ends by itself."""
+    options = ["--intake-port", str(free_port()), "--ledger-port", str(free_port())]
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli", "up", *options],
+        cwd=folder,
+        env=dict(told),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    return done.stderr
+
+
+def test_tokens_of_both_keys_are_taken_while_a_key_is_rotated(tmp_path: Path) -> None:
+    told = environment(tmp_path)
+    settings = LedgerSettings.load(data=tmp_path / ".firsthand")
+    init(settings)
+    both, one = blocks(ROTATE)
+    before = local_token(settings.key_folder, ADA)
+    sh(both.command, tmp_path, told)
+    after = local_token(settings.key_folder, ADA)
+    callers = Callers.from_folder(settings.key_folder, "firsthand")
+    assert [callers.of(f"Bearer {each}").subject for each in (before, after)] == [ADA, ADA]
+    sh(one.command, tmp_path, told)
+    callers = Callers.from_folder(settings.key_folder, "firsthand")
+    assert callers.of(f"Bearer {after}").subject == ADA
+    with pytest.raises(Unauthorised):
+        callers.of(f"Bearer {before}")
+    left = {path.name for path in settings.key_folder.iterdir()}
+    assert {"tokens.key", "tokens.jwks"} <= left
+    assert not [name for name in left if ".old." in name]

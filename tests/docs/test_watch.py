@@ -1,0 +1,49 @@
+"""The page on figures names every one that is served, and no other."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from fakeredis import FakeStrictRedis
+from prometheus_client import CollectorRegistry
+
+from services.ledger.config import open_store
+from services.ledger.metrics import Batches, Store
+from shared.inbox import Inbox
+from shared.metrics import Queue, Requests, generate_latest
+from shared.seal import Key
+from shared.transit import Transit
+from tests.contract.ledgers import Ledger
+from tests.docs.blocks import ROOT
+from tests.postgres import Database
+
+PAGE = (ROOT / "docs/how-to/watch-and-mend.md").read_text()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_every_figure_has_its_line(
+    database: Database, fake_redis: FakeStrictRedis, tmp_path: Path
+) -> None:
+    ledger = Ledger(tmp_path, database)
+    engine, _ = open_store(ledger.settings, write=False)
+    registry = CollectorRegistry()
+    Requests(registry)
+    Batches(registry)
+    registry.register(Store(engine))
+    registry.register(Queue(Inbox(fake_redis, Transit([Key.fresh()])), 1))
+    served = generate_latest(registry).decode()
+    engine.dispose()
+    ledger.close()
+    names = set(re.findall(r"^# TYPE (\w+) ", served, re.MULTILINE))
+    names = {name for name in names if not name.endswith("_created")}
+    assert set(re.findall(r"^\| .* \| `(firsthand_\w+)` \|", PAGE, re.MULTILINE)) == names
+
+
+def test_the_rules_name_figures_of_the_table() -> None:
+    (rules,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    told = yaml.safe_load(rules)["groups"][0]["rules"]
+    listed = set(re.findall(r"^\| .* \| `(firsthand_\w+)` \|", PAGE, re.MULTILINE))
+    asked = {name for each in told for name in re.findall(r"firsthand_\w+", each["expr"])}
+    assert {name.removesuffix("_count") for name in asked} <= listed
+    assert len({each["alert"] for each in told}) == len(told) == 7

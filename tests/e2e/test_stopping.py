@@ -1,0 +1,145 @@
+"""Asked to stop, a service ends what it has in hand, takes nothing new, and loses nothing."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.standalone import free_port
+from shared.callers import local_token
+from tests.contract.ledgers import Ledger
+from tests.contract.workers import ROOT, Worker, until_drained
+from tests.e2e.running import MEDIA_TYPE, event
+from tests.postgres import PostgresServer
+from tests.process import PATIENCE, Server, wait_until
+from tests.servers import RedisLikeServer
+from tests.steady import Steady
+
+PEOPLE = [f"person:p{number}" for number in range(6)]
+
+
+class Web(Server):
+    """Intake or the read API, as a process of its own."""
+
+    def __init__(self, name: str, environment: dict[str, str]) -> None:
+        super().__init__()
+        self.name, self.port = name, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = environment
+
+    def command(self) -> list[str]:
+        """As it is typed."""
+        return [sys.executable, "-m", "services.cli", self.name, f"--port={self.port}"]
+
+    def environment(self) -> dict[str, str]:
+        """The ledger's settings, besides ours."""
+        return {**super().environment(), **self._environment, "PYTHONPATH": str(ROOT)}
+
+    def answers(self) -> bool:
+        """It says that it is ready."""
+        try:
+            return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def ask_to_stop(self) -> "subprocess.Popen[bytes]":
+        """SIGTERM; the process, to be waited for."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process
+
+
+@pytest.fixture
+def ledger(
+    tmp_path: Path,
+    valkey: RedisLikeServer,
+    postgres_server: PostgresServer,
+    in_matrix: Callable[..., None],
+) -> Iterator[Ledger]:
+    """A ledger on PostgreSQL, which takes several workers."""
+    in_matrix(store="postgresql", version=postgres_server.version)
+    with postgres_server.database() as database:
+        made = Ledger(tmp_path, database, valkey.url)
+        yield made
+        made.close()
+
+
+def bearer(ledger: Ledger, who: str) -> str:
+    return local_token(ledger.settings.key_folder, who)
+
+
+def test_intake_answers_who_waits_and_takes_nobody_new(ledger: Ledger) -> None:
+    answers: list[int] = []
+
+    def post_and_wait() -> None:
+        headers = {"Authorization": f"Bearer {bearer(ledger, 'person:ada')}"}
+        headers |= {"Content-Type": MEDIA_TYPE, "Prefer": "wait=12"}
+        told = event("plan.started", {"name_to_use": "Ada", "language": "en"}, "person:ada")
+        posted = httpx.post(f"{intake.url}/events", json=told, headers=headers, timeout=PATIENCE)
+        answers.append(posted.status_code)
+
+    with Web("intake", ledger.environment) as intake:
+        waiting = threading.Thread(target=post_and_wait)
+        waiting.start()
+        wait_until(lambda: ledger.waiting() == 1, "the event to be taken")
+        stopping = intake.ask_to_stop()
+        wait_until(lambda: not intake.answers(), "intake to take nobody new")
+        assert stopping.poll() is None, "somebody still waits for an answer"
+        waiting.join()
+        assert stopping.wait(PATIENCE) == 0
+    assert answers == [202]
+
+
+def test_the_read_api_ends_at_once_when_nobody_reads(ledger: Ledger) -> None:
+    with Web("ledger", ledger.environment) as reading:
+        assert reading.ask_to_stop().wait(PATIENCE) == 0
+
+
+def test_a_worker_ends_with_its_batch_and_leaves_the_rest(ledger: Ledger) -> None:
+    with Web("intake", ledger.environment) as intake, Worker(ledger) as worker:
+        tokens = {who: bearer(ledger, who) for who in PEOPLE}
+        with Steady([intake.port], tokens, pause=0) as steady:
+            steady.more(100)
+            assert worker.terminate() == 0
+            recorded = len(ledger.rows())
+            steady.more(100)
+        assert len(ledger.rows()) == recorded, "nobody records without a worker"
+        assert ledger.waiting() >= 100
+        worker.start()
+        until_drained(ledger, PATIENCE)
+    holds(ledger, steady)
+
+
+def test_restarting_each_in_turn_loses_nothing(ledger: Ledger) -> None:
+    """Two intakes, two workers, one read API; posters send again what got no 202."""
+    with ExitStack() as stack:
+        intakes = [stack.enter_context(Web("intake", ledger.environment)) for _ in range(2)]
+        workers = [stack.enter_context(Worker(ledger)) for _ in range(2)]
+        reading = stack.enter_context(Web("ledger", ledger.environment))
+        tokens = {who: bearer(ledger, who) for who in PEOPLE}
+        with Steady([each.port for each in intakes], tokens) as steady:
+            for web in (*intakes, reading):
+                steady.more(30)
+                assert web.ask_to_stop().wait(PATIENCE) == 0
+                web.start()
+            for worker in workers:
+                steady.more(30)
+                assert worker.terminate() == 0
+                worker.start()
+            steady.more(30)
+        until_drained(ledger, PATIENCE)
+    holds(ledger, steady)
+
+
+def holds(ledger: Ledger, steady: Steady) -> None:
+    """What was acknowledged is there once, each person's in the order of the 202s."""
+    for who, ids in steady.taken.items():
+        assert ledger.ids(who) == ids
+    assert len(ledger.rows()) == steady.count()
+    assert not ledger.replay().findings

@@ -1,0 +1,50 @@
+"""Making a ledger's log long in a moment: entries that are none, appended as a batch appends."""
+
+from sqlalchemy import Connection
+
+from services.ledger.config import LedgerSettings, signers
+from services.ledger.log.merkle import Frontier
+from services.ledger.store import append, tiles
+from services.ledger.store.append import Head
+from tests.logs import TiledLog
+
+STEP = 1_000
+
+
+def grow(connection: Connection, settings: LedgerSettings, log: TiledLog, size: int) -> str:
+    """Let a ledger's log 0 grow to a size with the made-up log's entries; its checkpoint."""
+    head = append.lock_head(connection, 0)
+    tree = Frontier.from_bytes(head.size, head.frontier)
+    for start in range(head.size, size, STEP):
+        end = min(start + STEP, size)
+        _append(connection, log, start, end)
+        for each in log.levels[0][start:end]:
+            tree.append(each)
+    root = tree.root()
+    note = signers(settings)[0].checkpoint(tree.size, root)
+    grown = Head(0, tree.size, tree.to_bytes(), root, note, head.recorded, 1)
+    append.save_head(connection, grown)
+    return note
+
+
+def _append(connection: Connection, log: TiledLog, start: int, end: int) -> None:
+    rows = [
+        {
+            "log": 0,
+            "index": index,
+            "id": f"id-{index}",
+            "author": "person:ada",
+            "subject": "person:ada",
+            "kind": "plan",
+            "verdict": "refused",
+            "refusal": "no-grant",
+            "sequence": None,
+            "planversion": None,
+            "recorded": "2026-03-02T12:00:00.000Z",
+            "digest": f"digest-{index}",
+            "leaf": log.entries[index],
+        }
+        for index in range(start, end)
+    ]
+    append.append(connection, rows)
+    tiles.keep_tiles(connection, 0, start, log.levels[0][start:end])

@@ -1,0 +1,70 @@
+"""The worker's heart beats with its sweeps: not while a drain hangs."""
+
+import threading
+from typing import cast
+
+from services.ledger.projector import Projector
+from services.ledger.worker import Drainer
+from tests.process import wait_until
+
+
+class Waiting:
+    """An inbox in which something always waits, and has done so for long."""
+
+    def oldest_age(self, _: int) -> float:
+        return 60.0
+
+    def clear_wake(self, _: int) -> None:
+        """Nobody rang."""
+
+    def has_messages(self, _: int, *, linger: int) -> bool:
+        return linger == 0
+
+
+class Hanging:
+    """A projector whose batch takes until it is let go."""
+
+    def __init__(self) -> None:
+        self.inbox, self.go, self.batches = Waiting(), threading.Event(), 0
+
+    def batch(self, _: int) -> int:
+        self.batches += 1
+        self.go.wait()
+        return 1
+
+
+def test_no_beat_comes_while_a_drain_hangs() -> None:
+    projector, beats = Hanging(), threading.Event()
+    drainer = Drainer(cast(Projector, projector), lambda _: None, beat=beats.set)
+    sweeper = threading.Thread(target=drainer.sweep, args=(1,))
+    sweeper.start()
+    try:
+        wait_until(lambda: projector.batches == 1, "a sweep that drains")
+        assert not beats.wait(3), "more than a sweep's time"
+    finally:
+        drainer.stopping.set()
+        projector.go.set()
+        sweeper.join()
+    assert beats.is_set(), "the sweep ended, and then it beats"
+
+
+def test_a_full_disk_does_not_end_the_sweeper() -> None:
+    tried = threading.Semaphore(0)
+
+    def fail() -> None:
+        tried.release()
+        raise OSError("no space left")
+
+    projector = Hanging()
+    projector.go.set()
+    drainer = Drainer(
+        cast(Projector, projector), lambda _: None, iter(range(10**9)).__next__, beat=fail
+    )
+    sweeper = threading.Thread(target=drainer.sweep, args=(1,))
+    sweeper.start()
+    try:
+        assert tried.acquire(timeout=30)
+        assert tried.acquire(timeout=30), "a second sweep came"
+    finally:
+        drainer.stopping.set()
+        sweeper.join()
