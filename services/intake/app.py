@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from flask import Flask
 from marshmallow import validate
 
+from services.intake.described import described
 from services.intake.routes import MAX_WAIT, Intake
 from shared import doorbell, logs
 from shared.callers import Callers
@@ -17,7 +18,7 @@ from shared.metrics import CollectorRegistry, Queue
 from shared.processes import die_with_parent
 from shared.settings import Settings, setting
 from shared.transit import Transit
-from shared.web import install
+from shared.web import describe, install
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,7 @@ def create_app(
     figures = registry or CollectorRegistry()
     figures.register(Queue(inbox, partitions))
     install(app, "intake", lambda: inbox.durability().why or None, figures)
+    describe(app, "intake", described)
     return app
 
 

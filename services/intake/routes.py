@@ -185,16 +185,13 @@ def _accepted(event: Event, durability: Durability, *, waited: bool) -> Response
 def _decided(answer: bytes, event: Event) -> Response:
     r"""201, 200 or a problem, by the ledger's answer `<status>\n<receipt>`."""
     status, receipt = answer.split(b"\n", 1)
+    headers = {"Preference-Applied": "wait", "Location": _place(event)}
     if int(status) < 400:
-        response = Response(receipt, int(status), mimetype="application/json")
-    else:
-        told = orjson.loads(receipt)
-        refused = Refused(
-            int(status),
-            f"It was refused: {told['because']}.",
-            {"code": told["refusal"], "receipt": told},
-        )
-        raise refused
-    response.headers["Preference-Applied"] = "wait"
-    response.headers["Location"] = _place(event)
-    return response
+        return Response(receipt, int(status), headers, mimetype="application/json")
+    told = orjson.loads(receipt)
+    raise Refused(
+        int(status),
+        f"It was refused: {told['because']}.",
+        {"code": told["refusal"], "receipt": told},
+        headers=headers,
+    )

@@ -7,6 +7,7 @@ from flask import Flask, Response
 
 from services.ledger.api import Api
 from services.ledger.config import LedgerSettings, now, open_store, verifier_keys
+from services.ledger.described import described
 from services.ledger.logs_api import LogsApi
 from services.ledger.metrics import Store
 from services.ledger.sentences import Names, read_names
@@ -22,7 +23,7 @@ from shared.metrics import CollectorRegistry
 from shared.problems import SealBroken, Unavailable, Unsafe
 from shared.processes import die_with_parent
 from shared.published import LastPublished
-from shared.web import answer, install
+from shared.web import answer, describe, install
 
 QUEUE_TIMEOUT = 0.5  # seconds; while the queue is away, what was kept is served
 
@@ -57,6 +58,7 @@ def create_app(
     figures = CollectorRegistry()
     figures.register(Store(engine))
     install(app, "ledger", ready, figures)
+    describe(app, "ledger", described)
     for kind in (StoreError, VaultClosed, SealBroken):
         app.register_error_handler(kind, _away)
     return app
