@@ -6,7 +6,7 @@ from datetime import datetime
 from flask import Flask, Response
 
 from services.ledger.api import Api
-from services.ledger.config import LedgerSettings, now, open_store, vkeys
+from services.ledger.config import LedgerSettings, now, open_store, verifier_keys
 from services.ledger.described import described
 from services.ledger.logs_api import LogsApi
 from services.ledger.metrics import Store
@@ -77,6 +77,6 @@ def from_environment() -> Flask:
     callers = Callers.from_folder(settings.key_folder, settings.audience)
     names = read_names(settings.names)
     last = LastPublished(connect(settings.queue_url, timeout=QUEUE_TIMEOUT))
-    policy = Policy.from_folder(settings.key_folder)
-    watermark = Watermark(engine, last, vkeys(settings), policy)
+    vkeys = verifier_keys(settings)
+    watermark = Watermark(engine, last, vkeys, Policy.from_folder(settings.key_folder))
     return create_app(engine, vault, callers, names, watermark, partitions=settings.partitions)

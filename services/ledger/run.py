@@ -4,13 +4,14 @@ import gc
 
 import click
 
+from services.bar import bar
 from services.ledger import worker
 from services.ledger.config import LedgerSettings, local_folder, now, open_store, signers
 from services.ledger.keeping import Keeper
 from services.ledger.metrics import Batches, serve
 from services.ledger.projector import Projector
 from services.ledger.replay import Replay
-from services.ledger.report import progress, report_json, report_text
+from services.ledger.report import report_json, report_text
 from services.ledger.store import reads
 from services.ledger.store.engine import connect as connect_store
 from services.ledger.store.engine import lock_writer, transaction
@@ -86,7 +87,7 @@ def replay(person: str | None, *, as_json: bool) -> bool:
             work.person(partition_of(person, settings.partitions), person)
         else:
             size = sum(reads.log_size(connection, log) for log in range(settings.partitions))
-            with progress("Replaying", size) as tick:
+            with bar("Replaying", size) as tick:
                 work.everything(tick)
     engine.dispose()
     if person is not None and not work.report.entries:
