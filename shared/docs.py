@@ -132,7 +132,7 @@ def _operations(service: str, document: Json) -> Iterator[Json]:
                 "method": method.upper(),
                 "path": path,
                 "where": _WHERE,
-                "curl": _curl(f"$FIRSTHAND_{service.upper()}_URL", method, path, each),
+                "curl": _curl(f"$FIRSTHAND_{service.upper()}_URL", path, each),
                 "parameters": [
                     {**parameter, "form": in_words(parameter["schema"])}
                     for parameter in each.get("parameters", ())
@@ -140,7 +140,7 @@ def _operations(service: str, document: Json) -> Iterator[Json]:
             }
 
 
-def _curl(base: str, method: str, path: str, operation: Json) -> str:
+def _curl(base: str, path: str, operation: Json) -> str:
     """A line to paste; it asks for the operation's own example."""
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":
@@ -153,6 +153,6 @@ def _curl(base: str, method: str, path: str, operation: Json) -> str:
         lines.append(f"-H {shlex.quote(f'Content-Type: {media_type}')}")
         lines.append(f"-d {shlex.quote(json.dumps(example, indent=2, ensure_ascii=False))}")
         break
-    if method not in ("get", "post"):
-        lines.insert(1, f"-X {method.upper()}")
+    if "application/octet-stream" in operation["responses"]["200"].get("content", {}):
+        lines.append(f"-o {operation['operationId']}")
     return " \\\n  ".join(lines)

@@ -79,11 +79,12 @@ def test_every_line_can_be_pasted(up: Up) -> None:
             done = subprocess.run(
                 ["bash", "-c", line],
                 env=environment(up.folder, **told),
+                cwd=up.folder,
                 capture_output=True,
                 text=True,
                 timeout=30,
                 check=False,
             )
             assert (done.returncode, done.stderr) == (0, ""), line
-            assert done.stdout
+            assert done.stdout or (up.folder / "tile").stat().st_size == 32
         wait_until(lambda: up.client.get(fate, headers=up.bearer(SAID["subject"])).is_success, "it")
