@@ -30,6 +30,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from shared.crashpoint import crashpoint
 from shared.durability import Durability, durability
 from shared.event import Event
 from shared.limits import Limits, heed
@@ -180,6 +181,7 @@ class Inbox:
         keys = inbox_key(partition), wake_key(partition)
         together = self._together[partition % len(self._together)]
         heard = together.append(keys, pace_key(partition, caller), sealed)
+        crashpoint("intake-answered")
         if heard.rings:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)

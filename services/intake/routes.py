@@ -16,6 +16,7 @@ from services.intake.forms import Form, form_of, posted
 from services.intake.types import all_types, one_type
 from shared.callers import AUTHORS, Caller, Callers
 from shared.catalogue import EventType
+from shared.crashpoint import crashpoint
 from shared.durability import Durability
 from shared.event import Event, Json, partition_of, timestamp
 from shared.inbox import Inbox
@@ -78,6 +79,7 @@ class Intake:
             durability = self._publish(partition, [event])
             if waiter is not None:
                 answer = self.inbox.receipt(partition, waiter, seconds)
+                crashpoint("intake-decided")
                 if answer is not None:
                     return _decided(answer, event)
             return _accepted(event, durability, waited=waits)
@@ -110,9 +112,11 @@ class Intake:
         )
 
     def _publish(self, partition: int, events: Sequence[Event]) -> Durability:
+        crashpoint("intake-received")
         durability = self.inbox.publish(partition, events)
         if durability.level is None:
             raise Unavailable(f"What was posted is not safe yet: {durability.why}.")
+        crashpoint("intake-safe")
         return durability
 
     def _body(self, longest: int) -> bytes:
