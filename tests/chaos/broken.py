@@ -81,9 +81,15 @@ BUILDS = [
         [
             (
                 PROJECTOR,
-                "checkpoint(tree.size, root)",
-                "checkpoint(tree.size, root if batch.rows else leaf_hash(root))",
-            )
+                "return self._signed(replace(grown, ",
+                (
+                    "if not leaves:\n"
+                    "            other = replace(grown, root=leaf_hash(grown.root))\n"
+                    "            return replace(self._signed(other), root=grown.root)\n"
+                    "        return self._signed(replace(grown, "
+                ),
+            ),
+            (PROJECTOR, "if root != kept:", "if root is None:"),  # or it would stop the next batch
         ],
     ),
 ]

@@ -70,7 +70,10 @@ class Heard:
         shown = (told for _, told in self.receipts if told["log"] == log)
         return {
             *self.published[log],
-            *(read_checkpoint(told["checkpoint"], self.vkeys[log]) for told in shown),
+            *(
+                read_checkpoint(told["proof"].partition("\n\n")[2], self.vkeys[log])
+                for told in shown
+            ),
         }
 
 
