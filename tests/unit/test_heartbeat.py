@@ -7,7 +7,7 @@ import fakeredis
 
 from services.ledger.projector import Projector
 from services.ledger.worker import Drainer
-from shared.inbox import inbox_key
+from shared.inbox import Queues, inbox_key
 from tests.process import wait_until
 
 
@@ -15,8 +15,8 @@ class Waiting:
     """An inbox in which something always waits, and has done so for long."""
 
     def __init__(self) -> None:
-        self.redis = fakeredis.FakeStrictRedis(server=fakeredis.FakeServer())
-        self.redis.xadd(inbox_key(0), {"e": "sealed"}, id="1-0")
+        self.queues = Queues(fakeredis.FakeStrictRedis(server=fakeredis.FakeServer()))
+        self.queues.first.xadd(inbox_key(0), {"e": "sealed"}, id="1-0")
 
     def clear_wake(self, _: int) -> None:
         """Nobody rang."""
