@@ -5,27 +5,39 @@ import os
 import time
 import uuid
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from itertools import count
+from random import uniform
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
 
-from shared.problems import FirsthandError
+from shared.problems import FirsthandError, SettingsError
+from shared.seal import from_b64url
 from shared.settings import Settings
 
-TRIES, TIMEOUT = 20, 40  # of the same bytes; seconds a request may take
+TIMEOUT = 40  # seconds a request may take
+PATIENCE = 30.0  # seconds for which one event is sent again
+NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})  # says nothing about the event's fate
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 
 
 class NoAnswer(FirsthandError):
-    """The service did not answer, or said 'not now' too often."""
+    """The service did not answer, said 'not now' too often, or answered what it never says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, headers and body of an answer."""
+    """Status, headers (named in small letters) and body of an answer."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds that `Retry-After` asks for; 0 if it names none, or a date."""
+        told = self.headers.get("retry-after", "")
+        return float(told) if told.isascii() and told.isdigit() else 0.0
 
     def json(self) -> Any:
         """The body as JSON; a text in quotes if it is none."""
@@ -35,24 +47,52 @@ class Answer:
             return self.body.decode("utf-8", "replace")
 
 
-def send(
-    url: str,
-    token: str,
-    *,
-    body: bytes | None = None,
-    headers: dict[str, str] | None = None,
-) -> Answer:
-    """One request; NoAnswer if none came."""
-    told = {"Authorization": f"Bearer {token}", **(headers or {})}
-    request = Request(url, data=body, headers=told)  # noqa: S310 - http, from our own settings
+class Service:
+    """A service, over one connection that is kept while it lasts; SettingsError if it is none."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            whole = urlsplit(url)
+            kind = {"http": HTTPConnection, "https": HTTPSConnection}[whole.scheme]
+            self._connection = kind(whole.netloc, timeout=TIMEOUT)
+        except (KeyError, ValueError, HTTPException):
+            told = f"{url} is not the address of a service, as http://127.0.0.1:8081 is."
+            raise SettingsError(told) from None
+        self.url, self._below = url, whole.path
+
+    def send(
+        self,
+        path: str,
+        token: str,
+        *,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request, a POST if there is a body; NoAnswer if no answer came."""
+        told = {"Authorization": f"Bearer {token}", **(headers or {})}
+        method = "GET" if body is None else "POST"
+        try:
+            self._connection.request(method, self._below + path, body, told)
+            heard = self._connection.getresponse()
+            named = {name.lower(): value for name, value in heard.getheaders()}
+            return Answer(heard.status, named, heard.read())
+        except (OSError, HTTPException, ValueError) as fault:
+            self.close()  # the next request makes a new connection
+            raise NoAnswer(f"{self.url}: {str(fault) or type(fault).__name__}") from None
+
+    def close(self) -> None:
+        """Leave no connection behind."""
+        self._connection.close()
+
+
+def send(url: str, token: str, *, headers: dict[str, str] | None = None) -> Answer:
+    """One GET over a connection of its own; NoAnswer if no answer came."""
+    whole = urlsplit(url)
+    service = Service(f"{whole.scheme}://{whole.netloc}")
     try:
-        with urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310 - the same
-            return Answer(response.status, dict(response.headers), response.read())
-    except HTTPError as fault:
-        with fault:
-            return Answer(fault.code, dict(fault.headers), fault.read())
-    except (URLError, OSError) as fault:
-        raise NoAnswer(f"{url}: {getattr(fault, 'reason', fault)}") from None
+        return service.send(url.removeprefix(service.url), token, headers=headers)
+    finally:
+        service.close()
 
 
 def address(service: str, port: int) -> str:
@@ -70,7 +110,7 @@ def events_in(text: str) -> list[dict[str, Any]]:
         whole = json.loads(text)
         listed = whole if isinstance(whole, list) else [whole]
     except ValueError:
-        lines = enumerate(text.splitlines(), 1)
+        lines = enumerate(text.split("\n"), 1)
         listed = [_line(number, line) for number, line in lines if line.strip()]
     if not all(isinstance(event, dict) for event in listed):
         raise ValueError("an event is a JSON object")
@@ -84,6 +124,18 @@ def _line(number: int, line: str) -> Any:
         raise ValueError(f"line {number} is not JSON: {fault}") from None
 
 
+def subject_of(token: str) -> str:
+    """Who a token says is speaking. Its signature is for the services; ValueError if it names none.
+
+    >>> subject_of("e30.eyJzdWIiOiJwZXJzb246YWRhIn0.")
+    'person:ada'
+    """
+    try:
+        return str(json.loads(from_b64url(token.split(".")[1].encode()))["sub"])
+    except (ValueError, LookupError, TypeError):
+        raise ValueError("this is no token that names a speaker") from None
+
+
 def complete(event: dict[str, Any], author: str) -> dict[str, Any]:
     """An event with the attributes that need no thought: version, id, source, subject."""
     given = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "/command"}
@@ -92,25 +144,38 @@ def complete(event: dict[str, Any], author: str) -> dict[str, Any]:
     return given | event
 
 
-def post(intake: str, token: str, event: dict[str, Any], *, wait: int) -> Answer:
-    """Post an event until its fate is known or safe: the same bytes and id, again and again.
+def body_of(event: dict[str, Any]) -> bytes:
+    """The bytes that are sent. Half of a surrogate pair goes as an escape, for intake to name."""
+    try:
+        return json.dumps(event, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(event).encode()
 
-    NoAnswer when the service stays away; then the same event may be posted again.
+
+def deliver(
+    intake: Service, token: str, body: bytes, *, wait: int, patience: float = PATIENCE
+) -> Answer:
+    """Post an event until there is an answer about it: the same bytes and id, again and again.
+
+    Between two tries it waits for as long as `Retry-After` says, and a little longer each time.
+    NoAnswer after `patience` seconds; then the same bytes may be sent again.
     """
-    body = json.dumps(event, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/cloudevents+json"}
     if wait:
         headers["Prefer"] = f"wait={wait}"
-    why = "no answer"
-    for attempt in range(TRIES):
+    end = time.monotonic() + patience
+    for attempt in count():
+        told = 0.0
         try:
-            answer = send(f"{intake}/events", token, body=body, headers=headers)
-        except NoAnswer as fault:
-            why, pause = str(fault), 0.25
-        else:
-            if answer.status not in (429, 500, 502, 503, 504):
+            answer = intake.send("/events", token, body=body, headers=headers)
+            if answer.status not in NOT_NOW:
                 return answer
-            why, pause = f"status {answer.status}", float(answer.headers.get("Retry-After", "1"))
-        if attempt + 1 < TRIES:
-            time.sleep(min(pause, 5))
-    raise NoAnswer(f"event {event['id']}: {why}; post it again with the same id")
+            why, told = f"{intake.url}: status {answer.status}", answer.retry_after
+        except NoAnswer as fault:
+            why = str(fault)
+        pause = min(_FIRST_PAUSE * 2 ** min(attempt, 10), _LONGEST_PAUSE)
+        pause = told + pause * uniform(0.5, 1)  # noqa: S311 - it spreads tries, and hides nothing
+        if time.monotonic() + pause > end:
+            raise NoAnswer(why)
+        time.sleep(pause)
+    raise AssertionError("counting never ends")

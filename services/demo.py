@@ -19,7 +19,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import click
 
-from services.client import Answer, complete, post, send
+from services.client import Answer, Service, body_of, complete, deliver, send
 from services.ledger.config import LedgerSettings, now
 from services.ledger.make import init
 from services.ledger.run import replay
@@ -81,6 +81,7 @@ class _Teller:
     def __init__(self, house: Everything) -> None:
         keys = house.settings.key_folder
         self._house, self._today = house, now()
+        self._intake = Service(house.intake)
         self._tokens = {who: local_token(keys, name) for who, name in SPEAKERS.items()}
         self._verdicts: list[str] = []
         self._differences = 0
@@ -111,11 +112,11 @@ class _Teller:
         if step.event is None:
             self._title(f"{day(self._day(step.ago))}. {step.text}")
             return
-        before = self._read("plan").headers.get("ETag") if self._verdicts else None
+        before = self._read("plan").headers.get("etag") if self._verdicts else None
         told = {"subject": ADA, "time": self._day(step.ago), **step.event}
         author = SPEAKERS[step.author]
         token, event = self._tokens[step.author], complete(told, author)
-        answer = post(self._house.intake, token, event, wait=PATIENCE)
+        answer = deliver(self._intake, token, body_of(event), wait=PATIENCE)
         if answer.status == 202:
             raise Unsafe(f"the worker recorded nothing within {PATIENCE} s")
         body = answer.json()
@@ -127,7 +128,7 @@ class _Teller:
         got = "warned" if body.get("warnings") else verdict
         self._expect(got, step.verdict, step.event["type"])
         if verdict != "accepted" and before:
-            self._expect(self._read("plan").headers.get("ETag"), before, "the plan after a refusal")
+            self._expect(self._read("plan").headers.get("etag"), before, "the plan after a refusal")
         self._verdicts.append(verdict)
 
     def _say(self, label: str, text: str) -> None:

@@ -2,8 +2,8 @@
 
     intake      transit.jwks, queue.url, issuers.json, the issuers' *.jwks
     worker      transit.jwks, queue.url, database.url, kek, log-<n>.key, witnesses.json
-    ledger      published.url, database.url, kek, log-<n>.vkey, witnesses.json, issuers.json, the
-                issuers' *.jwks
+    ledger      queue-reader.url, database.url, kek, log-<n>.vkey, witnesses.json,
+                issuers.json, the issuers' *.jwks
     valkey      users.acl
     postgres    owner.password
 
@@ -15,19 +15,19 @@ import secrets
 from hashlib import sha256
 from pathlib import Path
 
-from services.ledger.config import LedgerSettings
+from services.ledger.config import LedgerSettings, verifier_keys
 from services.ledger.make import make_keys
 from shared.keyfiles import keep, put
 from shared.problems import SettingsError
 
 ROLE, OWNER = "services", "owner"  # the database's two; see docs/how-to/run-with-postgresql.md
-GROUP_READS = 0o640  # postgres and valkey run under an account of their own, in our group
-# Whoever has no password may ask whether the queue answers, and nothing else. The read API reads
-# how far it may read, and nothing else. The services may
-# touch their own keys, with no command that could lose or lay open what rests there.
+GROUP_READS = {"valkey", "postgres"}  # they have an account of their own, in our group
+# Whoever has no password may ask whether the queue answers, and nothing else. The services may
+# touch their own keys, with no command that could lose or lay open what rests there. The read API
+# may look up what was published.
 ACCOUNTS = """user default on nopass resetkeys resetchannels -@all +ping
-user ledger on #{read} %R~firsthand:*:published resetchannels -@all +get +hello +client|setinfo
-user firsthand on #{hashed} ~firsthand:* ~{{firsthand}}:* allchannels +@all -@dangerous {besides}
+user firsthand on #{queue} ~firsthand:* ~{{firsthand}}:* allchannels +@all -@dangerous {besides}
+user reader on #{reader} %R~firsthand:*:published resetchannels -@all +get +ping +client|setinfo
 """
 BESIDES = "+info +config|get +client|list"  # `info` and `client list`: RQ asks them
 
@@ -40,20 +40,22 @@ def hand_out(settings: LedgerSettings, to: Path, *, queue: str, database: str) -
     make_keys(settings)
     folder = settings.key_folder
     _make_passwords(folder, queue, database)
+    for log, vkeys in enumerate(verifier_keys(settings)):
+        put(folder / f"log-{log}.vkey", "\n".join([*vkeys, ""]).encode(), 0o644)
     return {who: _mirror(folder, to / who, names) for who, names in _shares(folder).items()}
 
 
 def _make_passwords(folder: Path, queue: str, database: str) -> None:
     """A password each, made once; what is said with them follows from it."""
     told = {}
-    for name in ("queue", "published", ROLE, OWNER):
+    for name in ("queue", "reader", ROLE, OWNER):
         keep(folder / f"{name}.password", secrets.token_urlsafe(32).encode())
         told[name] = (folder / f"{name}.password").read_text().strip()
-    hashed, read = (sha256(told[name].encode()).hexdigest() for name in ("queue", "published"))
+    hashed = {name: sha256(secret.encode()).hexdigest() for name, secret in told.items()}
     texts = {
-        "users.acl": ACCOUNTS.format(hashed=hashed, read=read, besides=BESIDES),
+        "users.acl": ACCOUNTS.format(**hashed, besides=BESIDES),
         "queue.url": f"redis://firsthand:{told['queue']}@{queue}/0",
-        "published.url": f"redis://ledger:{told['published']}@{queue}/0",
+        "queue-reader.url": f"redis://reader:{told['reader']}@{queue}/0",
         "database.url": f"postgresql+psycopg://{ROLE}:{told[ROLE]}@{database}",
         "owner.url": f"postgresql+psycopg://{OWNER}:{told[OWNER]}@{database}",
     }
@@ -64,13 +66,15 @@ def _make_passwords(folder: Path, queue: str, database: str) -> None:
 def _shares(folder: Path) -> dict[str, set[str]]:
     """Who gets which of the files."""
     issuers = {each.name for each in folder.glob("*.jwks")} - {"transit.jwks"} | {"issuers.json"}
-    logs, vkeys = ({each.name for each in folder.glob(f"log-*.{end}")} for end in ("key", "vkey"))
-    witnesses = {"witnesses.json"} if (folder / "witnesses.json").exists() else set()
+    signing, public, witnesses = (
+        {each.name for each in folder.glob(pattern)}
+        for pattern in ("log-*.key", "log-*.vkey", "witnesses.json")
+    )
     between = {"transit.jwks", "queue.url"}
     return {
         "intake": between | issuers,
-        "worker": between | logs | witnesses | {"database.url", "kek"},
-        "ledger": issuers | vkeys | witnesses | {"published.url", "database.url", "kek"},
+        "worker": between | signing | witnesses | {"database.url", "kek"},
+        "ledger": issuers | public | witnesses | {"queue-reader.url", "database.url", "kek"},
         "valkey": {"users.acl"},
         "postgres": {f"{OWNER}.password"},
     }
@@ -82,5 +86,6 @@ def _mirror(source: Path, to: Path, names: set[str]) -> int:
     for gone in {each.name for each in to.iterdir()} - names:
         (to / gone).unlink()
     for name in names:
-        put(to / name, (source / name).read_bytes(), GROUP_READS)
+        mode = 0o640 if to.name in GROUP_READS else 0o600
+        put(to / name, (source / name).read_bytes(), mode)
     return len(names)

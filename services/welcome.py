@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.client import Answer
 from services.ledger.sentences import spoken
 from shared.callers import local_token
 from shared.issuers import ROLES
@@ -71,24 +70,6 @@ def _story(settings: Settings) -> Iterator[str]:
     yield f"printf '%s\\n' {events} | {call} post - --as person:ada --wait 5 {where}"
     yield f"echo '{sam}' | {call} post - --as partner:sam --wait 5 {where}"
     yield f"{call} plan person:ada {where} && {call} history person:ada {where}"
-
-
-def told(event: dict[str, Any], answer: Answer) -> str:
-    """What became of a posted event, in a line."""
-    name, body = f"{event.get('type')} {event['id']}", answer.json()
-    if answer.status in (200, 201):
-        again = " (it was there already)" if answer.status == 200 else ""
-        return f"accepted  {name}: entry {body['index']} of log {body['log']}{again}"
-    if answer.status == 202:
-        return f"safe      {name}: {body['durability']}; its fate will be at {body['ledger']}"
-    if not isinstance(body, dict):
-        return f"failed    {name}: status {answer.status}"
-    label = "refused" if body.get("recorded") else "invalid"
-    lines = [f"{label:<9} {name}: {body['detail'].removeprefix('It was refused: ')}"]
-    lines += [
-        f"          {each['pointer'] or '/'}: {each['detail']}" for each in body.get("errors", ())
-    ]
-    return "\n".join(lines)
 
 
 def history_line(each: dict[str, Any]) -> str:

@@ -17,10 +17,10 @@ from shared.kinds import KINDS
 ID_PATTERN = r"(?:person|partner|team|service|auditor|operator):[A-Za-z0-9._-]{1,64}"
 SCOPES = ("read", "observe", "interpret", "propose", "audit")
 UNTIL_WITHDRAWN = "until-withdrawn"
-_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"  # 24:00 is a time to some Pythons, and none to others
-_TIME = re.compile(
-    rf"\d{{4}}-\d{{2}}-\d{{2}}T{_CLOCK}:[0-5]\d(?:\.\d{{1,9}})?(?:Z|[+-]{_CLOCK})", re.ASCII
-)
+_CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"  # 24:00 is a time to some Pythons, and none to others
+_DAY = "(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_MOMENT = rf"[0-9]{{4}}-{_DAY}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})"
+_TIME = re.compile(_MOMENT)
 _MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
@@ -31,14 +31,6 @@ def parse_time(text: str) -> datetime:
     if not _TIME.fullmatch(text):
         raise ValueError("not an RFC 3339 date-time with offset")
     return datetime.fromisoformat(_MICROSECONDS.sub(r"\1", text))
-
-
-def is_time(moment: str) -> None:
-    """Raise marshmallow's ValidationError unless `moment` is an RFC 3339 date-time with offset."""
-    try:
-        parse_time(moment)
-    except ValueError:
-        raise ValidationError("Not an RFC 3339 date-time with offset.") from None
 
 
 class Pattern(validate.Regexp):
@@ -52,6 +44,44 @@ class Pattern(validate.Regexp):
         if value.endswith("\n"):
             raise ValidationError(self._format_error(value))
         return super().__call__(value)
+
+
+class Moment(Pattern):
+    """An RFC 3339 date-time with offset, or the one word that `unless` names instead."""
+
+    def __init__(self, unless: str = "") -> None:
+        pattern = f"(?:{_MOMENT}|{unless})" if unless else _MOMENT
+        super().__init__(pattern, "Not an RFC 3339 date-time with offset.")
+        self._unless = unless
+
+    def __call__(self, value: str) -> str:  # type: ignore[override]  # of texts only
+        """The text, if it is one; marshmallow's ValidationError if not."""
+        try:
+            if not self._unless or value != self._unless:
+                parse_time(value)
+        except ValueError:
+            raise ValidationError(self._format_error(value)) from None
+        return value
+
+
+class NotBlank(validate.Regexp):
+    """A text in which something stands; the pattern names every white space that Python knows."""
+
+    def __init__(self) -> None:
+        super().__init__(r"[^\s\x1c-\x1f\x85]", error="Must not be blank.")
+
+    def __call__(self, value: str) -> str:  # type: ignore[override]  # of texts only
+        """The text, if it is not blank; marshmallow's ValidationError if it is."""
+        if not value.strip():
+            raise ValidationError(self._format_error(value))
+        return value
+
+
+class Free(fields.Dict):
+    """An object of which only the form is fixed: JSON that intake takes, whatever it says."""
+
+    def __init__(self, *, required: bool = False) -> None:
+        super().__init__(keys=fields.String(), required=required)
 
 
 class WholeNumber(fields.Integer):
@@ -72,20 +102,10 @@ class TrueOrFalse(fields.Boolean):
         return value
 
 
-def _not_blank(text: str) -> None:
-    if not text.strip():
-        raise ValidationError("Must not be blank.")
-
-
-def _time_or_withdrawn(text: str) -> None:
-    if text != UNTIL_WITHDRAWN:
-        is_time(text)
-
-
 def text(*, required: bool = True, longest: int = 20_000) -> fields.String:
     """Somebody's words: any code points, kept as they are, not blank."""
     return fields.String(
-        required=required, validate=[validate.Length(min=1, max=longest), _not_blank]
+        required=required, validate=[validate.Length(min=1, max=longest), NotBlank()]
     )
 
 
@@ -118,12 +138,13 @@ def one_to_ten() -> fields.Integer:
 
 def moment(*, required: bool = True) -> fields.String:
     """An RFC 3339 date-time with offset."""
-    return fields.String(required=required, validate=is_time, metadata={"format": "date-time"})
+    return fields.String(required=required, validate=Moment(), metadata={"format": "date-time"})
 
 
 def until() -> fields.String:
     """When something runs out: a moment, or "until-withdrawn"."""
-    return fields.String(required=True, validate=_time_or_withdrawn)
+    told = {"anyOf": [{"format": "date-time"}, {"const": UNTIL_WITHDRAWN}]}
+    return fields.String(required=True, validate=Moment(UNTIL_WITHDRAWN), metadata=told)
 
 
 def whole(*, required: bool = True) -> fields.Integer:

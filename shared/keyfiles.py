@@ -23,8 +23,13 @@ def put(path: Path, content: bytes, mode: int) -> None:
         os.fsync(file.fileno())
     new.chmod(mode)
     new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    keep_name(path.parent)
+
+
+def keep_name(folder: Path) -> None:
+    """Make a folder durable: what was made in it is found there after a power cut, too."""
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)

@@ -63,9 +63,14 @@ class Fault:
 
 
 class Problem(FirsthandError):
-    """An error with an HTTP answer. Subclasses fix status, slug, title and remedy."""
+    """An error with an HTTP answer. Subclasses fix status, slug, title and remedy.
+
+    `also` are other statuses of the same problem, `promises` the headers that always come with it.
+    """
 
     status: int = 500
+    also: ClassVar[tuple[int, ...]] = ()
+    promises: ClassVar[tuple[str, ...]] = ()
     slug: ClassVar[str] = "our-fault"
     title: ClassVar[str] = "Something of ours went wrong"
     remedy: ClassVar[str] = "Send the same bytes again later; tell the operator if it lasts."
@@ -110,6 +115,7 @@ class Unauthorised(Problem):
     """No token, or one that nobody we trust vouches for (401)."""
 
     status = 401
+    promises = ("WWW-Authenticate",)
     slug = "unauthorised"
     title = "We do not know who is speaking"
     remedy = "Send 'Authorization: Bearer <token>' with a token from a configured issuer."
@@ -143,6 +149,7 @@ class WrongMethod(Problem):
     """The address exists, the method does not (405)."""
 
     status = 405
+    promises = ("Allow",)
     slug = "wrong-method"
     title = "This address does not take that method"
     remedy = "Use a method named in the Allow header."
@@ -179,12 +186,16 @@ class Refused(Problem):
     """Recorded, and refused by the ledger: 403 for no standing, 409 for the rest."""
 
     status = 409
+    also = (403,)
+    promises = ("Preference-Applied", "Location")
     slug = "refused"
     title = "The event was recorded, and refused"
     remedy = "Read the code; nothing changed, and the person can see the attempt."
 
-    def __init__(self, status: int, detail: str, extra: Mapping[str, Any]) -> None:
-        super().__init__(detail, extra={"recorded": True, **extra})
+    def __init__(
+        self, status: int, detail: str, extra: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(detail, headers=headers, extra={"recorded": True, **extra})
         self.status = status
 
 
@@ -192,6 +203,7 @@ class TooFast(Problem):
     """The caller posts faster than it may (429). Nothing is said of the fate."""
 
     status = 429
+    promises = ("Retry-After",)
     slug = "too-fast"
     title = "Too many events at once"
     remedy = "Send the same bytes with the same id again after Retry-After seconds."
@@ -208,6 +220,7 @@ class Unavailable(Problem):
     """The queue or the store is away or not safe (503). Nothing is said of the fate."""
 
     status = 503
+    promises = ("Retry-After",)
     slug = "unavailable"
     title = "Not now"
     remedy = "Send the same bytes with the same id again after Retry-After seconds."

@@ -6,6 +6,7 @@ foresaw is logged and answered as a plain 500 that says nothing of what was insi
 
 import time
 from collections.abc import Callable
+from functools import cache
 
 import orjson
 import structlog
@@ -14,6 +15,8 @@ from werkzeug.exceptions import HTTPException
 
 from shared import problems
 from shared.callers import Caller, Callers
+from shared.docs import page
+from shared.event import Json
 from shared.metrics import MEDIA_TYPE, CollectorRegistry, Requests, generate_latest
 from shared.problems import PROBLEMS, Problem
 from shared.trace import trace_of
@@ -80,6 +83,22 @@ def install(
             raise problems.NotFound
         told = {"type": f"/problems/{slug}", "title": kind.title, "remedy": kind.remedy}
         return as_json(told | {"meaning": (kind.__doc__ or "").strip()})
+
+
+def describe(app: Flask, service: str, described: Callable[[], Json]) -> None:
+    """Give an app /openapi.json and /docs, made when they are first asked for."""
+    document = cache(lambda: orjson.dumps(described()))
+    read = cache(lambda: page(service, described()))
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(document(), mimetype="application/json")
+
+    @app.get("/docs")
+    def docs() -> Response:
+        text, policy = read()
+        headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
+        return Response(text, headers=headers, content_type="text/html; charset=utf-8")
 
 
 def answer(problem: Problem) -> Response:

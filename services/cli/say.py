@@ -1,12 +1,18 @@
 """Commands that say something: a token to say it with, and the post."""
 
 import json
+import os
 import sys
-from typing import Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.base import AS, DATA, FINDINGS, JSON, TOKEN, local_bearer, speaker
+from services.cli.base import AS, DATA, FINDINGS, JSON, TOKEN, fail, local_bearer, speaker
+
+if TYPE_CHECKING:
+    from services.outbox import Outbox
+    from services.post import Errand
 
 _TTL = click.IntRange(1, 24 * 3600)
 
@@ -27,26 +33,87 @@ def token(subject: str, role: str | None, scope: str | None, act: str | None, tt
 
 
 @click.command()
-@click.argument("file", type=click.File("r", encoding="utf-8"))
-@click.option("--wait", type=click.IntRange(0, 30), default=0, help="Seconds to wait for the fate.")
+@click.argument("file", required=False, type=click.File("r", encoding="utf-8"))
+@click.option("--resume", is_flag=True, help="Send what an earlier run left in the outbox.")
+@click.option("--wait", type=click.IntRange(0, 30), default=0, help="Seconds to wait for a fate.")
+@click.option("--patience", type=float, default=30, help="Seconds to try an event again.")
 @AS
 @TOKEN
 @JSON
 @DATA
-def post(file: Any, wait: int, author: str | None, token: str | None, as_json: bool) -> None:
-    """Post events from FILE (or -): JSON or NDJSON. What is missing is filled in."""
-    from services.client import address, complete, events_in
-    from services.client import post as send
-    from services.welcome import told
+def post(file: Any, **told: Any) -> None:
+    """Post events from FILE (or -): JSON or NDJSON. What is missing is filled in.
 
-    bearer, refused, intake = speaker(author, token), False, address("intake", 8081)
+    Each rests in the outbox until its receipt has come.
+    """
+    if (file is None) != told["resume"]:
+        raise click.UsageError("Name a FILE (or - for standard input), or say --resume.")
+    from services.client import Service, address, subject_of
+    from services.post import Errand
+
+    outbox, bearer = _outbox(), speaker(told["author"], told["token"])
     try:
-        events = events_in(file.read())
-    except ValueError as fault:
-        raise click.UsageError(f"{file.name}: {fault}") from None
-    for event in events:
-        whole = complete(event, author or "")
-        answer = send(intake, bearer, whole, wait=wait)
-        refused |= answer.status >= 400
-        click.echo(json.dumps(answer.json()) if as_json else told(whole, answer))
-    sys.exit(FINDINGS if refused else 0)
+        mine = subject_of(bearer), os.environ.get("FIRSTHAND_INTAKE_URL", "")
+        if file and not outbox.add(*mine, *_read(file, mine[0])):
+            click.echo("This input waits in the outbox already; going on with it.", err=True)
+    except (ValueError, RecursionError) as fault:
+        raise click.UsageError(f"{file.name if file else 'token'}: {fault}") from None
+    services = Service(address("intake", 8081)), Service(address("ledger", 8082))
+    errand = Errand(bearer, *services, told["wait"], told["patience"])
+    with outbox.alone(lambda: click.echo("Another post is sending; waiting for it.", err=True)):
+        sys.exit(FINDINGS if _send(errand, outbox, mine, as_json=told["as_json"]) else 0)
+
+
+def _send(errand: "Errand", outbox: "Outbox", mine: tuple[str, str], *, as_json: bool) -> bool:
+    """Send what waits, and say what became of it; whether anything was refused or invalid."""
+    from services.bar import bar
+    from services.post import told
+    from shared.problems import FirsthandError
+
+    said, events = set(), outbox.waiting(*mine)
+    try:
+        with bar("Posting", len(events)) as step:
+            for fate in errand.run(outbox, events, step):
+                said.add(fate.word)
+                click.echo(json.dumps(fate.told) if as_json else told(fate))
+    except FirsthandError as fault:
+        left = len(outbox.waiting(*mine))
+        more = f"{fault} ({left} in the outbox; 'firsthand post --resume' goes on)"
+        raise type(fault)(more) from None
+    return not said.isdisjoint(("refused", "invalid"))
+
+
+def _outbox() -> "Outbox":
+    from services.outbox import Outbox
+    from shared.settings import Settings
+
+    return Outbox(Settings.load().data / "outbox")
+
+
+def _read(file: Any, author: str) -> tuple[list[tuple[str, bytes]], str]:
+    """Events (id, bytes) of a file, completed, and what names this input."""
+    from services.client import body_of, complete, events_in
+
+    text = file.read()
+    events = [complete(event, author) for event in events_in(text)]
+    named = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return [(str(event["id"]), body_of(event)) for event in events], named
+
+
+@click.command()
+@click.option("--forget", metavar="ID", help="Take an event out, whatever became of it.")
+@JSON
+@DATA
+def outbox(forget: str | None, as_json: bool) -> None:
+    """Show what rests in the outbox of this folder: what waits, and what was set aside."""
+    kept = [each for each in _outbox().everything() if forget in (None, each.id)]
+    if forget is not None:
+        if not kept:
+            fail(f"there is no event {forget} in the outbox", FINDINGS)
+        _outbox().remove(each.place for each in kept)
+        return
+    for each in kept:
+        state = f"set aside: {each.aside}" if each.aside else "waits"
+        where = f" for {each.goes}" if each.goes else ""
+        line = {"id": each.id, "author": each.author, "for": each.goes, "aside": each.aside}
+        click.echo(json.dumps(line) if as_json else f"{each.id}  {each.author}{where}  {state}")

@@ -11,34 +11,34 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, fields, validate
 
 from services.intake.strict import escape
 from shared.catalogue import CATALOGUE, EventType
 from shared.event import MAX_DATA_BYTES, MAX_EVENT_BYTES, MAX_WHOLE_NUMBER, Json, canonical
-from shared.fields import Pattern, WholeNumber, is_time, parse_time, party
+from shared.fields import Pattern, WholeNumber, moment, parse_time, party
 from shared.problems import Fault, Invalid, TooLarge
 
 MAX_FAULTS = 100  # that one answer names
 AHEAD = timedelta(minutes=5)  # how far `time` may lie in the future
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # lower case: RFC 9562, section 4
 _NO_TYPE = "Not a type of the catalogue; see /event-types."
-_URI = re.compile(r"[\x21-\x7e]{1,512}")
-_JSON = re.compile(r"application/json(?:\s*;\s*charset=utf-8)?", re.IGNORECASE)
+_URI = Pattern(r"[\x21-\x7e]{1,512}", "Not a URI reference in ASCII.")
 
 
-def _uri(text: str) -> None:
-    if not _URI.fullmatch(text):
-        raise ValidationError("Not a URI reference in ASCII.")
+def _any_case(text: str) -> str:
+    """A pattern of JSON Schema, which has no flags."""
+    return re.sub("[a-z]", lambda letter: f"[{letter[0].upper()}{letter[0]}]", text)
 
 
-def _json_only(text: str) -> None:
-    if not _JSON.fullmatch(text):
-        raise ValidationError("Data must be application/json.")
+_JSON = Pattern(
+    rf"{_any_case('application/json')}(?: *; *{_any_case('charset=utf')}-8)?",
+    "Data must be application/json.",
+)
 
 
-def _ascii(longest: int = 128) -> fields.String:
-    return fields.String(validate=Pattern(rf"[\x21-\x7e]{{1,{longest}}}"))
+def _ascii(told: str) -> fields.String:
+    return fields.String(validate=Pattern(r"[\x21-\x7e]{1,128}"), metadata={"description": told})
 
 
 class Attributes(Schema):
@@ -46,18 +46,25 @@ class Attributes(Schema):
 
     specversion = fields.String(required=True, validate=validate.Equal("1.0"))
     id = fields.String(required=True, validate=Pattern(_UUID, "Not a UUID in lower case."))
-    source = fields.String(required=True, validate=_uri)
+    source = fields.String(
+        required=True,
+        validate=_URI,
+        metadata={"description": "Where it was said: a URI, in ASCII."},
+    )
     type = fields.String(required=True, validate=validate.OneOf(CATALOGUE, error=_NO_TYPE))
     subject = party("person")
     data = fields.Raw(required=True)
-    datacontenttype = fields.String(validate=_json_only)
-    time = fields.String(validate=is_time)
-    dataschema = _ascii()
+    datacontenttype = fields.String(
+        validate=_JSON, metadata={"description": "`application/json`, if anything."}
+    )
+    time = moment(required=False)
+    dataschema = _ascii("`urn:firsthand:<type>:1`.")
     expectedversion = WholeNumber(validate=validate.Range(min=0, max=MAX_WHOLE_NUMBER))
-    causationid = _ascii()
-    correlationid = _ascii()
+    causationid = _ascii("What led to it: 1 to 128 characters of ASCII.")
+    correlationid = _ascii("What it belongs to: 1 to 128 characters of ASCII.")
     traceparent = fields.String(
-        validate=Pattern(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+        validate=Pattern(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
+        metadata={"description": "The trace that it belongs to (W3C Trace Context)."},
     )
 
 

@@ -5,14 +5,17 @@ from typing import Any
 
 from apispec import APISpec
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import Schema, fields
 
 from shared.catalogue import CATALOGUE, EventType
 from shared.catalogue.examples import examples
-from shared.event import Json
+from shared.event import MAX_WHOLE_NUMBER, Json
+from shared.fields import Free
 from shared.problems import NotFound
 from shared.refusals import BECAUSE
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_HERE = "#/$defs/json"
 
 
 @cache
@@ -46,12 +49,49 @@ def one_type(name: str) -> Json:
 
 
 def json_schema(row: EventType) -> dict[str, Any]:
-    """The JSON Schema of a type's data, nested schemas in place."""
-    spec = APISpec("", "", openapi_version="3.1.0")
-    converter = OpenAPIConverter("3.1.0", schema_name_resolver=lambda _: None, spec=spec)
+    """The JSON Schema of a type's data, whole."""
+    told = shape(row.schema, _HERE)
     return {
         "$schema": _DIALECT,
         "$id": f"urn:firsthand:{row.name}:1",
-        **converter.schema2jsonschema(row.schema),  # type: ignore[no-untyped-call]  # as apispec has it
-        "additionalProperties": False,
+        **told,
+        **({"$defs": {"json": free_json(_HERE)}} if _HERE in str(told) else {}),
+    }
+
+
+def shape(schema: Schema, free: str) -> dict[str, Any]:
+    """A schema as JSON Schema, nested ones in place; `free` is where it finds the schema of what
+    has no shape of ours.
+    """
+    spec = APISpec("", "", openapi_version="3.1.0")
+    converter = OpenAPIConverter("3.1.0", schema_name_resolver=lambda _: None, spec=spec)
+
+    def of_free(_: object, field: fields.Field[Any], **__: object) -> dict[str, Any]:
+        return _free_object(free) if isinstance(field, Free) else {}
+
+    converter.add_attribute_function(of_free)  # type: ignore[no-untyped-call]  # as apispec has it
+    told = converter.schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # the same
+    return {**told, "additionalProperties": False}
+
+
+def free_json(reference: str) -> dict[str, Any]:
+    """The schema of any JSON that intake takes (services/intake/strict.py); `reference` is where
+    it will stand, for it speaks of itself.
+    """
+    return {
+        "description": "Any JSON that is taken: whole numbers, ASCII names, at most 16 levels.",
+        "anyOf": [
+            {"type": ["boolean", "null", "string"]},
+            {"type": "integer", "minimum": -MAX_WHOLE_NUMBER, "maximum": MAX_WHOLE_NUMBER},
+            {"type": "array", "items": {"$ref": reference}},
+            _free_object(reference),
+        ],
+    }
+
+
+def _free_object(reference: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": "^[\\x01-\\x7f]*$"},
+        "additionalProperties": {"$ref": reference},
     }

@@ -6,7 +6,8 @@ from datetime import datetime
 from flask import Flask, Response
 
 from services.ledger.api import Api
-from services.ledger.config import LedgerSettings, now, open_store, vkeys
+from services.ledger.config import LedgerSettings, now, open_store, verifier_keys
+from services.ledger.described import described
 from services.ledger.logs_api import LogsApi
 from services.ledger.metrics import Store
 from services.ledger.sentences import Names, read_names
@@ -17,12 +18,12 @@ from services.ledger.watermark import Watermark
 from services.ledger.witnesses import Policy
 from shared import logs
 from shared.callers import Callers
-from shared.inbox import connect
+from shared.inbox import Queues
 from shared.metrics import CollectorRegistry
 from shared.problems import SealBroken, Unavailable, Unsafe
 from shared.processes import die_with_parent
 from shared.published import LastPublished
-from shared.web import answer, install
+from shared.web import answer, describe, install
 
 QUEUE_TIMEOUT = 0.5  # seconds; while the queue is away, what was kept is served
 
@@ -57,6 +58,7 @@ def create_app(
     figures = CollectorRegistry()
     figures.register(Store(engine))
     install(app, "ledger", ready, figures)
+    describe(app, "ledger", described)
     for kind in (StoreError, VaultClosed, SealBroken):
         app.register_error_handler(kind, _away)
     return app
@@ -74,7 +76,7 @@ def from_environment() -> Flask:
     engine, vault = open_store(settings, write=False)
     callers = Callers.from_folder(settings.key_folder, settings.audience)
     names = read_names(settings.names)
-    last = LastPublished(connect(settings.queue_url, timeout=QUEUE_TIMEOUT))
-    policy = Policy.from_folder(settings.key_folder)
-    watermark = Watermark(engine, last, vkeys(settings), policy)
+    last = LastPublished(Queues.connect(settings.queue_urls, timeout=QUEUE_TIMEOUT))
+    vkeys = verifier_keys(settings)
+    watermark = Watermark(engine, last, vkeys, Policy.from_folder(settings.key_folder))
     return create_app(engine, vault, callers, names, watermark, partitions=settings.partitions)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from marshmallow import validate
 
-from services.ledger.log.note import ORIGIN, Signer, read_checkpoint
+from services.ledger.log.note import ORIGIN, Signer, Verifier, read_checkpoint
 from services.ledger.people import unwrap_keys
 from services.ledger.store import reads, setup
 from services.ledger.store.engine import Connection, Engine, StoreError, connect, transaction
@@ -60,15 +60,26 @@ def signers(settings: LedgerSettings) -> list[Signer]:
     return [read_signer(settings.key_folder / f"log-{log}.key") for log in logs]
 
 
-def vkeys(settings: LedgerSettings) -> list[list[str]]:
-    """The verifier keys of each log, from `log-<n>.vkey`: those in use first, then retired ones.
-    SettingsError names a file that is wrong.
+def verifier_keys(settings: LedgerSettings) -> list[list[str]]:
+    """The verifier keys of each log, newest first: what a service that signs nothing needs.
+
+    They stand in the key file, or by themselves in `log-<n>.vkey`, where 'firsthand hand-out' gave
+    a service no more than that. SettingsError names a file that is wrong.
     """
-    paths = (settings.key_folder / f"log-{log}.vkey" for log in range(settings.partitions))
+    return [_verifier_keys(settings.key_folder, log) for log in range(settings.partitions)]
+
+
+def _verifier_keys(folder: Path, log: int) -> list[str]:
+    alone = folder / f"log-{log}.vkey"
+    if (folder / f"log-{log}.key").exists() or not alone.exists():
+        return read_signer(folder / f"log-{log}.key").vkeys
+    vkeys = alone.read_text().split()
     try:
-        return [path.read_text().split() for path in paths]
-    except (OSError, ValueError) as fault:
-        raise SettingsError(f"{fault}. Run 'firsthand init' to make one.") from None
+        for each in vkeys:
+            Verifier.parse(each)
+    except ValueError as fault:
+        raise SettingsError(f"{alone}: {fault}") from None
+    return vkeys
 
 
 def read_signer(path: Path) -> Signer:

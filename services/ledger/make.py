@@ -4,7 +4,6 @@ that is there.
 
 import os
 import secrets
-from pathlib import Path
 
 from services.ledger.config import LedgerSettings, now, read_signer, signers
 from services.ledger.log.note import Signer
@@ -50,17 +49,8 @@ def _log_keys(settings: LedgerSettings) -> str:
     origin = settings.origin or known or f"firsthand-{secrets.token_hex(8)}"
     for log in range(settings.partitions):
         signer = Signer(f"{origin}/{log}", os.urandom(32))
-        path = settings.key_folder / f"log-{log}.key"
-        keep(path, f"{signer.skey}\n".encode())
-        _tell_vkeys(path, read_signer(path))
+        keep(settings.key_folder / f"log-{log}.key", f"{signer.skey}\n".encode())
     return origin
-
-
-def _tell_vkeys(path: Path, signer: Signer) -> None:
-    """Write a log's verifier keys beside its private ones, for whoever may read those only."""
-    public, told = path.with_suffix(".vkey"), "".join(f"{each}\n" for each in signer.vkeys)
-    if not public.exists() or public.read_text() != told:
-        put(public, told.encode(), 0o644)
 
 
 def rotate(settings: LedgerSettings, log: int, *, finish: bool) -> Signer:
@@ -75,5 +65,4 @@ def rotate(settings: LedgerSettings, log: int, *, finish: bool) -> Signer:
     except ValueError as fault:
         raise SettingsError(f"{path}: {fault}") from None
     put(path, f"{changed.skey}\n".encode(), 0o600)
-    _tell_vkeys(path, changed)
     return changed

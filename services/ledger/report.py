@@ -1,8 +1,6 @@
-"""A replay's report: as text for people, as JSON for programs, and its progress bar."""
+"""A replay's report: as text for people, and as JSON for programs."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from hashlib import sha256
 
@@ -65,17 +63,3 @@ def _line(each: Finding) -> str:
     who = f", {each.person}" if each.person else ""
     version = f", version {each.version}" if each.version is not None else ""
     return f"{each.code}: {place}{who}{version}, {each.field}: {each.detail}"
-
-
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar with its rate on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - only where there is a terminal
-    from rich.progress import Progress  # noqa: PLC0415 - the same
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda count: bar.update(task, advance=count)

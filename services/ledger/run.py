@@ -4,13 +4,14 @@ import gc
 
 import click
 
+from services.bar import bar
 from services.ledger import worker
 from services.ledger.config import LedgerSettings, local_folder, now, open_store, signers
 from services.ledger.keeping import Keeper
 from services.ledger.metrics import Batches, serve
 from services.ledger.projector import Projector
 from services.ledger.replay import Replay
-from services.ledger.report import progress, report_json, report_text
+from services.ledger.report import report_json, report_text
 from services.ledger.store import reads
 from services.ledger.store.engine import connect as connect_store
 from services.ledger.store.engine import lock_writer, transaction
@@ -18,7 +19,7 @@ from services.ledger.vault import Vault
 from services.ledger.witnesses import Policy
 from shared import doorbell, logs
 from shared.event import partition_of
-from shared.inbox import Inbox, connect
+from shared.inbox import Inbox, Queues, connect
 from shared.metrics import CollectorRegistry
 from shared.problems import SettingsError
 from shared.published import LastPublished
@@ -38,7 +39,7 @@ def work(*, sweeper: bool, rq: bool) -> None:
     try:
         engine, vault = open_store(settings, write=True)
         queue = doorbell.bell(connect(settings.queue_url))
-        inbox = Inbox(connect(settings.queue_url), Transit.from_folder(settings.key_folder))
+        inbox = Inbox(Queues.connect(settings.queue_urls), Transit.from_folder(settings.key_folder))
         registry = CollectorRegistry()
         batches = Batches(registry)
         serve(registry, settings.metrics_host, settings.metrics_port)
@@ -54,7 +55,7 @@ def work(*, sweeper: bool, rq: bool) -> None:
         keeper = Keeper(
             engine,
             reader,
-            LastPublished(connect(settings.queue_url)),
+            LastPublished(Queues.connect(settings.queue_urls)),
             [each.vkeys for each in signers(settings)],
             Policy.from_folder(settings.key_folder),
             now,
@@ -86,7 +87,7 @@ def replay(person: str | None, *, as_json: bool) -> bool:
             work.person(partition_of(person, settings.partitions), person)
         else:
             size = sum(reads.log_size(connection, log) for log in range(settings.partitions))
-            with progress("Replaying", size) as tick:
+            with bar("Replaying", size) as tick:
                 work.everything(tick)
     engine.dispose()
     if person is not None and not work.report.entries:

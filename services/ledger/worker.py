@@ -104,7 +104,7 @@ class Drainer:
         while not self.stopping.wait(SWEEP_EVERY):
             for partition in range(partitions):
                 try:
-                    waited = oldest_age(self._projector.inbox.redis, partition)
+                    waited = oldest_age(self._projector.inbox.queues.of(partition), partition)
                 except RedisError as fault:
                     log_line.warning("sweep", log=partition, why=told(fault))
                     continue

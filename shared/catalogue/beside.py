@@ -3,7 +3,7 @@
 from marshmallow import fields
 
 from shared.catalogue.rows import row
-from shared.fields import TrueOrFalse, moment, part, party, slug, text
+from shared.fields import Free, TrueOrFalse, moment, part, party, slug, text
 from shared.kinds import P_OR_NAMED, P_OR_W_OBSERVE, W_INTERPRET, W_PROPOSE
 from shared.refusals import Code
 
@@ -16,7 +16,7 @@ ROWS = (
     row(
         "proposal.accepted",
         "Makes the proposed change, in the person's own words where they gave some.",
-        {"proposal": slug(), "in_my_words": fields.Dict(keys=fields.String())},
+        {"proposal": slug(), "in_my_words": Free()},
         _TARGET,
         Code.LAPSED,
         Code.ALREADY_ANSWERED,
@@ -58,9 +58,7 @@ ROWS = (
         "proposal.made",
         "Suggests one change to the plan; it lapses unless the person accepts it in time.",
         {
-            "change": part(
-                type=text(longest=64), data=fields.Dict(keys=fields.String(), required=True)
-            ),
+            "change": part(type=text(longest=64), data=Free(required=True)),
             "why": text(),
             "options": text(required=False),
             "their_words": TrueOrFalse(),

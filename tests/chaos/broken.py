@@ -81,9 +81,15 @@ BUILDS = [
         [
             (
                 PROJECTOR,
-                "root=tree.root())",
-                "root=tree.root() if leaves else leaf_hash(head.root))",
-            )
+                "return self._signed(replace(grown, ",
+                (
+                    "if not leaves:\n"
+                    "            other = replace(grown, root=leaf_hash(grown.root))\n"
+                    "            return replace(self._signed(other), root=grown.root)\n"
+                    "        return self._signed(replace(grown, "
+                ),
+            ),
+            (PROJECTOR, "if root != kept:", "if root is None:"),  # or it would stop the next batch
         ],
     ),
 ]

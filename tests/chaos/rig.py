@@ -5,7 +5,9 @@ The processes run the code of a folder, ours or a broken build's, and can be tol
 
 import contextlib
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from collections import defaultdict
@@ -22,7 +24,6 @@ from services.ledger.store import tables
 from services.ledger.store.engine import connect as connect_store
 from services.ledger.store.engine import transaction
 from services.ledger.vault import Vault
-from services.standalone import free_port
 from shared.callers import local_token
 from shared.crashpoint import VARIABLE
 from shared.inbox import Inbox, connect, inbox_key
@@ -34,7 +35,19 @@ from tests.postgres import Database
 from tests.process import Server, wait_until
 from tests.servers import RedisLikeServer
 
+STEADY = range(20_000, 32_000)
 TOLD = ("data", "redis_url", "database_url", "database_owner_url", "partitions")
+
+
+def steady_port() -> int:
+    """A free port below those that the system hands out. Who connects again and again to one of
+    those while nobody listens is given that very port in the end, is connected with itself, and
+    keeps the service from coming back.
+    """
+    while True:
+        port = random.choice(STEADY)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Process(Server):
@@ -43,7 +56,7 @@ class Process(Server):
     def __init__(self, rig: "Rig", name: str, *, listens: bool) -> None:
         self.name = name
         super().__init__()
-        self.port = free_port() if listens else None
+        self.port = steady_port() if listens else None
         self._rig, self._told, self._options = rig, dict[str, str](), list[str]()
         self._said = 0
 

@@ -173,7 +173,8 @@ class Run:
             self._send_again()
             self.rig.drained(STUCK)
         except Exception as fault:  # noqa: BLE001 - whatever it was, the rest of the run is told
-            stuck = f"{type(fault).__name__}: {fault}"
+            last = self.rig.intake.log.read_text(errors="replace").splitlines()[-3:]
+            stuck = f"{type(fault).__name__}: {fault}; intake's last lines: {last}"
             self.posters.failed.append(stuck)
             self.posters.join()
             for each in (self.rig.intake, self.rig.worker):

@@ -1,6 +1,7 @@
 """What can be asked of a composition from outside: tokens, histories, the queue, a replay."""
 
 import json
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -28,11 +29,13 @@ def recorded(compose: Composition, who: str) -> list[str]:
     return found
 
 
-def queue(compose: Composition, *words: str) -> str:
-    """What the queue answers to the services' account."""
-    url = compose.one("intake").run("cat", "/keys/queue.url").stdout
-    password = url.partition("firsthand:")[2].partition("@")[0]
-    account = ("--no-auth-warning", "--user", "firsthand", "--pass", password)
+def queue(compose: Composition, *words: str, of: str = "intake") -> str:
+    """What the queue answers to the account of a service."""
+    place = compose.one(of).service["environment"]["FIRSTHAND_REDIS_URL_FILE"]
+    url = urlsplit(compose.one(of).run("cat", place).stdout.strip())
+    assert url.username
+    assert url.password
+    account = ("--no-auth-warning", "--user", url.username, "--pass", url.password)
     return str(compose.one("valkey").run("valkey-cli", *account, *words).stdout).strip()
 
 

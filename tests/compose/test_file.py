@@ -189,10 +189,10 @@ def test_the_inbox_and_the_ledger_are_durable() -> None:
 
 
 def test_the_read_api_may_read_in_the_queue_how_far_it_may_read_and_nothing_else() -> None:
-    account = next(each for each in ACCOUNTS.splitlines() if each.startswith("user ledger "))
+    account = next(each for each in ACCOUNTS.splitlines() if each.startswith("user reader "))
     assert account.split("} ", 1)[1].split() == [
         "%R~firsthand:*:published",
-        *("resetchannels", "-@all", "+get", "+hello", "+client|setinfo"),
+        *("resetchannels", "-@all", "+get", "+ping", "+client|setinfo"),
     ]
 
 

@@ -18,7 +18,7 @@ def test_the_page_on_running_is_true(compose: Composition, tmp_path: Path) -> No
     (tmp_path / "issuers.json").write_text(issuers)
     said = [do(compose, line, tmp_path) for line in lines(RUN)]
     heard = "\n".join(said)
-    for each in ("accepted  plan.started", "eyJ", "The plan of Ada.", " 0 findings"):
+    for each in ("accepted  plan.started", "eyJ", "The plan of Ada.", " 0 findings", " 0 wrong, "):
         assert each in heard
     for each in ("intake", "ledger", "worker"):
         assert f"{each} is well." in heard

@@ -15,13 +15,7 @@ from tests.steady import Steady
 
 PEOPLE = [f"person:p{number}" for number in range(6)]
 HEARTBEAT = "/tmp/heartbeat"  # noqa: S108 - in its own root
-CONNECTS = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).close()
-except OSError as fault:
-    sys.exit(str(fault))
-"""
+CONNECTS = ("timeout", "2", "bash", "-c", "exec 3<>/dev/tcp/$0/$1")
 
 pytestmark = [pytest.mark.xdist_group("compose"), pytest.mark.timeout(900)]
 
@@ -42,7 +36,10 @@ def test_a_person_is_heard_and_reads_their_plan(compose: Composition) -> None:
         (
             "ledger",
             {
-                *("published.url", "database.url", "kek", "log-0.vkey"),
+                "queue-reader.url",
+                "database.url",
+                "kek",
+                "log-0.vkey",
                 "issuers.json",
                 "tokens.jwks",
             },
@@ -67,24 +64,25 @@ def test_each_container_has_its_own_keys_and_no_others(
         ("worker", "valkey", 6379),
         ("worker", "postgres", 5432),
         ("ledger", "postgres", 5432),
+        ("ledger", "valkey", 6379),
     ],
 )
 def test_who_works_together_can_speak(
     compose: Composition, service: str, other: str, port: int
 ) -> None:
-    tried = compose.of(service)[0].run("python3", "-c", CONNECTS, other, str(port))
+    tried = compose.of(service)[0].run(*CONNECTS, other, str(port))
     assert tried.returncode == 0, tried.stderr
 
 
 @pytest.mark.parametrize(
-    ("service", "other", "port"), [("intake", "postgres", 5432), ("ledger", "valkey", 6379)]
+    ("service", "other", "port"), [("intake", "postgres", 5432), ("valkey", "postgres", 5432)]
 )
 def test_who_has_nothing_to_say_to_each_other_cannot(
     compose: Composition, service: str, other: str, port: int
 ) -> None:
     for address in (other, *compose.one(other).addresses.values()):
-        tried = compose.one(service).run("python3", "-c", CONNECTS, address, str(port))
-        assert tried.returncode == 1, f"{service} reached {other} as {address}"
+        tried = compose.one(service).run(*CONNECTS, address, str(port))
+        assert tried.returncode != 0, f"{service} reached {other} as {address}"
 
 
 @pytest.mark.parametrize(
@@ -93,8 +91,25 @@ def test_who_has_nothing_to_say_to_each_other_cannot(
 def test_the_queue_takes_no_dangerous_command_of_anybody(
     compose: Composition, words: tuple[str, ...]
 ) -> None:
-    assert queue(compose, *words).startswith("NOPERM")
+    for account in ("intake", "ledger"):
+        assert queue(compose, *words, of=account).startswith("NOPERM")
     assert compose.one("valkey").run("valkey-cli", *words).stdout.startswith("NOPERM")
+
+
+def test_the_read_api_sees_nothing_of_the_queue_but_what_was_published(
+    compose: Composition,
+) -> None:
+    refused = queue(compose, "XRANGE", "firsthand:{p0}:inbox", "-", "+", of="ledger")
+    assert refused.startswith("NOPERM")
+    assert queue(compose, "SET", "firsthand:{p0}:published", "", of="ledger").startswith("NOPERM")
+    assert queue(compose, "GET", "firsthand:{p0}:wake", of="ledger").startswith("NOPERM")
+    assert queue(compose, "GET", "firsthand:{p0}:published", of="ledger").startswith("firsthand-")
+
+
+def test_the_doctor_finds_nothing_wrong(compose: Composition) -> None:
+    told = compose.tool("doctor")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert " 0 wrong, " in told.stdout
 
 
 def test_handing_out_again_changes_no_key_and_hands_on_what_is_new(compose: Composition) -> None:

@@ -45,6 +45,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
             "services.ledger.plan.model",
             "services.ledger.vault",
             "services.ledger.store.tables",
+            "services.outbox",
         ),
     ),
     "inbox": (

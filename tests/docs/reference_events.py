@@ -1,13 +1,13 @@
 """The reference's page of all event types, written from the catalogue."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import orjson
 
 from services.intake.types import json_schema
 from shared.catalogue import CATALOGUE, EventType
+from shared.inwords import in_words
 from shared.kinds import Kind, Who
 from shared.refusals import BECAUSE
 
@@ -22,16 +22,6 @@ NAMED = {
     "entry": "anybody who wrote or is named in the entry",
     "question": "anybody who asked, or is asked, the question",
     "commitment": "anybody who made, or was made, the promise",
-}
-IN_WORDS = {  # of patterns, and of members whose rule a schema cannot say
-    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$": "a name: letters, digits, `.`, `_`, `-`; 1 to 64 of them",
-    r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$": "a language tag (BCP 47), as `en` or `en-GB`",
-    r"^https://[!-~]{1,500}$": "an https address",
-    r"^(?:(?:partner|team):[A-Za-z0-9._-]{1,64}|emergency)$": (
-        "an id, `partner:…` or `team:…`, or `emergency`"
-    ),
-    "until": "an RFC 3339 date-time with offset, or `until-withdrawn`",
-    "scope": "a list of event types",
 }
 INTRODUCTION = """\
 What may be posted, and by whom: {count} types of {kinds} kinds. Each section says who may author a
@@ -54,42 +44,6 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-def rule(shape: Mapping[str, Any]) -> str:
-    """What a member may hold, in words, from its JSON Schema."""
-    if "enum" in shape:
-        return "one of " + ", ".join(f"`{each}`" for each in shape["enum"])
-    if shape["type"] == "array":
-        each, most = rule(shape["items"]), shape.get("maxItems")
-        size = f" of {shape['minItems']} to {most}" if most else ""
-        return f"a list{size}, each {each}"
-    if shape["type"] == "integer":
-        return f"a whole number from {shape['minimum']:,} to {shape['maximum']:,}"
-    if shape["type"] == "object":
-        return an_object(shape)
-    if "pattern" in shape and shape["pattern"] not in IN_WORDS:
-        roles = re.fullmatch(r"\^\(\?:([a-z|]+)\):.*", shape["pattern"])
-        assert roles, f"say this pattern in words: {shape['pattern']}"
-        return "an id, " + " or ".join(f"`{role}:…`" for role in roles[1].split("|"))
-    if "pattern" in shape:
-        return IN_WORDS[shape["pattern"]]
-    if shape.get("format") == "date-time":
-        return "an RFC 3339 date-time with offset"
-    if "maxLength" in shape:
-        return f"text, {shape['minLength']} to {shape['maxLength']:,} characters, not blank"
-    return {"boolean": "true or false"}.get(shape["type"], "text")
-
-
-def an_object(shape: Mapping[str, Any]) -> str:
-    """An object inside `data`: its members, and which of them it must have."""
-    needed = shape.get("required", ())
-    members = (
-        f"`{name}`{'' if name in needed else '?'} ({rule(each)})"
-        for name, each in shape.get("properties", {}).items()
-    )
-    told = ", ".join(members)
-    return f"an object: {told}" if told else "an object"
-
-
 def who(may: Who) -> Iterator[str]:
     """Who may author a type, in words."""
     if may.person:
@@ -109,7 +63,7 @@ def event(row: EventType) -> Iterator[str]:
         (
             f"`{name}`",
             "yes" if name in schema.get("required", ()) else "",
-            IN_WORDS.get(name) or rule(shape),
+            in_words(shape),
         )
         for name, shape in schema["properties"].items()
     ]

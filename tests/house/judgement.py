@@ -20,8 +20,7 @@ JUDGING = re.compile(
 )
 # Where such a word is innocent: the file, the word, and why.
 INNOCENT = {
-    ("services/ledger/report.py", "progress"): "the bar of a replay, not of a person",
-    ("services/ledger/run.py", "progress"): "the same bar",
+    ("services/bar.py", "progress"): "rich's name for a bar that grows while a command works",
     ("services/ledger/store/engine.py", "severity"): "PostgreSQL's own name for a kind of notice",
 }
 # Names that would hold words chosen by us. The person's own list is `avoid`, and it is theirs.

@@ -11,6 +11,7 @@ from shared.callers import Callers, make_local_issuer
 from shared.inbox import Inbox, connect
 from shared.transit import Transit
 from tests import matrix
+from tests.conforming import Conforming
 from tests.integration.together import ADA, GRANT, SEA, STARTED, Door, Together
 from tests.postgres import Database, sqlite_database
 from tests.servers import RedisLikeServer
@@ -31,12 +32,13 @@ def door(keys: Path, fake_redis: fakeredis.FakeStrictRedis) -> Iterator[Door]:
     with fake_redis:
         inbox = Inbox(fake_redis, Transit.from_folder(keys))
         app = create_app(Callers.from_folder(keys, "firsthand"), inbox)
+        app.test_client_class = Conforming
         yield Door(keys, app.test_client(), inbox)
 
 
 @pytest.fixture
 def real_door(keys: Path, valkey: RedisLikeServer) -> Iterator[Door]:
-    """Intake over a real queue, and nobody who drains it."""
+    """Intake over a real queue, and nobody who drains it: what it answers is made up by a test."""
     rung: list[int] = []
     with connect(valkey.url) as queue, connect(valkey.url, timeout=35) as blocking:
         transit = Transit.from_folder(keys)

@@ -90,6 +90,7 @@ def test_refused_is_a_problem_that_is_recorded(
         answer = worked.door.post(said, author, Prefer="wait=10")
         told = problem(answer, status, "refused")
         assert (told["recorded"], told["code"]) == (True, code)
+        assert answer.headers["Preference-Applied"] == "wait"
         assert told["receipt"]["id"] == said["id"]
         assert told["receipt"]["refusal"] == code
         assert told["receipt"]["because"] in told["detail"]

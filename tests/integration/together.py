@@ -34,6 +34,7 @@ from shared.event import Json
 from shared.inbox import Inbox, connect, inbox_key, published_key
 from shared.published import LastPublished
 from shared.transit import Transit
+from tests.conforming import Conforming
 from tests.growing import grow
 from tests.logs import TiledLog
 from tests.postgres import Database
@@ -126,6 +127,7 @@ class Together:
         ledger = create_ledger(
             self._reader, for_reading, callers, NAMES, watermark, clock=lambda: self.now
         )
+        intake.test_client_class = ledger.test_client_class = Conforming
         self.ledger = ledger.test_client()
         self.door = Door(keys, intake.test_client(), inbox, self.rung)
 

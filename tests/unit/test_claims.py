@@ -23,7 +23,8 @@ def test_an_id_token_is_no_access_token(typ: object) -> None:
 WRONG_CLAIMS = [
     *[("aud", aud, "(aud)") for aud in ("other", "", None, 7, [], ["other"], {}, ABSENT)],
     *[("aud", aud, "(aud)") for aud in ("firsthand ", "Firsthand", [["firsthand"]])],
-    *[("exp", NOW - ago, "expired") for ago in (0, 1, 10**9)],
+    *[("exp", NOW - ago, "expired") for ago in (0, 1)],
+    ("exp", NOW - 10**9, "24 hours"),
     *[("exp", NOW + 600.5, "whole"), ("exp", True, "whole"), ("exp", str(NOW + 9), "whole")],
     *[("exp", exp, "whole") for exp in (None, [], {}, float("nan"), float("inf"), ABSENT)],
     *[("exp", NOW - 60 + MAX_LIFETIME + 1, "24 hours"), ("exp", 10**400, "24 hours")],

@@ -1,13 +1,14 @@
 """What each container gets, and that nothing else reaches it."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.hand_out import hand_out
-from services.ledger.config import LedgerSettings
-from services.ledger.make import init
+from services.ledger.config import LedgerSettings, verifier_keys
+from services.ledger.make import init, rotate
 from shared.problems import SettingsError
 
 SERVICES = ("intake", "worker", "ledger", "valkey", "postgres")
@@ -16,7 +17,7 @@ BETWEEN, ISSUERS = {"transit.jwks", "queue.url"}, {"issuers.json", "tokens.jwks"
 SHARES = {
     "intake": BETWEEN | ISSUERS,
     "worker": BETWEEN | {"kek", "database.url", "log-0.key", "log-1.key"},
-    "ledger": ISSUERS | {"kek", "database.url", "published.url", "log-0.vkey", "log-1.vkey"},
+    "ledger": ISSUERS | {"kek", "database.url", "queue-reader.url", "log-0.vkey", "log-1.vkey"},
     "valkey": {"users.acl"},
     "postgres": {"owner.password"},
 }
@@ -88,11 +89,31 @@ def test_the_same_password_stands_everywhere(settings: LedgerSettings) -> None:
 
 def test_nothing_is_for_everybodys_eyes(settings: LedgerSettings) -> None:
     run(settings)
-    copies = (settings.data / "to").glob("*/*")
-    assert {path.stat().st_mode & 0o777 for path in copies} == {0o640}
-    public = {"issuers.json", "tokens.jwks"}
+    for copy in (settings.data / "to").glob("*/*"):
+        group = copy.parent.name in ("valkey", "postgres")
+        assert copy.stat().st_mode & 0o777 == (0o640 if group else 0o600)
+    public = ISSUERS | {"log-0.vkey", "log-1.vkey"}
     for path in settings.key_folder.iterdir():
         assert path.stat().st_mode & 0o777 == (0o644 if path.name in public else 0o600)
+
+
+def test_verifier_keys_are_read_from_either_file_and_the_signing_key_wins(
+    settings: LedgerSettings,
+) -> None:
+    run(settings)
+    ledger = replace(settings, keys=settings.data / "to" / "ledger")
+    assert verifier_keys(ledger) == verifier_keys(settings)
+    rotate(settings, 0, finish=False)
+    assert verifier_keys(settings)[0][1:] == verifier_keys(ledger)[0]
+    run(settings)
+    assert verifier_keys(ledger) == verifier_keys(settings)
+
+
+def test_a_verifier_key_that_is_none_is_named(settings: LedgerSettings) -> None:
+    run(settings)
+    (settings.data / "to/ledger/log-0.vkey").write_text("not a key")
+    with pytest.raises(SettingsError, match=r"to/ledger/log-0\.vkey: "):
+        verifier_keys(replace(settings, keys=settings.data / "to" / "ledger"))
 
 
 def test_a_folder_that_is_missing_is_named(settings: LedgerSettings) -> None:

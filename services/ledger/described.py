@@ -1,0 +1,257 @@
+"""The ledger's routes, described."""
+
+from functools import cache
+
+from shared.catalogue import CATALOGUE
+from shared.catalogue.examples import examples
+from shared.described import BOTH, FATE, JSON, RECEIPT, TIME, WHOLE
+from shared.event import Json
+from shared.openapi import TEXT, Answer, Operation, Parameter, document, schema
+from shared.problems import Forbidden, Invalid, NotFound, Problem, Unauthorised, Unavailable
+from shared.refusals import WARNINGS, Code
+
+_TOLD = (
+    "Serves what people said, and what became of it; takes nothing. What is not the caller's is "
+    "404, with the same body as what does not exist."
+)
+LONGEST_NUMBER = 10**15 - 1
+_TYPES: Json = {"enum": list(CATALOGUE)}
+_PINNED: Json = {
+    "disagreements": {"type": "array", "items": schema("pinned")},
+    "corrections": {"type": "array", "items": schema("pinned")},
+    "retracted": schema("pinned"),
+    "struck": schema("pinned"),
+}
+
+
+def _object(required: str, **properties: Json) -> Json:
+    """An object; names in `required` that have no schema of their own are texts."""
+    names = required.split()
+    whole = {**dict.fromkeys(names, TEXT), **properties}
+    return {"type": "object", "properties": whole, "required": names}
+
+
+def _with_also(form: Json) -> Json:
+    """A form, with those of the entries that others have under the same id."""
+    also: Json = {"type": "array", "items": {"type": "object"}}
+    return {**form, "properties": {**form["properties"], "also": also}}
+
+
+SCHEMAS: dict[str, Json] = {
+    "plan": {
+        "description": "A person's plan as it is shown.",
+        **_object(
+            "subject version state lines beside",
+            version=WHOLE,
+            state={"enum": ["open", "closed"]},
+            lines={"type": "array", "items": schema("planline")},
+            beside={
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": schema("beside")},
+            },
+            since={"type": "array", "items": TEXT},
+        ),
+    },
+    "planline": {
+        "description": "A line of the plan: what was written, its state, and where it came from.",
+        **_object(
+            "thing id state data origin since version",
+            data={"type": "object"},
+            origin=schema("origin"),
+            ended=schema("origin"),
+            since=WHOLE,
+            version=WHOLE,
+            promised={"type": "array", "items": _object("entry by due state")},
+            suggested={"type": "array", "items": TEXT},
+            **_PINNED,
+        ),
+    },
+    "origin": {
+        "description": "The entry that something came with.",
+        **_object("entry author received", received=TIME, **_PINNED),
+    },
+    "beside": {
+        "description": "What stands beside the plan, as its author put it.",
+        **_object(
+            "entry type author received data state",
+            type=_TYPES,
+            received=TIME,
+            data={"type": "object"},
+            answers={"type": "array", "items": _object("entry author received")},
+            outcome=_object("entry author received"),
+            answered=schema("origin"),
+            ended=schema("origin"),
+            **_PINNED,
+        ),
+    },
+    "pinned": {
+        "description": "Something said of an entry; `about` where it is said of what was said.",
+        **_object("entry", author=TEXT, words=TEXT, about=TEXT),
+    },
+    "history": {
+        "description": "A page of a history. `next` is the cursor of the page after it.",
+        **_object(
+            "subject entries",
+            entries={"type": "array", "items": schema("told")},
+            next=WHOLE,
+        ),
+    },
+    "told": {
+        "description": "An entry, told in a sentence.",
+        **_object(
+            "index id type author via issuer received recorded verdict sentence",
+            index=WHOLE,
+            type=_TYPES,
+            received=TIME,
+            recorded=TIME,
+            verdict={"enum": ["accepted", "refused"]},
+            refusal={"enum": [code.value for code in Code]},
+            sequence=WHOLE,
+            planversion=WHOLE,
+            onbehalfof=TEXT,
+            words=TEXT,
+            time=TIME,
+            notes={"type": "array", "items": TEXT},
+            warnings={"type": "array", "items": {"enum": list(WARNINGS)}},
+            **_PINNED,
+        ),
+    },
+    "fate": _with_also(FATE),
+    "receipt": _with_also(RECEIPT),
+}
+_POSTED = examples(CATALOGUE["plan.started"])[0]["event"]
+_SUBJECT = Parameter(
+    "subject",
+    "path",
+    "Whose plan it is: an opaque id.",
+    {"type": "string", "pattern": "^person:[A-Za-z0-9._-]{1,64}$"},
+    _POSTED["subject"],
+)
+_EVENT = Parameter(
+    "name",
+    "path",
+    "The id of an event.",
+    {"type": "string", "pattern": "^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
+    _POSTED["id"],
+)
+_LOG = Parameter("n", "path", "The log's number.", {"type": "string", "pattern": "^[0-9]+$"}, "0")
+_TILE = Parameter(
+    "tile",
+    "path",
+    "Level, and place in groups of three digits; a tile that is not full says its width.",
+    {
+        "type": "string",
+        "pattern": "^(?:[0-9]{1,2}|entries)/(?:x[0-9]{3}/)*[0-9]{3}(?:[.]p/[0-9]{1,3})?$",
+    },
+    "0/000.p/1",
+)
+_IF_NONE_MATCH = Parameter(
+    "If-None-Match", "header", "An `ETag` from before: 304 if nothing changed.", TEXT
+)
+_CACHED = ("ETag", "Cache-Control", "Vary")
+_SAME = Answer("As you have it already.", None, _CACHED)
+_READING: tuple[type[Problem], ...] = (Unauthorised, Forbidden, NotFound, Unavailable)
+
+
+def _number(name: str, told: str) -> Parameter:
+    number: Json = {"type": "integer", "minimum": 0, "maximum": LONGEST_NUMBER}
+    return Parameter(name, "query", told, number)
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/people/<subject>/plan",
+        "plan",
+        "The plan, now or as it was.",
+        {
+            200: Answer("The plan.", {JSON: schema("plan"), "text/plain": TEXT}, _CACHED),
+            304: _SAME,
+        },
+        (*_READING, Invalid),
+        (
+            _SUBJECT,
+            _number("version", "The plan up to its last entry with that version."),
+            Parameter("as-of", "query", "What was known at that moment; not with `version`.", TIME),
+            _IF_NONE_MATCH,
+        ),
+        scope="read",
+        more="With `Accept: text/plain`, as text for reading aloud.",
+    ),
+    Operation(
+        "GET",
+        "/people/<subject>/history",
+        "history",
+        "Everything that was said or tried, in order, in sentences.",
+        {200: Answer("A page.", {JSON: schema("history")}, _CACHED), 304: _SAME},
+        (*_READING, Invalid),
+        (
+            _SUBJECT,
+            _number("cursor", "`next` of the page before."),
+            _number("limit", "Entries in a page: 100; at least 1 and at most 500 are told."),
+            _IF_NONE_MATCH,
+        ),
+        scope="read",
+    ),
+    Operation(
+        "GET",
+        "/people/<subject>/events/<name>",
+        "event",
+        "The fate of an event, for its author and the person; 404 until it is recorded.",
+        {200: Answer("Its fate.", {JSON: schema("fate")})},
+        _READING,
+        (_SUBJECT, _EVENT),
+        scope="read",
+    ),
+    Operation(
+        "GET",
+        "/people/<subject>/events/<name>/receipt",
+        "receipt",
+        "The same with its proof, once it is published.",
+        {200: Answer("The receipt.", {JSON: schema("receipt"), "text/plain": TEXT})},
+        _READING,
+        (_SUBJECT, _EVENT),
+        scope="read",
+        more="With `Accept: text/plain`, the proof alone (C2SP tlog-proof).",
+    ),
+    Operation(
+        "GET",
+        "/logs/<n>/checkpoint",
+        "checkpoint",
+        "The last published checkpoint of a log (C2SP tlog-checkpoint).",
+        {
+            200: Answer("The checkpoint.", {"text/plain": TEXT}, ["ETag", "Cache-Control"]),
+            304: Answer("As you have it already.", None, ["ETag", "Cache-Control"]),
+        },
+        (NotFound, Unavailable),
+        (_LOG, _IF_NONE_MATCH),
+    ),
+    Operation(
+        "GET",
+        "/logs/<n>/vkey",
+        "vkey",
+        "The keys that signed a log's checkpoints, newest first.",
+        {200: Answer("A vkey in each line.", {"text/plain": TEXT}, ["Cache-Control"])},
+        (NotFound, Unavailable),
+        (_LOG,),
+    ),
+    Operation(
+        "GET",
+        "/logs/<n>/tile/<path:tile>",
+        "tile",
+        "A tile of hashes, or a bundle of entries (C2SP tlog-tiles).",
+        {200: Answer("The tile.", {"application/octet-stream": TEXT}, ["Cache-Control"])},
+        _READING,
+        (_LOG, _TILE),
+        scope="log",
+        anybody=True,
+        more="Bundles of entries are for the tokens of auditors and operators.",
+    ),
+    *BOTH,
+)
+
+
+@cache
+def described() -> Json:
+    """The ledger's whole description, made when it is first asked for."""
+    return document("ledger", _TOLD, OPERATIONS, SCHEMAS)

@@ -1,0 +1,68 @@
+"""Answers held against what a service says of itself: an undescribed one fails its test."""
+
+from functools import cache
+from typing import Any
+
+import orjson
+from flask.testing import FlaskClient
+from jsonschema_rs import Draft202012Validator
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import TestResponse
+
+from services.intake.described import described as intake
+from services.ledger.described import described as ledger
+from shared.event import Json
+from shared.openapi import path_of
+
+DOCUMENTS = {"intake": intake, "ledger": ledger}
+
+
+class Conforming(FlaskClient):
+    """Flask's test client, which holds every answer against the description."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        """The answer, if it is described."""
+        answer = super().open(*args, **kwargs)
+        operation = self._operation(answer)
+        if operation is not None:
+            conforms(self.application.name, operation, answer)
+        return answer
+
+    def _operation(self, answer: TestResponse) -> Json | None:
+        """What is said of the operation that answered; None where no route did."""
+        method, path = answer.request.method, answer.request.path
+        match = self.application.url_map.bind("").match
+        try:
+            rule, _ = match(path, method=method, return_rule=True)
+        except HTTPException:
+            return None
+        paths = DOCUMENTS[self.application.name]()["paths"]
+        return None if method in ("HEAD", "OPTIONS") else paths[path_of(rule.rule)][method.lower()]
+
+
+def conforms(service: str, operation: Json, answer: TestResponse) -> None:
+    """Status, media type, headers and body are as the description says."""
+    described = operation["responses"].get(str(answer.status_code))
+    assert described is not None, f"{answer.status} is not described"
+    for name, header in described.get("headers", {}).items():
+        assert name in answer.headers or not header["required"], f"{name} is missing"
+        assert name not in answer.headers or is_valid(
+            service, header["schema"], answer.headers[name]
+        )
+    content = described.get("content", {})
+    assert answer.mimetype in content or (not content and not answer.data), answer.mimetype
+    if answer.mimetype and "json" in answer.mimetype:
+        faults = _validator(service, orjson.dumps(content[answer.mimetype]["schema"]))
+        told = [f"{each.instance_path}: {each.message}" for each in faults.iter_errors(answer.json)]
+        assert not told, told
+
+
+def is_valid(service: str, schema: Json, value: object) -> bool:
+    """Whether a value is as a schema of a service's description says."""
+    return _validator(service, orjson.dumps(schema)).is_valid(value)
+
+
+@cache
+def _validator(service: str, schema: bytes) -> Draft202012Validator:
+    whole = {**orjson.loads(schema), "components": DOCUMENTS[service]()["components"]}
+    return Draft202012Validator(whole)

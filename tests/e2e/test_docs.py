@@ -1,0 +1,90 @@
+"""The page at /docs: whole in itself, its links lead somewhere, and its lines can be pasted."""
+
+import html
+import re
+import shutil
+import subprocess
+from itertools import pairwise
+
+import pytest
+
+from shared.catalogue import CATALOGUE
+from shared.catalogue.examples import examples
+from tests.e2e.running import Up, environment
+from tests.process import wait_until
+
+SAID = examples(CATALOGUE["plan.started"])[0]["event"]
+CURL = re.compile(r'<code class="curl">(.*?)</code>', re.DOTALL)
+
+
+@pytest.fixture(params=["intake", "ledger"])
+def url(request: pytest.FixtureRequest, up: Up) -> str:
+    """Where each service answers."""
+    return str(getattr(up, request.param))
+
+
+def page(up: Up, url: str) -> str:
+    """The page of a service."""
+    answer = up.client.get(f"{url}/docs")
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    return answer.text
+
+
+def test_the_page_loads_nothing_and_runs_nothing(up: Up, url: str) -> None:
+    policy = up.client.get(f"{url}/docs").headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    text = page(up, url)
+    assert not re.search(
+        r"<(?:script|link|img|iframe|object)\b|\bstyle=|\bon\w+=|@import|url\(", text
+    )
+
+
+def test_every_link_of_the_page_leads_somewhere(up: Up, url: str) -> None:
+    text = page(up, url)
+    names = re.findall(r'\bid="([^"]+)"', text)
+    assert len(set(names)) == len(names)
+    for target in set(re.findall(r'href="([^"]+)"', text)):
+        if target.startswith("#"):
+            assert target[1:] in names
+        else:
+            assert up.client.get(f"{url}{target}").status_code == 200, target
+
+
+def test_the_page_can_be_heard(up: Up, url: str) -> None:
+    """One first heading, no level left out, landmarks, a language, every table's head marked."""
+    text = page(up, url)
+    levels = [int(each) for each in re.findall(r"<h(\d)", text)]
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert all(text.count(f"<{each}") == 1 for each in ("main", "nav", "header>", "footer"))
+    assert '<html lang="en">' in text
+    assert text.count("<table>") == text.count("<thead>")
+    assert "<th>" not in text
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+def test_every_line_can_be_pasted(up: Up) -> None:
+    (up.folder / ".curlrc").write_text("fail\n")
+    told = {
+        "FIRSTHAND_INTAKE_URL": up.intake,
+        "FIRSTHAND_LEDGER_URL": up.ledger,
+        "FIRSTHAND_TOKEN": up.bearer(SAID["subject"])["Authorization"].removeprefix("Bearer "),
+    }
+    fate = f"{up.ledger}/people/{SAID['subject']}/events/{SAID['id']}"
+    for each in (up.intake, up.ledger):
+        lines = [html.unescape(line) for line in CURL.findall(page(up, each))]
+        assert len(lines) >= 7
+        for line in lines:
+            done = subprocess.run(
+                ["bash", "-c", line],
+                env=environment(up.folder, **told),
+                cwd=up.folder,
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, ""), line
+            assert done.stdout or (up.folder / "tile").stat().st_size == 32
+        wait_until(lambda: up.client.get(fate, headers=up.bearer(SAID["subject"])).is_success, "it")

@@ -1,0 +1,296 @@
+"""Abuses of tokens: each is well-formed but for one thing, and names the check that it meets.
+
+`make` makes the token, and `says` stands in the answer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.callers import LEEWAY, MAX_LIFETIME
+from shared.seal import b64url
+from tests.hostile import cuts
+from tests.hostile.builds import Cut
+from tests.hostile.forgery import (
+    FOR_NOTHING,
+    FOR_SECRETS,
+    body,
+    claims,
+    clinic,
+    der,
+    headed,
+    just,
+    left_over,
+    malleable,
+    ours,
+    raw,
+    secret,
+    signature,
+    spelled,
+    standard,
+    twice,
+    wide,
+)
+from tests.tokens import ABSENT, CLINIC, HEADER, ISS, NOW, OURS, STRANGE, THEIRS, forged, token
+
+UNSIGNED = "not one that its issuer signed"
+UNKNOWN = "names no issuer that we trust"
+NO_TOKEN = "no bearer token"
+
+
+@dataclass(frozen=True)
+class Abuse:
+    """What is tried, the header or the request that does it, and what holds it."""
+
+    name: str
+    make: Callable[[], str]
+    says: str
+    cut: Cut
+    status: int = 401
+    place: str = "Bearer {}"  # where the token stands: a header's value, `?query` or `Cookie:`
+    again_after: float | None = None  # seconds, if the first time is no abuse
+
+
+WHO_IS_ASKED = [
+    Abuse("another scheme", ours, NO_TOKEN, cuts.SCHEME, place="Digest {}"),
+    Abuse("a token in the query", ours, NO_TOKEN, cuts.HEADER_ONLY, place="?access_token={}"),
+    Abuse("a token in a cookie", ours, NO_TOKEN, cuts.HEADER_ONLY, place="Cookie: token={}"),
+    Abuse("a huge token", lambda: ours(name="x" * 9000), "at most 8192 bytes", cuts.SIZE),
+    Abuse("two tokens", lambda: f"{ours()} {ours(sub='person:eve')}", UNSIGNED, cuts.ONE_TOKEN),
+    Abuse("two, with a comma", lambda: f"{ours()},{ours()}", UNSIGNED, cuts.ONE_TOKEN),
+]
+WHO_SIGNED = [
+    Abuse("an unknown issuer", lambda: ours(iss="https://evil.example"), UNKNOWN, cuts.ISSUER),
+    Abuse("an issuer in a list", lambda: ours(iss=[ISS]), UNKNOWN, cuts.ISSUER),
+    Abuse("an issuer and a slash", lambda: ours(iss=ISS + "/"), UNKNOWN, cuts.ISSUER_SLASH),
+    Abuse("an issuer in capitals", lambda: ours(iss=ISS.upper()), UNKNOWN, cuts.ISSUER_CASE),
+    Abuse("no issuer", lambda: ours(iss=ABSENT), UNKNOWN, cuts.ISSUER_CLAIM),
+    Abuse(
+        "another issuer's key",
+        lambda: token(claims(), THEIRS, alg="ES256", kid="theirs"),
+        UNSIGNED,
+        cuts.OWN_KEYS,
+    ),
+    Abuse(
+        "our key for another issuer",
+        lambda: token(claims(iss=CLINIC, sub="partner:clinic-7", roles=["partner"])),
+        UNSIGNED,
+        cuts.OWN_KEYS,
+    ),
+    Abuse("a kid of nobody", lambda: headed(kid="other"), UNSIGNED, cuts.KID),
+    Abuse("a kid that is a path", lambda: headed(kid="../tokens.key"), UNSIGNED, cuts.KID),
+    Abuse(
+        "a key inside",
+        lambda: token(claims(), STRANGE, jwk=STRANGE.as_dict(private=False), kid=ABSENT),
+        UNSIGNED,
+        cuts.NO_EMBEDDED_KEY,
+    ),
+    Abuse(
+        "an address of keys",
+        lambda: token(claims(), STRANGE, jku="https://evil.example/jwks"),
+        UNSIGNED,
+        cuts.SIGNATURE,
+    ),
+    Abuse(
+        "a certificate inside",
+        lambda: token(claims(), STRANGE, x5c=["MII"]),
+        UNSIGNED,
+        cuts.SIGNATURE,
+    ),
+    Abuse("a strange key", lambda: token(claims(), STRANGE), UNSIGNED, cuts.SIGNATURE),
+    Abuse(
+        "another body",
+        lambda: (
+            f"{ours().split('.')[0]}.{b64url(body(sub='person:eve')).decode()}."
+            f"{ours().split('.')[2]}"
+        ),
+        UNSIGNED,
+        cuts.SIGNATURE,
+    ),
+    Abuse("no signature", lambda: signature(lambda _: b""), UNSIGNED, cuts.SIGNATURE),
+    Abuse("a signature of zeros", lambda: signature(lambda _: bytes(64)), UNSIGNED, cuts.SIGNATURE),
+    Abuse("a short signature", lambda: signature(lambda told: told[:63]), UNSIGNED, cuts.SIGNATURE),
+    Abuse(
+        "a long signature", lambda: signature(lambda told: told + b"x"), UNSIGNED, cuts.SIGNATURE
+    ),
+    Abuse("another S of it", lambda: signature(malleable), UNSIGNED, cuts.SIGNATURE),
+    Abuse(
+        "ES256 of zeros",
+        lambda: ".".join([*clinic().split(".")[:2], b64url(bytes(64)).decode()]),
+        UNSIGNED,
+        cuts.SIGNATURE,
+    ),
+    Abuse("ES256 in DER", der, UNSIGNED, cuts.SIGNATURE),
+    Abuse(
+        "alg none",
+        lambda: forged({"alg": "none", "typ": "at+jwt"}, claims(), b""),
+        UNSIGNED,
+        cuts.ALGORITHMS,
+    ),
+    Abuse(
+        "a public key as a secret",
+        lambda: secret(OURS.as_pem(private=False)),
+        UNSIGNED,
+        cuts.ASYMMETRIC_PEM,
+    ),
+    Abuse(
+        "a public key's x as a secret",
+        lambda: secret(str(OURS.as_dict(private=False)["x"]).encode()),
+        UNSIGNED,
+        cuts.ASYMMETRIC_X,
+    ),
+    Abuse(
+        "another algorithm of the key",
+        lambda: raw(just(alg="EdDSA", kid=ABSENT), body()),
+        UNSIGNED,
+        cuts.PINNED,
+    ),
+    Abuse(
+        "ES256 over another curve",
+        wide,
+        UNSIGNED,
+        cuts.CURVE,
+    ),
+    Abuse(
+        "a key for encryption",
+        lambda: token(claims(iss="urn:secrets"), FOR_SECRETS, kid=ABSENT),
+        UNSIGNED,
+        cuts.USE,
+    ),
+    Abuse(
+        "a key that must not verify",
+        lambda: token(claims(iss="urn:nothing"), FOR_NOTHING, kid="nothing"),
+        UNSIGNED,
+        cuts.OPERATION,
+    ),
+]
+HOW_IT_IS_WRITTEN = [
+    Abuse("bits left over", lambda: spelled(left_over), UNSIGNED, cuts.TRAILING_BITS),
+    Abuse("padding", lambda: spelled(lambda text: text + "=="), UNSIGNED, cuts.ALPHABET),
+    Abuse("base64", lambda: spelled(standard, "-"), UNSIGNED, cuts.ALPHABET),
+    Abuse(
+        "a claim twice",
+        lambda: raw(just(), twice(claims(), "sub", "person:eve")),
+        UNSIGNED,
+        cuts.ONCE,
+    ),
+    Abuse("a header twice", lambda: raw(twice(HEADER, "alg", "none"), body()), UNSIGNED, cuts.ONCE),
+    Abuse("a header of nobody", lambda: raw(just(x=1), body()), UNSIGNED, cuts.KNOWN_HEADERS),
+    Abuse(
+        "something critical, not there",
+        lambda: raw(just(crit=["exp"]), body()),
+        UNSIGNED,
+        cuts.CRITICAL,
+    ),
+    Abuse(
+        "a header of another type", lambda: raw(just(cty=7), body()), UNSIGNED, cuts.HEADER_TYPES
+    ),
+    Abuse(
+        "a body that is not encoded",
+        lambda: raw(just(b64=False, crit=["b64"]), body(), encoded=False),
+        UNSIGNED,
+        cuts.ENCODED,
+    ),
+    Abuse("typ JWT", lambda: headed(typ="JWT"), "typ at+jwt", cuts.TYP),
+    Abuse("an id token", lambda: headed(typ="id+jwt"), "typ at+jwt", cuts.TYP),
+    Abuse("no typ", lambda: headed(typ=ABSENT), "typ at+jwt", cuts.TYP),
+]
+WHEN = [
+    Abuse("expired", lambda: ours(exp=NOW - 1), "expired", cuts.EXPIRY),
+    Abuse("expired before 1970", lambda: ours(exp=-5, iat=-60), "expired", cuts.EXPIRY),
+    Abuse(
+        "known, then expired", lambda: ours(exp=NOW + 1), "expired", cuts.EXPIRY, again_after=1.0
+    ),
+    Abuse("no exp", lambda: ours(exp=ABSENT), "whole seconds", cuts.EXP_THERE),
+    Abuse("exp with a fraction", lambda: ours(exp=NOW + 9.5), "whole seconds", cuts.WHOLE),
+    Abuse("exp as a text", lambda: ours(exp=str(NOW + 9)), "whole seconds", cuts.EXP_TEXT),
+    Abuse("nbf as a truth", lambda: ours(nbf=True), "whole seconds", cuts.NO_BOOL),
+    Abuse("no iat", lambda: ours(iat=ABSENT), "whole seconds", cuts.IAT_THERE),
+    Abuse("for ever", lambda: ours(exp=10**15), "24 hours", cuts.LIFETIME),
+    Abuse(
+        "a second too long", lambda: ours(exp=NOW - 59 + MAX_LIFETIME), "24 hours", cuts.LIFETIME
+    ),
+    Abuse(
+        "expires before it begins",
+        lambda: ours(iat=NOW + 50, exp=NOW + 40),
+        "24 hours",
+        cuts.BACKWARDS,
+    ),
+    Abuse("from the future", lambda: ours(iat=NOW + LEEWAY + 60), "from the future", cuts.ISSUED),
+    Abuse("not valid yet", lambda: ours(nbf=NOW + LEEWAY + 60), "not valid yet", cuts.NOT_BEFORE),
+]
+FOR_WHOM = [
+    Abuse("for others", lambda: ours(aud="other"), "(aud)", cuts.AUDIENCE),
+    Abuse("for several others", lambda: ours(aud=["a", "b"]), "(aud)", cuts.AUDIENCE),
+    Abuse("for nobody", lambda: ours(aud=ABSENT), "(aud)", cuts.AUDIENCE_THERE),
+    Abuse("for a longer name", lambda: ours(aud="firsthand-test"), "(aud)", cuts.AUDIENCE_PART),
+    Abuse("for an object", lambda: ours(aud={"firsthand": 1}), "(aud)", cuts.AUDIENCE_PART),
+    Abuse("for us in capitals", lambda: ours(aud="FIRSTHAND"), "(aud)", cuts.AUDIENCE_CASE),
+    Abuse("no jti", lambda: ours(jti=ABSENT), "'jti'", cuts.JTI),
+    Abuse("sub too long", lambda: ours(sub="person:" + "x" * 65), "well-formed sub", cuts.SUBJECT),
+    Abuse(
+        "sub with a letter like an a",
+        lambda: ours(sub="person:\u0430da"),
+        "well-formed sub",
+        cuts.SUBJECT,
+    ),
+    Abuse(
+        "sub of three parts", lambda: ours(sub="person:ada:eve"), "well-formed sub", cuts.SUBJECT
+    ),
+    Abuse(
+        "sub and a line feed", lambda: ours(sub="person:ada\n"), "well-formed sub", cuts.SUBJECT_END
+    ),
+    Abuse("sub in a list", lambda: ours(sub=["person:ada"]), "'sub'", cuts.SUBJECT_TEXT),
+    Abuse(
+        "acts without a role", lambda: ours(client_id="notebook"), "client_id or act", cuts.CLIENT
+    ),
+    Abuse("act as a text", lambda: ours(act="service:x"), "client_id or act", cuts.CLIENT),
+    Abuse("act of nobody", lambda: ours(act={}), "client_id or act", cuts.CLIENT),
+    Abuse("no client_id", lambda: ours(client_id=ABSENT), "'client_id'", cuts.CLIENT_THERE),
+    Abuse("another's role", lambda: ours(roles=["partner"]), "without the sub's role", cuts.ROLE),
+    Abuse(
+        "roles as a text", lambda: ours(roles="a person"), "without the sub's role", cuts.ROLE_LIST
+    ),
+    Abuse(
+        "a role of no issuer's",
+        lambda: clinic(iss="urn:partners", sub="person:ada", roles=["person"]),
+        "role its issuer may not",
+        cuts.ISSUERS_ROLE,
+    ),
+    Abuse(
+        "a subject of no issuer's",
+        lambda: clinic(sub="partner:sam"),
+        "sub its issuer may not",
+        cuts.ISSUERS_SUBJECT,
+    ),
+    Abuse(
+        "a subject with more behind it",
+        lambda: clinic(sub="partner:clinic-7x"),
+        "sub its issuer may not",
+        cuts.SUBJECT_WHOLE,
+    ),
+]
+FOR_WHAT = [
+    Abuse("no scope", lambda: ours(scope=ABSENT), "'scope'", cuts.SCOPE_THERE),
+    Abuse("scopes in a list", lambda: ours(scope=["write"]), "'scope'", cuts.SCOPE_TEXT),
+    Abuse("another scope", lambda: ours(scope="read share"), "scope 'write'", cuts.SCOPE, 403),
+    Abuse("an empty scope", lambda: ours(scope=""), "scope 'write'", cuts.SCOPE, 403),
+    Abuse("a longer scope", lambda: ours(scope="rewrites"), "scope 'write'", cuts.SCOPE_PART, 403),
+    Abuse(
+        "a scope in capitals", lambda: ours(scope="WRITE"), "scope 'write'", cuts.SCOPE_CASE, 403
+    ),
+    Abuse(
+        "scopes with a comma",
+        lambda: ours(scope="read,write"),
+        "scope 'write'",
+        cuts.SCOPE_COMMA,
+        403,
+    ),
+    Abuse(
+        "a role that authors nothing",
+        lambda: ours(sub="auditor:kim", roles=["auditor"]),
+        "'auditor' authors no events",
+        cuts.AUTHORS,
+        403,
+    ),
+]
+ABUSES = [*WHO_IS_ASKED, *WHO_SIGNED, *HOW_IT_IS_WRITTEN, *WHEN, *FOR_WHOM, *FOR_WHAT]
