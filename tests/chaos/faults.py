@@ -207,7 +207,12 @@ def dies_at(point: str) -> Callable[[Run], None]:
     return does
 
 
-AS_A_FAULT = {  # places where one of the faults above dies; the short form leaves them to it
+LONG = {  # left to the long form: one of the faults above dies there, or dies just beside it
+    "intake-received",
+    "drain-cleared",
+    "batch-locked",
+    "batch-judged",
+    "batch-signed",
     "intake-sealed",
     "intake-appended",
     "intake-answered",
@@ -219,7 +224,5 @@ AS_A_FAULT = {  # places where one of the faults above dies; the short form leav
     "batch-written",
     "batch-committed",
 }
-CRASHES = [
-    Fault(point, says, dies_at(point), slow=point in AS_A_FAULT) for point, says in POINTS.items()
-]
+CRASHES = [Fault(point, says, dies_at(point), slow=point in LONG) for point, says in POINTS.items()]
 EVERY = [*FAULTS, *CRASHES]

@@ -86,6 +86,11 @@ class Process(Server):
         self.told()
         self._launch()
 
+    def as_meant(self) -> None:
+        """A new process if this one was told something: no fault finds the last one's."""
+        if self._told or self._options:
+            self.again()
+
     def told(self, crash_at: str = "", *options: str, **told: str) -> None:
         """End, and be told anew."""
         self.kill()

@@ -183,6 +183,8 @@ class Run:
             self._over.set()
             self._watch.join()
             self.rig.second.kill()
+            self.rig.intake.as_meant()
+            self.rig.worker.as_meant()
         return self._judged(stuck or " ".join(self.posters.failed))
 
     def _judged(self, stuck: str) -> Outcome:

@@ -22,7 +22,7 @@ def lines(told: dict[str, Any]) -> list[str]:
     runs = defaultdict(list)
     for run in told["runs"]:
         runs[run["fault"]].append(run)
-    rows = [_row(f"`{name}`", told["faults"][name], found) for name, found in runs.items()]
+    rows = [_row(f"`{name}`", says, runs[name]) for name, says in told["faults"].items()]
     head = ["| " + " | ".join(each.replace("_", " ") for each in HEADINGS) + " |"]
     rule = ["| --- | --- |" + " --: |" * (len(HEADINGS) - 2)]
     return [*head, *rule, *rows, _row("**all**", "", told["runs"])]

@@ -6,7 +6,7 @@ from tests.chaos.broken import BUILDS, TAKES_FIRST
 from tests.chaos.faults import EVERY
 from tests.chaos.table import PAGE
 
-ROW = re.compile(r"^\| `?([\w-]+|\*\*all\*\*)`? \|(.+)\|$", re.MULTILINE)
+ROW = re.compile(r"^\| `?(\w[\w-]*|\*\*all\*\*)`? \|(.+)\|$", re.MULTILINE)
 
 
 def test_every_fault_and_crash_point_was_run_and_broke_nothing() -> None:

@@ -19,8 +19,8 @@ from tests.simulation.run import MEMORY
 from tests.simulation.template import Template
 from tests.simulation.world import World, simulate
 
-SEEDS, PARTS = 80, 4
-SEEDS_OF_THE_BROKEN = 6
+SEEDS, PARTS = 200, 4
+SEEDS_OF_THE_BROKEN = 10
 
 
 @pytest.mark.parametrize("part", range(PARTS))
