@@ -15,7 +15,7 @@ export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check format bench lock clean
+.PHONY: help demo up test check format bench kill lock clean
 
 help: ## Say what there is
 	@echo "Firsthand: a person's plan, in that person's own hand."
@@ -23,7 +23,7 @@ help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 	@echo
 	@echo "The first run fills $(VENV) from the lock files. PYTHON=python3.13 chooses another Python;"
-	@echo "ARGS='…' is handed on by demo, up, test and bench."
+	@echo "ARGS='…' is handed on by demo, up, test, bench and kill."
 
 demo: $(READY) ## Tell a true-to-life story over HTTP, then clear up
 	@$(BIN)/firsthand demo $(ARGS)
@@ -47,6 +47,9 @@ format: $(DEV) ## Lay the code out and mend what can be mended safely
 
 bench: $(DEV) ## Measure ours and its peers side by side into build/bench.json
 	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
+kill: $(DEV) ## Kill everything everywhere and count what is lost into build/kill.json
+	@$(BIN)/python -m tests.chaos.kill $(ARGS)
 
 lock: ## Choose versions anew from pyproject.toml and write the lock files
 	@$(PYTHON) -m venv --clear build/locker

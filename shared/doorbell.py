@@ -14,6 +14,8 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from shared.crashpoint import crashpoint
+
 del os.environ["RQ_KEY_PREFIX"]  # not for our children to inherit
 
 # The only door to rq: imported elsewhere first, it would read another prefix.
@@ -67,6 +69,8 @@ def listeners(connection: "Redis") -> int:
 
 def ring(queue: Queue, partition: int) -> None:
     """Ask a worker to drain `partition`."""
+    crashpoint("bell-flagged")
     queue.enqueue_call(
         DRAIN, args=(partition,), timeout=NO_ALARM, result_ttl=0, failure_ttl=FAILURE_TTL
     )
+    crashpoint("bell-rung")

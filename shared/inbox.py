@@ -30,6 +30,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from shared.crashpoint import crashpoint
 from shared.durability import Durability, durability
 from shared.event import Event
 from shared.limits import Limits, heed
@@ -113,6 +114,34 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
     )
 
 
+class Queues:
+    """The queue's servers. A partition's keys stand on one of them: partition n on server n modulo
+    their number. The doorbell stands on the first.
+    """
+
+    def __init__(self, *servers: "Redis") -> None:
+        self.servers = servers
+
+    @classmethod
+    def connect(cls, urls: Sequence[str], *, timeout: float = SOCKET_TIMEOUT) -> "Queues":
+        """A client of each server, as `connect`."""
+        return cls(*(connect(url, timeout=timeout) for url in urls))
+
+    @property
+    def first(self) -> "Redis":
+        """The server of the doorbell."""
+        return self.servers[0]
+
+    def of(self, partition: int) -> "Redis":
+        """The server of a partition."""
+        return self.servers[partition % len(self.servers)]
+
+
+def queues_of(redis: "Redis | Queues") -> Queues:
+    """One server too is a set of servers."""
+    return redis if isinstance(redis, Queues) else Queues(redis)
+
+
 class Inbox:
     """Publishing and draining. `ring` rings the bell of a partition; `blocking` is a second
     client, with a long time-out, for the requests that wait.
@@ -120,22 +149,23 @@ class Inbox:
 
     def __init__(
         self,
-        redis: "Redis",
+        redis: "Redis | Queues",
         transit: Transit,
         *,
         ring: Callable[[int], None] = lambda _: None,
-        blocking: "Redis | None" = None,
+        blocking: "Redis | Queues | None" = None,
         replicas: int = 0,
         limits: Limits = NO_LIMITS,
     ) -> None:
-        self.redis = redis
+        self.queues = queues_of(redis)
+        self.redis = self.queues.first
         self.transit = transit
         self.replicas = replicas
         self.limits = limits
         self.published: dict[int, int] = defaultdict(int)  # by partition, since the start
         self._ring = ring
-        self._blocking = blocking or redis
-        self._together = Together(redis, replicas, limits)
+        self._blocking = queues_of(blocking or redis)
+        self._together = [Together(each, replicas, limits) for each in self.queues.servers]
         self._counting = threading.Lock()
 
     # intake's side
@@ -149,7 +179,9 @@ class Inbox:
         caller = self.transit.alias(f"{events[0].author} {events[0].via}") if events else ""
         sealed = [self.transit.seal(partition, each.message(), "event") for each in events]
         keys = inbox_key(partition), wake_key(partition)
-        heard = self._together.append(keys, pace_key(partition, caller), sealed)
+        together = self._together[partition % len(self._together)]
+        heard = together.append(keys, pace_key(partition, caller), sealed)
+        crashpoint("intake-answered")
         if heard.rings:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
@@ -162,7 +194,7 @@ class Inbox:
         """Wait for the receipt that the projector sends; None when the time is over."""
         key = done_key(partition, waiter)
         try:
-            sealed = self._blocking.blmove(key, key, seconds, "LEFT", "LEFT")
+            sealed = self._blocking.of(partition).blmove(key, key, seconds, "LEFT", "LEFT")
             return (
                 self.transit.unseal(partition, cast(bytes, sealed), "receipt") if sealed else None
             )
@@ -170,27 +202,30 @@ class Inbox:
             return None  # the event is safe; its fate is read from the ledger
 
     def durability(self) -> Durability:
-        """The level at this moment, for /readyz."""
-        return durability(self.redis, self.replicas)
+        """The level at this moment, for /readyz: that of a server where it is not met, if any."""
+        found = [durability(each, self.replicas) for each in self.queues.servers]
+        return next((each for each in found if each.level is None), found[0])
 
     # the ledger's side
 
     def length(self, partition: int) -> int:
         """How many messages are not yet recorded."""
-        return self.redis.xlen(inbox_key(partition))
+        return self.queues.of(partition).xlen(inbox_key(partition))
 
     def has_messages(self, partition: int, *, linger: int) -> bool:
         """True if something is not yet recorded; waits up to `linger` milliseconds for it."""
         if not linger:
             return self.length(partition) > 0
-        return bool(self.redis.xread({inbox_key(partition): "0"}, count=1, block=linger))
+        return bool(
+            self.queues.of(partition).xread({inbox_key(partition): "0"}, count=1, block=linger)
+        )
 
     def read(self, partition: int, count: int) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
         """The head of the stream, (message id, sealed event) each, and the last checkpoint.
 
         A message that is not ours comes as it stands, to be kept aside: nothing is thrown away.
         """
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self.queues.of(partition).pipeline(transaction=False)
         pipe.xrange(inbox_key(partition), count=count)
         pipe.get(published_key(partition))
         head, published = pipe.execute()
@@ -204,7 +239,7 @@ class Inbox:
         checkpoint: bytes | None,
     ) -> None:
         """After COMMIT: publish checkpoint (if none is newer) and receipts, delete the messages."""
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self.queues.of(partition).pipeline(transaction=False)
         if checkpoint is not None:
             pipe.eval(PUBLISHED, 1, published_key(partition), checkpoint)
         for each in receipts:
@@ -218,8 +253,8 @@ class Inbox:
 
     def clear_wake(self, partition: int) -> None:
         """First act of a drain: whoever publishes from now on rings again."""
-        self.redis.delete(wake_key(partition))
+        self.queues.of(partition).delete(wake_key(partition))
 
     def wait_because(self, partition: int, why: str) -> None:
         """Say why a partition waits; forgotten after 60 s unless said again."""
-        self.redis.set(waiting_key(partition), why, ex=WAITING_SECONDS)
+        self.queues.of(partition).set(waiting_key(partition), why, ex=WAITING_SECONDS)

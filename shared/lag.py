@@ -1,11 +1,12 @@
 """How far the ledger is behind: what waits in each partition, for how long, and why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from redis import Redis
 
-from shared.inbox import inbox_key, published_key, waiting_key, wake_key
+from shared.inbox import Queues, inbox_key, published_key, queues_of, waiting_key, wake_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,19 @@ class Lag:
     published: str | None
 
 
-def lags(queue: "Redis", partitions: int) -> Iterator[Lag]:
-    """Every partition's lag, in one round trip; RedisError if the queue does not answer."""
-    pipe = queue.pipeline(transaction=False)
+def lags(queues: "Redis | Queues", partitions: int) -> list[Lag]:
+    """Every partition's lag, in one round trip a server; RedisError if one does not answer."""
+    servers = queues_of(queues).servers
+    found: list[Lag] = []
+    for place, server in enumerate(servers):
+        found += _lags(server, range(place, partitions, len(servers)))
+    return sorted(found, key=attrgetter("partition"))
+
+
+def _lags(server: "Redis", partitions: Sequence[int]) -> Iterator[Lag]:
+    pipe = server.pipeline(transaction=False)
     pipe.time()
-    for each in range(partitions):
+    for each in partitions:
         pipe.xlen(inbox_key(each))
         pipe.xrange(inbox_key(each), count=1)
         pipe.exists(wake_key(each))
@@ -36,8 +45,8 @@ def lags(queue: "Redis", partitions: int) -> Iterator[Lag]:
         pipe.get(published_key(each))
     (seconds, microseconds), *answers = pipe.execute()
     now = seconds + microseconds / 1e6
-    for each in range(partitions):
-        messages, head, rung, waits, published = answers[5 * each : 5 * each + 5]
+    for place, each in enumerate(partitions):
+        messages, head, rung, waits, published = answers[5 * place : 5 * place + 5]
         since = int(head[0][0].split(b"-")[0]) / 1e3 if head else now
         yield Lag(each, messages, max(0.0, now - since), bool(rung), _text(waits), _text(published))
 

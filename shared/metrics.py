@@ -87,7 +87,7 @@ class Queue(Collector):
             "firsthand_inbox_waiting": "1 if the partition waits; 'firsthand doctor' says why.",
         }
         made = [GaugeMetricFamily(*each, labels=["partition"]) for each in told.items()]
-        for each in lags(self._inbox.redis, self._partitions):
+        for each in lags(self._inbox.queues, self._partitions):
             figures = (each.messages, each.oldest, float(each.waits is not None))
             for family, figure in zip(made, figures, strict=True):
                 family.add_metric([str(each.partition)], figure)

@@ -9,22 +9,22 @@ from typing import cast
 from redis import Redis
 from redis.exceptions import RedisError
 
-from shared.inbox import published_key
+from shared.inbox import Queues, published_key, queues_of
 from shared.problems import Unavailable
 
 
 class LastPublished:
     """Asks the queue."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis | Queues) -> None:
+        self._queues = queues_of(redis)
 
     def of(self, log: int) -> str:
         """The checkpoint, as it stands there; empty if there is none. Unavailable if the queue
         does not answer.
         """
         try:
-            note = cast(bytes | None, self._redis.get(published_key(log)))
+            note = cast(bytes | None, self._queues.of(log).get(published_key(log)))
         except RedisError as fault:
             raise Unavailable(f"The queue did not answer ({type(fault).__name__}).") from fault
         return (note or b"").decode("utf-8", "replace")

@@ -34,7 +34,10 @@ class Settings:
     data: Path = setting("path", Path(".firsthand"), "Folder of keys and, embedded, of all data")
     keys: Path | None = setting("path", None, "Folder of key files (default: keys in DATA)")
     redis_url: str = setting(
-        "str", "", "The inbox's Redis or Valkey (default: the embedded one in DATA)"
+        "str",
+        "",
+        "The inbox's Redis or Valkey; several with a space between: partition n is on server n "
+        "modulo their number (default: the embedded one in DATA)",
     )
     partitions: int = setting(
         "int",
@@ -85,9 +88,14 @@ class Settings:
         return cls(**values | {name: value for name, value in given.items() if value is not None})
 
     @property
+    def queue_urls(self) -> list[str]:
+        """The inbox's addresses: those given, or the embedded server's socket."""
+        return self.redis_url.split() or [f"unix://{_socket_in(self.data.absolute())}"]
+
+    @property
     def queue_url(self) -> str:
-        """The inbox's address: the one given, or the embedded server's socket."""
-        return self.redis_url or f"unix://{_socket_in(self.data.absolute())}"
+        """The address of the first, where the doorbell is."""
+        return self.queue_urls[0]
 
     @property
     def key_folder(self) -> Path:

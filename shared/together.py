@@ -12,6 +12,7 @@ from redis import Redis
 from redis.connection import ConnectionInterface
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from shared.crashpoint import crashpoint
 from shared.durability import HOW_IT_STORES, Durability, judge
 from shared.limits import PUBLISH, Limits
 from shared.problems import Unavailable
@@ -111,6 +112,7 @@ class Together:
         asked: list[tuple[Any, ...]] = [script, ("CONFIG", "GET", HOW_IT_STORES)]
         if self._replicas:
             asked.append(("WAIT", self._replicas, WAIT_MILLISECONDS))
+        crashpoint("intake-sealed")
         try:
             line = self._idle.pop()
         except IndexError:
@@ -123,6 +125,7 @@ class Together:
             raise
         finally:
             self._idle.append(line)
+        crashpoint("intake-appended")
         if isinstance(told[0], Exception):
             raise told[0]
         return told

@@ -8,6 +8,7 @@ message cannot be moved to another partition, nor a receipt pass for an event. T
 import hmac
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from shared.catalogue import VERSION
@@ -24,6 +25,7 @@ class Transit:
         self._aliasing = hmac.digest(keys[0].raw, b"firsthand/alias/1", "sha256")
         self._find = {key.kid: key for key in keys}.get
         self._headers: dict[tuple[int, str], bytes] = {}
+        self.alias = lru_cache(maxsize=10_000)(self._alias)
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Transit":
@@ -60,7 +62,7 @@ class Transit:
             self._headers[partition, use] = header_of(self._newest, bound)
         return self._headers[partition, use]
 
-    def alias(self, name: str) -> str:
+    def _alias(self, name: str) -> str:
         """A name's stand-in for a key in the queue: tells nothing to who has no transit key."""
         return b64url(hmac.digest(self._aliasing, name.encode(), "sha256")[:16]).decode()
 

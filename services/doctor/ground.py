@@ -12,13 +12,12 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from redis import Redis
 from redis.exceptions import RedisError
 
 from services.ledger.config import LedgerSettings, now
 from services.ledger.store.engine import Connection, Engine, StoreError, transaction
 from services.ledger.store.engine import connect as connect_store
-from shared.inbox import connect
+from shared.inbox import Queues
 from shared.logs import told
 from shared.problems import FirsthandError
 
@@ -60,22 +59,23 @@ class Ground:
         return path
 
     @cached_property
-    def _queue(self) -> "Redis | Away":
-        client = connect(self.settings.queue_url)
+    def _queues(self) -> "Queues | Away":
+        queues = Queues.connect(self.settings.queue_urls)
         try:
-            client.ping()
+            for each in queues.servers:
+                each.ping()
         except RedisError as fault:
             if not self.settings.redis_url:
                 return Away("the embedded queue does not run; start 'firsthand up'")
             return Away(f"the queue does not answer ({told(fault)}); start it, or mend its address")
-        return client
+        return queues
 
     @property
-    def queue(self) -> "Redis":
-        """A client of the queue, which answered; Away otherwise."""
-        if isinstance(self._queue, Away):
-            raise self._queue
-        return self._queue
+    def queues(self) -> Queues:
+        """Clients of the queue's servers, which answered; Away otherwise."""
+        if isinstance(self._queues, Away):
+            raise self._queues
+        return self._queues
 
     @cached_property
     def _engine(self) -> "Engine | FirsthandError":
@@ -106,6 +106,7 @@ class Ground:
     def close(self) -> None:
         """Leave no connection behind."""
         with suppress(FirsthandError):
-            self.queue.close()
+            for each in self.queues.servers:
+                each.close()
         if isinstance(self._engine, Engine):
             self._engine.dispose()

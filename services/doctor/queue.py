@@ -2,6 +2,8 @@
 
 from typing import cast
 
+from redis import Redis
+
 from services.doctor.ground import Ground, Odd
 from shared import doorbell
 from shared.durability import durability
@@ -17,29 +19,40 @@ LATE = 30.0  # seconds that a message may wait before we ask why
 
 def version(ground: Ground) -> str:
     """New enough."""
-    info = ground.queue.info("server")
-    spoken = str(info["redis_version"])
-    if tuple(int(part) for part in spoken.split(".")[:2]) < OLDEST:
-        raise Unsafe(f"it speaks as Redis {spoken}; use Redis 6.2 or newer, or Valkey")
-    return f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {spoken}"
+    found = []
+    for each in ground.queues.servers:
+        info = each.info("server")
+        spoken = str(info["redis_version"])
+        if tuple(int(part) for part in spoken.split(".")[:2]) < OLDEST:
+            raise Unsafe(f"it speaks as Redis {spoken}; use Redis 6.2 or newer, or Valkey")
+        valkey = info.get("valkey_version")
+        found.append(f"Valkey {valkey}" if valkey else f"Redis {spoken}")
+    return ", ".join(found)
 
 
 def safety(ground: Ground) -> str:
     """It keeps what it is given, as safely as is configured."""
-    found = durability(ground.queue, ground.settings.replicas)
-    if found.level is None:
-        raise Unsafe(
-            f"{found.why}; set appendonly yes, appendfsync always, maxmemory-policy noeviction, "
-            "and start as many replicas as FIRSTHAND_REPLICAS says"
-        )
-    return found.level
+    levels = []
+    for each in ground.queues.servers:
+        found = durability(each, ground.settings.replicas)
+        if found.level is None:
+            raise Unsafe(
+                f"{found.why}; set appendonly yes, appendfsync always, maxmemory-policy "
+                "noeviction, and start as many replicas as FIRSTHAND_REPLICAS says"
+            )
+        levels.append(found.level)
+    return ", ".join(levels)
 
 
 def alone(ground: Ground) -> str:
-    """Nobody else keeps things in it; looks at 10,000 keys at most."""
+    """Nobody else keeps things in it; looks at 10,000 keys of each server at most."""
+    return f"{sum(map(_ours, ground.queues.servers))} keys, all ours"
+
+
+def _ours(server: "Redis") -> int:
     seen, cursor = 0, 0
     while seen < LOOKED_AT:
-        cursor, keys = ground.queue.scan(cursor, count=1000)
+        cursor, keys = server.scan(cursor, count=1000)
         strange = [key for key in cast(list[bytes], keys) if not is_ours(key)]
         if strange:
             first = strange[0][:40].decode(errors="replace")
@@ -47,13 +60,13 @@ def alone(ground: Ground) -> str:
         seen += len(keys)
         if not cursor:
             break
-    return f"{seen} keys, all ours"
+    return seen
 
 
 def clock(ground: Ground) -> str:
     """Its clock and ours agree."""
-    seconds, microseconds = ground.queue.time()
-    return skew(ground, seconds + microseconds / 1e6)
+    told = [each.time() for each in ground.queues.servers]
+    return ", ".join(skew(ground, seconds + millionths / 1e6) for seconds, millionths in told)
 
 
 def skew(ground: Ground, theirs: float) -> str:
@@ -67,7 +80,7 @@ def skew(ground: Ground, theirs: float) -> str:
 
 def lag(ground: Ground) -> str:
     """What waits, for how long, and why."""
-    found = list(lags(ground.queue, ground.settings.partitions))
+    found = list(lags(ground.queues, ground.settings.partitions))
     for each in found:
         if each.waits:
             raise Unsafe(
@@ -89,8 +102,8 @@ def lag(ground: Ground) -> str:
 
 def bells(ground: Ground) -> str:
     """Somebody listens for bells, and none failed."""
-    listeners = doorbell.listeners(ground.queue)
-    if failed := doorbell.failed(ground.queue):
+    listeners = doorbell.listeners(ground.queues.first)
+    if failed := doorbell.failed(ground.queues.first):
         raise Odd(f"{failed} bells failed in the last minute; see the worker's log")
     if not listeners:
         raise Odd("no worker listens for bells; start 'firsthand worker'")

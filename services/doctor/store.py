@@ -64,7 +64,7 @@ def published(ground: Ground) -> str:
     vkeys = [each.vkey for each in signers(ground.settings)]
     with ground.store() as connection:
         sizes = reads.log_sizes(connection)
-    for each in lags(ground.queue, ground.settings.partitions):
+    for each in lags(ground.queues, ground.settings.partitions):
         try:
             vkey = vkeys[each.partition]
             size = read_checkpoint(each.published, vkey)[0] if each.published else 0

@@ -12,7 +12,7 @@ from services.intake.described import described
 from services.intake.routes import MAX_WAIT, Intake
 from shared import doorbell, logs
 from shared.callers import Callers
-from shared.inbox import Inbox, connect
+from shared.inbox import Inbox, Queues, connect
 from shared.limits import Limits
 from shared.metrics import CollectorRegistry, Queue
 from shared.processes import die_with_parent
@@ -79,13 +79,13 @@ def from_environment() -> Flask:
     die_with_parent()
     settings = IntakeSettings.load()
     logs.configure(settings.log_level)
-    url = settings.queue_url
-    queue = doorbell.bell(connect(url))
+    urls = settings.queue_urls
+    queue = doorbell.bell(connect(urls[0]))
     inbox = Inbox(
-        connect(url),
+        Queues.connect(urls),
         Transit.from_folder(settings.key_folder),
         ring=lambda partition: doorbell.ring(queue, partition),
-        blocking=connect(url, timeout=MAX_WAIT + 5),
+        blocking=Queues.connect(urls, timeout=MAX_WAIT + 5),
         replicas=settings.replicas,
         limits=Limits(settings.caller_limit, settings.caller_burst, settings.inbox_limit),
     )

@@ -18,7 +18,7 @@ from services.ledger.watermark import Watermark
 from services.ledger.witnesses import Policy
 from shared import logs
 from shared.callers import Callers
-from shared.inbox import connect
+from shared.inbox import Queues
 from shared.metrics import CollectorRegistry
 from shared.problems import SealBroken, Unavailable, Unsafe
 from shared.processes import die_with_parent
@@ -76,7 +76,7 @@ def from_environment() -> Flask:
     engine, vault = open_store(settings, write=False)
     callers = Callers.from_folder(settings.key_folder, settings.audience)
     names = read_names(settings.names)
-    last = LastPublished(connect(settings.queue_url, timeout=QUEUE_TIMEOUT))
+    last = LastPublished(Queues.connect(settings.queue_urls, timeout=QUEUE_TIMEOUT))
     vkeys = verifier_keys(settings)
     watermark = Watermark(engine, last, vkeys, Policy.from_folder(settings.key_folder))
     return create_app(engine, vault, callers, names, watermark, partitions=settings.partitions)

@@ -21,6 +21,7 @@ from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection, Engine, transaction
 from services.ledger.store.tiles import keep_tiles, nodes
 from services.ledger.vault import Vault
+from shared.crashpoint import crashpoint
 from shared.event import timestamp
 from shared.inbox import Inbox
 from shared.problems import Unsafe
@@ -60,16 +61,21 @@ class Projector:
             with transaction(self._engine) as connection:
                 head = append.lock_head(connection, log)
                 course.past("lock")
+                crashpoint("batch-locked")
                 messages, published = self.inbox.read(log, BATCH)
+                crashpoint("batch-read")
                 self._check(connection, head, published)
                 course.past("read")
                 if not messages and published == self._signed(head).checkpoint.encode():
                     return self._over(course, head, batch)
                 batch.judge(connection, head, messages, max(self._now(), head.recorded))
+                crashpoint("batch-judged")
                 leaves = [leaf_hash(row["leaf"]) for row in batch.rows]
                 new = self._extend(head, leaves, batch.recorded)
                 course.past("judge")
+                crashpoint("batch-signed")
                 append.append(connection, batch.rows)
+                crashpoint("batch-inserting")
                 keep_tiles(connection, log, head.size, leaves)
                 append.keep_keys(connection, batch.new_keys)
                 append.keep_unreadable(connection, batch.unreadable)
@@ -79,14 +85,17 @@ class Projector:
                 append.save_head(connection, new)
                 batch.prove(connection, head, leaves, new)
                 course.past("append")
+                crashpoint("batch-written")
         except BaseException:
             self._people.drop(batch.subjects)
             raise
         course.past("commit")
+        crashpoint("batch-committed")
         checkpoint = new.checkpoint.encode()
         places = [place for place, _ in messages]
         self.inbox.settle(log, places, batch.receipts(), checkpoint)
         course.past("settle")
+        crashpoint("batch-settled")
         self._people.trim()
         course.messages = len(messages)
         return self._over(course, new, batch)

@@ -19,7 +19,7 @@ from services.ledger.vault import Vault
 from services.ledger.witnesses import Policy
 from shared import doorbell, logs
 from shared.event import partition_of
-from shared.inbox import Inbox, connect
+from shared.inbox import Inbox, Queues, connect
 from shared.metrics import CollectorRegistry
 from shared.problems import SettingsError
 from shared.published import LastPublished
@@ -39,7 +39,7 @@ def work(*, sweeper: bool, rq: bool) -> None:
     try:
         engine, vault = open_store(settings, write=True)
         queue = doorbell.bell(connect(settings.queue_url))
-        inbox = Inbox(connect(settings.queue_url), Transit.from_folder(settings.key_folder))
+        inbox = Inbox(Queues.connect(settings.queue_urls), Transit.from_folder(settings.key_folder))
         registry = CollectorRegistry()
         batches = Batches(registry)
         serve(registry, settings.metrics_host, settings.metrics_port)
@@ -55,7 +55,7 @@ def work(*, sweeper: bool, rq: bool) -> None:
         keeper = Keeper(
             engine,
             reader,
-            LastPublished(connect(settings.queue_url)),
+            LastPublished(Queues.connect(settings.queue_urls)),
             [each.vkeys for each in signers(settings)],
             Policy.from_folder(settings.key_folder),
             now,

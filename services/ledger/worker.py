@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from services.ledger.keeping import Keeper
 from services.ledger.projector import Projector
+from shared.crashpoint import crashpoint
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
 from shared.lag import oldest_age
 from shared.logs import told
@@ -76,13 +77,16 @@ class Drainer:
 
     def _drain(self, partition: int, starting: bool) -> int:
         inbox, until, done = self._projector.inbox, self._clock() + DEADLINE, 0
+        crashpoint("drain-begun")
         inbox.clear_wake(partition)
+        crashpoint("drain-cleared")
         while starting or inbox.has_messages(partition, linger=self._linger):
             starting = False
             if self.stopping.is_set() or self._clock() > until:
                 self._ring_again(partition)
                 break
             done += self._projector.batch(partition)
+        crashpoint("drain-over")
         return done
 
     def _wait(self, partition: int, fault: Exception) -> None:
@@ -100,13 +104,14 @@ class Drainer:
         while not self.stopping.wait(SWEEP_EVERY):
             for partition in range(partitions):
                 try:
-                    waited = oldest_age(self._projector.inbox.redis, partition)
+                    waited = oldest_age(self._projector.inbox.queues.of(partition), partition)
                 except RedisError as fault:
                     log_line.warning("sweep", log=partition, why=told(fault))
                     continue
                 # Less than nothing: the queue's clock was set back behind its messages.
                 forgotten = waited is not None and not 0 <= waited < SWEEP_EVERY
                 if forgotten and not self.stopping.is_set():
+                    crashpoint("sweep-found")
                     self.drain(partition)
             with suppress(OSError):  # a full disk must not end the sweeper
                 self._beat()

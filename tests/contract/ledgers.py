@@ -27,7 +27,7 @@ from services.ledger.replay import Replay, Report
 from services.ledger.store import engine, tables
 from services.ledger.vault import Vault
 from shared.event import Event, partition_of
-from shared.inbox import Inbox, connect
+from shared.inbox import Inbox, Queues, connect
 from shared.seal import from_b64url
 from shared.transit import Transit
 from tests.growing import grow
@@ -91,8 +91,9 @@ class Ledger:
 
     def inbox(self, ring: Callable[[int], None] = lambda _: None) -> Inbox:
         """The inbox, over a connection of its own."""
-        redis = self._left.enter_context(connect(self.settings.queue_url))
-        return Inbox(redis, Transit.from_folder(self.settings.key_folder), ring=ring)
+        urls = self.settings.queue_urls
+        queues = Queues(*(self._left.enter_context(connect(url)) for url in urls))
+        return Inbox(queues, Transit.from_folder(self.settings.key_folder), ring=ring)
 
     def post(self, *events: Event) -> None:
         """Publish events as intake does."""

@@ -29,7 +29,7 @@ def ringing(ledger: Ledger) -> Inbox:
     """An inbox as intake has it: with a bell."""
     plain = ledger.inbox()
     bell = doorbell.bell(ledger.inbox().redis)
-    return Inbox(plain.redis, plain.transit, ring=lambda each: doorbell.ring(bell, each))
+    return Inbox(plain.queues, plain.transit, ring=lambda each: doorbell.ring(bell, each))
 
 
 def many(count: int) -> list[Event]:

@@ -16,6 +16,7 @@ from services.cli import main
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
 from shared.catalogue import CATALOGUE
+from shared.crashpoint import POINTS
 from shared.problems import PROBLEMS
 from shared.refusals import BECAUSE, Code
 from shared.settings import variables
@@ -145,6 +146,13 @@ def settings() -> Iterator[str]:
     yield table(("variable", "meaning"), told) + "\n"
 
 
+def crashpoints() -> Iterator[str]:
+    """The page of the places where a process can be told to die."""
+    yield "# Crash points\n"
+    yield docstring(importlib.import_module("shared.crashpoint").__doc__) + "\n"
+    yield table(("place", "when a process comes there"), [(f"`{a}`", b) for a, b in POINTS.items()])
+
+
 def who(read: str, readers: Mapping[str, str]) -> str:
     """Who reads a setting; all is everybody."""
     told = [readers[each] for each in read.split(", ")]
@@ -197,6 +205,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "problems": problems,
     "settings": settings,
     "commands": commands,
+    "crashpoints": crashpoints,
     **{name: lambda name=name: formats(name) for name in FORMATS},  # type: ignore[misc]  # bound now
 }
 

@@ -15,7 +15,7 @@ from services.intake.app import IntakeSettings
 from services.intake.app import create_app as intake
 from services.ledger.app import create_app as ledger
 from services.ledger.config import LedgerSettings
-from shared import inbox
+from shared import crashpoint, inbox
 from shared.callers import SCOPES
 from shared.catalogue import CATALOGUE
 from shared.issuers import ROLES
@@ -72,7 +72,7 @@ def test_every_setting_has_a_line() -> None:
 
 
 def test_every_variable_that_the_code_names_is_known() -> None:
-    known = set(CLIENT_VARIABLES)
+    known = {*CLIENT_VARIABLES, crashpoint.VARIABLE}
     for kind in (IntakeSettings, LedgerSettings):
         known |= {f"{PREFIX}{each.name.upper()}" for each in fields(kind)}
     named = set(re.findall(r"(?<![_A-Z])FIRSTHAND_[A-Z]+(?:_[A-Z]+)*(?![A-Z_{])", CODE))

@@ -173,8 +173,8 @@ def test_nobody_reads_beyond_what_was_published(begun: Together) -> None:
     assert size_of(begun) == 4
     assert begun.log("tile/0/000.p/4").status_code == 200
     assert begun.log("tile/0/000.p/3").status_code == 200
-    receipt = begun.get(ADA, f"events/{told['id']}").get_json()
-    assert receipt["checkpoint"] == begun.log("checkpoint").text
+    receipt = begun.get(ADA, f"events/{told['id']}/receipt").get_json()
+    assert receipt["proof"].endswith(f"\n\n{begun.log('checkpoint').text}")
 
 
 @pytest.mark.parametrize("spoiled", ["", "garbage", "\x00"])

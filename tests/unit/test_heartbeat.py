@@ -3,16 +3,20 @@
 import threading
 from typing import cast
 
+import fakeredis
+
 from services.ledger.projector import Projector
 from services.ledger.worker import Drainer
+from shared.inbox import Queues, inbox_key
 from tests.process import wait_until
 
 
 class Waiting:
     """An inbox in which something always waits, and has done so for long."""
 
-    def oldest_age(self, _: int) -> float:
-        return 60.0
+    def __init__(self) -> None:
+        self.queues = Queues(fakeredis.FakeStrictRedis(server=fakeredis.FakeServer()))
+        self.queues.first.xadd(inbox_key(0), {"e": "sealed"}, id="1-0")
 
     def clear_wake(self, _: int) -> None:
         """Nobody rang."""

@@ -1,0 +1,62 @@
+"""Eight partitions, two workers: every person's order holds.
+
+On PostgreSQL both workers drain at once. A SQLite ledger takes one writing process: the second
+is refused while the first lives, and takes over when it is killed.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tests.chaos.rig import Rig
+from tests.chaos.runs import Run
+from tests.process import wait_until
+
+if TYPE_CHECKING:
+    from tests.chaos.kill import Killing
+
+PARTITIONS = 8
+
+
+def eight_partitions(killing: "Killing", events: int) -> Iterator[dict[str, Any]]:
+    """Once on each store: what was found, and how fast."""
+    for store in killing.stores:
+        with killing.rig(store, partitions=PARTITIONS) as rig:
+            for each in (rig.intake, rig.worker):
+                each.start()
+            run = Run(rig, "eight", 1, events)
+            outcome = run.outcome(_both if store == "postgresql" else _one_after_the_other)
+            replayed = rig.replay()
+        broken = [*outcome.broken, *([replayed] if replayed else [])]
+        rate = round(outcome.recorded / (run.spent or 1))
+        click.echo(
+            f"eight partitions, two workers, {store}: {outcome.recorded:,} recorded, {rate}/s, "
+            f"{outcome.out_of_order} out of order {' '.join(broken)}".rstrip()
+        )
+        yield {"store": store, "recorded": outcome.recorded, "per_second": rate, "bad": broken}
+
+
+def _both(run: Run) -> None:
+    run.rig.second.again()
+    run.post()
+    run.mark()
+
+
+def _one_after_the_other(run: Run) -> None:
+    run.post()
+    _refused(run.rig)
+    run.until(lambda: run.posters.took(len(run.events)), "some to be taken")
+    run.mark()
+    run.rig.worker.kill()
+    run.rig.second.begin()
+
+
+def _refused(rig: Rig) -> None:
+    """The second worker ends by itself, and says why."""
+    with contextlib.closing(type(rig.second)(rig, "worker", listens=False)) as second:
+        second.begin()
+        wait_until(lambda: second.pid is None, "the second worker to be refused")
+        said = second.log.read_text()
+        assert "another worker writes" in said, said

@@ -1,0 +1,207 @@
+"""One ledger as it runs in earnest: a queue, a store, and each `firsthand` process by itself.
+
+The processes run the code of a folder, ours or a broken build's, and can be told where to die.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from services.ledger.config import LedgerSettings, signers
+from services.ledger.log.merkle import Frontier
+from services.ledger.people import unwrap_keys
+from services.ledger.store import tables
+from services.ledger.store.engine import connect as connect_store
+from services.ledger.store.engine import transaction
+from services.ledger.vault import Vault
+from services.standalone import free_port
+from shared.callers import local_token
+from shared.crashpoint import VARIABLE
+from shared.inbox import Inbox, connect, inbox_key
+from shared.transit import Transit
+from tests.benchmarks.processes import listens
+from tests.chaos.broken import ROOT
+from tests.chaos.checks import Heard
+from tests.postgres import Database
+from tests.process import Server, wait_until
+from tests.servers import RedisLikeServer
+
+TOLD = ("data", "redis_url", "database_url", "database_owner_url", "partitions")
+
+
+class Process(Server):
+    """One `firsthand` process. `again` kills it and starts it anew, told where to die or not."""
+
+    def __init__(self, rig: "Rig", name: str, *, listens: bool) -> None:
+        self.name = name
+        super().__init__()
+        self.port = free_port() if listens else None
+        self._rig, self._told, self._options = rig, dict[str, str](), list[str]()
+        self._said = 0
+
+    def command(self) -> list[str]:
+        """As it is typed."""
+        port = ["--port", str(self.port)] if self.port else []
+        return [sys.executable, "-m", "services.cli", self.name, *port, *self._options]
+
+    def environment(self) -> dict[str, str]:
+        """The ledger's settings, besides ours."""
+        return {**os.environ, **self._rig.environment, **self._told}
+
+    def answers(self) -> bool:
+        """Whether it listens; a worker has looked at each partition once."""
+        if self.port is not None:
+            return listens(self.port)
+        said = self.log.read_bytes()[self._said :]
+        return said.count(b'"event":"batch"') >= self._rig.settings.partitions
+
+    def again(self, crash_at: str = "", *options: str, **told: str) -> None:
+        """A new process in its place, when it has begun its work."""
+        self.told(crash_at, *options, **told)
+        self.start()
+
+    def begin(self) -> None:
+        """A new process in its place, told nothing, without waiting for it."""
+        self.told()
+        self._launch()
+
+    def told(self, crash_at: str = "", *options: str, **told: str) -> None:
+        """End, and be told anew."""
+        self.kill()
+        self._told = {f"FIRSTHAND_{name.upper()}": value for name, value in told.items()}
+        self._told |= {VARIABLE: crash_at} if crash_at else {}
+        self._options = list(options)
+
+    def _launch(self) -> None:
+        self._said = self.log.stat().st_size if self.log.exists() else 0
+        super()._launch()
+
+    @property
+    def stalls(self) -> bool:
+        """Whether it has stopped itself with SIGSTOP."""
+        state = Path(f"/proc/{self.pid}/stat") if self.pid else None
+        return state is not None and state.read_text().rpartition(")")[2].split()[0] == "T"
+
+    def goes_on(self) -> None:
+        """SIGCONT."""
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGCONT)
+
+
+class Rig:
+    """Everything, running, for as long as a block lasts."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database: Database,
+        queue: RedisLikeServer,
+        *,
+        code: Path = ROOT,
+        partitions: int = 1,
+    ) -> None:
+        self.folder, self.database, self.queue = folder, database, queue
+        self.settings = LedgerSettings.load(
+            data=folder / "data",
+            redis_url=queue.url,
+            database_url=database.app_url,
+            database_owner_url=database.owner_url,
+            partitions=partitions,
+        )
+        self.environment = {
+            **{f"FIRSTHAND_{name.upper()}": str(getattr(self.settings, name)) for name in TOLD},
+            "PYTHONPATH": str(code),
+            "FIRSTHAND_LOG_LEVEL": "info",
+            "FIRSTHAND_CALLER_LIMIT": "0",
+        }
+        command = [sys.executable, "-m", "services.cli", "init"]
+        environment = {**os.environ, **self.environment}
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        self.vkeys = [each.vkey for each in signers(self.settings)]
+        self.read_to = [0] * partitions
+        self.tokens: dict[str, str] = {}
+        self.trees = defaultdict[int, Frontier](Frontier)
+
+    @contextlib.contextmanager
+    def running(self) -> "Iterator[Rig]":
+        """With intake, worker and read API; a second worker is there and not started."""
+        with contextlib.ExitStack() as stack:
+            self.redis: Any = stack.enter_context(connect(self.queue.url))
+            self.inbox = Inbox(self.redis, Transit.from_folder(self.settings.key_folder))
+            self.engine = connect_store(self.settings.store_url, write=False)
+            stack.callback(self.engine.dispose)
+            self.intake = stack.enter_context(Process(self, "intake", listens=True))
+            self.worker = stack.enter_context(Process(self, "worker", listens=False))
+            self.ledger = stack.enter_context(Process(self, "ledger", listens=True))
+            self.second = Process(self, "worker", listens=False)
+            stack.callback(self.second.close)
+            yield self
+
+    def token(self, author: str) -> str:
+        """A bearer token."""
+        if author not in self.tokens:
+            self.tokens[author] = local_token(self.settings.key_folder, author)
+        return self.tokens[author]
+
+    def waiting(self) -> int:
+        """How many messages are not yet recorded."""
+        return sum(self.inbox.length(each) for each in range(self.settings.partitions))
+
+    def last(self, partition: int = 0) -> bytes:
+        """The newest message's place, empty if none waits."""
+        found = self.redis.xrevrange(inbox_key(partition), count=1)
+        return found[0][0] if found else b""
+
+    def is_past(self, place: bytes, partition: int = 0) -> bool:
+        """Whether everything up to that place was recorded."""
+        head = self.redis.xrange(inbox_key(partition), count=1)
+        return not head or not place or _number(head[0][0]) > _number(place)
+
+    def drained(self, patience: float) -> None:
+        """Until nothing waits."""
+        wait_until(lambda: self.waiting() == 0, "everything to be recorded", patience)
+
+    def new_rows(self) -> list[dict[str, Any]]:
+        """Entries since the last look, in the order of their logs."""
+        found: list[dict[str, Any]] = []
+        entries = tables.entries.c
+        with transaction(self.engine) as connection:
+            for log, seen in enumerate(self.read_to):
+                wanted = select(tables.entries).where(entries.log == log, entries.index >= seen)
+                rows = connection.execute(wanted.order_by(entries.index)).mappings().all()
+                self.read_to[log] += len(rows)
+                found += map(dict, rows)
+        return found
+
+    def vault(self, people: list[str]) -> Vault:
+        """The keys of these people."""
+        vault = Vault.from_folder(self.settings.key_folder)
+        with transaction(self.engine) as connection:
+            unwrap_keys(connection, vault, people)
+        return vault
+
+    def look(self, heard: Heard) -> None:
+        """At what is published now."""
+        for log in range(self.settings.partitions):
+            heard.publish(log, self.inbox.read(log, 1)[1])
+
+    def replay(self) -> str:
+        """What `firsthand replay --all` finds; empty if nothing."""
+        command = [sys.executable, "-m", "services.cli", "replay", "--all"]
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, check=False, capture_output=True, text=True
+        )
+        return "" if done.returncode == 0 else (done.stdout + done.stderr)[-2000:]
+
+
+def _number(place: bytes) -> tuple[int, ...]:
+    return tuple(map(int, place.split(b"-")))

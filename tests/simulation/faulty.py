@@ -1,0 +1,128 @@
+"""A pretended queue whose connection fails as real ones do; see `Fate`."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
+from typing import Any
+
+import fakeredis
+from redis.client import Pipeline
+from redis.exceptions import ConnectionError as Gone
+from redis.exceptions import ResponseError
+
+STORES = {
+    b"appendonly": b"yes",
+    b"appendfsync": b"always",
+    b"maxmemory-policy": b"noeviction",
+}
+
+
+class Fate(Enum):
+    """What becomes of a round trip: it is answered, it never arrives, a part of it does, or all of
+    it does and the answer is lost.
+    """
+
+    ANSWERED = "answered"
+    CUT = "cut"
+    HALF = "half"
+    UNHEARD = "unheard"
+
+
+class FaultyRedis(fakeredis.FakeStrictRedis):
+    """A client of a pretended server. `fate` says what becomes of the next round trip, `ahead` by
+    how many seconds the server's clock is ahead of the one that stamped its messages.
+    """
+
+    def begin(self, fate: Callable[[int], tuple[Fate, int]], ahead: Callable[[], int]) -> None:
+        """Say how it fails."""
+        self.fate, self.ahead = fate, ahead
+        self.connection_pool: Any = FaultyPool(self.connection_pool, self)
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> "FaultyPipeline":
+        """One round trip."""
+        pipe = FaultyPipeline(
+            self.connection_pool, self.response_callbacks, transaction, shard_hint
+        )
+        pipe.server = self
+        return pipe
+
+
+class FaultyPipeline(Pipeline):
+    """Several commands at once; they do not come in one piece on a bad day."""
+
+    server: FaultyRedis
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Send them, as it is fated."""
+        commands = list(self.command_stack)
+        fate, part = self.server.fate(len(commands))
+        if fate is Fate.CUT or (fate is Fate.HALF and not part):
+            self.reset()
+            raise Gone("never sent")
+        if fate is Fate.HALF:
+            self.command_stack = commands[:part]
+        told = super().execute(raise_on_error=raise_on_error)
+        if fate is not Fate.ANSWERED:
+            raise Gone("no answer")
+        return [
+            self._as_told(args[0], each) for (args, _), each in zip(commands, told, strict=True)
+        ]
+
+    def _as_told(self, command: str, answer: Any) -> Any:
+        """What the pretended server cannot know: how it stores, and what time it is."""
+        if command == "CONFIG GET":
+            return STORES
+        if command == "TIME":
+            seconds, rest = answer
+            return seconds + self.server.ahead(), rest
+        return answer
+
+
+class FaultyPool:
+    """The client's pool; who makes a connection of their own gets one that fails, too."""
+
+    def __init__(self, pool: Any, server: FaultyRedis) -> None:
+        self._pool, self._server = pool, server
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def make_connection(self) -> "FaultyLine":
+        """As shared/together.py does."""
+        return FaultyLine(self._pool.make_connection(), self._server)
+
+
+class FaultyLine:
+    """One connection, packed and read by hand."""
+
+    def __init__(self, line: Any, server: FaultyRedis) -> None:
+        self._line, self._server = line, server
+        self._commands: list[Any] = []
+        self._fate = Fate.ANSWERED
+
+    def pack_commands(self, commands: list[Any]) -> Any:
+        """The commands of one round trip, as far as they will arrive."""
+        self._fate, part = self._server.fate(len(commands))
+        self._commands = commands[:part] if self._fate is Fate.HALF else list(commands)
+        return self._line.pack_commands(self._commands)
+
+    def send_packed_command(self, packed: Any) -> None:
+        """Send them, as it is fated."""
+        if self._fate is Fate.CUT or not self._commands:
+            raise Gone("never sent")
+        self._line.send_packed_command(packed)
+        if self._fate is not Fate.ANSWERED:
+            raise Gone("no answer")
+
+    def read_response(self) -> Any:
+        """The next answer."""
+        command = self._commands.pop(0)
+        if command[0] == "CONFIG":
+            with suppress(ResponseError):
+                self._line.read_response()
+            return STORES
+        return self._line.read_response()
+
+    def disconnect(self) -> None:
+        """Whatever was on its way is lost."""
+        self._line.disconnect()

@@ -1,0 +1,62 @@
+"""Keys, tokens and an empty ledger, made once for all seeds."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy import event as sqlalchemy_event
+
+from services.ledger.config import LedgerSettings, signers
+from services.ledger.make import init
+from services.ledger.people import unwrap_keys
+from services.ledger.store.engine import connect, transaction
+from services.ledger.vault import Vault
+from shared.callers import Callers, local_token
+from shared.transit import Transit
+from tests.chaos.posters import told
+
+PEOPLE, EVENTS = 2, 20
+
+
+class Template:
+    """Keys and an empty ledger, made once and copied for each seed; tokens for everybody."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = LedgerSettings.load(data=folder, redis_url="unix:///none", partitions=1)
+        init(self.settings)
+        authors = {author for events in told(PEOPLE, EVENTS, 0).values() for author, _ in events}
+        self.tokens = {each: local_token(self.settings.key_folder, each) for each in authors}
+        self.callers = Callers.from_folder(self.settings.key_folder, self.settings.audience)
+        self.transit = Transit.from_folder(self.settings.key_folder)
+        self.signers = signers(self.settings)
+        self.folder = folder / "seed"
+        self._copy()
+        url = f"sqlite:///{self.folder / 'ledger.db'}"
+        self.writers = [connect(url, write=True), connect(url, write=True)]  # their SQL is compiled
+        self.reader = connect(url, write=False)
+        for each in self.writers:
+            sqlalchemy_event.listen(each, "checkout", _never_wait)
+
+    def renew(self) -> None:
+        """The empty ledger again."""
+        for engine in (*self.writers, self.reader):
+            engine.dispose()
+        shutil.rmtree(self.folder)
+        self._copy()
+
+    def _copy(self) -> None:
+        self.folder.mkdir()
+        shutil.copy(self.settings.data / "ledger.db", self.folder / "ledger.db")
+
+    def vault(self, engine: Engine) -> Vault:
+        """Keys, as a process has them when it starts."""
+        vault = Vault.from_folder(self.settings.key_folder)
+        with transaction(engine) as connection:
+            unwrap_keys(connection, vault, ())
+        return vault
+
+
+def _never_wait(connection: Any, *_: object) -> None:
+    """One thread plays everybody: who would wait for the head's lock comes back later instead."""
+    connection.execute("PRAGMA busy_timeout=0")

@@ -1,0 +1,58 @@
+"""Whatever dies, fails or comes late in the small world, nothing is lost, doubled or rewritten.
+
+`python -m tests.simulation.run --seeds 5000` is the long form. A failure tells its seed.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from shared.crashpoint import POINTS
+from tests.chaos.broken import BUILDS, ROOT, Broken
+from tests.simulation.run import MEMORY
+from tests.simulation.template import Template
+from tests.simulation.world import World, simulate
+
+SEEDS, PARTS = 80, 4
+SEEDS_OF_THE_BROKEN = 6
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_invariants_hold_whatever_the_seed(part: int) -> None:
+    broken: dict[str, list[str]] = {}
+    died = Counter[str]()
+
+    def tick(seed: int, world: World, found: list[str]) -> None:
+        died.update(world.died)
+        if found:
+            broken[f"python -m tests.simulation.run --seeds 1 --first {seed}"] = found
+
+    each = SEEDS // PARTS
+    place = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        simulate(Template(Path(folder)), range(part * each + 1, part * each + each + 1), tick)
+    assert broken == {}
+    assert set(died) == set(POINTS), "a place where nobody died"
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.invariant)
+def test_a_build_that_breaks_an_invariant_is_found(build: Broken, tmp_path: Path) -> None:
+    code = build.build(tmp_path / "code")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation.run", "--seeds", str(SEEDS_OF_THE_BROKEN)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{code}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = re.findall(r"I[1-5]\b", done.stdout.rpartition("broken:")[2])
+    assert found == [build.invariant], done.stdout
+    assert "again: python -m tests.simulation.run --first" in done.stdout

@@ -1,0 +1,168 @@
+"""A small world in one process, where chance decides at every crash point what happens next.
+
+Two intakes, two workers, a queue whose connection fails, and people who send each event again until
+it is taken. At a crash point the process goes on, dies, fails, or somebody else goes first: another
+intake publishes, the other worker drains as far as the head's lock lets it. When all is said, the
+faults end, the sweeper goes round, and everything is held against everything (chaos/checks.py) and
+replayed. The queue's server and the store are never fated to lose what they acknowledged.
+"""
+
+import signal
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import fakeredis
+import orjson
+from sqlalchemy import select
+from structlog.testing import capture_logs
+
+from services.ledger.people import unwrap_keys
+from services.ledger.replay import Replay
+from services.ledger.store import tables
+from services.ledger.store.engine import transaction
+from services.ledger.vault import Vault
+from shared import crashpoint
+from shared.inbox import inbox_key, published_key
+from tests.chaos.checks import Heard, Posted, Tally, tally
+from tests.chaos.posters import told
+from tests.simulation.actors import Intake, Worker
+from tests.simulation.faulty import Fate
+from tests.simulation.template import EVENTS, PEOPLE, Template
+
+START = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ROUNDS = 50  # of the sweeper, until a partition is stuck
+FAILS = ("drain", "batch")  # where a process may also fail and live on
+
+
+class Killed(BaseException):
+    """A process died here. No `except Exception` sees it."""
+
+
+class World:
+    """One seed's world."""
+
+    def __init__(self, template: Template, seed: int) -> None:
+        template.renew()
+        self.template = template
+        self.dice, self.seconds, self.calm, self.depth = Random(seed), 0, False, 0
+        self.died: Counter[str] = Counter()
+        self.bells: list[int] = []
+        self.posting: set[str] = set()  # one person's events go out one at a time
+        self.heard = Heard([each.vkey for each in template.signers])
+        self.waiting: list[tuple[bytes, Posted]] = []
+        self.server = fakeredis.FakeServer()
+        self.plain: Any = fakeredis.FakeStrictRedis(server=self.server)
+        self.outboxes = {
+            who: list(reversed(all_)) for who, all_ in told(PEOPLE, EVENTS, seed).items()
+        }
+        self.taken: dict[str, dict[Posted, str]] = {who: {} for who in self.outboxes}
+        self.intakes = [Intake(self), Intake(self)]
+        self.workers = [Worker(self, engine) for engine in template.writers]
+
+    def run(self) -> list[str]:
+        """Live until everything was said and recorded; which invariants were broken."""
+        before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what an unsafe ledger sends
+        crashpoint.listener = self.pass_by
+        try:
+            with capture_logs():
+                while any(self.outboxes.values()):
+                    self.somebody()
+                self.calm = True
+                stuck = not self._recover()
+                return [*self.judge().broken, *(["I13"] if stuck else []), *self.replay()]
+        finally:
+            crashpoint.listener = None
+            signal.signal(signal.SIGTERM, before)
+            for each in self.workers:
+                each.begin()
+
+    def pass_by(self, name: str) -> None:
+        """A crash point: mostly nothing."""
+        if self.calm:
+            return
+        fate = self.dice.random()
+        if fate < 0.03:
+            self.died[name] += 1
+            raise Killed
+        if fate < 0.05 and name.startswith(FAILS):
+            raise OSError("it failed")
+        if fate < 0.25 and self.depth < 3:
+            self.somebody()
+
+    def fate(self, commands: int) -> tuple[Fate, int]:
+        """What becomes of a round trip of so many commands."""
+        if self.calm or self.dice.random() > 0.05:
+            return Fate.ANSWERED, 0
+        return self.dice.choice(list(Fate)), self.dice.randrange(commands)
+
+    def ahead(self) -> int:
+        """The queue's clock: any message may be old enough for the sweeper, or seem of tomorrow."""
+        return 60 if self.calm else self.dice.choice((0, 5, -5))
+
+    def clock(self) -> float:
+        """Seconds of the workers' clocks; a drain may find that its time is over."""
+        self.seconds += 0 if self.calm else self.dice.choice((0, 0, 0, 3))
+        return self.seconds
+
+    def now(self) -> datetime:
+        """The ledger's clock, which may be set back."""
+        return START + timedelta(seconds=self.seconds - self.dice.choice((0, 0, 3600)))
+
+    def somebody(self) -> None:
+        """One who is idle does something; who dies of it begins anew."""
+        everybody: list[Intake | Worker] = [*self.intakes, *self.workers]
+        idle = [each for each in everybody if not each.busy]
+        if not idle:
+            return
+        actor = self.dice.choice(idle)
+        actor.busy, self.depth = True, self.depth + 1
+        try:
+            actor.act()
+        except Killed:
+            actor.begin()
+        finally:
+            actor.busy, self.depth = False, self.depth - 1
+        self.heard.publish(0, self.plain.get(published_key(0)))
+
+    def _recover(self) -> bool:
+        """Without faults, and without a bell: whether the sweeper gets everything recorded."""
+        for _ in range(ROUNDS):
+            for each in self.workers:
+                each.act()
+            if not self.plain.xlen(inbox_key(0)):
+                return True
+        return False
+
+    def judge(self) -> Tally:
+        """Hold everything against everything."""
+        self.heard.publish(0, self.plain.get(published_key(0)))
+        for key, posted in self.waiting:
+            for sealed in self.plain.lrange(key, 0, -1):
+                receipt = self.template.transit.unseal(0, sealed, "receipt").split(b"\n", 1)[1]
+                self.heard.receipts.append((posted, orjson.loads(receipt)))
+        vault = self.template.vault(self.template.reader)
+        with transaction(self.template.reader) as connection:
+            unwrap_keys(connection, vault, self.taken)
+            ordered = select(tables.entries).order_by(tables.entries.c.index)
+            rows = [dict(row) for row in connection.execute(ordered).mappings()]
+        return tally(rows, vault, self.taken, self.heard)
+
+    def replay(self) -> list[str]:
+        """I6, I7 and I8: root, projection and verdicts follow from the entries alone."""
+        vault = Vault.from_folder(self.template.settings.key_folder)
+        with transaction(self.template.reader) as connection:
+            work = Replay(connection, vault, [[each] for each in self.heard.vkeys])
+            work.everything()
+        return [f"replay: {each}" for each in work.report.findings]
+
+
+def simulate(
+    template: Template, seeds: Sequence[int], tick: Callable[[int, World, list[str]], None]
+) -> None:
+    """Live through each seed; `tick` hears the seed, its world, and what was broken."""
+    for seed in seeds:
+        world = World(template, seed)
+        tick(seed, world, world.run())
