@@ -18,8 +18,9 @@ ID_PATTERN = r"(?:person|partner|team|service|auditor|operator):[A-Za-z0-9._-]{1
 SCOPES = ("read", "observe", "interpret", "propose", "audit")
 UNTIL_WITHDRAWN = "until-withdrawn"
 _CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"  # 24:00 is a time to some Pythons, and none to others
+_YEAR = "(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"  # no clock of ours knows 0000
 _DAY = "(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-_MOMENT = rf"[0-9]{{4}}-{_DAY}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})"
+_MOMENT = rf"{_YEAR}-{_DAY}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})"
 _TIME = re.compile(_MOMENT)
 _MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
