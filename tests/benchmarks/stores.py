@@ -65,7 +65,7 @@ def eventsourced_on_postgresql(
 def message_db(python: str, database: Database, events: Sequence[bytes], singles: int) -> Rates:
     """Message DB; NotHere without npm."""
     name, host = _place(database)
-    words = [str(_message_db_package()), str(singles)]
+    words = [str(message_db_package(BUILD / "message-db", shutil.which("npm"))), str(singles)]
     variables = {"PEER_DATABASE": f"host={host} dbname={name} user=postgres"}
     return _measured(python, "message_db", words, events, variables)
 
@@ -106,21 +106,19 @@ def _measured(
     return rates
 
 
-def _message_db_package() -> Path:
+def message_db_package(folder: Path, npm: str | None) -> Path:
     """The folder of Message DB's package, fetched on first use; only with the pinned hash."""
-    folder = BUILD / "message-db"
     if (folder / "package").is_dir():
         return folder / "package"
-    npm = shutil.which("npm")
     if npm is None:
         raise NotHere("Message DB was not measured: it comes from npm, which is not on PATH")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     command = [npm, "pack", MESSAGE_DB, "--ignore-scripts", "--pack-destination", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
-    if done.returncode != 0:
+    packed = next(folder.glob("*.tgz"), None)
+    if done.returncode != 0 or packed is None:
         raise NotHere(f"Message DB was not measured: npm cannot fetch {MESSAGE_DB}")
-    (packed,) = folder.glob("*.tgz")
     digest = base64.b64encode(hashlib.sha512(packed.read_bytes()).digest()).decode()
     if digest != MESSAGE_DB_SHA512:
         raise NotHere(f"Message DB was not measured: {MESSAGE_DB} is not what was pinned")

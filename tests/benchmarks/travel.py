@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from statistics import median
 
 import orjson
@@ -28,8 +29,8 @@ def life(events: int) -> list[tuple[str, bytes]]:
 def measure(mine: Ours, events: int, versions: int) -> Curve:
     """(version, milliseconds) of that many versions, evenly spread over the plan's past."""
     mine.record(life(events))
-    with mine.ledger() as service:
-        reader = Reader(service.address[1], mine.token(sample.person(0)))
+    token = mine.token(sample.person(0))
+    with mine.ledger() as service, closing(Reader(service.address[1], token)) as reader:
         newest = reader.newest()
         reader.milliseconds(newest)  # once, so that the service is warm
         return [(each, reader.milliseconds(each)) for each in spread(newest, versions)]
@@ -46,6 +47,10 @@ class Reader:
     def __init__(self, port: int, token: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._headers = {"Authorization": f"Bearer {token}"}
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
 
     def newest(self) -> int:
         """The plan's version now."""
