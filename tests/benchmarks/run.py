@@ -48,7 +48,7 @@ def main(asked: Sequence[str]) -> int:
     print(told(calibration))
     try:
         bench.run(asked or list(bench.targets))
-        report(bench, {"short": short, "calibration": calibration})
+        report(bench, {"short": short, "whole": not asked, "calibration": calibration})
     except FAILED as error:
         print(f"not measured: {error}")
         return 1
