@@ -45,7 +45,7 @@ format: $(DEV) ## Lay the code out and mend what can be mended safely
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(DEV) ## Measure ours and its peers side by side into build/bench.json
+bench: $(DEV) ## Measure ours and its peers side by side; draw the plots
 	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
 kill: $(DEV) ## Kill everything everywhere and count what is lost into build/kill.json

@@ -3,7 +3,7 @@
 import collections
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,11 +15,16 @@ class Figures:
     def __init__(self) -> None:
         """Nothing was measured yet."""
         self.series: dict[str, list[float]] = collections.defaultdict(list)
+        self.curves: dict[str, list[tuple[float, float]]] = {}
 
     def add(self, name: str, value: float) -> float:
         """Note one run's value."""
         self.series[name].append(value)
         return value
+
+    def curve(self, name: str, points: Sequence[tuple[float, float]]) -> None:
+        """Keep the last run's points, rounded."""
+        self.curves[name] = [(x, round(y, 3)) for x, y in points]
 
     def ratio(self, name: str, ours: str, theirs: str) -> None:
         """Note ours ÷ theirs of the last run, under a name of its own."""
@@ -40,10 +45,10 @@ class Figures:
 
     def table(self) -> Iterable[str]:
         """One line for each series."""
-        yield f"{'':<34}{'median':>10}{'lowest':>10}{'highest':>10}"
+        yield f"{'':<44}{'median':>10}{'lowest':>10}{'highest':>10}"
         for name, values in self.series.items():
             numbers = (median(values), min(values), max(values))
-            yield f"{name:<34}" + "".join(f"{_short(number):>10}" for number in numbers)
+            yield f"{name:<44}" + "".join(f"{_short(number):>10}" for number in numbers)
 
 
 def _short(number: float) -> str:

@@ -1,0 +1,64 @@
+"""T5 and T6: going over a whole ledger again, on one core: its rate, its memory, its growth."""
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.benchmarks.ours import FIRSTHAND, Ours
+from tests.benchmarks.processes import SERVER_CORE, on_core
+from tests.process import ServerError
+
+# An audit does all that a replay does, so it is what is measured, in a build that has it.
+COMMANDS = {"audit": ("audit",), "replay": ("replay", "--all")}
+SMALLER = 4  # times smaller is the ledger that the whole one is compared with
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass over a ledger: entries a second, and MB of memory at most."""
+
+    rate: float
+    memory: float
+
+
+def command() -> str:
+    """The first of `COMMANDS` that this build has."""
+    told = subprocess.run([*FIRSTHAND, "--help"], capture_output=True, text=True, check=True)
+    return next(each for each in COMMANDS if re.search(rf"^  {each} ", told.stdout, re.MULTILINE))
+
+
+def grown(mine: Ours, told: Sequence[tuple[str, bytes]], asked: str) -> tuple[Pass, Pass]:
+    """Passes of a command over a part of the events, and over all of them.
+
+    What the command takes to begin does not count: a rate is what the entries took that came on
+    top.
+    """
+    sizes = [len(told) // SMALLER**2, len(told) // SMALLER, len(told)]
+    spent: list[tuple[float, float]] = []
+    for before, size in zip([0, *sizes], sizes, strict=False):
+        mine.record(told[before:size])
+        spent.append(go_over(mine, asked))
+    return _between(sizes[:2], spent[:2]), _between(sizes[1:], spent[1:])
+
+
+def _between(sizes: Sequence[int], used: Sequence[tuple[float, float]]) -> Pass:
+    (earlier, _), (later, memory) = used
+    return Pass((sizes[1] - sizes[0]) / max(later - earlier, 0.001), memory)
+
+
+def go_over(mine: Ours, command: str) -> tuple[float, float]:
+    """CPU seconds and MB of a command over the ledger; ServerError if it found a fault."""
+    with on_core(SERVER_CORE):
+        process = subprocess.Popen(
+            [*FIRSTHAND, *COMMANDS[command]],
+            env={**os.environ, **mine.variables},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise ServerError(f"'firsthand {command}' ended with status {process.returncode}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024

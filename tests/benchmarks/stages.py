@@ -1,0 +1,216 @@
+"""What one event costs by stage: CPU microseconds of the real services, in a process of their own.
+
+    python -m tests.benchmarks.stages intake|projector FOLDER QUEUE EVENTS
+
+It prints one JSON object, and writes the services' log lines to standard error, as they do.
+
+Both services say where they are (shared/crashpoint.py); a clock of this thread's CPU time listens.
+What has no such place within it, parsing and validating a body, opening a message, writing an
+entry, is called again by itself, with the same input, and taken out of the stage that holds it.
+Waiting, for the queue or the disk, costs no CPU and does not count.
+"""
+
+import collections
+import contextlib
+import gc
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from werkzeug.datastructures import Headers
+from werkzeug.test import EnvironBuilder
+
+from services.intake.app import create_app
+from services.intake.cloudevents import read
+from services.intake.forms import Form, posted
+from services.ledger.config import LedgerSettings, open_store, signers
+from services.ledger.log import entry
+from services.ledger.log.entry import Ruling, Standing
+from services.ledger.plan.rules import RULES
+from services.ledger.projector import BATCH, Projector
+from services.ledger.run import SELDOM
+from shared import crashpoint, logs
+from shared.callers import Callers
+from shared.event import Event
+from shared.inbox import Inbox, connect
+from shared.seal import Key
+from shared.transit import Transit
+from tests.benchmarks import sample
+from tests.benchmarks.ours import RECEIVED, Ours
+from tests.benchmarks.processes import ROOT, SERVER_CORE, on_core
+
+WARM = 200  # events of which nothing is counted
+Told = Sequence[tuple[str, bytes]]  # (author, body)
+Stages = dict[str, float]  # CPU µs an event
+
+
+class Clock:
+    """CPU seconds of this thread between one place and the next."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = collections.defaultdict(float)
+        self._since = 0.0
+
+    def begin(self) -> None:
+        """From now."""
+        self._since = time.thread_time()
+
+    def past(self, place: str) -> None:
+        """All since the last place was on the way to this one."""
+        now = time.thread_time()
+        self.spent[place] += now - self._since
+        self._since = now
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Clock]:
+    """A clock that the services tell where they are; garbage is looked for as a worker does."""
+    clock, thresholds = Clock(), gc.get_threshold()
+    crashpoint.listener = clock.past
+    gc.set_threshold(*SELDOM)
+    try:
+        yield clock
+    finally:
+        crashpoint.listener = None
+        gc.set_threshold(*thresholds)
+
+
+def alone(works: Sequence[Callable[[], object]]) -> float:
+    """CPU seconds of these by themselves."""
+    began = time.thread_time()
+    for work in works:
+        work()
+    return time.thread_time() - began
+
+
+def intake(mine: Ours, told: Told) -> Stages:
+    """One event for each request, from the WSGI call to the last byte of its answer."""
+    tokens = mine.tokens([author for author, _ in told])
+    queue = connect(mine.redis_url, timeout=30)
+    keys = mine.data / "keys"
+    box = Inbox(queue, Transit.from_folder(keys))
+    app = create_app(Callers.from_folder(keys, "firsthand"), box)
+    environs = [_environ(body, tokens[author]) for author, body in told]
+    with on_core(SERVER_CORE), contextlib.closing(queue), listening() as clock:
+        for number, environ in enumerate(environs):
+            if number == WARM:
+                clock.spent.clear()
+            clock.begin()
+            answer = b"".join(app(environ, _started))
+            clock.past("end")
+            assert b'"durability"' in answer, answer
+        return _per_event(_intake_stages(clock, told[WARM:]), len(told) - WARM)
+
+
+def _intake_stages(clock: Clock, told: Told) -> Stages:
+    now, spent = datetime.now(UTC), clock.spent
+    parse = alone([partial(posted, Form.STRUCTURED, body, {}) for _, body in told])
+    parsed = [posted(Form.STRUCTURED, body, {})[0] for _, body in told]
+    validate = alone([partial(read, each, now) for each in parsed])
+    return {
+        "parse": parse,
+        "validate": validate,
+        "seal": spent["intake-sealed"],
+        "publish": spent["intake-appended"] + spent["intake-answered"] + spent["intake-safe"],
+        "answer": spent["end"],
+        "framework, token": max(0.0, spent["intake-received"] - parse - validate),
+    }
+
+
+def _environ(body: bytes, token: str) -> dict[str, Any]:
+    """A request as a WSGI server hands it on."""
+    headers = Headers({"Authorization": f"Bearer {token}"})
+    environ = EnvironBuilder(
+        "/events", method="POST", data=body, content_type=Form.STRUCTURED, headers=headers
+    ).get_environ()
+    return {**environ, "wsgi.input": io.BytesIO(body)}
+
+
+def _started(status: str, _headers: object, _fault: object = None) -> Callable[[bytes], object]:
+    assert status.startswith("202"), status
+    return io.BytesIO().write
+
+
+def projector(mine: Ours, told: Told) -> Stages:
+    """From a full inbox to settled batches, on the ledger's own store."""
+    mine.fill(told)
+    settings = LedgerSettings.load(data=mine.data, redis_url=mine.redis_url)
+    engine, vault = open_store(settings, write=True)
+    queue = connect(mine.redis_url, timeout=30)
+    box = Inbox(queue, Transit.from_folder(settings.key_folder))
+    try:
+        messages = [sealed for _, sealed in box.read(0, len(told))[0]]
+        work = Projector(engine, box, vault, signers(settings), lambda: datetime.now(UTC))
+        with on_core(SERVER_CORE), listening() as clock:
+            clock.begin()
+            while work.batch(0) == BATCH:
+                pass
+            return _per_event(_projector_stages(clock, box.transit, messages), len(told))
+    finally:
+        engine.dispose()
+        queue.close()
+
+
+def _projector_stages(clock: Clock, transit: Transit, messages: Sequence[bytes]) -> Stages:
+    def opened(sealed: bytes) -> Event:
+        return Event.from_message(transit.unseal(0, sealed, "event"))
+
+    events, key, spent = [opened(each) for each in messages], Key.fresh(), clock.spent
+    ruling, standing = Ruling(RULES, RECEIVED, None, False, ()), Standing(1, 1)
+    opening = alone([partial(opened, each) for each in messages])
+    writing = alone(
+        [partial(entry.write, each, ruling, key=key, standing=standing) for each in events]
+    )
+    return {
+        "lock": spent["batch-locked"],
+        "read": spent["batch-read"],
+        "open": opening,
+        "judge": max(0.0, spent["batch-judged"] - opening - writing),
+        "entry": writing,
+        "tree": spent["batch-signed"],
+        "append": spent["batch-inserting"] + spent["batch-written"],
+        "commit": spent["batch-committed"],
+        "settle": spent["batch-settled"],
+    }
+
+
+def _per_event(stages: Stages, events: int) -> Stages:
+    return {name: seconds * 1e6 / events for name, seconds in stages.items()}
+
+
+def measure(service: str, mine: Ours, events: int) -> Stages:
+    """Run this file beside the ledger; a stage's name and what it costs."""
+    words = [service, str(mine.data.parent), mine.redis_url, str(events)]
+    with Path(mine.data.parent, f"{service}.log").open("wb") as log:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.stages", *words],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            check=True,
+        )
+    found: Stages = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """Measure one service."""
+    service, folder, queue, count = sys.argv[1:]
+    logs.configure("info")
+    mine, events = Ours(Path(folder), queue), int(count)
+    if service == "intake":
+        found = intake(mine, sample.statements(100, events, seed=8))
+    else:
+        found = projector(mine, sample.story(min(1_000, events // 20), events, seed=3))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
