@@ -50,6 +50,9 @@ class Source(Protocol):
     def size(self, log: int) -> int:
         """About how many entries a log has."""
 
+    def origin(self, log: int) -> str:
+        """The name of the log."""
+
     def keys(self, log: int) -> list[str]:
         """The vkeys that may sign the log's checkpoints."""
 
@@ -244,7 +247,8 @@ class _FirstPass:
             self._find(code, None, name, detail, person)
         self._told.update("".join(self._lines).encode())
         told = {"root": tree.frontier().root().hex(), "verdicts_sha256": self._told.hexdigest()}
-        self._report.logs.append({"log": self._log, "size": tree.size, **told})
+        origin = self._source.origin(self._log)
+        self._report.logs.append({"log": self._log, "origin": origin, "size": tree.size, **told})
 
     def _found(self, found: Found) -> None:
         for code, name, detail in found:

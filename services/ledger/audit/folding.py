@@ -130,6 +130,13 @@ class Folding:
     ) -> None:
         """Open, decide and fold one entry, and compare what is stored of the person there."""
         posted, digest = self._opening.open(told, kid, line)
+        if digest is not None:
+            self._done["digests"] += 1
+            if digest != told["digest"]:
+                self._find("digest", one, index, "digest", "not the digest of the event")
+                if self._opening.code == "opened":  # then it may be any event
+                    one.broken = AFTER_A_FINDING
+                    return
         event = Event.of(
             posted,
             author=told["author"],
@@ -142,10 +149,6 @@ class Folding:
         ):
             detail = "it is not the event whose id, subject and kind stand in clear"
             self._find(self._opening.code, one, index, self._opening.code, detail)
-        if digest is not None:
-            self._done["digests"] += 1
-            if digest != told["digest"]:
-                self._find("digest", one, index, "digest", "not the digest of the event")
         self._verdict(one, index, told, event, reused)
         person = one.person
         if told["verdict"] == entry.ACCEPTED:

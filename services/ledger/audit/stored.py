@@ -25,21 +25,35 @@ from shared.seal import unseal
 
 
 class Store:
-    """What a connection sees at one moment. `published` are watermarks from outside it, by log."""
+    """What a connection sees at one moment. `vkeys` are the ledger's own keys, by log; `given` ones
+    count in their place. `published` are watermarks from outside the store, by log.
+    """
 
     def __init__(
         self,
         connection: Connection,
         vault: Vault,
         vkeys: Sequence[list[str]],
+        given: Sequence[str] = (),
         published: Mapping[int, str] | None = None,
     ) -> None:
+        self.found: list[tuple[int, str]] = []  # log, what is wrong with the keys given
         self.compared: Counter[str] = Counter()
         self.opening = Kept(connection, vault)
         self._connection = connection
-        self._vkeys = vkeys
+        self._own = vkeys
+        self._vkeys = [self._chosen(log, given) for log in range(len(vkeys))]
         self._published = published or {}
         self._tiles = 0
+
+    def _chosen(self, log: int, given: Sequence[str]) -> list[str]:
+        """The keys that count for a log: those given, where there are some."""
+        if not given:
+            return self._own[log]
+        chosen = [each for each in given if each.partition("+")[0] == self.origin(log)]
+        if not {*chosen} & {*self._own[log]}:
+            self.found.append((log, f"none of the keys given signs {self.origin(log)}"))
+        return chosen
 
     @property
     def logs(self) -> int:
@@ -49,6 +63,10 @@ class Store:
     def size(self, log: int) -> int:
         """How many entries a log has, by its newest."""
         return reads.log_size(self._connection, log)
+
+    def origin(self, log: int) -> str:
+        """The name of the log, which is its keys'."""
+        return self._own[log][0].partition("+")[0]
 
     def keys(self, log: int) -> list[str]:
         """The vkeys that may sign the log's checkpoints."""
