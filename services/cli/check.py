@@ -86,7 +86,7 @@ def audit(
     if require:
         report.require(require)
     if html:
-        run.write_page(report, html)
+        run.write_page(report, html, str(export or "the live ledger"))
     for line in told.audit_json(report) if as_json else told.audit_text(report):
         click.echo(line)
     sys.exit(FINDINGS if report.found else 0)

@@ -6,9 +6,9 @@ from hashlib import sha256
 
 import orjson
 
-from services.ledger.plan.model import dump
 from services.ledger.audit.findings import Finding, Report
 from services.ledger.audit.folding import AFTER_A_FINDING
+from services.ledger.plan.model import dump
 
 COMPARED = ("heads", "people", "plans", "snapshots", "tiles")
 

@@ -1,30 +1,31 @@
 """What the clear fields of entries say by themselves: no key is needed, and nothing is opened."""
 
 import re
-from binascii import a2b_base64
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 import orjson
+from cryptography.exceptions import InvalidTag
 
 from services.ledger.log import entry
+from services.ledger.log.entry import Entry
 from services.ledger.log.tiles import MAX_ENTRY
 from shared.event import MAX_WHOLE_NUMBER, Json, canonical
 from shared.fields import ID_PATTERN, parse_time
 from shared.kinds import Kind
+from shared.problems import SealBroken
 from shared.refusals import NO_STANDING, Code
+from shared.seal import Key, from_b64url
 
-NEEDED = frozenset(
-    "v rules id kind subject author via issuer received recorded verdict digest sealed".split()
-)
 OPTIONAL = frozenset(("onbehalfof", "sequence", "planversion", "refusal", "warnings"))
+NEEDED = frozenset(each.name for each in fields(Entry)) - OPTIONAL - {"leaf"} | {"v"}
 OF_THE_PLAN = (Kind.PLAN, Kind.ANSWER)
 CODES = frozenset(Code)
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
-_SEALED = re.compile(r"([A-Za-z0-9_-]+)\.\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{21}[AQgw]")
+KID = 43  # characters
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
-_STANDARD = str.maketrans("-_", "+/")
 _PARTIES = {name: re.compile(ID_PATTERN) for name in ("author", "via", "onbehalfof")} | {
     "subject": re.compile(r"person:[A-Za-z0-9._-]{1,64}"),
     "issuer": re.compile(r"[!-~]+(?: [!-~]+)*"),
@@ -41,7 +42,7 @@ class Form:
 
     def read(self, leaf: bytes) -> Json:
         """The members of an entry; ValueError if they are not of the format."""
-        told = orjson.loads(leaf)
+        told: Json = orjson.loads(leaf)
         if type(told) is not dict or len(leaf) > MAX_ENTRY or canonical(told) != leaf:
             raise ValueError("not canonical JSON (RFC 8785), or too long")
         if (shape := tuple(told)) not in self._shapes:
@@ -50,7 +51,7 @@ class Form:
             self._shapes.add(shape)
         self._texts(told)
         self._numbers(told)
-        return told  # type: ignore[no-any-return] # what orjson gives is a dict by now
+        return told
 
     def _texts(self, told: Json) -> None:
         good = self._good
@@ -60,6 +61,7 @@ class Form:
         for name in ("received", "recorded"):
             if (name, told[name]) not in good:
                 self._learn(name, told[name], _is_moment(_text(told, name)))
+        _text(told, "sealed")
         if not _UUID.fullmatch(_text(told, "id")):
             raise ValueError("id is not a UUID")
         if not _DIGEST.fullmatch(_text(told, "digest")):
@@ -120,22 +122,40 @@ def _is_moment(text: str) -> bool:
         return False
 
 
-def kid_of(told: Json) -> str:
-    """Which key seals an entry; ValueError unless its seal binds author, id and subject."""
-    sealed = told["sealed"]
-    if type(sealed) is not str or not (parts := _SEALED.fullmatch(sealed)):
+class Seal(NamedTuple):
+    """What seals an entry: which key, and the parts of its JWE."""
+
+    kid: str
+    header: bytes
+    nonce: bytes
+    text: bytes
+
+    def open(self, key: Key) -> bytes:
+        """What is sealed; SealBroken if it is not by this key."""
+        if key.kid != self.kid:
+            raise SealBroken("no key with this kid")
+        try:
+            return key.cipher.decrypt(self.nonce, self.text, self.header)
+        except InvalidTag:
+            raise SealBroken("changed, or sealed with another key") from None
+
+
+def seal_of(told: Json) -> Seal:
+    """What seals an entry; ValueError unless it binds author, id and subject."""
+    parts = told["sealed"].encode().split(b".")
+    if len(parts) != 5 or parts[1]:
         raise ValueError("sealed is no JWE (RFC 7516)")
-    head = parts[1].translate(_STANDARD)
-    bound = a2b_base64(head + "=="[: -len(head) % 4])
+    header, _, nonce, text, tag = parts
     before = b'{"alg":"dir","author":"%b","enc":"A256GCM","id":"%b","kid":"' % (
         told["author"].encode(),
         told["id"].encode(),
     )
     after = b'","subject":"%b"}' % told["subject"].encode()
+    bound = from_b64url(header)
     kid = bound[len(before) : -len(after)]
-    if bound != before + kid + after or len(kid) != 43:
+    if bound != before + kid + after or len(kid) != KID or len(nonce) != 16 or len(tag) != 22:
         raise ValueError("sealed is no JWE of this author, id and subject")
-    return kid.decode("ascii", "replace")
+    return Seal(kid.decode(), header, from_b64url(nonce), from_b64url(text) + from_b64url(tag))
 
 
 @dataclass(slots=True)
@@ -154,7 +174,11 @@ class Stream:
             if self.sequence and told["refusal"] not in NO_STANDING:
                 yield "place", "sequence", f"none, though it was refused {told['refusal']}"
             if kid == self.kid:
-                yield "place", "sealed", "no words of it are kept, and yet the person's key seals it"
+                yield (
+                    "place",
+                    "sealed",
+                    "no words of it are kept, yet the person's key seals it",
+                )
             return
         sequence, version = told["sequence"], told["planversion"]
         accepted = told["verdict"] == entry.ACCEPTED

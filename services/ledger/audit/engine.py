@@ -20,8 +20,8 @@ from services.ledger.log.note import read_checkpoint
 from services.ledger.log.tiles import FullTile, Tile
 from shared.event import Json, partition_of
 
-
 Read = Sequence[Any]  # index, leaf, and what the source knows besides
+
 
 class Note(NamedTuple):
     """A checkpoint that must be of the log: its size, where it stands, and its text."""
@@ -32,6 +32,7 @@ class Note(NamedTuple):
 
 
 Found = Iterable[tuple[str, str, str]]  # code, field, detail
+Aside = Iterable[tuple[str, str, str, str]]  # the same, and a person
 
 
 class Source(Protocol):
@@ -47,33 +48,31 @@ class Source(Protocol):
     def logs(self) -> int:
         """How many logs it has."""
 
-    def size(self, log: int) -> int:
+    def size(self, log: int, /) -> int:
         """About how many entries a log has."""
 
-    def origin(self, log: int) -> str:
+    def origin(self, log: int, /) -> str:
         """The name of the log."""
 
-    def keys(self, log: int) -> list[str]:
+    def keys(self, log: int, /) -> list[str]:
         """The vkeys that may sign the log's checkpoints."""
 
-    def entries(self, log: int) -> Iterable[Read]:
+    def entries(self, log: int, /) -> Iterable[Read]:
         """The log's entries, in order."""
 
-    def line(self, each: Read, told: Json) -> bytes:
+    def line(self, each: Read, told: Json, /) -> bytes:
         """What the opening needs to hear of an entry."""
 
-    def notes(self, log: int) -> Iterator[Note]:
+    def notes(self, log: int, /) -> Iterator[Note]:
         """Checkpoints that must be of the log, by size."""
 
-    def tile(self, wanted: FullTile, tile: Tile, log: int) -> Found:
+    def tile(self, wanted: FullTile, tile: Tile, log: int, /) -> Found:
         """What is wrong with a full tile."""
 
-    def ended(self, log: int, tree: Tree, recorded: str) -> Found:
+    def ended(self, log: int, tree: Tree, recorded: str, /) -> Found:
         """What is wrong with what stands at the end of the log."""
 
-    def aside(
-        self, log: int, holds: Callable[[str], bool]
-    ) -> Iterable[tuple[str, str, str, str]]:
+    def aside(self, log: int, holds: Callable[[str], bool]) -> Iterable[tuple[str, str, str, str]]:
         """(code, field, detail, person) of what belongs to nobody; `holds` knows the people."""
 
 

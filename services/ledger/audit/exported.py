@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import orjson
 
-from services.ledger.audit.engine import Found, Note, Read
+from services.ledger.audit.clear import Seal
+from services.ledger.audit.engine import Aside, Found, Note, Read
 from services.ledger.audit.folding import NO_WORDS, SEALED, StaysSealed
 from services.ledger.audit.tree import Tree
 from services.ledger.log import entry
@@ -94,10 +95,7 @@ class Export:
     def _log_keys(self, log: int) -> list[str]:
         path, own = f"logs/{log}/log.vkey", list[str]()
         try:
-            text = self._read(path).decode()
-            own = text.split("\n")
-            if own.pop() or not own or any(not Verifier.parse(each) for each in own):
-                raise ValueError("not a list of keys, one a line")
+            own = read_vkeys(self._read(path).decode())
         except (Gone, ValueError) as fault:
             self._find(log, "vkey", path, str(fault))
             own = []
@@ -116,16 +114,14 @@ class Export:
             tile = Tile(ENTRIES, at // WIDTH, min(WIDTH, size - at))
             path = f"logs/{log}/{tile.path}"
             try:
-                leaves = read_bundle(self._read(path))
-                if len(leaves) != tile.width:
-                    raise ValueError(f"{len(leaves)} entries, not {tile.width}")
+                leaves = _bundle(self._read(path), tile.width)
             except (Gone, ValueError) as fault:
                 self._find(log, "file", path, f"{fault}; the log is read no further")
                 return
             for index, leaf in enumerate(leaves, at):
                 yield index, leaf, log
 
-    def line(self, each: Read, told: Json) -> bytes:
+    def line(self, each: Read, _told: Json) -> bytes:
         """The line of opened.jsonl of an entry, if it is the next."""
         if self._next is None:
             return b""
@@ -170,16 +166,14 @@ class Export:
         except Gone as fault:
             yield "file", path, str(fault)
 
-    def ended(self, log: int, tree: Tree, recorded: str) -> Found:
+    def ended(self, log: int, tree: Tree, _recorded: str) -> Found:
         """The tiles that are not full; if the log could be read no further, they are no use."""
         head = self._heads[log]
         if head and head.size == tree.size:
             for tile, hashes in tree.partial():
                 yield from self._compare(log, tile, hashes)
 
-    def aside(
-        self, log: int, holds: Callable[[str], bool]
-    ) -> Iterable[tuple[str, str, str, str]]:
+    def aside(self, _log: int, _holds: Callable[[str], bool]) -> Aside:
         """Nothing is kept of people in an export."""
         return ()
 
@@ -226,6 +220,23 @@ class Export:
         self.found.append((log, code, name, detail))
 
 
+def read_vkeys(text: str) -> list[str]:
+    """The keys of a log.vkey; ValueError if it is none."""
+    keys = text.split("\n")
+    if keys.pop() or not keys:
+        raise ValueError("not a list of keys, one a line")
+    for each in keys:
+        Verifier.parse(each)
+    return keys
+
+
+def _bundle(raw: bytes, width: int) -> list[bytes]:
+    leaves = read_bundle(raw)
+    if len(leaves) != width:
+        raise ValueError(f"{len(leaves)} entries, not {width}")
+    return leaves
+
+
 def _lines(path: Path) -> Iterator[bytes]:
     """The lines of opened.jsonl; one that does not end, or never ends, is none of an entry."""
     if path.is_file():
@@ -245,7 +256,7 @@ class Opened:
     def begin(self, log: int, people: Iterable[str]) -> None:
         """Nothing is needed."""
 
-    def open(self, told: Json, kid: str, line: bytes) -> tuple[bytes, str | None]:
+    def open(self, told: Json, _seal: Seal, line: bytes) -> tuple[bytes, str | None]:
         """The event in a line, and its digest."""
         if not line:
             raise StaysSealed(SEALED if "sequence" in told else NO_WORDS)
@@ -259,15 +270,15 @@ class Opened:
         posted = canonical(opened["event"])
         return posted, entry.digest_of(salt, posted)
 
-    def beside(self, line: bytes) -> Iterable[tuple[str, str]]:
+    def beside(self, _line: bytes) -> Iterable[tuple[str, str]]:
         """An export has no columns."""
         return ()
 
-    def at(self, person: Person, recorded: str) -> Found:
+    def at(self, _person: Person, _recorded: str) -> Found:
         """Nor stored plans."""
         return ()
 
-    def end(self, person: Person) -> Found:
+    def end(self, _person: Person) -> Found:
         """Nor rows of people."""
         return ()
 

@@ -7,13 +7,13 @@ from typing import Protocol
 
 import orjson
 
-from services.ledger.audit.clear import OF_THE_PLAN, Stream, kid_of
+from services.ledger.audit.clear import OF_THE_PLAN, Seal, Stream, seal_of
 from services.ledger.audit.findings import Finding, Report
 from services.ledger.log import entry
 from services.ledger.people import Person
 from services.ledger.plan.changes import evolve
-from services.ledger.plan.model import Line, Plan
-from services.ledger.plan.rules import RULES, Accepted, Refusal, decide
+from services.ledger.plan.model import Plan
+from services.ledger.plan.rules import RULES, Accepted, decide
 from services.ledger.vault import VaultClosed
 from shared.event import Event, Json
 from shared.kinds import KINDS
@@ -24,6 +24,7 @@ AFTER_A_FINDING = "come after one of the same person that could not be opened or
 SEALED = "stay sealed: opened.jsonl does not hold them, or not all before them"
 NO_WORDS = "are refusals that keep no words; only the ledger's own vault opens them"
 OUR_FAULT = "were refused for a fault of the ledger's own, which cannot be decided again"
+NO_SEAL = Seal("", b"", b"", b"")
 
 
 class StaysSealed(Exception):
@@ -36,21 +37,21 @@ class Opening(Protocol):
     code: str  # of a finding about what was opened
     compared: Counter[str]
 
-    def begin(self, log: int, people: Iterable[str]) -> None:
+    def begin(self, log: int, people: Iterable[str], /) -> None:
         """Get ready for these people."""
 
-    def open(self, told: Json, kid: str, line: bytes) -> tuple[bytes, str | None]:
+    def open(self, told: Json, seal: Seal, line: bytes, /) -> tuple[bytes, str | None]:
         """The event's canonical bytes, or what is left of them, and their digest, if it can be
         known; raises StaysSealed, SealBroken, VaultClosed.
         """
 
-    def beside(self, line: bytes) -> Iterable[tuple[str, str]]:
+    def beside(self, line: bytes, /) -> Iterable[tuple[str, str]]:
         """(field, detail) of columns beside the entry that differ from it."""
 
-    def at(self, person: Person, recorded: str) -> Iterable[tuple[str, str, str]]:
+    def at(self, person: Person, recorded: str, /) -> Iterable[tuple[str, str, str]]:
         """(code, field, detail) of plans stored of a person who has come so far."""
 
-    def end(self, person: Person) -> Iterable[tuple[str, str, str]]:
+    def end(self, person: Person, /) -> Iterable[tuple[str, str, str]]:
         """The same, of what is stored of a person at the end of their stream."""
 
 
@@ -87,24 +88,15 @@ class Folding:
         one = self._people.get(told["subject"])
         if one is None:
             one = self._people[told["subject"]] = Someone(Person(Plan(told["subject"])))
-        if line:
-            for name, detail in self._opening.beside(line):
-                self._find("column", one, index, name, detail)
-        try:
-            kid = kid_of(told)
-        except ValueError as fault:
-            self._find("entry", one, index, "sealed", str(fault))
-            kid, one.broken = "", one.broken or AFTER_A_FINDING
-        for code, name, detail in one.stream.take(told, kid):
-            self._find(code, one, index, name, detail)
+        seal = self._in_clear(one, index, told, line)
         reused = bool(self._first) and self._reused(one, index, told)
         if one.broken:
             self._report.skipped[one.broken] += 1
             return
         try:
-            self._entry(one, index, told, kid, line, reused)
-        except StaysSealed as why:
-            self._report.skipped[str(why)] += 1
+            self._entry(one, index, told, seal, line, reused)
+        except StaysSealed as sealed:
+            self._report.skipped[str(sealed)] += 1
             if "sequence" in told:
                 one.broken = SEALED
         except (SealBroken, VaultClosed) as fault:
@@ -114,6 +106,19 @@ class Folding:
             one.broken = AFTER_A_FINDING
             why = f"{type(fault).__name__}: no such event can have had it; later ones are skipped"
             self._find("verdict", one, index, "verdict", f"{told['verdict']}; {why}")
+
+    def _in_clear(self, one: Someone, index: int, told: Json, line: bytes) -> Seal:
+        """Check the columns beside an entry, and its clear fields; what seals it."""
+        for name, detail in self._opening.beside(line) if line else ():
+            self._find("column", one, index, name, detail)
+        try:
+            seal = seal_of(told)
+        except ValueError as fault:
+            self._find("entry", one, index, "sealed", str(fault))
+            seal, one.broken = NO_SEAL, one.broken or AFTER_A_FINDING
+        for code, name, detail in one.stream.take(told, seal.kid):
+            self._find(code, one, index, name, detail)
+        return seal
 
     def _reused(self, one: Someone, index: int, told: Json) -> bool:
         name = hash((told["author"], told["id"]))
@@ -126,10 +131,10 @@ class Folding:
         return index > first
 
     def _entry(
-        self, one: Someone, index: int, told: Json, kid: str, line: bytes, reused: bool
+        self, one: Someone, index: int, told: Json, seal: Seal, line: bytes, reused: bool
     ) -> None:
         """Open, decide and fold one entry, and compare what is stored of the person there."""
-        posted, digest = self._opening.open(told, kid, line)
+        posted, digest = self._opening.open(told, seal, line)
         if digest is not None:
             self._done["digests"] += 1
             if digest != told["digest"]:

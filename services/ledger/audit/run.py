@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import orjson
@@ -12,8 +13,9 @@ from services.ledger.audit.engine import Audit, Note, Source
 from services.ledger.audit.exported import Export, unpack
 from services.ledger.audit.findings import Finding, Report
 from services.ledger.audit.folding import AFTER_A_FINDING, NO_WORDS, OUR_FAULT, SEALED
+from services.ledger.audit.page import page
 from services.ledger.audit.stored import Store
-from services.ledger.config import LedgerSettings, verifier_keys
+from services.ledger.config import LedgerSettings, now, verifier_keys
 from services.ledger.log.note import Checkpoint, Verifier, split_note
 from services.ledger.log.proof import HEADER
 from services.ledger.store.engine import StoreError, connect, transaction
@@ -147,3 +149,11 @@ def check_vkeys(vkeys: Iterable[str]) -> None:
             Verifier.parse(each)
         except ValueError as fault:
             raise SettingsError(f"--vkey {each}: {fault}") from None
+
+
+def write_page(report: Report, path: Path, what: str) -> None:
+    """Write the report as a page; SettingsError if it cannot be written there."""
+    try:
+        path.write_text(page(report, what=what, now=now(), version=version("firsthand")))
+    except OSError as fault:
+        raise SettingsError(f"--html {path}: {fault.strerror}") from None

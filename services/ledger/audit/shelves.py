@@ -53,8 +53,8 @@ class Shelves:
     def _flush(self, shelf: int) -> None:
         file = self._files[shelf]
         if file is None:
-            file = self._left.enter_context(tempfile.TemporaryFile())
-            self._files[shelf] = file
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the others
+            self._files[shelf] = self._left.enter_context(file)
         file.write(self._waiting[shelf])
         self._waiting[shelf].clear()
 
@@ -108,7 +108,8 @@ class Names:
     def _flush(self, place: int) -> None:
         file = self._files[place]
         if file is None:
-            file = self._files[place] = self._left.enter_context(tempfile.TemporaryFile())
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the others
+            self._files[place] = self._left.enter_context(file)
         file.write(self._waiting[place])
         self._waiting[place] = array("q")
 

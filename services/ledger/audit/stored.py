@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from services.ledger.audit.engine import Found, Note, Read
+from services.ledger.audit.clear import Seal
+from services.ledger.audit.engine import Aside, Found, Note, Read
 from services.ledger.audit.tree import Tree
 from services.ledger.log import entry
 from services.ledger.log.note import Checkpoint, read_checkpoint, split_note
@@ -21,7 +22,6 @@ from services.ledger.store.tiles import count_tiles, kept_tile
 from services.ledger.vault import LEDGER, Vault, VaultClosed
 from shared.event import Json, partition_of
 from shared.problems import SealBroken
-from shared.seal import unseal
 
 
 class Store:
@@ -144,9 +144,7 @@ class Store:
         except ValueError as fault:
             yield "head", "heads.checkpoint", f"not a checkpoint of this log: {fault}"
 
-    def aside(
-        self, log: int, holds: Callable[[str], bool]
-    ) -> Iterator[tuple[str, str, str, str]]:
+    def aside(self, log: int, holds: Callable[[str], bool]) -> Aside:
         """(code, field, detail, person) of rows of nobody, or of a log that is none."""
         for table, subject in compare.subjects(self._connection):
             if not holds(subject) and partition_of(subject, self.logs) == log:
@@ -189,17 +187,17 @@ class Kept:
         self._plans = compare.stored_plans(self._connection, names)
         self._rows = reads.people_of(self._connection, names)
 
-    def open(self, told: Json, kid: str, line: bytes) -> tuple[bytes, str | None]:
+    def open(self, told: Json, seal: Seal, _line: bytes) -> tuple[bytes, str | None]:
         """The event, and the digest of one that is whole."""
         subject = told["subject"]
-        if why := self._closed.get(subject) or self._closed.get(LEDGER):
+        if self._closed and (why := self._closed.get(subject) or self._closed.get(LEDGER)):
             raise VaultClosed(why)
         placed = "sequence" in told
         key = self._vault.person(subject) if placed else self._vault.envelope(subject)
-        if key is None or key.kid != kid:
+        if key is None:
             raise SealBroken("no key with this kid")
+        posted = seal.open(key)
         self.compared["seals"] += 1
-        posted = unseal(told["sealed"].encode(), {kid: key}.get)[1]
         if not placed:
             return posted, None
         return posted, entry.digest_of(entry.salt_of(key, told["author"], told["id"]), posted)

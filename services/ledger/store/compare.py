@@ -1,9 +1,9 @@
 """Reading what an audit compares: entries with their columns, stored plans, snapshots, people."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Table, func, or_, select
+from sqlalchemy import Connection, Result, RowMapping, Table, func, or_, select
 
 from services.ledger.store.many import asking
 from services.ledger.store.tables import entries, people, plans, snapshots
@@ -57,14 +57,12 @@ def elsewhere(connection: Connection, logs: int) -> list[tuple[str, int]]:
     return [(row.subject, row.log) for row in connection.execute(wanted)]
 
 
-_STORED = {
-    name: asking(
-        lambda among, table=table: select(table.c.subject, table.c.sequence).where(
-            among(table.c.subject)
-        )
-    )
-    for name, table in _TABLES.items()
-}
+def _stored(table: Table) -> Callable[..., Result[Any]]:
+    of_them = select(table.c.subject, table.c.sequence)
+    return asking(lambda among: of_them.where(among(table.c.subject)))
+
+
+_STORED = {name: _stored(table) for name, table in _TABLES.items()}
 
 
 def stored_plans(
@@ -74,8 +72,8 @@ def stored_plans(
     found: dict[str, dict[int, list[str]]] = {}
     names = list(subjects)
     for table, ask in _STORED.items():
-        for subject, sequence in ask(connection, names):
-            found.setdefault(subject, {}).setdefault(sequence, []).append(table)
+        for row in ask(connection, names).mappings():
+            found.setdefault(row["subject"], {}).setdefault(row["sequence"], []).append(table)
     return found
 
 
