@@ -201,6 +201,8 @@ class Short:
         self.log, self.lacks = TiledLog([b"one", b"two", b"three"]), lacks
 
     def read(self, log: int, path: str) -> bytes | None:
+        if log:
+            return None
         if path in ("checkpoint", "vkey"):
             return (self.log.checkpoint(3) if path == "checkpoint" else SIGNER.vkey).encode()
         tile = Tile.parse(path)
