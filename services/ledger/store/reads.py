@@ -117,14 +117,31 @@ def last_snapshots(connection: Connection, subjects: Iterable[str]) -> dict[str,
 
 def snapshot_before(
     connection: Connection, subject: str, *, version: int | None, recorded: str | None
-) -> RowMapping | None:
-    """The newest snapshot that is wholly within a version or a moment."""
-    wanted = select(snapshots).where(snapshots.c.subject == subject)
+) -> int:
+    """Where the newest snapshot stands that is wholly within a version or a moment."""
+    wanted = select(snapshots.c.sequence).where(snapshots.c.subject == subject)
     if version is not None:
         wanted = wanted.where(snapshots.c.planversion <= version)
     if recorded is not None:
         wanted = wanted.where(snapshots.c.recorded <= recorded)
     newest = wanted.order_by(snapshots.c.sequence.desc()).limit(1)
+    return connection.execute(newest).scalar() or 0
+
+
+def snapshot(connection: Connection, subject: str, sequence: int) -> RowMapping | None:
+    """A person's snapshot at a sequence."""
+    wanted = select(snapshots).where(
+        snapshots.c.subject == subject, snapshots.c.sequence == sequence
+    )
+    return connection.execute(wanted).mappings().first()
+
+
+def last_of(connection: Connection, log: int, subject: str) -> RowMapping | None:
+    """A person's newest entry with standing: its sequence, and its leaf."""
+    wanted = select(entries.c.sequence, entries.c.leaf).where(
+        entries.c.log == log, entries.c.subject == subject, entries.c.sequence.is_not(None)
+    )
+    newest = wanted.order_by(entries.c.sequence.desc()).limit(1)
     return connection.execute(newest).mappings().first()
 
 
@@ -149,7 +166,7 @@ def entries_in_sequence(
     without standing are not read, so that nobody's attempts slow the person's reads.
     """
     wanted = (
-        select(entries.c.leaf, entries.c.planversion, entries.c.recorded)
+        select(entries.c.index, entries.c.leaf, entries.c.planversion, entries.c.recorded)
         .where(entries.c.log == log, entries.c.subject == subject, entries.c.sequence > after)
         .order_by(entries.c.sequence)
     )
