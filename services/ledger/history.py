@@ -5,7 +5,6 @@ later; in a view of the past `since` names that.
 """
 
 from dataclasses import dataclass, field
-from itertools import islice
 
 from services.ledger.against import Against
 from services.ledger.difference import Difference
@@ -81,7 +80,7 @@ class Reader:
             raise Backwards
         difference = Difference(*self._telling(names))
         walk = Walk(self.vault, first.plan)
-        rows = islice(past.rows(first.sequence), last.sequence - first.sequence)
+        rows = past.rows(first.sequence, last.sequence)
         difference.take(walk.past(row) for row in rows)
         return difference, first.plan, last.plan
 
@@ -89,7 +88,7 @@ class Reader:
         """Where the words of the lines of a plan come from, and the plan."""
         past, person = self.past, self.past.person(when)[0]
         origins, walk = Origins(*self._telling(names)), Walk(self.vault, Plan(self.subject))
-        origins.take(walk.past(row) for row in islice(past.rows(0), person.sequence))
+        origins.take(walk.past(row) for row in past.rows(0, person.sequence))
         return origins, person.plan
 
     def _telling(self, names: Names) -> tuple[Telling, Against]:

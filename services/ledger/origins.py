@@ -46,10 +46,10 @@ class Origins:
         each, origin = passed.entry, after["origin"]
         told: Json = {**origin, "via": each.via, "issuer": each.issuer}
         if (proposed := self._proposed.get(origin.get("proposal", ""))) is not None:
-            said, own = passed.event.data, proposed["data"]
-            own = said.get("in_my_words", own)
+            theirs: Json = proposed["data"]
+            own: Json = passed.event.data.get("in_my_words", theirs)
             told["changed_words"] = changed_words(
-                _words(proposed["type"], proposed["data"]), _words(proposed["type"], own)
+                _words(proposed["type"], theirs), _words(proposed["type"], own)
             )
         elif before is not None:
             told["changed_words"] = changed_words(_of(before), _of(after))

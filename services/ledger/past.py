@@ -53,60 +53,48 @@ class Past:
 
     def now(self) -> Person:
         """The person as the entries have them now."""
-        last, kid = reads.last_of(self.connection, self.log, self.subject), self._kid()
-        if last is None:
-            return Person(Plan(self.subject))
-        found = self.kept.find(kid, last["leaf"]) or self._from_kept(kid, last["sequence"])
-        if found is None:
-            found = fold_one(self.connection, self.vault, self.log, self.subject)
-        self.kept.keep(kid, last["leaf"], found)
-        return found
-
-    def _from_kept(self, kid: str, end: int) -> Person | None:
-        """The person, folded on from the last one that was kept; None if that is too far."""
-        leaf, old = self.kept.newest(kid) or (b"", None)
-        if old is None or not 0 < end - old.sequence <= NEAR:
-            return None
-        first, *rows = self.rows(old.sequence - 1)
-        if first["leaf"] != leaf:
-            return None
-        person = Person(copy_of(old.plan), old.sequence)
-        for row in rows:
-            take(self.vault, person, entry.read(row["leaf"]))
-        return person
+        return self._at(reads.ends_at(self.connection, self.log, self.subject), None)
 
     def person(self, when: When) -> tuple[Person, str | None]:
         """The person at a version or as of a moment, and until when that was so; None: it is."""
         if when.is_now:
             return self.now(), None
-        base = reads.snapshot_before(
-            self.connection, self.subject, version=when.version, recorded=when.as_of
+        within = reads.Within(when.version, when.as_of)
+        base, above = reads.snapshots_around(self.connection, self.subject, within)
+        end = reads.last_within(
+            self.connection, self.log, self.subject, within, after=base, before=above
         )
-        leaves, until = self._between(base - 1, when)  # with the entry of the snapshot
-        if not leaves:
-            return Person(Plan(self.subject)), until
-        kid, last = self._kid(), leaves[-1]
-        if (found := self.kept.find(kid, last)) is not None:
-            return found, until
-        person = self._snapped(base)
-        if person.sequence < base:
-            leaves, until = self._between(0, when)
-        for leaf in leaves[bool(person.sequence) :]:
-            take(self.vault, person, entry.read(leaf))
-        self.kept.keep(kid, last, person)
-        return person, until
+        until = when.as_of
+        if until is None:
+            following = next(self.rows(end, end + 1), None)
+            until = entry.read(following["leaf"]).received if following else None
+        return self._at(end, base), until
 
-    def _between(self, after: int, when: When) -> tuple[list[bytes], str | None]:
-        """The entries with standing past a sequence and within a version or a moment; and until
-        when these were all there were.
+    def _at(self, end: int, base: int | None) -> Person:
+        """The person right after an entry: as kept, or folded from there, from a snapshot, or for
+        the newest entry (`base` None) from the stored plan.
         """
-        leaves: list[bytes] = []
-        for each in self.rows(after):
-            later = when.version is not None and each["planversion"] > when.version
-            if later or (when.as_of is not None and each["recorded"] > when.as_of):
-                return leaves, when.as_of or entry.read(each["leaf"]).received
-            leaves.append(each["leaf"])
-        return leaves, when.as_of
+        if end == 0:
+            return Person(Plan(self.subject))
+        kid, last = self._kid(), next(self.rows(end - 1, end))["leaf"]
+        found = self.kept.find(kid, last)
+        if found is None:
+            found = self._from_kept(kid, end) if base is None else self._snapped(base)
+            if found is None:
+                found = fold_one(self.connection, self.vault, self.log, self.subject)
+            for row in self.rows(found.sequence, end):
+                take(self.vault, found, entry.read(row["leaf"]))
+            self.kept.keep(kid, last, found)
+        return found
+
+    def _from_kept(self, kid: str, end: int) -> Person | None:
+        """The last person kept, to be folded on; None if they are too far from there."""
+        leaf, old = self.kept.newest(kid) or (b"", None)
+        if old is None or not 0 < end - old.sequence <= NEAR:
+            return None
+        if next(self.rows(old.sequence - 1, old.sequence))["leaf"] != leaf:
+            return None
+        return Person(copy_of(old.plan), old.sequence)
 
     def _snapped(self, sequence: int) -> Person:
         """The person as a snapshot has them, or as nobody if it is of no use."""
@@ -130,6 +118,8 @@ class Past:
             if each.verdict == entry.ACCEPTED:
                 yield each.open(self.vault.find(self.subject))
 
-    def rows(self, after: int) -> Iterator[Row]:
-        """The person's entries with standing past a sequence."""
-        return reads.entries_in_sequence(self.connection, self.log, self.subject, after=after)
+    def rows(self, after: int, until: int | None = None) -> Iterator[Row]:
+        """The person's entries with standing past a sequence, up to another."""
+        return reads.entries_in_sequence(
+            self.connection, self.log, self.subject, after=after, until=until
+        )
