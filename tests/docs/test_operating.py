@@ -91,6 +91,7 @@ def test_a_copy_is_restored_and_one_that_is_too_old_is_seen(tmp_path: Path) -> N
 def stopped(folder: Path, told: Mapping[str, str]) -> str:
     """What `up` says when it ends by itself."""
     options = ["--intake-port", str(free_port()), "--ledger-port", str(free_port())]
+    options.append("--metrics-port=0")
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", "up", *options],
         cwd=folder,
