@@ -7,7 +7,7 @@ from flask import request
 from services.ledger.past import When
 from shared.event import timestamp
 from shared.fields import parse_time
-from shared.problems import Fault, Invalid
+from shared.problems import Fault, WrongQuery
 
 _EITHER = "Must be a version, as 3, or an RFC 3339 date-time with offset ('+' is sent as %2B)."
 
@@ -40,10 +40,10 @@ def point(name: str, default: When | None = None) -> When:
     return When(as_of=moment(name, _EITHER))
 
 
-def wrong(name: str, detail: str) -> Invalid:
+def wrong(name: str, detail: str) -> WrongQuery:
     """A wrong query: its pointer is into the query as one object."""
     fault = Fault(f"/{name}", "query", detail)
-    return Invalid(f"The query parameter '{name}' is wrong.", errors=[fault])
+    return WrongQuery(f"The query parameter '{name}' is wrong.", errors=[fault])
 
 
 @overload
