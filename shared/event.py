@@ -110,6 +110,7 @@ class Event(NamedTuple):
         cls,
         posted: bytes,
         attributes: Mapping[str, Any] | None = None,
+        /,
         *,
         author: str,
         via: str,
