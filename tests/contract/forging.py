@@ -19,7 +19,7 @@ from services.ledger.audit.stored import Store
 from services.ledger.config import signers
 from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
-from services.ledger.log.note import Signer, read_checkpoint
+from services.ledger.log.note import Signer
 from services.ledger.store import tables
 from services.ledger.store.published import keep_checkpoint
 from services.ledger.vault import Vault
@@ -170,6 +170,7 @@ def audit_files(
     after: Callable[[Exported], object] = lambda _: None,
     *,
     outside: bool = False,
+    require: str = "",
 ) -> Report:
     """The audit of an export that was changed before it was written, or after."""
     told = Exported(whole.signer, [*whole.leaves], [*whole.opened], folder / "export")
@@ -179,7 +180,10 @@ def audit_files(
     sizes = [each for each in KEPT if each <= len(told.leaves)]
     exports.write(told.folder, [Told(told.leaves, told.signer, sizes)], told.opened)
     after(told)
-    return audit_export(told.folder, [whole.signer.vkey], [kept] if outside else [])
+    report = audit_export(told.folder, [whole.signer.vkey], [kept] if outside else [])
+    if require:
+        report.require(require)
+    return report
 
 
 def codes(report: Report) -> dict[str, Sequence[str]]:
@@ -188,8 +192,3 @@ def codes(report: Report) -> dict[str, Sequence[str]]:
     for depth, code in sorted(report.found):
         found.setdefault(depth, []).append(code)
     return dict(found)
-
-
-def size_of(note: str, signer: Signer) -> int:
-    """The size of a checkpoint."""
-    return read_checkpoint(note, *signer.vkeys)[0]

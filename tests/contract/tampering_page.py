@@ -12,10 +12,10 @@ from services.ledger.audit.findings import DEPTHS, Report
 from shared import logs
 from tests import postgres
 from tests.contract import mixed
-from tests.contract.forging import audit_files, audit_store, codes, exported
+from tests.contract.forging import Exported, audit_files, audit_store, codes, exported
 from tests.contract.ledgers import Ledger
 from tests.contract.tamperings import IN_STORE
-from tests.contract.tamperings_export import IN_EXPORT
+from tests.contract.tamperings_export import IN_EXPORT, InExport
 from tests.house.files import ROOT
 from tests.servers import ValkeyServer
 
@@ -28,6 +28,13 @@ def row(where: str, says: str, report: Report) -> str:
     found = codes(report)
     cells = [", ".join(f"`{code}`" for code in found.get(depth, ())) or "–" for depth in DEPTHS]
     return f"| {where} | {says} | {' | '.join(cells)} |"
+
+
+def audited(whole: Exported, folder: Path, told: InExport) -> Report:
+    """The audit of an export after a tampering."""
+    return audit_files(
+        whole, folder, told.before, told.after, outside=told.outside, require=told.require
+    )
 
 
 def rows() -> Iterator[str]:
@@ -44,7 +51,7 @@ def rows() -> Iterator[str]:
             for number, told in enumerate(IN_EXPORT):
                 place = folder / str(number)
                 place.mkdir()
-                report = audit_files(whole, place, told.before, told.after, outside=told.outside)
+                report = audited(whole, place, told)
                 yield row("export", told.says, report)
             ledger.close()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import delete, insert, select
 
+from services.ledger.log import entry
 from services.ledger.store import tables
 from shared.seal import b64url, from_b64url, seal
 from tests.contract.forging import Exported, Forge, Members
@@ -127,7 +128,7 @@ def insert_copy(forge: Forge) -> None:
     leaves = forge.leaves()
     index = forge.place(of_ada)
     told = members(forge, index)
-    columns = {name: told.get(name) for name in tables.entries.c.keys() if name in told}
+    columns = {name: told.get(name) for name in entry.COLUMNS}
     row = columns | {"log": 0, "index": len(leaves), "leaf": leaves[index], "id": "another"}
     forge.connection.execute(insert(tables.entries), [row])
 

@@ -103,6 +103,7 @@ class InExport:
     before: Callable[[Exported], object] = nothing
     after: Callable[[Exported], object] = nothing
     outside: bool = False
+    require: str = ""
 
 
 SIGNED = "with the log's key: "
@@ -118,7 +119,8 @@ IN_EXPORT = [
     InExport("a salt replaced in opened.jsonl", other_salt),
     InExport("an event replaced in opened.jsonl", other_words),
     InExport("a line of opened.jsonl doubled", line_doubled),
-    InExport("a line of opened.jsonl lost (not checked; `--require opened`)", line_lost),
+    InExport("a line of opened.jsonl lost", line_lost),
+    InExport("the same, with `--require opened`", line_lost, require="opened"),
     InExport(f"{SIGNED}two entries swapped", swap),
     InExport(f"{SIGNED}an entry inserted", insert_copy),
     InExport(f"{SIGNED}a verdict flipped", flip_verdict),

@@ -61,6 +61,7 @@ class Export:
         self._heads = [self._head(log) for log in range(len(names))]
         self._keys = [self._log_keys(log) for log in range(len(names))]
         self._kept: list[int] = []
+        self._stopped = False  # a log could not be read to its end
 
     @property
     def logs(self) -> int:
@@ -117,6 +118,7 @@ class Export:
                 leaves = _bundle(self._read(path), tile.width)
             except (Gone, ValueError) as fault:
                 self._find(log, "file", path, f"{fault}; the log is read no further")
+                self._stopped = True
                 return
             for index, leaf in enumerate(leaves, at):
                 yield index, leaf, log
@@ -190,14 +192,16 @@ class Export:
             for log, (head, kept) in enumerate(zip(self._heads, self._kept, strict=False))
             if head
         ]
-        wanted = canonical({"logs": listed, "opened": self._lines, "v": 1})
+        unread = [each for each in (self._next,) if each is not None]
+        lines = self._lines + len(unread) + sum(1 for _ in self._opened)
+        wanted = canonical({"logs": listed, "opened": lines, "v": 1})
         try:
             if self._read("manifest.json") != wanted:
                 detail = f"does not say what is here: {wanted.decode()}"
                 self._find(None, "manifest", "manifest.json", detail)
         except Gone as fault:
             self._find(None, "file", "manifest.json", str(fault))
-        if self._next is not None:
+        if unread and not self._stopped:
             detail = f"line {self._lines + 1} is not that of a next entry"
             self._find(None, "opened", "opened.jsonl", detail)
         for path in sorted((self._folder / "logs").rglob("*")):
