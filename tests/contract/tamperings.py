@@ -15,7 +15,7 @@ from tests.given import ADA, EVE
 
 def of_ada(told: Members) -> bool:
     """An accepted line of Ada's."""
-    return told["author"] == ADA and told["kind"] == "plan" and told["verdict"] == "accepted"
+    return [told[name] for name in ("author", "kind", "verdict")] == [ADA, "plan", "accepted"]
 
 
 def a_refusal(told: Members) -> bool:

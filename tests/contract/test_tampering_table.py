@@ -1,6 +1,5 @@
 """Whatever is changed in a ledger, an audit names it at the depth that can see it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ on_sqlite = pytest.mark.parametrize("lived_once", ["sqlite"], indirect=True, sco
 
 
 @pytest.fixture(scope="module")
-def whole(lived_once: Ledger) -> Iterator[Exported]:
+def whole(lived_once: Ledger) -> Exported:
     return exported(lived_once)
 
 
