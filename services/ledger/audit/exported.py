@@ -9,23 +9,19 @@ import tarfile
 import zlib
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
-from services.ledger.audit.clear import Seal
 from services.ledger.audit.engine import Aside, Found, Note, Read
-from services.ledger.audit.folding import NO_WORDS, SEALED, StaysSealed
+from services.ledger.audit.opened import Opened
 from services.ledger.audit.tree import Tree
-from services.ledger.log import entry
 from services.ledger.log.note import Checkpoint, Verifier, split_note
 from services.ledger.log.tiles import ENTRIES, WIDTH, FullTile, Tile, read_bundle
-from services.ledger.people import Person
 from shared.event import Json, canonical
-from shared.problems import SealBroken, SettingsError
-from shared.seal import from_b64url
+from shared.problems import SettingsError
 
 LARGEST = 256 * 65_537  # bytes of any file but opened.jsonl
 LONGEST_LINE = 131_072
@@ -247,44 +243,6 @@ def _lines(path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:
             while line := file.readline(LONGEST_LINE):
                 yield line[:-1] if line.endswith(b"\n") else b"{}"
-
-
-class Opened:
-    """Opens events with what opened.jsonl says of them."""
-
-    code = "opened"
-
-    def __init__(self) -> None:
-        self.compared: Counter[str] = Counter()
-
-    def begin(self, log: int, people: Iterable[str]) -> None:
-        """Nothing is needed."""
-
-    def open(self, told: Json, _seal: Seal, line: bytes) -> tuple[bytes, str | None]:
-        """The event in a line, and its digest."""
-        if not line:
-            raise StaysSealed(SEALED if "sequence" in told else NO_WORDS)
-        opened = orjson.loads(line)
-        if canonical(opened) != line or opened.keys() != {"event", "index", "log", "salt"}:
-            raise SealBroken("not a line of opened.jsonl (RFC 8785)")
-        try:
-            salt = from_b64url(opened["salt"].encode())
-        except (ValueError, AttributeError):
-            raise SealBroken("the salt is not base64url") from None
-        posted = canonical(opened["event"])
-        return posted, entry.digest_of(salt, posted)
-
-    def beside(self, _line: bytes) -> Iterable[tuple[str, str]]:
-        """An export has no columns."""
-        return ()
-
-    def at(self, _person: Person, _recorded: str) -> Found:
-        """Nor stored plans."""
-        return ()
-
-    def end(self, _person: Person) -> Found:
-        """Nor rows of people."""
-        return ()
 
 
 def unpack(archive: Path, folder: Path) -> tuple[Path, list[tuple[None, str, str, str]]]:

@@ -62,6 +62,7 @@ class Someone:
     person: Person
     stream: Stream = field(default_factory=Stream)
     broken: str = ""
+    drift: int = 0  # between the versions that entries name and the folded plan's
     wrote: dict[str, tuple[str, str, int, bool]] = field(default_factory=dict)
     disagreed: list[tuple[str, str]] = field(default_factory=list)
 
@@ -162,7 +163,8 @@ class Folding:
         if "sequence" not in told:
             return
         person.sequence += 1
-        if told["planversion"] != person.plan.version:
+        if (drift := told["planversion"] - person.plan.version) != one.drift:
+            one.drift = drift  # said once, and again when it differs by something else
             detail = f"{told['planversion']}; the folded plan's is {person.plan.version}"
             self._find("fold", one, index, "planversion", detail)
         for code, name, detail in self._opening.at(person, told["recorded"]):
