@@ -100,6 +100,10 @@ class Projector:
         course.messages = len(messages)
         return self._over(course, new, batch)
 
+    def forget(self) -> None:
+        """Fold everybody from the store again: it was rebuilt."""
+        self._people = People(self._people.vault)
+
     def _over(self, course: Course, head: Head, batch: Batch) -> int:
         """Tell whoever observes what the batch did; returns how many messages left the stream."""
         course.size, course.people = head.size, len(self._people)
