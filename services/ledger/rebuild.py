@@ -92,7 +92,7 @@ class Rebuilding:
         """Fold, compare, note what differs. `tick` hears of entries."""
         for table, subject, log in compare.elsewhere(self._connection, self._logs):
             mends = table != "entries"
-            self._find(table, log, subject, None, "is of a log that is not here", mends=mends)
+            self._note(table, log, subject, None, "is of a log that is not here", mends=mends)
             if mends:
                 self._spool.gone(table, subject=subject, log=log)
         for log in range(self._logs):
@@ -134,7 +134,7 @@ class Rebuilding:
         except (SealBroken, VaultClosed, ValueError, KeyError, TypeError) as fault:
             person.broken = True
             told = f"cannot be folded: {fault}; this person's rows stay as they are"
-            self._find("entries", self._log, subject, row["sequence"], told, mends=False)
+            self._note("entries", self._log, subject, row["sequence"], told, mends=False)
             return
         for table in self._stored.pop((subject, person.sequence), ()):
             self._compare(table, person, row["recorded"])
@@ -192,7 +192,7 @@ class Rebuilding:
             if person and person.broken:
                 continue
             for table in tables:
-                self._find(table, log, subject, sequence, "no entry reaches it")
+                self._note(table, log, subject, sequence, "no entry reaches it")
                 self._spool.gone(table, subject=subject, sequence=sequence, log=log)
                 if person:
                     person.differs.add(table)
@@ -203,18 +203,18 @@ class Rebuilding:
         for level, number in derived.tile_places(self._connection, log):
             if number >= hashes_at(level + 1, tree.size):
                 path = Tile(level, number).path
-                self._find("tiles", log, None, None, f"{path} is not filled by the entries")
+                self._note("tiles", log, None, None, f"{path} is not filled by the entries")
                 self._spool.gone("tiles", log=log, level=level, index=number)
         head = reads.head(self._connection, log)
         if head is None or (head.size, head.root) != (tree.size, tree.root()):
             told = "is not that of the entries; run 'firsthand replay --all'"
-            self._find("heads", log, None, None, told, mends=False)
+            self._note("heads", log, None, None, told, mends=False)
 
     def _standing(self, log: int) -> None:
         """Rows of `people`: right, wrong, of nobody, or missing."""
         there = {row["subject"]: row for row in compare.people_rows(self._connection, log, None)}
         for subject in there.keys() - self._people.keys():
-            self._find("people", log, subject, None, "there are no entries with standing")
+            self._note("people", log, subject, None, "there are no entries with standing")
             self._spool.gone("people", subject=subject, log=log)
         for subject, person in self._people.items():
             wanted = {"sequence": person.sequence, "planversion": person.plan.version}
@@ -236,15 +236,15 @@ class Rebuilding:
 
     def _tile(self, wanted: FullTile, told: str) -> None:
         path = Tile(wanted.level, wanted.number).path
-        self._find("tiles", self._log, None, None, f"{path} {told}")
+        self._note("tiles", self._log, None, None, f"{path} {told}")
         row = {"log": self._log, "level": wanted.level, "index": wanted.number}
         self._spool.put("tiles", row | {"root": wanted.root, "hashes": wanted.hashes})
 
     def _person_differs(self, table: str, person: _Folded, told: str) -> None:
         person.differs.add(table)
-        self._find(table, self._log, person.plan.subject, person.sequence, told)
+        self._note(table, self._log, person.plan.subject, person.sequence, told)
 
-    def _find(
+    def _note(
         self,
         table: str,
         log: int,
