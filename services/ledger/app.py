@@ -1,5 +1,6 @@
 """The ledger's read service."""
 
+import gc
 from collections.abc import Callable
 from datetime import datetime
 
@@ -25,6 +26,8 @@ from shared.processes import die_with_parent
 from shared.published import LastPublished
 from shared.web import answer, describe, install
 
+# A long plan is many objects, none of them garbage; looking through them takes longer than it does.
+SELDOM = 50_000, 20, 100
 QUEUE_TIMEOUT = 0.5  # seconds; while the queue is away, what was kept is served
 
 
@@ -73,6 +76,7 @@ def from_environment() -> Flask:
     die_with_parent()
     settings = LedgerSettings.load()
     logs.configure(settings.log_level)
+    gc.set_threshold(*SELDOM)
     engine, vault = open_store(settings, write=False)
     callers = Callers.from_folder(settings.key_folder, settings.audience)
     names = read_names(settings.names)

@@ -81,7 +81,7 @@ class Projector:
                 append.keep_unreadable(connection, batch.unreadable)
                 append.keep_people(connection, batch.people_rows())
                 append.keep_plans(connection, batch.plan_rows())
-                append.keep_snapshots(connection, batch.snapshot_rows())
+                append.keep_snapshots(connection, batch.snapshots)
                 append.save_head(connection, new)
                 batch.prove(connection, head, leaves, new)
                 course.past("append")
