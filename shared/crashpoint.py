@@ -45,8 +45,8 @@ BESIDE = {
     "rebuild-folded": "what differs is folded beside the store; nothing is switched",
     "rebuild-written": "the rows are in their places, and not committed",
     "rebuild-switched": "COMMIT is done; what was folded beside is still there",
-    "restore-written": "a log's entries, head and derived rows are written, and not committed",
-    "restore-committed": "a log is brought forward; the next one is not, nothing was published",
+    "restore-written": "entries, heads and derived rows are written, and not committed",
+    "restore-committed": "every log is brought forward; nothing was published",
 }
 _SPOKEN = re.compile(r"([a-z-]+)(?::([1-9][0-9]{0,8}))?(:stop)?")
 

@@ -66,6 +66,31 @@ def rebuild(check: bool, as_json: bool) -> None:
     sys.exit(FINDINGS if left else 0)
 
 
+@click.command()
+@click.argument("path", metavar="EXPORT", type=click.Path(path_type=Path))
+@click.option(
+    "--checkpoint",
+    "kept",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="One that somebody kept: a checkpoint, .tlog-proof or receipt (repeatable).",
+)
+@JSON
+@DATA
+def restore(path: Path, kept: tuple[Path, ...], as_json: bool) -> None:
+    """Bring a ledger whose database is an older copy forward to what EXPORT holds.
+
+    It stops neither behind what was published nor beside it. Stop the worker first.
+    """
+    from services.ledger.returning import restore as run
+
+    _end_well()
+    told = run(path, list(kept))
+    for line in told.as_json() if as_json else told.as_text():
+        click.echo(line)
+    sys.exit(0 if told.clean else FINDINGS)
+
+
 def _end_well() -> None:
     """SIGTERM ends a command as Ctrl-C does: nothing half-made stays."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

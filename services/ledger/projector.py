@@ -137,7 +137,8 @@ class Projector:
         if size > head.size:
             raise Unsafe(
                 f"log {log} ends at {head.size}, but {size} entries were published: this "
-                "database is an older copy. Bring back the newer one"
+                "database is an older copy. Bring back the newer one, or run 'firsthand restore' "
+                "with an export that holds them"
             )
         kept = head.root if size == head.size else subtree(nodes(connection, log, size), 0, size)
         if root != kept:

@@ -10,18 +10,18 @@ Heads, entries and keys are no rows to be made anew: where the tree of the entri
 head's, or a key is missing, that is a finding that a rebuild cannot mend.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.ledger.batch import SNAPSHOT_EVERY, STORE_EVERY
+from services.ledger.audit.tree import Tree
+from services.ledger.batch import snapshot_every, store_every
 from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.tiles import FullTile, Tile, hashes_at
 from services.ledger.people import Person, open_plan, plan_row, take, unwrap_keys
 from services.ledger.plan.model import Plan, dump
 from services.ledger.plan.rules import RULES
-from services.ledger.retiling import Retiling
 from services.ledger.spool import Spool
 from services.ledger.store import compare, derived, reads
 from services.ledger.store.engine import Connection, Row
@@ -61,23 +61,6 @@ class _Folded(Person):
     broken: bool = False
 
 
-class _Tiles(Retiling):
-    """Tiles made again; one that is not kept is told, too."""
-
-    def __init__(
-        self, connection: Connection, log: int, wrong: Callable[[FullTile, str], None]
-    ) -> None:
-        super().__init__(connection, log)
-        self._wrong = wrong
-
-    def _compare(self, wanted: FullTile) -> Iterator[tuple[str, str]]:
-        kept = kept_tile(self._connection, self._log, wanted.level, wanted.number)
-        if kept != wanted:
-            told = "is missing" if kept is None else "differs from what the entries say"
-            self._wrong(wanted, told)
-        yield from ()
-
-
 class Rebuilding:
     """Folds all logs of a ledger at one moment of `connection`; what differs goes to `spool`."""
 
@@ -90,7 +73,7 @@ class Rebuilding:
 
     def run(self, tick: Callable[[int], None] = lambda _: None) -> Report:
         """Fold, compare, note what differs. `tick` hears of entries."""
-        for table, subject, log in compare.elsewhere(self._connection, self._logs):
+        for table, subject, log in derived.elsewhere(self._connection, self._logs):
             mends = table != "entries"
             self._note(table, log, subject, None, "is of a log that is not here", mends=mends)
             if mends:
@@ -100,23 +83,22 @@ class Rebuilding:
         return self.report
 
     def _whole(self, log: int, tick: Callable[[int], None]) -> None:
-        self._log, tree = log, Frontier()
+        self._log, tree = log, Tree()
         self._people: dict[str, _Folded] = {}
-        self._stored = compare.stored_plans(self._connection, log, None)
+        self._stored = derived.places(self._connection, log)
         self._newest: dict[str, int] = {}
         for (subject, sequence), tables in self._stored.items():
             if "snapshots" in tables:
                 self._newest[subject] = max(sequence, self._newest.get(subject, 0))
-        tiles = _Tiles(self._connection, log, self._tile)
         for row in reads.entries_in_order(self._connection, log):
-            leaf = leaf_hash(row["leaf"])
-            tree.append(leaf)
-            for _ in tiles.add(leaf):
-                pass
+            tree.add(leaf_hash(row["leaf"]))
+            if not tree.room:
+                for wanted, tile in tree.full():
+                    self._tile(wanted, tile)
             self._entry(row)
             self.report.entries += 1
             tick(1)
-        self._end(log, tree)
+        self._end(log, tree.frontier())
 
     def _entry(self, row: Row) -> None:
         """Take a person past an entry, and compare what is stored of them there."""
@@ -170,8 +152,7 @@ class Rebuilding:
     def _snapshot_due(self, person: _Folded, recorded: str) -> None:
         """Past the newest snapshot none may be due: a batch would have kept one by now."""
         newest = max(self._newest.get(person.plan.subject, 0), person.snapped)
-        every = max(SNAPSHOT_EVERY, len(person.plan.entries) // 8)
-        if person.sequence > newest and person.sequence - newest >= every:
+        if person.sequence - newest >= snapshot_every(person):
             self._person_differs("snapshots", person, "is missing")
             self._spool.put("snapshots", self._snapshot(person, recorded))
             person.snapped = person.sequence
@@ -212,7 +193,7 @@ class Rebuilding:
 
     def _standing(self, log: int) -> None:
         """Rows of `people`: right, wrong, of nobody, or missing."""
-        there = {row["subject"]: row for row in compare.people_rows(self._connection, log, None)}
+        there = derived.standing(self._connection, log)
         for subject in there.keys() - self._people.keys():
             self._note("people", log, subject, None, "there are no entries with standing")
             self._spool.gone("people", subject=subject, log=log)
@@ -228,15 +209,17 @@ class Rebuilding:
 
     def _last(self, person: _Folded) -> None:
         """A stored plan that is overdue; and for whoever differs, the right one."""
-        every = max(STORE_EVERY, len(person.plan.entries) // 64)
-        if person.sequence - person.stored >= every and "plans" not in person.differs:
+        if person.sequence - person.stored >= store_every(person) and "plans" not in person.differs:
             self._person_differs("plans", person, "is missing")
         if person.differs:
             self._spool.put("plans", self._plan_row(person))
 
-    def _tile(self, wanted: FullTile, told: str) -> None:
-        path = Tile(wanted.level, wanted.number).path
-        self._note("tiles", self._log, None, None, f"{path} {told}")
+    def _tile(self, wanted: FullTile, tile: Tile) -> None:
+        kept = kept_tile(self._connection, self._log, wanted.level, wanted.number)
+        if kept == wanted:
+            return
+        told = "is missing" if kept is None else "differs from what the entries say"
+        self._note("tiles", self._log, None, None, f"{tile.path} {told}")
         row = {"log": self._log, "level": wanted.level, "index": wanted.number}
         self._spool.put("tiles", row | {"root": wanted.root, "hashes": wanted.hashes})
 
