@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import orjson
@@ -19,7 +19,7 @@ from shared.refusals import NO_STANDING, Code
 from shared.seal import Key, from_b64url
 
 OPTIONAL = frozenset(("onbehalfof", "sequence", "planversion", "refusal", "warnings"))
-NEEDED = frozenset(each.name for each in fields(Entry)) - OPTIONAL - {"leaf"} | {"v"}
+NEEDED = frozenset(Entry._fields) - OPTIONAL - {"leaf"} | {"v"}
 OF_THE_PLAN = (Kind.PLAN, Kind.ANSWER)
 CODES = frozenset(Code)
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
