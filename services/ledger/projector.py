@@ -102,6 +102,10 @@ class Projector:
         course.messages = len(messages)
         return self._over(course, new, batch)
 
+    def forget(self) -> None:
+        """Fold everybody from the store again: it was rebuilt."""
+        self._people = People(self._people.vault)
+
     def _over(self, course: Course, head: Head, batch: Batch) -> int:
         """Tell whoever observes what the batch did; returns how many messages left the stream."""
         course.size, course.people = head.size, len(self._people)
@@ -137,7 +141,8 @@ class Projector:
         if size > head.size:
             raise Unsafe(
                 f"log {log} ends at {head.size}, but {size} entries were published: this "
-                "database is an older copy. Bring back the newer one"
+                "database is an older copy. Bring back the newer one, or run 'firsthand restore' "
+                "with an export that holds them"
             )
         kept = head.root if size == head.size else subtree(nodes(connection, log, size), 0, size)
         if root != kept:
