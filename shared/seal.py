@@ -19,6 +19,7 @@ kid does, and it is checked on opening. Every nonce is 12 fresh random bytes.
 b'mine'
 """
 
+import hmac
 import os
 from binascii import Error as BadBase64
 from binascii import a2b_base64, b2a_base64
@@ -37,6 +38,7 @@ from shared.problems import SealBroken
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
+NONCE_CHARACTERS = 16  # with no bits left over, so that what follows can be read with it
 _URLSAFE, _STANDARD = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_+/=", b"+/!!!")
 _LAST = {0: _ALPHABET, 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}  # else bits would be left over
 
@@ -75,9 +77,9 @@ class Key:
         return cls(os.urandom(KEY_BYTES))
 
     @cached_property
-    def digest_key(self) -> bytes:
-        """The key of the salts of this key's digests: HKDF(key, "firsthand/digest/1")."""
-        return derive(self.raw, b"firsthand/digest/1")
+    def salting(self) -> hmac.HMAC:
+        """HMAC-SHA-256 under HKDF(key, "firsthand/digest/1"), to be copied for each salt."""
+        return hmac.new(derive(self.raw, b"firsthand/digest/1"), digestmod="sha256")
 
     def __repr__(self) -> str:
         return f"Key({self.kid})"
@@ -103,12 +105,9 @@ def seal_under(header: bytes, key: Key, plaintext: bytes, *, nonce: bytes | None
     """Seal with a header of `header_of`, made with the same key."""
     nonce = nonce or os.urandom(NONCE_BYTES)
     text = key.cipher.encrypt(nonce, plaintext, header)
-    return b"%b..%b.%b.%b" % (
-        header,
-        b64url(nonce),
-        b64url(text[:-TAG_BYTES]),
-        b64url(text[-TAG_BYTES:]),
-    )
+    tag = b64url(text[-TAG_BYTES:])
+    both = b64url(nonce + text[:-TAG_BYTES])
+    return b"%b..%b.%b.%b" % (header, both[:NONCE_CHARACTERS], both[NONCE_CHARACTERS:], tag)
 
 
 @lru_cache(maxsize=64)  # whole streams are sealed with the same header
@@ -134,7 +133,10 @@ def unseal(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, 
         end = from_b64url(tag)
         if len(end) != TAG_BYTES:
             raise SealBroken("not a tag of 16 bytes")
-        plaintext = key.cipher.decrypt(from_b64url(nonce), from_b64url(text) + end, header)
+        if len(nonce) != NONCE_CHARACTERS:
+            raise SealBroken("not a nonce of 12 bytes")
+        both = from_b64url(nonce + text)
+        plaintext = key.cipher.decrypt(both[:NONCE_BYTES], both[NONCE_BYTES:] + end, header)
     except InvalidTag:
         raise SealBroken("changed, or sealed with another key") from None
     except (ValueError, KeyError, TypeError, BadBase64) as fault:

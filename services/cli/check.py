@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -78,6 +79,51 @@ def _goes_on(seen: list[str]) -> bool:
         if place < len(seen):
             click.echo(seen[place])
     return True
+
+
+@click.command()
+@click.argument("export", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--vkey", "vkeys", multiple=True, help="A key of the log, from who runs it.")
+@click.option(
+    "--checkpoint",
+    "kept",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint, .tlog-proof or receipt that you kept.",
+)
+@click.option(
+    "--require",
+    type=click.Choice(["log", "opened", "vault"]),
+    help="What is not checked up to this depth is a finding.",
+)
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page, too.")
+@JSON
+@DATA
+def audit(
+    export: Path | None,
+    vkeys: tuple[str, ...],
+    kept: tuple[Path, ...],
+    require: str | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Check a whole ledger, entry by entry: the live one, or an EXPORT (folder or .tar.gz)."""
+    from services.ledger.audit import run, told
+
+    run.check_vkeys(vkeys)
+    if export is None:
+        from services.ledger.config import LedgerSettings
+
+        report = run.audit_store(LedgerSettings.load(), list(vkeys), list(kept))
+    else:
+        report = run.audit_export(export, list(vkeys), list(kept))
+    if require:
+        report.require(require)
+    if html:
+        run.write_page(report, html, str(export or "the live ledger"))
+    for line in told.audit_json(report) if as_json else told.audit_text(report):
+        click.echo(line)
+    sys.exit(FINDINGS if report.found else 0)
 
 
 @click.command()

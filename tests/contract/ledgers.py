@@ -11,7 +11,6 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -176,7 +175,7 @@ def kid_of(row: Mapping[str, Any]) -> str:
 
 def waited_for(said: Event, waiter: str) -> Event:
     """The event, posted by a request that waits for its receipt."""
-    return replace(said, waiter=waiter)
+    return said._replace(waiter=waiter)
 
 
 class Together:

@@ -1,7 +1,6 @@
 """What nobody can do to others: slow their reads, stop their partition, spoil what is derived."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ def reworded(said: Event, number: int) -> Event:
     """The same author and id, another event."""
     posted = json.loads(said.canonical)
     posted["data"] |= {"seen_or_heard": f"version {number}"}
-    return replace(said, data=posted["data"], canonical=canonical(posted))
+    return said._replace(data=posted["data"], canonical=canonical(posted))
 
 
 def test_many_events_under_one_id_are_told_apart_without_reading_them(on_valkey: Ledger) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import urllib.request
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,7 +72,7 @@ def test_what_was_recorded_is_counted_once_and_told_in_one_line(
 def test_a_batch_names_the_traces_that_it_came_from(on_valkey: Ledger) -> None:
     traces = [f"{number:032x}" for number in range(1, TRACES + 4)]
     with_trace = [
-        replace(each, traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+        each._replace(traceparent=f"00-{trace}-00f067aa0ba902b7-01")
         for each, trace in zip(TOLD[1:], traces, strict=False)
     ]
     on_valkey.post(TOLD[0], *with_trace)

@@ -24,11 +24,9 @@ author's own time, words and signature are inside the seal.
 The digest is always of the whole event as posted. Golden files: tests/golden/entry.
 """
 
-import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -43,16 +41,14 @@ ACCEPTED, REFUSED = "accepted", "refused"
 _NO_WORDS = ("data", "signature")
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """An entry's place in the person's stream, and the plan's version after it."""
 
     sequence: int
     planversion: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(NamedTuple):
     """What was ruled on an event, by which rules and when; `code` None means accepted."""
 
     rules: int
@@ -62,8 +58,7 @@ class Ruling:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What stands in clear on an entry, its sealed event, and its bytes."""
 
     leaf: bytes
@@ -123,7 +118,9 @@ COLUMNS = (
 
 def salt_of(key: Key, author: str, name: str) -> bytes:
     """The salt of an event's digest: 32 bytes that only the key can make."""
-    return hmac.digest(key.digest_key, author.encode() + b"\x00" + name.encode(), "sha256")
+    salting = key.salting.copy()
+    salting.update(b"%b\x00%b" % (author.encode(), name.encode()))
+    return salting.digest()
 
 
 def digest_of(salt: bytes, posted: bytes) -> str:
@@ -145,32 +142,27 @@ def write(
     `standing` None writes it without words; `key` must then be the envelope key. `nonce` is
     for golden files only.
     """
+    code, bound = ruling.code, {"author": event.author, "id": event.id, "subject": event.subject}
     posted = event.canonical if standing else without_words(event.canonical)
-    bound = {"author": event.author, "id": event.id, "subject": event.subject}
-    members: dict[str, Any] = {
-        "v": VERSION,
-        "rules": ruling.rules,
-        "id": event.id,
+    row: dict[str, Any] = {
+        **bound,
         "kind": KINDS[event.type].value,
-        "subject": event.subject,
-        "author": event.author,
-        "via": event.via,
-        "issuer": event.issuer,
-        "received": event.received,
+        "verdict": REFUSED if code else ACCEPTED,
+        "refusal": code.value if code else None,
+        "sequence": standing.sequence if standing else None,
+        "planversion": standing.planversion if standing else None,
         "recorded": ruling.recorded,
-        "verdict": REFUSED if ruling.code else ACCEPTED,
         "digest": digest_of(salt_of(key, event.author, event.id), event.canonical),
-        "sealed": seal(key, posted, bound, nonce=nonce).decode(),
     }
-    if ruling.code:
-        members["refusal"] = ruling.code.value
+    members = {name: each for name, each in row.items() if each is not None}
+    members["v"], members["rules"] = VERSION, ruling.rules
+    members["via"], members["issuer"] = event.via, event.issuer
+    members["received"] = event.received
+    members["sealed"] = seal(key, posted, bound, nonce=nonce).decode()
     if ruling.represented:
         members["onbehalfof"] = event.subject
     if ruling.warnings:
         members["warnings"] = list(ruling.warnings)
-    if standing:
-        members["sequence"], members["planversion"] = standing.sequence, standing.planversion
-    row = {name: members.get(name) for name in COLUMNS}
     row["leaf"] = canonical(members)
     return row
 

@@ -15,9 +15,9 @@ b'{"state":"started","subject":"person:ada"}'
 True
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from json.encoder import encode_basestring_ascii
 from typing import Literal, NotRequired, TypedDict
 
 import orjson
@@ -143,7 +143,7 @@ def line_key(thing: str, name: str) -> str:
     >>> line_key("about-me", "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
     'about-me/Zo\\u00eb'
     """
-    return json.dumps(f"{thing}/{name}")[1:-1]
+    return encode_basestring_ascii(f"{thing}/{name}")[1:-1]
 
 
 def dump(plan: Plan) -> bytes:

@@ -1,6 +1,5 @@
 """Each type's own refusals, in the order of the catalogue."""
 
-from dataclasses import replace
 from typing import assert_never, cast
 
 from services.ledger.plan import steps
@@ -150,7 +149,7 @@ def change_of(plan: Plan, event: Event) -> Event:
     """The plan event that a `proposal.accepted` makes: the change, or the person's own words."""
     change = plan.beside[event.data["proposal"]]["data"]["change"]
     data = event.data.get("in_my_words", change["data"])
-    return replace(event, type=change["type"], data=data)
+    return event._replace(type=change["type"], data=data)
 
 
 def _of_beside(plan: Plan, event: Event, kind: BesideType) -> Code | None:

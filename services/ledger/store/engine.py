@@ -37,6 +37,7 @@ _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
     f"wal_autocheckpoint={WAL_PAGES}",
+    "cache_size=-32768",
     f"busy_timeout={BUSY_MILLISECONDS}",
 )
 _POSTGRESQL_OPTIONS = (
@@ -82,7 +83,7 @@ def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
             isolation_level=None,
             check_same_thread=False,
         )
-        for pragma in _PRAGMAS if write else _PRAGMAS[3:]:
+        for pragma in _PRAGMAS if write else _PRAGMAS[4:]:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         if not owner:
             connection.set_authorizer(_deny_drop)
