@@ -133,6 +133,7 @@ def test_a_difference_between_moments_is_one_between_versions(lived: Together) -
         ("plan?true-at=now", "/true-at"),
         ("plan?version=1&true-at=2126-03-02T12:00:00Z", "/true-at"),
         ("origins?version=1&as-of=2126-03-02T12:00:00Z", "/as-of"),
+        ("origins?true-at=2126-03-02T12:00:00Z", "/true-at"),
     ],
 )
 def test_what_makes_no_sense_is_a_422_with_the_place(
