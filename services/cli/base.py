@@ -30,8 +30,10 @@ class Command(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; no stack trace for what we raise on purpose."""
+        from shared import logs
         from shared.problems import FirsthandError, SettingsError
 
+        logs.configure("warning")  # on standard error; a service sets its own level
         try:
             return super().invoke(ctx)
         except SettingsError as fault:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from services.cli.base import DATA, FINDINGS, JSON, UNAVAILABLE
 
 if TYPE_CHECKING:
     from services.doctor.checks import Result
+    from services.ledger.steps import Step
 
 COLOURS = {"ok": "green", "odd": "yellow", "wrong": "red", "unknown": "cyan"}
 
@@ -35,15 +37,93 @@ def healthy(service: str) -> None:
 @click.command()
 @click.argument("person", required=False)
 @click.option("--all", "everybody", is_flag=True, help="Every log, from the first entry.")
+@click.option("--step", is_flag=True, help="Go through PERSON's entries one by one.")
 @JSON
 @DATA
-def replay(person: str | None, everybody: bool, as_json: bool) -> None:
-    """Fold entries again, and compare with what is stored."""
-    if bool(person) == everybody:
-        raise click.UsageError("Name one PERSON, or say --all.")
-    from services.ledger.run import replay as run
+def replay(person: str | None, everybody: bool, step: bool, as_json: bool) -> None:
+    """Fold entries again, and compare with what is stored.
 
-    sys.exit(FINDINGS if run(person, as_json=as_json) else 0)
+    With --step, show what each entry of PERSON said and changed: on a terminal one at a time (Enter
+    goes on, b back, q ends it), else all of them; with --json a line each.
+    """
+    if bool(person) == everybody or (everybody and step):
+        raise click.UsageError("Name one PERSON, or say --all.")
+    from services.ledger import run
+
+    if person is not None and step:
+        _step(run.steps(person), as_json=as_json)
+    else:
+        sys.exit(FINDINGS if run.replay(person, as_json=as_json) else 0)
+
+
+def _step(steps: "Iterator[Step]", *, as_json: bool) -> None:
+    """Show steps: all of them, or on a terminal a key at a time."""
+    waits = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    seen: list[str] = []
+    for told, text in steps:
+        click.echo(json.dumps(told, ensure_ascii=False) if as_json else "\n".join([*text, ""]))
+        if waits:
+            seen.append("\n".join([*text, ""]))
+            if not _goes_on(seen):
+                return
+
+
+def _goes_on(seen: list[str]) -> bool:
+    """Wait for keys: Enter goes on, b shows the step before, q ends it."""
+    place = len(seen) - 1
+    while place < len(seen):
+        key = click.getchar()
+        if key in ("q", "\x04", "\x1b"):
+            return False
+        place = max(place - 1, 0) if key == "b" else place + 1
+        if place < len(seen):
+            click.echo(seen[place])
+    return True
+
+
+@click.command()
+@click.argument("export", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--vkey", "vkeys", multiple=True, help="A key of the log, from who runs it.")
+@click.option(
+    "--checkpoint",
+    "kept",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint, .tlog-proof or receipt that you kept.",
+)
+@click.option(
+    "--require",
+    type=click.Choice(["log", "opened", "vault"]),
+    help="What is not checked up to this depth is a finding.",
+)
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page, too.")
+@JSON
+@DATA
+def audit(
+    export: Path | None,
+    vkeys: tuple[str, ...],
+    kept: tuple[Path, ...],
+    require: str | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Check a whole ledger, entry by entry: the live one, or an EXPORT (folder or .tar.gz)."""
+    from services.ledger.audit import run, told
+
+    run.check_vkeys(vkeys)
+    if export is None:
+        from services.ledger.config import LedgerSettings
+
+        report = run.audit_store(LedgerSettings.load(), list(vkeys), list(kept))
+    else:
+        report = run.audit_export(export, list(vkeys), list(kept))
+    if require:
+        report.require(require)
+    if html:
+        run.write_page(report, html, str(export or "the live ledger"))
+    for line in told.audit_json(report) if as_json else told.audit_text(report):
+        click.echo(line)
+    sys.exit(FINDINGS if report.found else 0)
 
 
 @click.command()

@@ -9,6 +9,9 @@ import click
 
 from services.cli.base import AS, DATA, FINDINGS, JSON, TOKEN, USAGE, fail, speaker
 
+_VERSION = click.option("--version", type=int, help="The plan at this version.")
+_AS_OF = click.option("--as-of", metavar="MOMENT", help="The plan as it was known at this moment.")
+
 
 def _show(path: str, author: str | None, token: str | None, person: str, accept: str) -> Any:
     from services.client import address, send
@@ -22,30 +25,62 @@ def _show(path: str, author: str | None, token: str | None, person: str, accept:
     return answer
 
 
+def _look(path: str, asked: dict[str, Any], told: dict[str, Any]) -> None:
+    """Print what is at a path below the person's: their text, or JSON."""
+    from urllib.parse import urlencode
+
+    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    accept = "application/json" if told["as_json"] else "text/plain"
+    answer = _show(f"{path}?{query}", told["author"], told["token"], told["person"], accept)
+    click.echo(answer.body, nl=told["as_json"])
+
+
 @click.command()
 @click.argument("person")
-@click.option("--version", type=int, help="The plan at this version.")
-@click.option("--as-of", help="The plan as it was known at this moment (RFC 3339).")
+@_VERSION
+@_AS_OF
+@click.option("--true-at", metavar="MOMENT", help="The plan as it was true at this moment.")
 @AS
 @TOKEN
 @JSON
 @DATA
-def plan(
-    person: str,
-    version: int | None,
-    as_of: str | None,
-    author: str | None,
-    token: str | None,
-    as_json: bool,
-) -> None:
-    """Show the plan of PERSON (as person:ada)."""
-    from urllib.parse import urlencode
+def plan(version: int | None, as_of: str | None, true_at: str | None, **told: Any) -> None:
+    """Show the plan of PERSON (as person:ada), now or as it was.
 
-    asked = {"version": version, "as-of": as_of}
-    query = urlencode({name: value for name, value in asked.items() if value is not None})
-    accept = "application/json" if as_json else "text/plain"
-    answer = _show(f"plan?{query}", author, token, person, accept)
-    click.echo(answer.body, nl=as_json)
+    With --true-at, what had happened by that moment, whenever it was recorded; with --as-of too, so
+    far as that was known then. A MOMENT is RFC 3339, as 2026-05-03T10:00:00Z.
+    """
+    _look("plan", {"version": version, "as-of": as_of, "true-at": true_at}, told)
+
+
+@click.command()
+@click.argument("person")
+@click.option("--from", "start", required=True, metavar="POINT", help="Where to begin.")
+@click.option("--to", "end", metavar="POINT", help="Where to end (default: now).")
+@AS
+@TOKEN
+@JSON
+@DATA
+def diff(start: str, end: str | None, **told: Any) -> None:
+    """Tell what changed in the plan of PERSON between two points.
+
+    A POINT is a version, as 3 (0: before there was a plan), or a moment (RFC 3339): the plan as it
+    was known then.
+    """
+    _look("diff", {"from": start, "to": end}, told)
+
+
+@click.command()
+@click.argument("person")
+@_VERSION
+@_AS_OF
+@AS
+@TOKEN
+@JSON
+@DATA
+def origins(version: int | None, as_of: str | None, **told: Any) -> None:
+    """Tell where the words of each line in the plan of PERSON come from."""
+    _look("origins", {"version": version, "as-of": as_of}, told)
 
 
 @click.command()

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -16,7 +15,7 @@ from marshmallow import Schema, fields, validate
 from services.intake.strict import escape
 from shared.catalogue import CATALOGUE, EventType
 from shared.event import MAX_DATA_BYTES, MAX_EVENT_BYTES, MAX_WHOLE_NUMBER, Json, canonical
-from shared.fields import Pattern, WholeNumber, moment, parse_time, party
+from shared.fields import Pattern, WholeNumber, fits, moment, parse_time, party
 from shared.problems import Fault, Invalid, TooLarge
 
 MAX_FAULTS = 100  # that one answer names
@@ -76,8 +75,8 @@ def read(posted: Json, now: datetime) -> tuple[EventType, bytes]:
 
     Raises Invalid or TooLarge, naming the place. `now` is when it was received.
     """
-    faults = list(_faults(_ATTRIBUTES, posted, ""))
     row = CATALOGUE.get(str(posted.get("type")))
+    faults = list(_faults(_ATTRIBUTES, posted, ""))
     if row is not None and "data" in posted:
         faults += _data_faults(row, posted["data"])
     faults += _attribute_faults(posted, now) if not faults else []
@@ -85,9 +84,10 @@ def read(posted: Json, now: datetime) -> tuple[EventType, bytes]:
         raise Invalid(
             "The event is not one of the catalogue; see errors.", errors=faults[:MAX_FAULTS]
         )
-    attributes = {name: each for name, each in posted.items() if name != "datacontenttype"}
-    kept = canonical(attributes)
-    if len(kept) > MAX_EVENT_BYTES or len(canonical(posted["data"])) > MAX_DATA_BYTES:
+    kept = canonical({name: each for name, each in posted.items() if name != "datacontenttype"})
+    if len(kept) > MAX_DATA_BYTES and (
+        len(kept) > MAX_EVENT_BYTES or len(canonical(posted["data"])) > MAX_DATA_BYTES
+    ):
         raise TooLarge("An event has at most 36 KiB, its data at most 32 KiB.")
     return row, kept
 
@@ -128,18 +128,8 @@ def _attribute_faults(posted: Json, now: datetime) -> Iterator[Fault]:
 
 def _faults(schema: Schema, value: Mapping[str, Any], pointer: str) -> Iterator[Fault]:
     """Messages of marshmallow as faults with pointers."""
-    messages = _narrow(schema, frozenset(value.keys() & schema.fields.keys())).validate(value)
-    if messages:
-        yield from _flat(messages, pointer)
-
-
-@lru_cache(maxsize=1024)
-def _narrow(schema: Schema, there: frozenset[str]) -> Schema:
-    """A schema of what is there and what must be: marshmallow visits every member that it knows,
-    and of most events half are not there.
-    """
-    wanted = (name for name, each in schema.fields.items() if each.required or name in there)
-    return type(schema)(only=tuple(wanted))
+    if not fits(schema, value):
+        yield from _flat(schema.validate(value), pointer)
 
 
 def _flat(messages: Any, pointer: str) -> Iterator[Fault]:

@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import orjson
 from flask import Blueprint, Response, g, request
+from werkzeug.wsgi import get_content_length, get_input_stream
 
 from services.intake.cloudevents import MAX_FAULTS, read, read_all
 from services.intake.forms import Form, form_of, posted
@@ -28,6 +30,7 @@ MAX_HEARD_BYTES = 1024 * 1024  # of a body that is too long, so that its sender 
 MAX_WAIT = 30  # seconds
 BODY_SECONDS = 1.0  # that a request waits for others' slow bodies
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,20})\"?(?=$|[,;\s])", re.IGNORECASE)
+Said = Callable[..., Event]  # `Event.of`, with what is the same for all events of a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,21 @@ class Intake:
         environ = request.environ  # rather than `request.headers`: each look through Flask costs
         caller = g.caller = self.callers.of(environ.get("HTTP_AUTHORIZATION"))
         form = form_of(environ)
-        body, received = self._body(form.longest), self.clock()
+        body, received = self._body(environ, form.longest), self.clock()
         told = posted(form, body, environ)
+        said = partial(
+            Event.of,
+            author=caller.subject,
+            via=caller.via,
+            issuer=caller.issuer,
+            received=timestamp(received),
+            traceparent=traceparent_of(environ.get("HTTP_TRACEPARENT")),
+        )
         if form is Form.BATCH:
-            return self._post_batch(caller, told, received)
-        return self._post_one(caller, told[0], received)
+            return self._post_batch(caller, told, received, said)
+        return self._post_one(caller, told[0], received, said)
 
-    def _post_one(self, caller: Caller, told: Json, received: datetime) -> Response:
+    def _post_one(self, caller: Caller, told: Json, received: datetime, said: Said) -> Response:
         """One event; and its fate, if the caller waits for it."""
         row, kept = read(told, received)
         refused = _refusal(caller, row)
@@ -74,7 +85,8 @@ class Intake:
         waits = seconds > 0 and self.may_wait.acquire(blocking=False)
         try:
             waiter = uuid.uuid4().hex if waits else None
-            event = _event(kept, caller, received, waiter)
+            event = said(kept, told, waiter=waiter)
+            _trace(event)
             partition = partition_of(event.subject, self.partitions)
             durability = self._publish(partition, [event])
             if waiter is not None:
@@ -87,7 +99,9 @@ class Intake:
             if waits:
                 self.may_wait.release()
 
-    def _post_batch(self, caller: Caller, told: Sequence[Json], received: datetime) -> Response:
+    def _post_batch(
+        self, caller: Caller, told: Sequence[Json], received: datetime, said: Said
+    ) -> Response:
         """Events of any persons, all or none of them well-formed; nobody waits for their fates.
 
         They are published partition by partition. If one fails nothing is said of any: whoever
@@ -101,15 +115,15 @@ class Intake:
         ]
         if faults:
             raise Forbidden(faults[0].detail, errors=faults[:MAX_FAULTS])
-        events = [_event(kept, caller, received) for _, kept in batch]
-        homes: dict[int, list[Event]] = defaultdict(list)
-        for each in events:
-            homes[partition_of(each.subject, self.partitions)].append(each)
-        levels = {home: self._publish(home, own) for home, own in homes.items()}
-        return as_json(
-            [_told(each, levels[partition_of(each.subject, self.partitions)]) for each in events],
-            202,
-        )
+        events = [said(kept, each) for each, (_, kept) in zip(told, batch, strict=True)]
+        _trace(*events[-1:])
+        homes = [partition_of(each.subject, self.partitions) for each in events]
+        shares: dict[int, list[Event]] = defaultdict(list)
+        for home, each in zip(homes, events, strict=True):
+            shares[home].append(each)
+        levels = {home: self._publish(home, own) for home, own in shares.items()}
+        told_back = [_told(each, levels[home]) for home, each in zip(homes, events, strict=True)]
+        return as_json(told_back, 202)
 
     def _publish(self, partition: int, events: Sequence[Event]) -> Durability:
         crashpoint("intake-received")
@@ -119,19 +133,19 @@ class Intake:
         crashpoint("intake-safe")
         return durability
 
-    def _body(self, longest: int) -> bytes:
+    def _body(self, environ: Json, longest: int) -> bytes:
         if not self.may_read.acquire(timeout=BODY_SECONDS):
             raise Unavailable("Too many slow bodies at once.")
         try:
-            return _body(longest)
+            return _body(environ, longest)
         finally:
             self.may_read.release()
 
 
-def _body(longest: int) -> bytes:
+def _body(environ: Json, longest: int) -> bytes:
     """The posted bytes; TooLarge before anything is parsed."""
-    if (request.content_length or 0) <= longest + MAX_HEARD_BYTES:
-        stream = request.stream
+    if (get_content_length(environ) or 0) <= longest + MAX_HEARD_BYTES:
+        stream = get_input_stream(environ)
         body = stream.read(longest + 1)
         if len(body) <= longest:
             return body
@@ -139,18 +153,10 @@ def _body(longest: int) -> bytes:
     raise TooLarge(f"A body of this form has at most {longest} bytes.")
 
 
-def _event(kept: bytes, caller: Caller, received: datetime, waiter: str | None = None) -> Event:
-    event = Event.of(
-        kept,
-        author=caller.subject,
-        via=caller.via,
-        issuer=caller.issuer,
-        received=timestamp(received),
-        waiter=waiter,
-        traceparent=traceparent_of(request.environ.get("HTTP_TRACEPARENT")),
-    )
-    g.trace = trace_of(event.traceparent)
-    return event
+def _trace(event: Event | None = None) -> None:
+    """For the log line: the event's own trace rather than the request's."""
+    if event is not None and event.traceparent is not None:
+        g.trace = trace_of(event.traceparent)
 
 
 def _refusal(caller: Caller, row: EventType) -> str:

@@ -7,12 +7,15 @@ nothing is normalised. Each fault names its place (RFC 6901).
 """
 
 import json
+import re
 from typing import Any, NoReturn
 
 from shared.event import MAX_WHOLE_NUMBER, Json
 from shared.problems import Fault, Malformed
 
 MAX_DEPTH = 16
+_ESCAPES = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # of NUL, and of halves of surrogate pairs
+_HALF = re.compile("[\ud800-\udfff]")
 _LONGEST_NUMBER = len(str(MAX_WHOLE_NUMBER)) + 1  # with a sign
 
 
@@ -37,8 +40,7 @@ def parse(body: bytes, pointer: str = "", depth: int = 1) -> object:
         refuse(pointer, "not-taken", str(fault))
     except json.JSONDecodeError as fault:
         refuse(pointer, "not-json", f"Not JSON at character {fault.pos}: {fault.msg}.")
-    # A raw body without escapes holds no NUL and no surrogate; without many brackets, no depth.
-    if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH + 1 - depth:
+    if _is_doubtful(text, value, depth):
         _walk(value, pointer, depth)
     return value
 
@@ -61,9 +63,9 @@ def _members(pairs: list[tuple[str, Any]]) -> Json:
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise _Bad(f"The member {twice[:64]!a} stands twice in one object.")
-    for name in members:
-        if not name.isascii():
-            raise _Bad(f"The member name {name[:64]!a} is not ASCII.")
+    if not all(map(str.isascii, members)):
+        name = next(name for name in members if not name.isascii())
+        raise _Bad(f"The member name {name[:64]!a} is not ASCII.")
     return members
 
 
@@ -85,6 +87,27 @@ _DECODER = json.JSONDecoder(
 )
 
 
+def _is_doubtful(text: str, value: object, depth: int) -> bool:
+    """Whether a fault may lie in `value`, of which `text` is the JSON; `_walk` knows.
+
+    NUL and halves of surrogate pairs stand in no UTF-8 and no JSON but as escapes, and depth takes
+    brackets.
+    """
+    if "\\u" in text and _ESCAPES.search(text):
+        return True
+    brackets = text.count("{") + text.count("[")
+    return brackets > MAX_DEPTH + 1 - depth and _is_deep(value, depth)
+
+
+def _is_deep(value: object, depth: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    within = value.values() if isinstance(value, dict) else value
+    return depth > MAX_DEPTH or any(
+        _is_deep(each, depth + 1) for each in within if isinstance(each, dict | list)
+    )
+
+
 def _walk(value: object, pointer: str, depth: int) -> None:
     if depth > MAX_DEPTH and isinstance(value, dict | list):
         refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
@@ -102,7 +125,7 @@ def _walk(value: object, pointer: str, depth: int) -> None:
 def _text(text: str, pointer: str) -> None:
     if "\x00" in text:
         refuse(pointer, "nul", "Text must not hold NUL (U+0000).")
-    if any("\ud800" <= each <= "\udfff" for each in text):
+    if _HALF.search(text):
         refuse(pointer, "lone-surrogate", "Text holds half of a surrogate pair.")
 
 

@@ -27,9 +27,9 @@ class Against:
         self._plan = plan
         self._corrections: dict[str, list[Json]] = {}
         self._marks: dict[str, Json] = {}
-        for name, each in came(plan.beside.items()):
-            if each["type"] in _MARKS:
-                self._take(name, each)
+        for name, each in came(each for each in plan.beside.items() if each[1]["type"] in _MARKS):
+            self._take(name, each)
+        self._spoken_of = {*plan.disagreements, *self._corrections, *self._marks}
 
     def _take(self, name: str, each: Beside) -> None:
         target, words = each["data"]["entry"], _without(each["data"], "entry")
@@ -42,6 +42,8 @@ class Against:
 
     def of(self, name: str) -> Json:
         """What is said of an entry, and what is said of that."""
+        if name not in self._spoken_of:
+            return {}
         told: Json = {}
         waiting = [name]
         for about in waiting:  # grows as it goes
@@ -60,7 +62,8 @@ class Against:
 
     def since(self, then: Plan) -> list[str]:
         """The entries that say something, later, of what an older plan holds."""
-        waiting, later = list(then.entries), []
+        waiting = [name for name in self._spoken_of if name in then.entries]
+        later: list[str] = []
         for about in waiting:  # grows as it goes
             found = [each["entry"] for _, each in self._directly(about)]
             found += [each["entry"] for each in self._marks.get(about, {}).values()]

@@ -5,15 +5,18 @@ What is not the caller's is 404 with the same body as what does not exist.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import overload
+from itertools import chain
 
 from flask import Blueprint, Response, request
 
 from services.ledger.aloud import aloud
-from services.ledger.history import Reader
+from services.ledger.asked import Asked, wrong
+from services.ledger.history import Backwards, Reader
+from services.ledger.kept import Kept
+from services.ledger.past import NOW
 from services.ledger.sentences import Names
 from services.ledger.store.engine import Engine, transaction
 from services.ledger.vault import Vault
@@ -21,12 +24,12 @@ from services.ledger.view import view
 from services.ledger.watermark import Published, Watermark
 from shared.callers import Callers
 from shared.event import Json, canonical, partition_of, timestamp
-from shared.fields import parse_time
-from shared.problems import Fault, Invalid, NotFound
+from shared.problems import NotFound
 from shared.seal import b64url
 from shared.web import as_json, caller_of
 
 PAGE, LONGEST_PAGE = 100, 500
+NDJSON, _PLAIN = "application/x-ndjson", "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,15 @@ class Api:
     watermark: Watermark
     partitions: int
     clock: Callable[[], datetime]
+    kept: Kept = field(default_factory=Kept)
 
     def routes(self) -> Blueprint:
         """The routes, each below /people/<subject>."""
         people = Blueprint("people", __name__, url_prefix="/people/<subject>")
         people.add_url_rule("/plan", view_func=self.plan)
         people.add_url_rule("/history", view_func=self.history)
+        people.add_url_rule("/diff", view_func=self.diff)
+        people.add_url_rule("/origins", view_func=self.origins)
         people.add_url_rule("/events/<name>", view_func=self.event)
         people.add_url_rule("/events/<name>/receipt", view_func=self.receipt)
         return people
@@ -53,28 +59,76 @@ class Api:
     def plan(self, subject: str) -> Response:
         """The plan, now or as it was; JSON, or plain text for reading aloud."""
         self._only_the_person(subject)
-        version, as_of = _number("version"), _moment("as-of")
-        if version is not None and as_of is not None:
-            raise _wrong("as-of", "Ask for a version or for a moment, not both.")
+        when, now = Asked(request.args).when(), timestamp(self.clock())
         with self._reader(subject) as reader:
-            found, until = reader.plan_until(version=version, as_of=as_of)
-            current = None if version is None and as_of is None else reader.now()
+            found, until = reader.plan_until(when)
+            current = None if when.is_now else reader.now()
         if found is None:
             raise NotFound
-        shown = view(found, until or timestamp(self.clock()), current)
-        if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
-            text = aloud(self.names, shown)
-            return _cached(text.encode(), "text/plain; charset=utf-8")
+        shown = view(found, min(until or now, now), current)
+        if _best("application/json", "text/plain") == "text/plain":
+            return _cached(aloud(self.names, shown).encode(), _PLAIN)
         return _cached(canonical(shown), "application/json")
 
-    def history(self, subject: str) -> Response:
-        """Everything that was done or tried, page by page; `next` is the next page's cursor."""
+    def diff(self, subject: str) -> Response:
+        """What changed from one plan to a later one; JSON, or plain text."""
         self._only_the_person(subject)
-        after, limit = _number("cursor", -1), min(max(_number("limit", PAGE), 1), LONGEST_PAGE)
+        asked = Asked(request.args)
+        start, end = asked.point("from"), asked.point("to", NOW)
+        try:
+            with self._reader(subject) as reader:
+                difference, first, last = reader.difference(self.names, start, end)
+        except Backwards:
+            raise wrong("from", "Must not be later than 'to'.") from None
+        there = start.version in (None, first.version) and end.version in (None, last.version)
+        if last.state != "started" or not there:
+            raise NotFound
+        if _best("application/json", "text/plain") == "text/plain":
+            return _cached(difference.text(first, last).encode(), _PLAIN)
+        told = {"subject": subject, "from": first.version, "to": last.version}
+        return _cached(canonical({**told, "changes": difference.changes()}), "application/json")
+
+    def origins(self, subject: str) -> Response:
+        """Where the words of each line come from; JSON, or plain text."""
+        self._only_the_person(subject)
+        when = Asked(request.args).when()
+        if when.true_at is not None:
+            raise wrong(
+                "true-at", "Words are traced in a version, or in what was known by 'as-of'."
+            )
         with self._reader(subject) as reader:
-            told = reader.history(self.names, after=after, limit=limit)
+            origins, plan = reader.origins(self.names, when)
+        if plan.state != "started" or when.version not in (None, plan.version):
+            raise NotFound
+        if _best("application/json", "text/plain") == "text/plain":
+            return _cached(origins.text(plan).encode(), _PLAIN)
+        told = {"subject": subject, "version": plan.version, "lines": origins.lines(plan)}
+        return _cached(canonical(told), "application/json")
+
+    def history(self, subject: str) -> Response:
+        """Everything that was done or tried: a page, `next` being the next page's cursor; or as
+        NDJSON all of it, an entry a line.
+        """
+        self._only_the_person(subject)
+        asked = Asked(request.args)
+        cursor, limit = asked.number("cursor"), asked.number("limit")
+        after = -1 if cursor is None else cursor
+        if _best("application/json", NDJSON) == NDJSON:
+            return _streamed(self._pages(subject, after, LONGEST_PAGE))
+        limit = min(max(PAGE if limit is None else limit, 1), LONGEST_PAGE)
+        told = next(self._pages(subject, after, limit))
         more = {"next": told[-1]["index"]} if len(told) == limit else {}
         return _cached(canonical({"subject": subject, "entries": told, **more}), "application/json")
+
+    def _pages(self, subject: str, after: int, limit: int) -> Iterator[list[Json]]:
+        """A history in pages, each read in a transaction that is over when it is told."""
+        while True:
+            with self._reader(subject) as reader:
+                told = reader.history(self.names, after=after, limit=limit)
+            yield told
+            if len(told) < limit:
+                return
+            after = told[-1]["index"]
 
     def event(self, subject: str, name: str) -> Response:
         """The fate of an event, for its author and the person."""
@@ -83,8 +137,8 @@ class Api:
     def receipt(self, subject: str, name: str) -> Response:
         """The same with its proof; as plain text the proof alone, as C2SP tlog-proof writes it."""
         told = self._told(subject, name, Reader.receipts)
-        if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
-            return Response(told["proof"], content_type="text/plain; charset=utf-8")
+        if _best("application/json", "text/plain") == "text/plain":
+            return Response(told["proof"], content_type=_PLAIN)
         return as_json(told)
 
     def _told(
@@ -112,35 +166,13 @@ class Api:
     @contextmanager
     def _reader(self, subject: str) -> Iterator[Reader]:
         with transaction(self.engine) as connection:
-            yield Reader(connection, self.vault, partition_of(subject, self.partitions), subject)
+            log = partition_of(subject, self.partitions)
+            yield Reader(connection, self.vault, log, subject, self.kept)
 
 
-def _wrong(name: str, detail: str) -> Invalid:
-    """A wrong query: its pointer is into the query as one object."""
-    fault = Fault(f"/{name}", "query", detail)
-    return Invalid(f"The query parameter '{name}' is wrong.", errors=[fault])
-
-
-@overload
-def _number(name: str, default: int) -> int: ...
-@overload
-def _number(name: str, default: None = None) -> int | None: ...
-def _number(name: str, default: int | None = None) -> int | None:
-    given = request.args.get(name)
-    if given is None:
-        return default
-    if not given.isascii() or not given.isdigit() or len(given) > 15:
-        raise _wrong(name, "Must be a whole number, 0 or more.")
-    return int(given)
-
-
-def _moment(name: str) -> str | None:
-    given = request.args.get(name)
-    try:
-        return None if given is None else timestamp(parse_time(given))
-    except (ValueError, OverflowError):
-        told = "Must be an RFC 3339 date-time with offset ('+' is sent as %2B)."
-        raise _wrong(name, told) from None
+def _best(*media_types: str) -> str | None:
+    """Which of these forms is wanted most; the first of them, if all are wanted alike."""
+    return request.accept_mimetypes.best_match(media_types)
 
 
 def _cached(body: bytes, media_type: str) -> Response:
@@ -150,4 +182,14 @@ def _cached(body: bytes, media_type: str) -> Response:
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Accept, Authorization"
     response.make_conditional(request)
+    return response
+
+
+def _streamed(pages: Iterator[list[Json]]) -> Response:
+    """An entry a line. The first page is read before the answer begins: what fails then is told."""
+    pages = chain([next(pages)], pages)
+    lines = (b"".join(canonical(each) + b"\n" for each in page) for page in pages)
+    response = Response(lines, content_type=NDJSON)
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Vary"] = "Accept, Authorization"
     return response

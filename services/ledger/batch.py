@@ -29,9 +29,19 @@ from shared.trace import trace_of
 from shared.transit import Transit
 
 STORE_EVERY = 16  # entries of one person, and more for longer plans: so many a reader folds
-SNAPSHOT_EVERY = 64  # entries of one person, and more for longer plans
+SNAPSHOT_EVERY = 64  # entries of one person, and for longer plans a 16th of what they hold
 
 log_line = structlog.get_logger()
+
+
+def store_every(person: Person) -> int:
+    """After how many entries a person's plan is stored anew."""
+    return max(STORE_EVERY, len(person.plan.entries) // 64)
+
+
+def snapshot_every(person: Person) -> int:
+    """After how many entries a person's plan is kept for views of the past."""
+    return max(SNAPSHOT_EVERY, len(person.plan.entries) // 16)
 
 
 class Batch:
@@ -40,6 +50,7 @@ class Batch:
     def __init__(self, log: int, people: People, transit: Transit) -> None:
         self.rows: list[dict[str, Any]] = []
         self.new_keys: list[dict[str, str | bytes]] = []
+        self.snapshots: list[dict[str, Any]] = []
         self.unreadable: list[dict[str, Any]] = []
         self.subjects: set[str] = set()
         self.recorded = ""
@@ -135,6 +146,8 @@ class Batch:
         if standing:
             person.sequence = standing.sequence
             self._touched[event.subject] = person
+            if person.sequence - person.snapped >= snapshot_every(person):
+                self._snap(event.subject, person)
         prior[row["digest"]] = index
         return index
 
@@ -215,22 +228,18 @@ class Batch:
         """
         rows = []
         for subject, person in self._touched.items():
-            length = len(person.plan.entries)
-            if person.sequence - person.stored >= max(STORE_EVERY, length // 64):
+            if person.sequence - person.stored >= store_every(person):
                 person.stored = person.sequence
                 rows.append(plan_row(self._log, self._key_of(subject), person))
         return rows
 
-    def snapshot_rows(self) -> list[dict[str, Any]]:
-        """Plans to keep for views of the past."""
-        rows = []
-        for subject, person in self._touched.items():
-            every = max(SNAPSHOT_EVERY, len(person.plan.entries) // 8)
-            if person.sequence - person.snapped >= every:
-                person.snapped = person.sequence
-                row = plan_row(self._log, self._key_of(subject), person)
-                rows.append(row | {"recorded": self.recorded})
-        return rows
+    def _snap(self, subject: str, person: Person) -> None:
+        """Keep a plan for views of the past, in the midst of a batch too: whatever its size, no
+        reader folds more than lies between two of them.
+        """
+        person.snapped = person.sequence
+        row = plan_row(self._log, self._key_of(subject), person)
+        self.snapshots.append(row | {"recorded": self.recorded})
 
     def _key_of(self, subject: str) -> Key:
         key = self._vault.person(subject)

@@ -2,123 +2,19 @@
 
 from functools import cache
 
+from services.ledger.shapes import SCHEMAS
 from shared.catalogue import CATALOGUE
 from shared.catalogue.examples import examples
-from shared.described import BOTH, FATE, JSON, RECEIPT, TIME, WHOLE
+from shared.described import BOTH, JSON, TIME
 from shared.event import Json
 from shared.openapi import TEXT, Answer, Operation, Parameter, document, schema
 from shared.problems import Forbidden, Invalid, NotFound, Problem, Unauthorised, Unavailable
-from shared.refusals import WARNINGS, Code
 
 _TOLD = (
     "Serves what people said, and what became of it; takes nothing. What is not the caller's is "
     "404, with the same body as what does not exist."
 )
 LONGEST_NUMBER = 10**15 - 1
-_TYPES: Json = {"enum": list(CATALOGUE)}
-_PINNED: Json = {
-    "disagreements": {"type": "array", "items": schema("pinned")},
-    "corrections": {"type": "array", "items": schema("pinned")},
-    "retracted": schema("pinned"),
-    "struck": schema("pinned"),
-}
-
-
-def _object(required: str, **properties: Json) -> Json:
-    """An object; names in `required` that have no schema of their own are texts."""
-    names = required.split()
-    whole = {**dict.fromkeys(names, TEXT), **properties}
-    return {"type": "object", "properties": whole, "required": names}
-
-
-def _with_also(form: Json) -> Json:
-    """A form, with those of the entries that others have under the same id."""
-    also: Json = {"type": "array", "items": {"type": "object"}}
-    return {**form, "properties": {**form["properties"], "also": also}}
-
-
-SCHEMAS: dict[str, Json] = {
-    "plan": {
-        "description": "A person's plan as it is shown.",
-        **_object(
-            "subject version state lines beside",
-            version=WHOLE,
-            state={"enum": ["open", "closed"]},
-            lines={"type": "array", "items": schema("planline")},
-            beside={
-                "type": "object",
-                "additionalProperties": {"type": "array", "items": schema("beside")},
-            },
-            since={"type": "array", "items": TEXT},
-        ),
-    },
-    "planline": {
-        "description": "A line of the plan: what was written, its state, and where it came from.",
-        **_object(
-            "thing id state data origin since version",
-            data={"type": "object"},
-            origin=schema("origin"),
-            ended=schema("origin"),
-            since=WHOLE,
-            version=WHOLE,
-            promised={"type": "array", "items": _object("entry by due state")},
-            suggested={"type": "array", "items": TEXT},
-            **_PINNED,
-        ),
-    },
-    "origin": {
-        "description": "The entry that something came with.",
-        **_object("entry author received", received=TIME, **_PINNED),
-    },
-    "beside": {
-        "description": "What stands beside the plan, as its author put it.",
-        **_object(
-            "entry type author received data state",
-            type=_TYPES,
-            received=TIME,
-            data={"type": "object"},
-            answers={"type": "array", "items": _object("entry author received")},
-            outcome=_object("entry author received"),
-            answered=schema("origin"),
-            ended=schema("origin"),
-            **_PINNED,
-        ),
-    },
-    "pinned": {
-        "description": "Something said of an entry; `about` where it is said of what was said.",
-        **_object("entry", author=TEXT, words=TEXT, about=TEXT),
-    },
-    "history": {
-        "description": "A page of a history. `next` is the cursor of the page after it.",
-        **_object(
-            "subject entries",
-            entries={"type": "array", "items": schema("told")},
-            next=WHOLE,
-        ),
-    },
-    "told": {
-        "description": "An entry, told in a sentence.",
-        **_object(
-            "index id type author via issuer received recorded verdict sentence",
-            index=WHOLE,
-            type=_TYPES,
-            received=TIME,
-            recorded=TIME,
-            verdict={"enum": ["accepted", "refused"]},
-            refusal={"enum": [code.value for code in Code]},
-            sequence=WHOLE,
-            planversion=WHOLE,
-            onbehalfof=TEXT,
-            words=TEXT,
-            time=TIME,
-            notes={"type": "array", "items": TEXT},
-            warnings={"type": "array", "items": {"enum": list(WARNINGS)}},
-            **_PINNED,
-        ),
-    },
-    "fate": _with_also(FATE),
-    "receipt": _with_also(RECEIPT),
-}
 _POSTED = examples(CATALOGUE["plan.started"])[0]["event"]
 _SUBJECT = Parameter(
     "subject",
@@ -145,6 +41,8 @@ _TILE = Parameter(
     },
     "0/000.p/1",
 )
+_AS_OF = Parameter("as-of", "query", "What was known at that moment; not with `version`.", TIME)
+_POINT: Json = {"anyOf": [{"type": "string", "pattern": "^[0-9]{1,15}$"}, TIME]}
 _IF_NONE_MATCH = Parameter(
     "If-None-Match", "header", "An `ETag` from before: 304 if nothing changed.", TEXT
 )
@@ -172,7 +70,10 @@ OPERATIONS = (
         (
             _SUBJECT,
             _number("version", "The plan up to its last entry with that version."),
-            Parameter("as-of", "query", "What was known at that moment; not with `version`.", TIME),
+            _AS_OF,
+            Parameter(
+                "true-at", "query", "What was true at that moment; not with `version`.", TIME
+            ),
             _IF_NONE_MATCH,
         ),
         scope="read",
@@ -180,10 +81,57 @@ OPERATIONS = (
     ),
     Operation(
         "GET",
+        "/people/<subject>/diff",
+        "diff",
+        "What changed from one plan to a later one, line by line, and by which entries.",
+        {
+            200: Answer("The changes.", {JSON: schema("diff"), "text/plain": TEXT}, _CACHED),
+            304: _SAME,
+        },
+        (*_READING, Invalid),
+        (
+            _SUBJECT,
+            Parameter("from", "query", "A version (0: no plan yet), or a moment.", _POINT, "0"),
+            Parameter("to", "query", "The same; now, if it is not there.", _POINT),
+            _IF_NONE_MATCH,
+        ),
+        scope="read",
+        more="A moment stands for the plan as it was known then. With `Accept: text/plain`, told "
+        "to the person.",
+    ),
+    Operation(
+        "GET",
+        "/people/<subject>/origins",
+        "origins",
+        "Where the present words of each line come from: who wrote, suggested, and vouched.",
+        {
+            200: Answer("The lines.", {JSON: schema("origins"), "text/plain": TEXT}, _CACHED),
+            304: _SAME,
+        },
+        (*_READING, Invalid),
+        (
+            _SUBJECT,
+            _number("version", "The plan up to its last entry with that version."),
+            _AS_OF,
+            _IF_NONE_MATCH,
+        ),
+        scope="read",
+        more="With `Accept: text/plain`, told to the person.",
+    ),
+    Operation(
+        "GET",
         "/people/<subject>/history",
         "history",
         "Everything that was said or tried, in order, in sentences.",
-        {200: Answer("A page.", {JSON: schema("history")}, _CACHED), 304: _SAME},
+        {
+            200: Answer(
+                "A page; or all entries, one a line.",
+                {JSON: schema("history"), "application/x-ndjson": schema("told")},
+                ["Cache-Control", "Vary"],
+                ["ETag"],
+            ),
+            304: _SAME,
+        },
         (*_READING, Invalid),
         (
             _SUBJECT,
@@ -192,6 +140,7 @@ OPERATIONS = (
             _IF_NONE_MATCH,
         ),
         scope="read",
+        more="With `Accept: application/x-ndjson`, all entries after the cursor, one a line.",
     ),
     Operation(
         "GET",

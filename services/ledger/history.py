@@ -1,30 +1,34 @@
 """Reading a person's things: the plan now and as it was, and the history of every attempt.
 
-`version=n` is the plan up to the last entry with that planversion; `as-of=T` what was known at
-T: the entries recorded at or before it. Whatever shows an entry shows what is said of it
-(services/ledger/against.py), also what was said later; in a view of the past `since` names that.
+Whatever shows an entry shows what is said of it (services/ledger/against.py), also what was said
+later; in a view of the past `since` names that.
 """
 
-from dataclasses import dataclass
-
-import orjson
+from dataclasses import dataclass, field
 
 from services.ledger.against import Against
+from services.ledger.difference import Difference
+from services.ledger.kept import Kept
 from services.ledger.log import entry
-from services.ledger.log.entry import Entry
 from services.ledger.log.proof import Proof, inclusion
-from services.ledger.people import Person, fold_one, take, unwrap_keys, usable_plan
+from services.ledger.origins import Origins
+from services.ledger.past import NOW, Past, When
+from services.ledger.people import unwrap_keys
 from services.ledger.plan.model import Plan
 from services.ledger.receipts import Recorded, fate, receipt
-from services.ledger.sentences import YOU, Names, name_of, sentence, spoken_of
+from services.ledger.sentences import Names
 from services.ledger.store import reads
 from services.ledger.store.engine import Connection
 from services.ledger.store.tiles import nodes
+from services.ledger.telling import Telling
 from services.ledger.vault import Vault
+from services.ledger.walk import Walk
 from services.ledger.watermark import Published
-from shared.catalogue import CATALOGUE
 from shared.event import Json
-from shared.refusals import WARNINGS
+
+
+class Backwards(Exception):
+    """A difference goes from a plan to a later one, and was asked for the other way round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,50 +39,61 @@ class Reader:
     vault: Vault
     log: int
     subject: str
+    kept: Kept = field(default_factory=Kept)
 
-    def plan(self, *, version: int | None = None, as_of: str | None = None) -> Plan | None:
-        """The plan now, at a version, or as of a moment; None where there was none."""
-        return self.plan_until(version=version, as_of=as_of)[0]
-
-    def plan_until(
-        self, *, version: int | None = None, as_of: str | None = None
-    ) -> tuple[Plan | None, str | None]:
-        """The same, and the moment at which it ceased to be the plan; None: it is the plan."""
+    @property
+    def past(self) -> Past:
+        """The person's plans, now and before; their key is brought into the vault's memory."""
         unwrap_keys(self.connection, self.vault, [self.subject])
-        if version is None and as_of is None:
-            plan, until = self.now(), None
-        else:
-            person, until = self._past(version, as_of)
-            plan = person.plan
-        found = plan.state == "started" and (version is None or plan.version == version)
-        return (plan if found else None), until
+        return Past(self.connection, self.vault, self.log, self.subject, self.kept)
 
-    def _past(self, version: int | None, as_of: str | None) -> tuple[Person, str | None]:
-        row = reads.snapshot_before(self.connection, self.subject, version=version, recorded=as_of)
-        person = Person(Plan(self.subject))
-        if row is not None and (plan := usable_plan(self.vault, row)) is not None:
-            person = Person(plan, row["sequence"])
-        rows = reads.entries_in_sequence(
-            self.connection, self.log, self.subject, after=person.sequence
-        )
-        for each in rows:
-            later = version is not None and each["planversion"] > version
-            if later or (as_of is not None and each["recorded"] > as_of):
-                return person, as_of or entry.read(each["leaf"]).received
-            take(self.vault, person, entry.read(each["leaf"]))
-        return person, as_of
+    def plan(self, when: When = NOW) -> Plan | None:
+        """The plan now, at a version, or of a moment; None where there was none."""
+        return self.plan_until(when)[0]
+
+    def plan_until(self, when: When) -> tuple[Plan | None, str | None]:
+        """The same, and the moment at which it ceased to be the plan; None: it is the plan."""
+        if when.true_at is not None:
+            plan = self.past.true(when.true_at, when.as_of)
+            until: str | None = min(when.true_at, when.as_of or when.true_at)
+        else:
+            person, until = self.past.person(when)
+            plan = person.plan
+        found = plan.state == "started" and when.version in (None, plan.version)
+        return (plan if found else None), until
 
     def now(self) -> Plan:
         """The plan as it is now, started or not."""
-        unwrap_keys(self.connection, self.vault, [self.subject])
-        return fold_one(self.connection, self.vault, self.log, self.subject).plan
+        return self.past.now().plan
 
     def history(self, names: Names, *, after: int, limit: int) -> list[Json]:
         """Entries about the person past a place in the log, each told in a sentence."""
-        against = Against(self.now())
+        telling, against = self._telling(names)
         rows = reads.entries_of(self.connection, self.log, self.subject, after=after, limit=limit)
-        told = (self._told(names, entry.read(each["leaf"]), each["index"]) for each in rows)
-        return [self._with_notes(names, each, against) for each in told]
+        return [telling.told(entry.read(each["leaf"]), each["index"], against) for each in rows]
+
+    def difference(self, names: Names, start: When, end: When) -> tuple[Difference, Plan, Plan]:
+        """What changed from one plan to another, and the two; Backwards if the first is later."""
+        past, first = self.past, self.past.person(start)[0]
+        last = past.person(end)[0]
+        if first.sequence > last.sequence:
+            raise Backwards
+        difference = Difference(*self._telling(names))
+        walk = Walk(self.vault, first.plan)
+        rows = past.rows(first.sequence, last.sequence)
+        difference.take(walk.past(row["index"], row["leaf"]) for row in rows)
+        return difference, first.plan, last.plan
+
+    def origins(self, names: Names, when: When) -> tuple[Origins, Plan]:
+        """Where the words of the lines of a plan come from, and the plan."""
+        past, person = self.past, self.past.person(when)[0]
+        origins, walk = Origins(*self._telling(names)), Walk(self.vault, Plan(self.subject))
+        origins.take(walk.past(row["index"], row["leaf"]) for row in past.rows(0, person.sequence))
+        return origins, person.plan
+
+    def _telling(self, names: Names) -> tuple[Telling, Against]:
+        """What tells the person's entries, and what is said of them now."""
+        return Telling(self.vault, names, self.subject), Against(self.now())
 
     def fates(self, name: str, published: Published) -> list[Json]:
         """What became of the events about the person that bear an id, oldest first; as far as
@@ -101,43 +116,3 @@ class Reader:
         rows = reads.entry_of(self.connection, self.log, self.subject, name)
         told = (Recorded(self.log, row["index"], entry.read(row["leaf"])) for row in rows)
         return [each for each in told if each.index < published.size]
-
-    def _told(self, names: Names, each: Entry, index: int) -> Json:
-        event = each.open(self.vault.find(self.subject))
-        row = CATALOGUE[event.type]
-        told: Json = {
-            "index": index,
-            "id": each.id,
-            "type": event.type,
-            "author": each.author,
-            "via": each.via,
-            "issuer": each.issuer,
-            "received": each.received,
-            "recorded": each.recorded,
-            "verdict": each.verdict,
-            "sentence": sentence(
-                names, event, each.refusal, represented=each.onbehalfof is not None
-            ),
-        }
-        for name in ("onbehalfof", "refusal", "sequence", "planversion", "warnings"):
-            value = getattr(each, name)
-            if value not in (None, ()):
-                told[name] = value
-        if row.words is not None and row.words in event.data:
-            told["words"] = event.data[row.words]
-        if when := orjson.loads(event.canonical).get("time"):
-            told["time"] = when
-        return told
-
-    def _with_notes(self, names: Names, told: Json, against: Against) -> Json:
-        """What is said of the entry stands with it: as data, and as `notes` to read."""
-        if told["verdict"] != entry.ACCEPTED:
-            return told
-        pinned = against.of(told["id"])
-        notes = list(spoken_of({**names, self.subject: YOU}, pinned))
-        if "struck" in pinned:
-            through = name_of(names, told["via"])
-            notes.append(f"It came through {through}; {told['issuer']} vouched for who wrote it.")
-        warned = (WARNINGS[each] for each in told.get("warnings", ()))
-        notes += [f"{each.replace('the person', 'You')}." for each in warned]
-        return {**told, **pinned, **({"notes": notes} if notes else {})}

@@ -149,11 +149,16 @@ def seal_plan(key: Key, person: Person) -> bytes:
 
 def open_plan(vault: Vault, row: Row) -> Plan:
     """The plan of a row of `plans` or `snapshots`; SealBroken if it is not what it says."""
+    return load(plan_bytes(vault, row))
+
+
+def plan_bytes(vault: Vault, row: Row) -> bytes:
+    """The same, as its bytes."""
     header, stored = unseal(row["plan"], vault.find(row["subject"]))
     for name in ("subject", "sequence", "rules"):
         if header.get(name) != row[name]:
             raise SealBroken(f"a stored plan of another {name}")
-    return load(stored)
+    return stored
 
 
 def plan_row(log: int, key: Key, person: Person) -> dict[str, Any]:

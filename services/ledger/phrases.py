@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from services.ledger.plan import steps
-from services.ledger.sentences import spoken
+from services.ledger.sentences import FURTHER, spoken
 from shared.event import Json
 
 Lines = Mapping[tuple[str, str], Json]
@@ -48,6 +48,20 @@ def line_words(line: Json) -> Iterator[str]:
             yield f"“{spoken(data['say'])}”, not “{spoken(data['instead_of'])}”."
         case _:
             yield spoken(str(data.get("words", "")))
+
+
+def line_label(line: Json) -> str:
+    """A line where it stands alone: its words, and nobody else's; what it is, if it has none."""
+    match line["thing"]:
+        case "plan":
+            return "Your plan"
+        case "ranking":
+            return "The order of what you want"
+        case "rating":
+            words = f" {spoken(line['data']['words'])}" if "words" in line["data"] else ""
+            return f"A rating of yours: {line['data']['value']}.{words}"
+        case _:
+            return FURTHER.join(line_words(line))
 
 
 def change_words(change: Json, lines: Lines) -> str:

@@ -82,7 +82,7 @@ class Projector:
                 append.keep_unreadable(connection, batch.unreadable)
                 append.keep_people(connection, batch.people_rows())
                 append.keep_plans(connection, batch.plan_rows())
-                append.keep_snapshots(connection, batch.snapshot_rows())
+                append.keep_snapshots(connection, batch.snapshots)
                 append.save_head(connection, new)
                 batch.prove(connection, head, leaves, new)
                 course.past("append")
@@ -101,6 +101,10 @@ class Projector:
         self._people.trim()
         course.messages = len(messages)
         return self._over(course, new, batch)
+
+    def forget(self) -> None:
+        """Fold everybody from the store again: it was rebuilt."""
+        self._people = People(self._people.vault)
 
     def _over(self, course: Course, head: Head, batch: Batch) -> int:
         """Tell whoever observes what the batch did; returns how many messages left the stream."""
@@ -137,7 +141,8 @@ class Projector:
         if size > head.size:
             raise Unsafe(
                 f"log {log} ends at {head.size}, but {size} entries were published: this "
-                "database is an older copy. Bring back the newer one"
+                "database is an older copy. Bring back the newer one, or run 'firsthand restore' "
+                "with an export that holds them"
             )
         kept = head.root if size == head.size else subtree(nodes(connection, log, size), 0, size)
         if root != kept:

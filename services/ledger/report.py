@@ -6,9 +6,11 @@ from hashlib import sha256
 
 import orjson
 
+from services.ledger.audit.findings import Finding, Report
+from services.ledger.audit.folding import AFTER_A_FINDING
 from services.ledger.plan.model import dump
-from services.ledger.replay import Finding, Report
-from services.ledger.store.compare import COMPARED
+
+COMPARED = ("heads", "people", "plans", "snapshots", "tiles")
 
 
 def report_json(report: Report) -> Iterator[str]:
@@ -30,7 +32,7 @@ def report_json(report: Report) -> Iterator[str]:
         "verdicts": dict(sorted(report.verdicts.items())),
         "people": people,
         "compared": {name: report.compared[name] for name in COMPARED},
-        "skipped": report.skipped,
+        "skipped": report.skipped[AFTER_A_FINDING],
         "findings": [asdict(each) for each in report.findings],
     }
     yield orjson.dumps(whole).decode()
@@ -50,8 +52,8 @@ def report_text(report: Report) -> Iterator[str]:
     missing = [each for each in COMPARED if not report.compared[each]]
     if missing:
         yield f"Not compared, since nothing is stored or asked for: {', '.join(missing)}."
-    if report.skipped:
-        yield f"Not replayed: {report.skipped:,} entries of people whose seal was broken."
+    if skipped := report.skipped[AFTER_A_FINDING]:
+        yield f"Not replayed: {skipped:,} entries of people whose seal was broken."
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -1,17 +1,25 @@
 """The worker's and the replay's start: settings to neighbours to work."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 
 import click
 
 from services.bar import bar
 from services.ledger import worker
 from services.ledger.config import LedgerSettings, local_folder, now, open_store, signers
+from services.ledger.history import Reader
 from services.ledger.keeping import Keeper
+from services.ledger.mending import take_up
 from services.ledger.metrics import Batches, serve
 from services.ledger.projector import Projector
 from services.ledger.replay import Replay
 from services.ledger.report import report_json, report_text
+from services.ledger.sentences import read_names
+from services.ledger.steps import Step
+from services.ledger.steps import steps as walk
 from services.ledger.store import reads
 from services.ledger.store.engine import connect as connect_store
 from services.ledger.store.engine import lock_writer, transaction
@@ -44,12 +52,18 @@ def work(*, sweeper: bool, rq: bool) -> None:
         batches = Batches(registry)
         serve(registry, settings.metrics_host, settings.metrics_port)
         projector = Projector(engine, inbox, vault, signers(settings), now, batches.done)
+
+        def switch() -> None:
+            if take_up(folder, engine, vault, settings.partitions):
+                projector.forget()
+
         drainer = worker.Drainer(
             projector,
             lambda log: doorbell.ring(queue, log),
             linger=worker.LINGER if settings.partitions == 1 else 0,  # or the others would wait
             failed=batches.failed,
             beat=settings.heartbeat.touch if settings.heartbeat else lambda: None,
+            switch=switch,
         )
         reader = connect_store(settings.store_url, write=False)
         keeper = Keeper(
@@ -95,3 +109,25 @@ def replay(person: str | None, *, as_json: bool) -> bool:
     for line in report_json(work.report) if as_json else report_text(work.report):
         click.echo(line)
     return bool(work.report.findings)
+
+
+def steps(person: str) -> Iterator[Step]:
+    """A person's entries one by one, from entries and keys; SettingsError if there are none."""
+    settings = LedgerSettings.load()
+    vault, names = Vault.from_folder(settings.key_folder), read_names(settings.names)
+    engine = connect_store(settings.store_url, write=False)
+    log = partition_of(person, settings.partitions)
+
+    @contextmanager
+    def reading() -> Iterator[Reader]:
+        with transaction(engine) as connection:
+            yield Reader(connection, vault, log, person)
+
+    told = walk(reading, names)
+    try:
+        first = next(told, None)
+        if first is None:
+            raise SettingsError(f"there are no entries about {person}")
+        yield from chain([first], told)
+    finally:
+        engine.dispose()

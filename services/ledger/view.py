@@ -8,7 +8,8 @@ clock runs on the person.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 
 from services.ledger.against import Against, came
 from services.ledger.plan import steps
@@ -28,6 +29,7 @@ SHELVES = {
     "representatives": "representative.named",
     "barred_services": "service.barred",
 }
+_SHELF_OF = {kind: name for name, kind in SHELVES.items()}
 _OUTCOMES = frozenset(
     {"question.closed", "question.set-aside", "commitment.kept", "commitment.not-kept"}
 )
@@ -48,10 +50,8 @@ class _View:
         self._against = Against(current)
         self._shelves: dict[str, list[Json]] = {name: [] for name in SHELVES}
         self._followed = self._what_followed()
-        shelf_of = {kind: name for name, kind in SHELVES.items()}
-        for name, each in came({**plan.beside, **plan.whose}.items()):
-            if each["type"] in shelf_of:
-                self._shelves[shelf_of[each["type"]]].append(self._told(name, each))
+        for name, each in came(each for each in _things(plan) if each[1]["type"] in _SHELF_OF):
+            self._shelves[_SHELF_OF[each["type"]]].append(self._told(name, each))
 
     def shown(self) -> Json:
         """The plan, whole."""
@@ -99,19 +99,21 @@ class _View:
         for member in ("answered", "ended"):
             if member in told:
                 told[member] = {**told[member], **self._against.of(told[member]["entry"])}
-        return told | self._followed.get(name, {}) | self._against.of(name)
+        if name in self._followed:
+            told |= self._followed[name]
+        return told | pinned if (pinned := self._against.of(name)) else told
 
     def _what_followed(self) -> dict[str, Json]:
         """What came of questions and promises: `answers`, and how they ended, `outcome`."""
         followed: dict[str, Json] = defaultdict(dict)
-        for name, each in came(self._plan.beside.items()):
+        for name, each in came(each for each in self._plan.beside.items() if _follows(each[1])):
             data = dict(each["data"])
             about = data.pop("question", None) or data.pop("commitment", None)
             told = {**data, "author": each["author"], "received": each["received"], "entry": name}
             if each["type"] == "question.answered":
                 answers = followed[about].setdefault("answers", [])
                 answers.append(told | self._against.of(name))
-            elif each["type"] in _OUTCOMES:
+            else:
                 followed[about]["outcome"] = told | self._against.of(name)
         return followed
 
@@ -157,3 +159,13 @@ class _View:
 
     def _is_asked(self, question: Beside) -> bool:
         return bool(question["data"]["to"] == self._plan.subject)
+
+
+def _things(plan: Plan) -> Iterator[tuple[str, Beside]]:
+    """What stands beside a plan, and what says whose it is."""
+    return chain(plan.beside.items(), plan.whose.items())
+
+
+def _follows(each: Beside) -> bool:
+    """True of an answer, and of what ends a question or a promise."""
+    return each["type"] == "question.answered" or each["type"] in _OUTCOMES

@@ -14,7 +14,6 @@ from shared import event, inbox
 from shared.callers import local_token
 from shared.transit import Transit
 from tests import postgres
-from tests.benchmarks import load, sample
 from tests.benchmarks.processes import (
     LOAD_CORE,
     ROOT,
@@ -27,7 +26,7 @@ from tests.benchmarks.processes import (
 from tests.process import wait_until
 
 FIRSTHAND = (sys.executable, "-m", "services.cli")  # what the `firsthand` command runs
-THREADS = 16  # intake's own default, for the bare echo to have as many
+THREADS = 32  # intake's own default, for the bare echo to have as many
 FILL = 500  # events published at once while the inbox is filled
 RECORDING = 300.0  # seconds until everything that was filled in must be recorded
 RECEIVED = "2026-01-02T03:04:06.000Z"
@@ -67,7 +66,6 @@ class Ours:
         port = free_port()
         words = [*FIRSTHAND, "intake", "--port", str(port)]
         with Service("intake", words, port=port, variables=self.variables) as service:
-            self._first_look(service)
             yield service
 
     @contextlib.contextmanager
@@ -85,15 +83,7 @@ class Ours:
         words = [*FIRSTHAND, "up", "--intake-port", str(intake), "--ledger-port", str(ledger)]
         with Service("up", words, port=intake, variables=self.variables) as service:
             wait_until(lambda: listens(ledger), "the ledger to answer")
-            self._first_look(service)
             yield service, ledger
-
-    def _first_look(self, service: Service) -> None:
-        """One request alone: intake answers 503 to those that come while the first one has it read
-        the issuer's keys. What is posted is no event.
-        """
-        token = self.token(sample.person(0))
-        load.run(service.address, [load.request("/events", b"{}", token)]).only(422)
 
     def fill(self, events: Sequence[tuple[str, bytes]]) -> None:
         """Put events into the inbox as intake would, without the HTTP; no bell is rung."""

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from services.cli import main
 from services.ledger.history import Reader
 from services.ledger.log import entry
+from services.ledger.past import When
 from services.ledger.people import Person, take, unwrap_keys
 from services.ledger.plan.model import Plan, dump
 from services.ledger.vault import Vault
@@ -128,14 +129,14 @@ def test_every_version_is_a_fold_from_scratch(lived: Ledger, who: str) -> None:
                 versions[person.plan.version] = moments[row["recorded"]] = dump(person.plan)
         assert len(moments) > (8 if who == ADA else 0)
         for version, whole in versions.items():
-            found = reader.plan(version=version)
+            found = reader.plan(When(version))
             assert (None if found is None else dump(found)) == (whole if version else None)
         for moment, whole in moments.items():
-            seen = reader.plan(as_of=moment)
+            seen = reader.plan(When(as_of=moment))
             assert seen is None or dump(seen) == whole
             assert (seen is None) == (b'"state":"started"' not in whole)
-        assert reader.plan(version=max(versions) + 1) is None
-        assert reader.plan(as_of="2026-01-01T00:00:00.000Z") is None
+        assert reader.plan(When(max(versions) + 1)) is None
+        assert reader.plan(When(as_of="2026-01-01T00:00:00.000Z")) is None
         now = reader.plan()
         assert now is not None
         assert dump(now) == dump(person.plan)

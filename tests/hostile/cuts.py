@@ -55,7 +55,7 @@ SCHEME = Cut(
 HEADER_ONLY = Cut(
     "a token stands in the Authorization header",
     ROUTES,
-    r'callers\.of\(request\.headers\.get\("Authorization"\)\)',
+    r'callers\.of\(environ\.get\("HTTP_AUTHORIZATION"\)\)',
     'callers.of("Bearer " + (request.args.get("access_token") or request.cookies["token"]))',
 )
 SIZE = Cut("a token has at most 8192 bytes", CALLERS, "= 8_192", "= 8_192_000")

@@ -34,6 +34,15 @@ def test_a_file_that_changes_is_taken_up_without_a_restart(tmp_path: Path) -> No
     assert [key.kid for key in keys.with_key("ours").keys] == ["ours", "new"]
 
 
+def test_a_file_is_read_before_the_first_token_so_that_many_at_once_are_served(
+    tmp_path: Path,
+) -> None:
+    make_local_issuer(tmp_path)
+    ours, bearer = Callers.from_folder(tmp_path, "firsthand"), local_token(tmp_path, ADA)
+    (tmp_path / "tokens.jwks").unlink()
+    assert ours.of(f"Bearer {bearer}").subject == ADA
+
+
 def test_a_machine_takes_its_new_key_up_by_itself(tmp_path: Path) -> None:
     make_local_issuer(tmp_path)
     ours = Callers.from_folder(tmp_path, "firsthand")

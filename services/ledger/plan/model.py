@@ -151,6 +151,29 @@ def dump(plan: Plan) -> bytes:
     return canonical({name: each for name in _MEMBERS if (each := getattr(plan, name))})
 
 
+def copy_of(plan: Plan) -> Plan:
+    """A plan that can be folded on while the other stays as it is: whatever a fold changes in
+    place is new, and the two share the rest.
+    """
+    copied = Plan(plan.subject, plan.state, plan.version)
+    copied.lines = {key: copy_of_line(line) for key, line in plan.lines.items()}
+    copied.beside = {name: each.copy() for name, each in plan.beside.items()}
+    copied.whose = {name: each.copy() for name, each in plan.whose.items()}
+    copied.disagreements = {
+        name: [each.copy() for each in several] for name, several in plan.disagreements.items()
+    }
+    copied.denied, copied.avoid = plan.denied.copy(), plan.avoid.copy()
+    copied.entries = plan.entries.copy()
+    return copied
+
+
+def copy_of_line(line: Line) -> Line:
+    """A line that stays as it is while the other is folded on."""
+    copied = line.copy()
+    copied["data"] = line["data"].copy()
+    return copied
+
+
 def load(stored: bytes) -> Plan:
     """The plan of `dump`'s bytes."""
     return Plan(**orjson.loads(stored))

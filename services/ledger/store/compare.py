@@ -1,11 +1,42 @@
-"""Reading what a replay compares: stored plans, snapshots, people, ids that stand twice."""
+"""Reading what an audit compares: entries with their columns, stored plans, snapshots, people."""
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, func, select
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
+from sqlalchemy import Connection, Result, RowMapping, Table, func, or_, select
+
+from services.ledger.store.many import asking
 from services.ledger.store.tables import entries, people, plans, snapshots
 
-COMPARED = ("heads", "people", "plans", "snapshots", "tiles")
+CHUNK = 2_000
 _TABLES: dict[str, Table] = {"plans": plans, "snapshots": snapshots}
+_COLUMNS = (
+    entries.c.index,
+    entries.c.leaf,
+    entries.c.id,
+    entries.c.author,
+    entries.c.subject,
+    entries.c.kind,
+    entries.c.verdict,
+    entries.c.refusal,
+    entries.c.sequence,
+    entries.c.planversion,
+    entries.c.recorded,
+    entries.c.digest,
+)
+
+
+def entries_in_order(connection: Connection, log: int) -> Iterator[Sequence[Any]]:
+    """All entries of a log: index, leaf, and the columns of `entry.COLUMNS`; memory stays flat."""
+    wanted = select(*_COLUMNS).where(entries.c.log == log).order_by(entries.c.index)
+    return iter(connection.execute(wanted, execution_options={"yield_per": CHUNK}))
+
+
+def entries_about(connection: Connection, log: int, subject: str) -> Iterator[Sequence[Any]]:
+    """The same, of one person, as a column says."""
+    about = entries.c.log == log, entries.c.subject == subject
+    wanted = select(*_COLUMNS).where(*about).order_by(entries.c.index)
+    return iter(connection.execute(wanted, execution_options={"yield_per": CHUNK}))
 
 
 def names_twice(connection: Connection, log: int) -> dict[tuple[str, str], int]:
@@ -19,29 +50,30 @@ def names_twice(connection: Connection, log: int) -> dict[tuple[str, str], int]:
     return {(row.author, row.id): row.first for row in connection.execute(wanted)}
 
 
-def _of(table: Table, log: int, subject: str | None) -> ColumnElement[bool]:
-    """One person's rows, whatever log they name; or a whole log's."""
-    return table.c.log == log if subject is None else table.c.subject == subject
+def elsewhere(connection: Connection, logs: int) -> list[tuple[str, int]]:
+    """Whom entries are about that stand in logs which this ledger has not, and these."""
+    outside = or_(entries.c.log < 0, entries.c.log >= logs)
+    wanted = select(entries.c.subject, entries.c.log).where(outside).distinct()
+    return [(row.subject, row.log) for row in connection.execute(wanted)]
 
 
-def elsewhere(connection: Connection, logs: int) -> list[tuple[str, str, int]]:
-    """Rows (table, subject, log) of logs that this ledger has not."""
-    found = []
-    for table in (entries, people, plans, snapshots):
-        wanted = select(table.c.subject, table.c.log).where(table.c.log.not_in(range(logs)))
-        found += [(table.name, row.subject, row.log) for row in connection.execute(wanted)]
-    return found
+def _stored(table: Table) -> Callable[..., Result[Any]]:
+    of_them = select(table.c.subject, table.c.sequence)
+    return asking(lambda among: of_them.where(among(table.c.subject)))
+
+
+_STORED = {name: _stored(table) for name, table in _TABLES.items()}
 
 
 def stored_plans(
-    connection: Connection, log: int, subject: str | None
-) -> dict[tuple[str, int], list[str]]:
-    """Which tables hold a plan of (subject, sequence); of one person, or of a whole log."""
-    found: dict[tuple[str, int], list[str]] = {}
-    for name, table in _TABLES.items():
-        wanted = select(table.c.subject, table.c.sequence).where(_of(table, log, subject))
-        for row in connection.execute(wanted):
-            found.setdefault((row.subject, row.sequence), []).append(name)
+    connection: Connection, subjects: Iterable[str]
+) -> dict[str, dict[int, list[str]]]:
+    """Which tables hold a plan of these people: subject -> sequence -> tables."""
+    found: dict[str, dict[int, list[str]]] = {}
+    names = list(subjects)
+    for table, ask in _STORED.items():
+        for row in ask(connection, names).mappings():
+            found.setdefault(row["subject"], {}).setdefault(row["sequence"], []).append(table)
     return found
 
 
@@ -52,7 +84,9 @@ def stored_plan(connection: Connection, table: str, subject: str, sequence: int)
     return connection.execute(wanted).mappings().one()
 
 
-def people_rows(connection: Connection, log: int, subject: str | None) -> list[RowMapping]:
-    """Where people's streams stand, by the table."""
-    wanted = select(people).where(_of(people, log, subject)).order_by(people.c.subject)
-    return list(connection.execute(wanted).mappings())
+def subjects(connection: Connection) -> Iterator[tuple[str, str]]:
+    """(table, person) of everybody of whom something is stored."""
+    for table in (people, plans, snapshots):
+        wanted = select(table.c.subject).distinct()
+        for (subject,) in connection.execute(wanted, execution_options={"yield_per": CHUNK}):
+            yield table.name, subject

@@ -33,4 +33,4 @@ def kept_checkpoints(connection: Connection, log: int) -> Iterator[RowMapping]:
         .where(checkpoints.c.log == log)
         .order_by(checkpoints.c.size, checkpoints.c.cosignatures)
     )
-    yield from connection.execute(wanted).mappings()
+    yield from connection.execute(wanted, execution_options={"yield_per": 1_000}).mappings()

@@ -2,9 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    bindparam,
+    func,
+    select,
+    text,
+)
 
 from services.ledger.store.append import Head
 from services.ledger.store.many import asking
@@ -115,17 +125,49 @@ def last_snapshots(connection: Connection, subjects: Iterable[str]) -> dict[str,
     return {row.subject: row.sequence for row in _LAST_SNAPSHOTS(connection, subjects)}
 
 
-def snapshot_before(
-    connection: Connection, subject: str, *, version: int | None, recorded: str | None
-) -> RowMapping | None:
-    """The newest snapshot that is wholly within a version or a moment."""
-    wanted = select(snapshots).where(snapshots.c.subject == subject)
-    if version is not None:
-        wanted = wanted.where(snapshots.c.planversion <= version)
-    if recorded is not None:
-        wanted = wanted.where(snapshots.c.recorded <= recorded)
-    newest = wanted.order_by(snapshots.c.sequence.desc()).limit(1)
-    return connection.execute(newest).mappings().first()
+class Within(NamedTuple):
+    """Entries and snapshots up to a version, or recorded at or before a moment."""
+
+    version: int | None
+    recorded: str | None
+
+    def of(self, table: Table) -> Iterator[ColumnElement[bool]]:
+        """What is to be true of a row of entries or snapshots."""
+        if self.version is not None:
+            yield table.c.planversion <= self.version
+        if self.recorded is not None:
+            yield table.c.recorded <= self.recorded
+
+
+def snapshots_around(
+    connection: Connection, subject: str, within: Within
+) -> tuple[int, int | None]:
+    """Where the newest snapshot stands that is wholly within a version or a moment, 0 for none;
+    and the one after it, if there is one.
+    """
+    of_person = select(snapshots.c.sequence).where(snapshots.c.subject == subject)
+    newest = of_person.where(*within.of(snapshots)).order_by(snapshots.c.sequence.desc()).limit(1)
+    found = connection.execute(newest).scalar() or 0
+    following = select(func.min(snapshots.c.sequence)).where(
+        snapshots.c.subject == subject, snapshots.c.sequence > found
+    )
+    return found, connection.execute(following).scalar()
+
+
+def snapshot(connection: Connection, subject: str, sequence: int) -> RowMapping | None:
+    """A person's snapshot at a sequence."""
+    wanted = select(snapshots).where(
+        snapshots.c.subject == subject, snapshots.c.sequence == sequence
+    )
+    return connection.execute(wanted).mappings().first()
+
+
+def ends_at(connection: Connection, log: int, subject: str) -> int:
+    """Where a person's stream ends, by their newest entry with standing; 0 if there is none."""
+    newest = select(func.max(entries.c.sequence)).where(
+        entries.c.log == log, entries.c.subject == subject, entries.c.sequence > 0
+    )
+    return connection.execute(newest).scalar() or 0
 
 
 def entries_of(
@@ -142,17 +184,43 @@ def entries_of(
     yield from connection.execute(wanted).mappings()
 
 
+def last_within(
+    connection: Connection,
+    log: int,
+    subject: str,
+    within: Within,
+    *,
+    after: int,
+    before: int | None,
+) -> int:
+    """The sequence of a person's last entry that is within a version or a moment, looked for
+    between two sequences; `after` if there is none.
+    """
+    place = entries.c.sequence
+    wanted = select(func.max(place)).where(
+        entries.c.log == log,
+        entries.c.subject == subject,
+        place > after,
+        *([place < before] if before is not None else []),
+        *within.of(entries),
+    )
+    return connection.execute(wanted).scalar() or after
+
+
 def entries_in_sequence(
-    connection: Connection, log: int, subject: str, *, after: int
+    connection: Connection, log: int, subject: str, *, after: int, until: int | None = None
 ) -> Iterator[RowMapping]:
-    """A person's entries with standing past a sequence, in order: what a fold takes. Refusals
-    without standing are not read, so that nobody's attempts slow the person's reads.
+    """A person's entries with standing past a sequence, up to another, in order: what a fold
+    takes. Refusals without standing are not read, so that nobody's attempts slow the person's
+    reads.
     """
     wanted = (
-        select(entries.c.leaf, entries.c.planversion, entries.c.recorded)
+        select(entries.c.index, entries.c.leaf, entries.c.recorded)
         .where(entries.c.log == log, entries.c.subject == subject, entries.c.sequence > after)
         .order_by(entries.c.sequence)
     )
+    if until is not None:
+        wanted = wanted.where(entries.c.sequence <= until)
     yield from connection.execute(wanted).mappings()
 
 

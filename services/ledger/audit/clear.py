@@ -1,0 +1,208 @@
+"""What the clear fields of entries say by themselves: no key is needed, and nothing is opened."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import orjson
+from cryptography.exceptions import InvalidTag
+
+from services.ledger.log import entry
+from services.ledger.log.entry import Entry
+from services.ledger.log.tiles import MAX_ENTRY
+from shared.event import MAX_WHOLE_NUMBER, Json, canonical
+from shared.fields import ID_PATTERN, parse_time
+from shared.kinds import Kind
+from shared.problems import SealBroken
+from shared.refusals import NO_STANDING, Code
+from shared.seal import Key, from_b64url
+
+OPTIONAL = frozenset(("onbehalfof", "sequence", "planversion", "refusal", "warnings"))
+NEEDED = frozenset(Entry._fields) - OPTIONAL - {"leaf"} | {"v"}
+OF_THE_PLAN = (Kind.PLAN, Kind.ANSWER)
+CODES = frozenset(Code)
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+KID = 43  # characters
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_PARTIES = {name: re.compile(ID_PATTERN) for name in ("author", "via", "onbehalfof")} | {
+    "subject": re.compile(r"person:[A-Za-z0-9._-]{1,64}"),
+    "issuer": re.compile(r"[!-~]+(?: [!-~]+)*"),
+}
+LIMIT = 50_000  # texts remembered as good
+
+
+class Form:
+    """Reads entries, and says of each what of the format it breaks."""
+
+    def __init__(self) -> None:
+        self._good: set[tuple[str, object]] = set()
+        self._shapes: set[tuple[str, ...]] = set()
+
+    def read(self, leaf: bytes) -> Json:
+        """The members of an entry; ValueError if they are not of the format."""
+        told: Json = orjson.loads(leaf)
+        if type(told) is not dict or len(leaf) > MAX_ENTRY or canonical(told) != leaf:
+            raise ValueError("not canonical JSON (RFC 8785), or too long")
+        if (shape := tuple(told)) not in self._shapes:
+            if odd := (told.keys() - NEEDED - OPTIONAL) | (NEEDED - told.keys()):
+                raise ValueError(f"{min(odd)}: missing, or no member of an entry")
+            self._shapes.add(shape)
+        self._texts(told)
+        self._numbers(told)
+        return told
+
+    def _texts(self, told: Json) -> None:
+        good = self._good
+        for name in _PARTIES:
+            if name in told and (name, told[name]) not in good:
+                self._learn(name, told[name], bool(_PARTIES[name].fullmatch(_text(told, name))))
+        for name in ("received", "recorded"):
+            if (name, told[name]) not in good:
+                self._learn(name, told[name], _is_moment(_text(told, name)))
+        _text(told, "sealed")
+        if not _UUID.fullmatch(_text(told, "id")):
+            raise ValueError("id is not a UUID")
+        if not _DIGEST.fullmatch(_text(told, "digest")):
+            raise ValueError("digest is not the base64url of a SHA-256")
+        if told.get("onbehalfof", told["subject"]) != told["subject"]:
+            raise ValueError("onbehalfof is not the subject")
+
+    def _learn(self, name: str, value: str, fits: bool) -> None:
+        if not fits:
+            raise ValueError(f"{name} is not of the format")
+        if len(self._good) > LIMIT:
+            self._good.clear()
+        self._good.add((name, value))
+
+    def _numbers(self, told: Json) -> None:
+        placed, verdict = "sequence" in told, told["verdict"]
+        code, version = told.get("refusal"), told.get("planversion", 0)
+        if placed != ("planversion" in told):
+            raise ValueError("sequence and planversion stand together, or not at all")
+        for number in (told["rules"], told.get("sequence", 1), version):
+            if type(number) is not int or not 0 <= number <= MAX_WHOLE_NUMBER:
+                raise ValueError("rules, sequence or planversion is no whole number")
+        if type(told["v"]) is not int or told["v"] != entry.VERSION or not told["rules"]:
+            raise ValueError("not an entry of version 1")
+        known = ("verdict", (verdict, code, placed, told["kind"]))
+        if "warnings" not in told and known in self._good:
+            return
+        _check_verdict(told, placed)
+        self._good.add(known)
+
+
+def _check_verdict(told: Json, placed: bool) -> None:
+    code, accepted = told.get("refusal"), told["verdict"] == entry.ACCEPTED
+    warnings = told.get("warnings", [""])
+    if told["verdict"] not in (entry.ACCEPTED, entry.REFUSED) or accepted == ("refusal" in told):
+        raise ValueError("verdict and refusal do not fit")
+    if not accepted and code not in CODES:
+        raise ValueError("refusal is no code of the format")
+    if (accepted and not placed) or (placed and code in NO_STANDING):
+        raise ValueError("sequence is there, or missing, against the verdict")
+    if told["kind"] not in (*Kind, "ledger"):
+        raise ValueError("kind is none of the format")
+    if type(warnings) is not list or any(type(each) is not str for each in warnings):
+        raise ValueError("warnings are no list of texts")
+
+
+def _text(told: Json, name: str) -> str:
+    value = told[name]
+    if type(value) is not str:
+        raise ValueError(f"{name} is no text")
+    return value
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return bool(_MOMENT.fullmatch(text) and parse_time(text))
+    except ValueError:
+        return False
+
+
+class Seal(NamedTuple):
+    """What seals an entry: which key, and the parts of its JWE."""
+
+    kid: str
+    header: bytes
+    nonce: bytes
+    text: bytes
+
+    def open(self, key: Key) -> bytes:
+        """What is sealed; SealBroken if it is not by this key."""
+        if key.kid != self.kid:
+            raise SealBroken("no key with this kid")
+        try:
+            return key.cipher.decrypt(self.nonce, self.text, self.header)
+        except InvalidTag:
+            raise SealBroken("changed, or sealed with another key") from None
+
+
+def seal_of(told: Json) -> Seal:
+    """What seals an entry; ValueError unless it binds author, id and subject."""
+    parts = told["sealed"].encode().split(b".")
+    if len(parts) != 5 or parts[1]:
+        raise ValueError("sealed is no JWE (RFC 7516)")
+    header, _, nonce, text, tag = parts
+    before = b'{"alg":"dir","author":"%b","enc":"A256GCM","id":"%b","kid":"' % (
+        told["author"].encode(),
+        told["id"].encode(),
+    )
+    after = b'","subject":"%b"}' % told["subject"].encode()
+    bound = from_b64url(header)
+    kid = bound[len(before) : -len(after)]
+    if bound != before + kid + after or len(kid) != KID or len(nonce) != 16 or len(tag) != 22:
+        raise ValueError("sealed is no JWE of this author, id and subject")
+    return Seal(kid.decode(), header, from_b64url(nonce), from_b64url(text) + from_b64url(tag))
+
+
+@dataclass(slots=True)
+class Stream:
+    """Where a person's stream stands, by the clear fields of its entries."""
+
+    sequence: int = 0
+    version: int = 0
+    kid: str = ""
+    opened: bool = False  # the person said once whom they let in, or who may speak for them
+    accepted: set[str] = field(default_factory=set)
+
+    def take(self, told: Json, kid: str) -> Iterator[tuple[str, str, str]]:
+        """Move past the person's next entry; yields (code, field, detail) of what is wrong."""
+        if "sequence" not in told:
+            if self.sequence and told["refusal"] not in NO_STANDING:
+                yield "place", "sequence", f"none, though it was refused {told['refusal']}"
+            if kid and kid == self.kid:
+                yield (
+                    "place",
+                    "sealed",
+                    "no words of it are kept, yet the person's key seals it",
+                )
+            return
+        sequence, version = told["sequence"], told["planversion"]
+        accepted = told["verdict"] == entry.ACCEPTED
+        moves = version - self.version
+        if sequence != self.sequence + 1:
+            yield "place", "sequence", f"{sequence}; {self.sequence + 1} was next"
+        if moves and not (moves == 1 and accepted and told["kind"] in OF_THE_PLAN):
+            yield "place", "planversion", f"{version} after {self.version}"
+        if kid != self.kid and kid and self.kid:
+            yield "place", "sealed", "under another key than what this person said before"
+        self.sequence, self.version, self.kid = sequence, version, kid or self.kid
+        if told["author"] != told["subject"]:
+            yield from self._stranger(told)
+        if accepted:
+            self.opened |= told["kind"] == Kind.WHOSE and told["author"] == told["subject"]
+            if told["id"] in self.accepted:
+                yield "twice", "id", f"{told['id']} was accepted before"
+            self.accepted.add(told["id"])
+
+    def _stranger(self, told: Json) -> Iterator[tuple[str, str, str]]:
+        """What somebody else might not say. (A fault of ours says nothing of who was heard.)"""
+        says = f"{told['kind']}, {told['verdict']} from {told['author']}"
+        if "onbehalfof" in told:
+            if not self.opened:
+                yield "authorship", "onbehalfof", f"{says}, while nobody might speak for them"
+        elif told["kind"] in OF_THE_PLAN and told.get("refusal") != Code.OUR_FAULT:
+            yield "authorship", "kind", f"{says}: only {told['subject']} may say this"

@@ -1,0 +1,160 @@
+"""The start of an audit: settings or an export, keys and checkpoints given, to a report."""
+
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import orjson
+
+from services.bar import bar
+from services.ledger.audit.engine import Audit, Note, Source
+from services.ledger.audit.exported import Export, unpack
+from services.ledger.audit.findings import Finding, Report
+from services.ledger.audit.folding import AFTER_A_FINDING, NO_WORDS, OUR_FAULT, SEALED
+from services.ledger.audit.page import page
+from services.ledger.audit.stored import Store
+from services.ledger.config import LedgerSettings, now, verifier_keys
+from services.ledger.log.note import Checkpoint, Verifier, split_note
+from services.ledger.log.proof import HEADER
+from services.ledger.store.engine import StoreError, connect, transaction
+from services.ledger.vault import Vault
+from shared.inbox import Queues
+from shared.problems import SettingsError, Unavailable
+from shared.published import LastPublished
+
+OTHERS = "whether others were shown the same history: give --checkpoint, or a receipt"
+
+
+def audit_store(settings: LedgerSettings, vkeys: list[str], outside: list[Path]) -> Report:
+    """Audit the live store, by the folder's own keys or those given."""
+    vault, own = Vault.from_folder(settings.key_folder), verifier_keys(settings)
+    published = _published(settings)
+    engine = connect(settings.store_url, write=False)
+    try:
+        with transaction(engine) as connection:
+            store = Store(connection, vault, own, vkeys, published)
+            report = _audit(store, outside)
+    except StoreError as fault:
+        raise Unavailable(f"The database does not answer ({type(fault).__name__}).") from fault
+    finally:
+        engine.dispose()
+    for log, detail in store.found:
+        report.add(Finding("vkey", log, None, None, None, "--vkey", detail))
+    away = [log for log in range(len(own)) if log not in published]
+    if away:
+        says = "whether a newer head was published: the queue, which keeps it, does not say"
+        report.leave_out("log", None, says)
+    for table in ("plans", "snapshots", "people", "heads"):
+        if not report.compared[table]:
+            report.leave_out("vault", None, f"{table}: nothing is stored there")
+    return report
+
+
+def _published(settings: LedgerSettings) -> dict[int, str]:
+    """The last published checkpoint of each log, as far as the queue says; asked before the store
+    is, since what is published was committed.
+    """
+    last, found = LastPublished(Queues.connect(settings.queue_urls)), {}
+    for log in range(settings.partitions):
+        with suppress(Unavailable):
+            if note := last.of(log):
+                found[log] = note
+    return found
+
+
+def audit_export(path: Path, vkeys: list[str], outside: list[Path]) -> Report:
+    """Audit an export: a folder or a .tar.gz."""
+    if path.is_dir():
+        return _audit_folder(path, vkeys, outside)
+    with tempfile.TemporaryDirectory() as into:
+        folder, found = unpack(path, Path(into))
+        try:
+            report = _audit_folder(folder, vkeys, outside)
+        except SettingsError:
+            if not found:  # whole, and yet no export
+                raise
+            report = Report()
+        for log, code, name, detail in found:
+            report.add(Finding(code, log, None, None, None, name, detail))
+    return report
+
+
+def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path]) -> Report:
+    export = Export(folder, vkeys)
+    report = _audit(export, outside)
+    export.close()
+    for log, code, name, detail in export.found:
+        report.add(Finding(code, log, None, None, None, name, detail))
+    if not vkeys:
+        report.leave_out("log", None, "whose signature it is: the export's own key; give --vkey")
+    for why, weighs in ((SEALED, True), (NO_WORDS, False)):
+        report.leave_out("opened", report.skipped[why], f"entries {why}", weighs=weighs)
+    says = "entries whose seals only the vault opens, and what the store keeps beside them"
+    report.leave_out("vault", report.entries, says, weighs=True)
+    return report
+
+
+def _audit(source: Source, outside: list[Path]) -> Report:
+    """Audit a source, and say what both sorts leave out."""
+    notes, odd = _outside(source, outside)
+    total = 2 * sum(source.size(log) for log in range(source.logs))
+    with bar("Auditing", total) as tick:
+        report = Audit(source, outside=notes, tick=tick).everything()
+    for path, detail in odd:
+        report.add(Finding("checkpoint", None, None, None, None, path, detail))
+    if not outside:
+        report.leave_out("log", None, OTHERS)
+    skipped = report.skipped
+    report.leave_out("opened", skipped[OUR_FAULT], f"entries {OUR_FAULT}")
+    says = f"entries {AFTER_A_FINDING}"
+    report.leave_out("opened", skipped[AFTER_A_FINDING], says, weighs=True)
+    report.leave_out("opened", None, "who is behind an author's name: its issuer vouches for that")
+    return report
+
+
+def _outside(
+    source: Source, paths: Iterable[Path]
+) -> tuple[dict[int, list[Note]], list[tuple[str, str]]]:
+    """Checkpoints that somebody kept, by log; and the files (path, why) that are none of it."""
+    logs = {source.origin(log): log for log in range(source.logs)}
+    notes: dict[int, list[Note]] = {}
+    odd = []
+    for path in paths:
+        try:
+            note = note_in(path.read_bytes())
+            told = Checkpoint.parse(split_note(note)[0])
+            notes.setdefault(logs[told.origin], []).append(Note(told.size, str(path), note))
+        except KeyError as fault:
+            odd.append((str(path), f"of {fault}: no log of this name is here"))
+        except (OSError, ValueError) as fault:
+            odd.append((str(path), f"no checkpoint, proof or receipt: {fault}"))
+    return notes, odd
+
+
+def note_in(raw: bytes) -> str:
+    """The checkpoint in a file: alone, in a .tlog-proof, or in a receipt; ValueError if none is."""
+    if raw.startswith(b"{"):
+        told = orjson.loads(raw)
+        told = told.get("receipt", told)
+        raw = str(told.get("proof") if isinstance(told, dict) else "").encode()
+    text = raw.decode()
+    return text.partition("\n\n")[2] if text.startswith(HEADER) else text
+
+
+def check_vkeys(vkeys: Iterable[str]) -> None:
+    """SettingsError unless each is a verifier key."""
+    for each in vkeys:
+        try:
+            Verifier.parse(each)
+        except ValueError as fault:
+            raise SettingsError(f"--vkey {each}: {fault}") from None
+
+
+def write_page(report: Report, path: Path, what: str) -> None:
+    """Write the report as a page; SettingsError if it cannot be written there."""
+    try:
+        path.write_text(page(report, what=what, now=now(), version=version("firsthand")))
+    except OSError as fault:
+        raise SettingsError(f"--html {path}: {fault.strerror}") from None
