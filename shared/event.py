@@ -106,7 +106,7 @@ class Event(NamedTuple):
             raise ValueError(f"not a message: {fault}") from None
 
     @classmethod
-    def of(  # noqa: PLR0913 - what intake adds is named, each by its name
+    def of(
         cls,
         posted: bytes,
         attributes: Mapping[str, Any] | None = None,
