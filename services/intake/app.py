@@ -74,11 +74,8 @@ def create_app(
     return app
 
 
-def from_environment() -> Flask:
-    """The application as the environment says; what the HTTP server loads."""
-    die_with_parent()
-    settings = IntakeSettings.load()
-    logs.configure(settings.log_level)
+def neighbours(settings: IntakeSettings) -> tuple[Callers, Inbox]:
+    """What intake stands on; SettingsError if something is missing or wrong."""
     urls = settings.queue_urls
     queue = doorbell.bell(connect(urls[0]))
     inbox = Inbox(
@@ -89,7 +86,20 @@ def from_environment() -> Flask:
         replicas=settings.replicas,
         limits=Limits(settings.caller_limit, settings.caller_burst, settings.inbox_limit),
     )
-    callers = Callers.from_folder(settings.key_folder, settings.audience)
+    return Callers.from_folder(settings.key_folder, settings.audience), inbox
+
+
+def check() -> None:
+    """Return if the application can be made; SettingsError says why not."""
+    neighbours(IntakeSettings.load())
+
+
+def from_environment() -> Flask:
+    """The application as the environment says; what the HTTP server loads."""
+    die_with_parent()
+    settings = IntakeSettings.load()
+    logs.configure(settings.log_level)
+    callers, inbox = neighbours(settings)
     app = create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)
     look_for_garbage_seldom()
     return app
