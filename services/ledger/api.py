@@ -93,7 +93,7 @@ class Api:
         self._only_the_person(subject)
         when = Asked(request.args).when()
         if when.true_at is not None:
-            raise wrong("true-at", "Words are traced in a version, or in what was known by 'as-of'.")
+            raise wrong("true-at", "Words are traced in a version, or 'as-of' a moment.")
         with self._reader(subject) as reader:
             origins, plan = reader.origins(self.names, when)
         if plan.state != "started" or when.version not in (None, plan.version):
