@@ -39,7 +39,8 @@ def measure(mine: Ours, events: int, versions: int) -> tuple[Curve, Curve]:
     with mine.ledger() as service, closing(Reader(service.address[1], token)) as reader:
         newest = reader.newest()
         reader.seconds(newest)  # once, so that the service is warm
-        first, again = [], []
+        first: Curve = []
+        again: Curve = []
         for each in spread(newest, versions):
             near = beside(each, newest)
             first.append((each, median(map(reader.seconds, near)) * 1000))
