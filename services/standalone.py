@@ -15,15 +15,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, Self
 
-from shared.inbox import answers
+from shared.inbox import Queues, answers
+from shared.keyfiles import put
 from shared.problems import Unsafe
-from shared.processes import die_with_parent
+from shared.processes import check_port, die_with_parent
 from shared.settings import Settings
 
 START_SECONDS, STOP_SECONDS = 20, 15
@@ -87,14 +89,13 @@ class Everything:
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def __enter__(self) -> Self:
+        Queues.connect(self.settings.queue_urls)  # an address that is none is said before a start
         self._lock = _lock(self.settings.data)
         for name, port in (("intake", self.intake_port), ("ledger", self.ledger_port)):
-            if _answers(port):
-                raise Unsafe(f"port {port} is taken; choose another with --{name}-port")
+            check_port("127.0.0.1", port, f"--{name}-port")
         try:
             if not self.settings.redis_url:
-                self._start("queue", _queue_command(self.settings))
-                self._until("queue", lambda: answers(self.settings.queue_url))
+                self.start_queue()
             command = [sys.executable, "-m", "services.cli"]
             self._start("worker", [*command, "worker"])
             self._start("ledger", [*command, "ledger", "--port", str(self.ledger_port)])
@@ -102,15 +103,25 @@ class Everything:
             self._until("ledger", lambda: _answers(self.ledger_port))
             self._until("intake", lambda: _answers(self.intake_port))
             place = {"intake": self.intake, "ledger": self.ledger}
-            (self.settings.data / "up.json").write_text(json.dumps(place))
+            put(self.settings.data / "up.json", json.dumps(place).encode(), 0o600)
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def start_queue(self) -> None:
+        """The queue alone, until it has read its file."""
+        self._start("queue", _queue_command(self.settings))
+        self._until("queue", lambda: answers(self.settings.queue_url))
+
     def __exit__(self, *_: object) -> None:
-        """Stop each in turn: who takes events first, the queue last."""
+        """Stop all of it, and let others run it."""
         (self.settings.data / "up.json").unlink(missing_ok=True)
+        self.stop()
+        self._lock.close()
+
+    def stop(self) -> None:
+        """Stop each in turn: who takes events first, the queue last."""
         for _name, child in reversed(self._children):
             if child.poll() is None:
                 child.terminate()
@@ -122,7 +133,6 @@ class Everything:
         place = Path(self.settings.queue_url.removeprefix("unix://"))
         if not self.settings.redis_url and place.parent != self.settings.data.absolute():
             shutil.rmtree(place.parent, ignore_errors=True)
-        self._lock.close()
 
     def _start(self, name: str, command: list[str]) -> None:
         hidden = _OWNER if name in ("worker", "ledger") else _OWNER | _DATABASE
@@ -162,6 +172,22 @@ class Everything:
         while not asked:
             self._all_alive()
             time.sleep(0.2)
+
+
+@contextmanager
+def queue_at_hand(settings: Settings) -> Iterator[None]:
+    """The queue that `up` runs, while the block lasts: started for that if `up` does not run, since
+    what was published stands in it.
+    """
+    everything = Everything(settings, intake_port=0, ledger_port=0)
+    if settings.redis_url or answers(settings.queue_url):
+        yield
+        return
+    try:
+        everything.start_queue()
+        yield
+    finally:
+        everything.stop()
 
 
 def _lock(folder: Path) -> BinaryIO:

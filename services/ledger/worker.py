@@ -45,6 +45,7 @@ class Drainer:
         linger: int = 0,
         failed: Callable[[], None] = lambda: None,
         beat: Callable[[], None] = lambda: None,
+        switch: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
         self.broken: Unsafe | None = None
@@ -54,6 +55,7 @@ class Drainer:
         self._linger = linger
         self._failed = failed
         self._beat = beat
+        self._switch = switch
         self._one = threading.Lock()
 
     def drain(self, partition: int, *, starting: bool = False) -> int:
@@ -74,6 +76,11 @@ class Drainer:
             except Exception as fault:  # noqa: BLE001 - whatever it is: nothing is lost, it waits
                 self._wait(partition, fault)
         return 0
+
+    def switch(self) -> None:
+        """Put a rebuild in place, between two drains."""
+        with self._one:
+            self._switch()
 
     def _drain(self, partition: int, starting: bool) -> int:
         inbox, until, done = self._projector.inbox, self._clock() + DEADLINE, 0
@@ -121,10 +128,17 @@ _drainer: Drainer | None = None
 
 
 def drain(partition: int) -> None:
-    """The one function an RQ job may run."""
+    """The function that RQ's jobs run."""
     if _drainer is None:
         raise RuntimeError("this process is no worker")
     _drainer.drain(partition)
+
+
+def switch(_: int) -> None:
+    """The only other function an RQ job may run: put in place what `firsthand rebuild` folded."""
+    if _drainer is None:
+        raise RuntimeError("this process is no worker")
+    _drainer.switch()
 
 
 class Worker(SimpleWorker):
