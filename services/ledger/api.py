@@ -10,6 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from itertools import chain
 
+import structlog
 from flask import Blueprint, Response, request
 
 from services.ledger.aloud import aloud
@@ -24,11 +25,12 @@ from services.ledger.view import view
 from services.ledger.watermark import Published, Watermark
 from shared.callers import Callers
 from shared.event import Json, canonical, partition_of, timestamp
-from shared.problems import NotFound
+from shared.problems import NotFound, Unavailable
 from shared.seal import b64url
 from shared.web import as_json, caller_of
 
 PAGE, LONGEST_PAGE = 100, 500
+log_line = structlog.get_logger()
 NDJSON, _PLAIN = "application/x-ndjson", "text/plain; charset=utf-8"
 
 
@@ -93,9 +95,7 @@ class Api:
         self._only_the_person(subject)
         when = Asked(request.args).when()
         if when.true_at is not None:
-            raise wrong(
-                "true-at", "Words are traced in a version, or in what was known by 'as-of'."
-            )
+            raise wrong("true-at", "Words are traced in a version, or 'as-of' a moment.")
         with self._reader(subject) as reader:
             origins, plan = reader.origins(self.names, when)
         if plan.state != "started" or when.version not in (None, plan.version):
@@ -186,10 +186,20 @@ def _cached(body: bytes, media_type: str) -> Response:
 
 
 def _streamed(pages: Iterator[list[Json]]) -> Response:
-    """An entry a line. The first page is read before the answer begins: what fails then is told."""
-    pages = chain([next(pages)], pages)
-    lines = (b"".join(canonical(each) + b"\n" for each in page) for page in pages)
-    response = Response(lines, content_type=NDJSON)
+    """An entry a line. What fails before the first page is told as ever; what fails later is a
+    problem in the last line, since the server ends an answer that broke off like any other.
+    """
+    first = next(pages)
+
+    def lines() -> Iterator[bytes]:
+        try:
+            for page in chain([first], pages):
+                yield b"".join(canonical(each) + b"\n" for each in page)
+        except Exception:
+            log_line.exception("unforeseen", route="history")
+            yield Unavailable("The history breaks off here. Ask for the rest.").body() + b"\n"
+
+    response = Response(lines(), content_type=NDJSON)
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Accept, Authorization"
     return response

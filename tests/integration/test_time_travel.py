@@ -8,11 +8,12 @@ from typing import cast
 import pytest
 from flask import Response
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from services.ledger.history import Reader
 from services.ledger.kept import Kept
 from services.ledger.steps import steps
-from services.ledger.store.engine import transaction
+from services.ledger.store.engine import connect, transaction
 from services.ledger.vault import Vault
 from shared.event import Json
 from tests.integration.together import (
@@ -201,7 +202,8 @@ def test_a_history_comes_line_by_line(lived: Together) -> None:
     assert lived.get(ADA, "history?cursor=99", Accept=LINES).text == ""
 
 
-def test_a_long_history_comes_page_by_page_and_holds_no_transaction(house: Together) -> None:
+def pages_of(house: Together) -> Iterator[bytes]:
+    """A history of 601 entries as it is sent, page by page."""
     house.post(ADA, "plan.started", STARTED)
     wishes = [event("aspiration.stated", {"words": f"Wish {each}."}) for each in range(600)]
     batch = {"Content_Type": "application/cloudevents-batch+json"}
@@ -209,12 +211,28 @@ def test_a_long_history_comes_page_by_page_and_holds_no_transaction(house: Toget
     assert house.drain() == 600
     client = FlaskClient(house.ledger.application, Response)
     headers = {"Accept": LINES, "Authorization": house.door.bearer(ADA)}
-    pages = cast(Iterator[bytes], client.get(f"/people/{ADA}/history", headers=headers).response)
-    first = next(pages := iter(pages)).splitlines()
+    answer = client.get(f"/people/{ADA}/history", headers=headers)
+    return iter(cast(Iterator[bytes], answer.response))
+
+
+def test_a_long_history_comes_page_by_page_and_holds_no_transaction(house: Together) -> None:
+    pages = pages_of(house)
+    first = next(pages).splitlines()
     assert len(first) == 500
     house.post(ADA, "aspiration.stated", SEA)  # no transaction of before would show it
     lines = first + b"".join(pages).splitlines()
     assert [json.loads(line)["index"] for line in lines] == list(range(602))
+
+
+def test_a_history_that_breaks_off_says_so_in_its_last_line(house: Together) -> None:
+    pages = pages_of(house)
+    assert len(next(pages).splitlines()) == 500
+    owner = connect(house.settings.database_owner_url, write=True, owner=True)
+    with transaction(owner) as connection:
+        connection.execute(text("UPDATE keys SET wrapped = :spoilt"), {"spoilt": b"spoilt"})
+    owner.dispose()
+    last = json.loads(b"".join(pages))
+    assert (last["type"], last["status"]) == ("/problems/unavailable", 503)
 
 
 # Step by step, as `replay --step` tells it.
