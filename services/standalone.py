@@ -22,9 +22,10 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, Self
 
-from shared.inbox import answers
+from shared.inbox import Queues, answers
+from shared.keyfiles import put
 from shared.problems import Unsafe
-from shared.processes import die_with_parent
+from shared.processes import check_port, die_with_parent
 from shared.settings import Settings
 
 START_SECONDS, STOP_SECONDS = 20, 15
@@ -88,10 +89,10 @@ class Everything:
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def __enter__(self) -> Self:
+        Queues.connect(self.settings.queue_urls)  # an address that is none is said before a start
         self._lock = _lock(self.settings.data)
         for name, port in (("intake", self.intake_port), ("ledger", self.ledger_port)):
-            if _answers(port):
-                raise Unsafe(f"port {port} is taken; choose another with --{name}-port")
+            check_port("127.0.0.1", port, f"--{name}-port")
         try:
             if not self.settings.redis_url:
                 self.start_queue()
@@ -102,7 +103,7 @@ class Everything:
             self._until("ledger", lambda: _answers(self.ledger_port))
             self._until("intake", lambda: _answers(self.intake_port))
             place = {"intake": self.intake, "ledger": self.ledger}
-            (self.settings.data / "up.json").write_text(json.dumps(place))
+            put(self.settings.data / "up.json", json.dumps(place).encode(), 0o600)
         except BaseException:
             self.__exit__()
             raise

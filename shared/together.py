@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha1
 from typing import Any
 
+from hiredis import pack_command
 from redis import Redis
 from redis.connection import ConnectionInterface
 from redis.exceptions import NoScriptError, RedisError, ResponseError
@@ -118,7 +119,7 @@ class Together:
         except IndexError:
             line = self._pool.make_connection()
         try:
-            line.send_packed_command(line.pack_commands(asked))
+            line.send_packed_command([b"".join(map(pack_command, asked))])
             told = [_answer(line) for _ in asked]
         except BaseException:
             line.disconnect()  # whatever is still on its way is nobody's; it connects again

@@ -15,7 +15,7 @@ from shared.callers import Callers
 from shared.inbox import Inbox, Queues, connect
 from shared.limits import Limits
 from shared.metrics import CollectorRegistry, Queue
-from shared.processes import die_with_parent
+from shared.processes import die_with_parent, look_for_garbage_seldom
 from shared.settings import Settings, setting
 from shared.transit import Transit
 from shared.web import describe, install
@@ -26,7 +26,7 @@ class IntakeSettings(Settings):
     """What intake needs besides. No database address is among it."""
 
     threads: int = setting(
-        "int", 16, "Threads that answer requests", validate=validate.Range(min=2, max=64)
+        "int", 32, "Threads that answer requests", validate=validate.Range(min=2, max=64)
     )
     caller_limit: int = setting(
         "int",
@@ -58,7 +58,7 @@ def create_app(
     inbox: Inbox,
     *,
     partitions: int = 1,
-    threads: int = 16,
+    threads: int = 32,
     clock: Callable[[], datetime] = now,
     registry: CollectorRegistry | None = None,
 ) -> Flask:
@@ -74,11 +74,8 @@ def create_app(
     return app
 
 
-def from_environment() -> Flask:
-    """The application as the environment says; what the HTTP server loads."""
-    die_with_parent()
-    settings = IntakeSettings.load()
-    logs.configure(settings.log_level)
+def neighbours(settings: IntakeSettings) -> tuple[Callers, Inbox]:
+    """What intake stands on; SettingsError if something is missing or wrong."""
     urls = settings.queue_urls
     queue = doorbell.bell(connect(urls[0]))
     inbox = Inbox(
@@ -89,5 +86,20 @@ def from_environment() -> Flask:
         replicas=settings.replicas,
         limits=Limits(settings.caller_limit, settings.caller_burst, settings.inbox_limit),
     )
-    callers = Callers.from_folder(settings.key_folder, settings.audience)
-    return create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)
+    return Callers.from_folder(settings.key_folder, settings.audience), inbox
+
+
+def check() -> None:
+    """Return if the application can be made; SettingsError says why not."""
+    neighbours(IntakeSettings.load())
+
+
+def from_environment() -> Flask:
+    """The application as the environment says; what the HTTP server loads."""
+    die_with_parent()
+    settings = IntakeSettings.load()
+    logs.configure(settings.log_level)
+    callers, inbox = neighbours(settings)
+    app = create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)
+    look_for_garbage_seldom()
+    return app

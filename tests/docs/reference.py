@@ -55,7 +55,14 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
     ),
     "tokens": ("Tokens and issuers", "", ("shared.callers", "shared.issuers")),
     "verify": ("An export, a receipt, and verify.py", "", ("services.verify",)),
-    "replay": ("Replay and its findings", "", ("services.ledger.replay",)),
+    "audit": (
+        "Audit and replay: their findings",
+        (
+            "See [how to audit a ledger](../how-to/audit-a-ledger.md), and "
+            "[what tampering an audit sees](../explanation/tampering.md)."
+        ),
+        ("services.ledger.audit.findings", "services.ledger.replay"),
+    ),
 }
 FAULTS = {  # the codes in `errors` of a problem
     "not-utf-8": "the bytes are not UTF-8",

@@ -173,7 +173,7 @@ class Stream:
         if "sequence" not in told:
             if self.sequence and told["refusal"] not in NO_STANDING:
                 yield "place", "sequence", f"none, though it was refused {told['refusal']}"
-            if kid == self.kid:
+            if kid and kid == self.kid:
                 yield (
                     "place",
                     "sealed",
@@ -187,9 +187,9 @@ class Stream:
             yield "place", "sequence", f"{sequence}; {self.sequence + 1} was next"
         if moves and not (moves == 1 and accepted and told["kind"] in OF_THE_PLAN):
             yield "place", "planversion", f"{version} after {self.version}"
-        if kid != self.kid and self.kid:
+        if kid != self.kid and kid and self.kid:
             yield "place", "sealed", "under another key than what this person said before"
-        self.sequence, self.version, self.kid = sequence, version, kid
+        self.sequence, self.version, self.kid = sequence, version, kid or self.kid
         if told["author"] != told["subject"]:
             yield from self._stranger(told)
         if accepted:

@@ -44,7 +44,7 @@ def audit_store(settings: LedgerSettings, vkeys: list[str], outside: list[Path])
         report.add(Finding("vkey", log, None, None, None, "--vkey", detail))
     away = [log for log in range(len(own)) if log not in published]
     if away:
-        says = "whether a newer head was published: the queue, which keeps it, did not answer"
+        says = "whether a newer head was published: the queue, which keeps it, does not say"
         report.leave_out("log", None, says)
     for table in ("plans", "snapshots", "people", "heads"):
         if not report.compared[table]:
@@ -59,7 +59,8 @@ def _published(settings: LedgerSettings) -> dict[int, str]:
     last, found = LastPublished(Queues.connect(settings.queue_urls)), {}
     for log in range(settings.partitions):
         with suppress(Unavailable):
-            found[log] = last.of(log)
+            if note := last.of(log):
+                found[log] = note
     return found
 
 
