@@ -38,7 +38,7 @@ PART, READY, TAKEN, FAILED = (f"rebuild.{each}" for each in ("part", "ready", "t
 def rebuild(*, check: bool) -> Report:
     """Fold anew and compare; put in place what differs, unless it is only to `check`."""
     settings = LedgerSettings.load()
-    logs.configure(settings.log_level)
+    logs.configure("warning")
     folder = local_folder(settings)
     with _place(folder) as path:
         reader, vault = open_store(settings, write=False)

@@ -72,7 +72,7 @@ class Told:
 def restore(path: Path, kept: list[Path]) -> Told:
     """Bring this ledger forward to an export."""
     settings = LedgerSettings.load()
-    logs.configure(settings.log_level)
+    logs.configure("warning")
     if not path.exists():
         raise SettingsError(f"{path}: no such file or folder")
     folder = local_folder(settings)

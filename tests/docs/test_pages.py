@@ -71,6 +71,7 @@ def up(folder: Path, told: dict[str, str]) -> Iterator[tuple[dict[str, str], lis
     [
         "README.md",
         "docs/tutorial.md",
+        "docs/tutorial-check-a-ledger.md",
         "docs/how-to/run-on-one-machine.md",
         "docs/how-to/audit-a-ledger.md",
         "docs/how-to/check-a-receipt.md",
