@@ -92,11 +92,12 @@ def rotate_log_key(log: int, finish: bool) -> None:
 @_serve_options(8081)
 def intake(host: str, port: int) -> None:
     """Run intake: takes events over HTTP."""
-    from services.intake.app import IntakeSettings
+    from services.intake.app import IntakeSettings, check_layout
     from services.intake.routes import MAX_WAIT
 
-    threads, patience = IntakeSettings.load().threads, MAX_WAIT + 5
-    _server("services.intake.app:from_environment", host, port, threads, patience=patience)
+    settings, patience = IntakeSettings.load(), MAX_WAIT + 5
+    check_layout(settings)
+    _server("services.intake.app:from_environment", host, port, settings.threads, patience=patience)
 
 
 @click.command()

@@ -2,19 +2,22 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flask import Flask
 from marshmallow import validate
+from redis.exceptions import RedisError
 
 from services.intake.described import described
 from services.intake.routes import MAX_WAIT, Intake
 from shared import doorbell, logs
 from shared.callers import Callers
-from shared.inbox import Inbox, Queues, connect
+from shared.inbox import Inbox, Queues, connect, other_layout
 from shared.limits import Limits
 from shared.metrics import CollectorRegistry, Queue
+from shared.problems import Unsafe
 from shared.processes import die_with_parent
 from shared.settings import Settings, setting
 from shared.transit import Transit
@@ -74,6 +77,13 @@ def create_app(
     return app
 
 
+def check_layout(settings: IntakeSettings) -> None:
+    """Unsafe if the ledger has another number of partitions. A queue that is away is waited for."""
+    with suppress(RedisError):
+        if why := other_layout(Queues.connect(settings.queue_urls), settings.partitions):
+            raise Unsafe(f"intake is {why}")
+
+
 def from_environment() -> Flask:
     """The application as the environment says; what the HTTP server loads."""
     die_with_parent()
@@ -88,6 +98,7 @@ def from_environment() -> Flask:
         blocking=Queues.connect(urls, timeout=MAX_WAIT + 5),
         replicas=settings.replicas,
         limits=Limits(settings.caller_limit, settings.caller_burst, settings.inbox_limit),
+        partitions=settings.partitions,
     )
     callers = Callers.from_folder(settings.key_folder, settings.audience)
     return create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)

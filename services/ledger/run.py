@@ -71,7 +71,6 @@ def work(*, sweeper: bool, rq: bool) -> None:
             drainer,
             keeper,
             connect(settings.queue_url),
-            partitions=settings.partitions,
             sweeper=sweeper,
             rq=rq,
         )
