@@ -10,6 +10,7 @@ from flask import Flask
 from marshmallow import validate
 from redis.exceptions import RedisError
 
+from services.intake.bodies import Bodies
 from services.intake.described import described
 from services.intake.routes import MAX_WAIT, Intake
 from shared import doorbell, logs
@@ -67,8 +68,8 @@ def create_app(
 ) -> Flask:
     """The Flask application, over its neighbours."""
     app = Flask("intake", static_folder=None)
-    may_read, may_wait = threading.Semaphore(threads // 2), threading.Semaphore(threads // 2)
-    intake = Intake(callers, inbox, partitions, may_read, may_wait, clock)
+    may_wait = threading.Semaphore(threads // 2)
+    intake = Intake(callers, inbox, partitions, Bodies(threads), may_wait, clock)
     app.register_blueprint(intake.routes())
     figures = registry or CollectorRegistry()
     figures.register(Queue(inbox, partitions))
