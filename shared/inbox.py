@@ -37,13 +37,14 @@ from shared.durability import Durability, durability
 from shared.event import Event
 from shared.layout import Layout
 from shared.limits import Limits, heed
-from shared.problems import SealBroken
+from shared.problems import FirsthandError
 from shared.together import Together
 from shared.transit import Transit
 
 DONE_SECONDS, WAITING_SECONDS = 60, 60
 SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
 MAX_CONNECTIONS = 64
+PAGE = 1_000  # messages
 NO_LIMITS = Limits()
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
@@ -229,7 +230,7 @@ class Inbox:
             return (
                 self.transit.unseal(partition, cast(bytes, sealed), "receipt") if sealed else None
             )
-        except (RedisError, SealBroken):
+        except (RedisError, FirsthandError):
             return None  # the event is safe; its fate is read from the ledger
 
     def durability(self) -> Durability:
@@ -277,13 +278,6 @@ class Inbox:
         head, published = pipe.execute()
         return [_message(each) for each in head], published
 
-    def pages(self, partition: int, count: int) -> Iterator[list[tuple[bytes, bytes]]]:
-        """The whole stream, as `read`, so many messages at a time."""
-        server, after = self.queues.of(partition), "-"
-        while page := cast(list[Any], server.xrange(inbox_key(partition), min=after, count=count)):
-            yield [_message(each) for each in page]
-            after = f"({page[-1][0].decode()}"
-
     def settle(
         self,
         partition: int,
@@ -315,6 +309,14 @@ class Inbox:
     def wait_because(self, partition: int, why: str) -> None:
         """Say why a partition waits; forgotten after 60 s unless said again."""
         self.queues.of(partition).set(waiting_key(partition), why, ex=WAITING_SECONDS)
+
+
+def pages(queues: Queues, partition: int) -> Iterator[list[tuple[bytes, bytes]]]:
+    """A whole stream, as `Inbox.read` gives its head, 1,000 messages at a time."""
+    server, after = queues.of(partition), "-"
+    while page := cast(list[Any], server.xrange(inbox_key(partition), min=after, count=PAGE)):
+        yield [_message(each) for each in page]
+        after = f"({page[-1][0].decode()}"
 
 
 def _message(each: tuple[bytes, dict[bytes, bytes]]) -> tuple[bytes, bytes]:

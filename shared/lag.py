@@ -6,7 +6,16 @@ from operator import attrgetter
 
 from redis import Redis
 
-from shared.inbox import Queues, inbox_key, published_key, queues_of, waiting_key, wake_key
+from shared.inbox import (
+    Queues,
+    inbox_key,
+    pages,
+    published_key,
+    queues_of,
+    waiting_key,
+    wake_key,
+)
+from shared.seal import header_in
 from shared.settings import MOST_PARTITIONS as MOST
 
 
@@ -63,6 +72,13 @@ def beyond(queues: "Redis | Queues", partitions: int) -> dict[int, int]:
         counts = zip(numbers, pipe.execute(), strict=True)
         found |= {number: count for number, count in counts if count}
     return found
+
+
+def under(queues: "Redis | Queues", partitions: int, kid: str) -> int:
+    """How many messages wait under a transit key."""
+    servers = queues_of(queues)
+    everything = (page for each in range(partitions) for page in pages(servers, each))
+    return sum(header_in(sealed).get("kid") == kid for page in everything for _, sealed in page)
 
 
 def _text(told: bytes | None) -> str | None:

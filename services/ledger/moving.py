@@ -13,10 +13,8 @@ from collections.abc import Sequence
 import structlog
 
 from shared.event import Event, partition_of
-from shared.inbox import Inbox
+from shared.inbox import Inbox, pages
 from shared.problems import KeyAway, SealBroken, TooNew, Unavailable
-
-PAGE = 1000  # messages
 
 log_line = structlog.get_logger()
 Placed = tuple[bytes, Event]
@@ -29,7 +27,7 @@ def move(inbox: Inbox, partition: int, partitions: int) -> set[int]:
     person. Unavailable, or RedisError, if the queue does not keep what is moved.
     """
     went = set[int]()
-    for page in inbox.pages(partition, PAGE):
+    for page in pages(inbox.queues, partition):
         found, later = _opened(inbox, partition, page)
         homes: dict[int, list[Placed]] = defaultdict(list)
         for each in found:
