@@ -37,6 +37,7 @@ from pybase64 import b64decode, b64encode
 from shared.problems import SealBroken
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+KIND = "dir", "A256GCM"
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 NONCE_CHARACTERS = 16  # with no bits left over, so that what follows can be read with it
 _LAST = {0: _ALPHABET, 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}  # else bits would be left over
@@ -112,6 +113,17 @@ def seal_under(header: bytes, key: Key, plaintext: bytes, *, nonce: bytes | None
 @lru_cache(maxsize=64)  # whole streams are sealed with the same header
 def _members(header: bytes) -> dict[str, Any]:
     return cast(dict[str, Any], orjson.loads(from_b64url(header)))
+
+
+def header_in(sealed: bytes) -> Mapping[str, object]:
+    """What the header of a sealed text says, unproven; nothing if it is no such text."""
+    header, *others = sealed.split(b".")
+    try:
+        members = _members(header)
+    except (ValueError, BadBase64):
+        return {}
+    good = isinstance(members, dict) and len(others) == 4 and not others[0]
+    return members if good and (members.get("alg"), members.get("enc")) == KIND else {}
 
 
 def unseal(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, object], bytes]:

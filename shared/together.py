@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from shared.crashpoint import crashpoint
 from shared.durability import HOW_IT_STORES, Durability, judge
+from shared.layout import Layout
 from shared.limits import PUBLISH, Limits
 from shared.problems import Unavailable
 
@@ -49,10 +50,13 @@ class _Share:
 class Together:
     """Appends to streams, for all threads of a process."""
 
-    def __init__(self, redis: "Redis", replicas: int, limits: Limits) -> None:
+    def __init__(
+        self, redis: "Redis", replicas: int, limits: Limits, layout: Layout | None = None
+    ) -> None:
         self._pool = redis.connection_pool
         self._replicas = replicas
         self._limits = limits
+        self._layout = layout
         self._mutex = threading.Lock()
         self._waiting: dict[str, list[_Share]] = {}
         self._publishing: dict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -80,7 +84,8 @@ class Together:
     def _judge(self, told: list[Any]) -> Durability:
         """How durable by these answers; the same answers are judged once."""
         if self._judged is None or self._judged[0] != told:
-            self._judged = told, judge(told[0], self._replicas, told[1] if self._replicas else 0)
+            found = judge(told[0], self._replicas, told[1] if self._replicas else 0)
+            self._judged = told, self._layout.judge(found, told[-1]) if self._layout else found
         return self._judged[1]
 
     def _append_all(self, keys: tuple[str, str]) -> None:
@@ -113,6 +118,8 @@ class Together:
         asked: list[tuple[Any, ...]] = [script, ("CONFIG", "GET", HOW_IT_STORES)]
         if self._replicas:
             asked.append(("WAIT", self._replicas, WAIT_MILLISECONDS))
+        if self._layout:
+            asked.append(("GET", self._layout.key))
         crashpoint("intake-sealed")
         try:
             line = self._idle.pop()

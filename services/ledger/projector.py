@@ -44,6 +44,7 @@ class Projector:
         observe: Callable[[Course], None] = lambda _: None,
     ) -> None:
         self.inbox = inbox
+        self.partitions = len(signers)
         self._engine = engine
         self._signers = signers
         self._clock = clock
@@ -57,7 +58,7 @@ class Projector:
         An empty one too is committed and published, if that head is not what was published last.
         Whatever raises here has recorded nothing that was not committed, and deleted nothing.
         """
-        batch, course = Batch(log, self._people, self.inbox.transit), Course(log)
+        batch, course = Batch(log, self.partitions, self._people, self.inbox.transit), Course(log)
         try:
             with transaction(self._engine) as connection:
                 head = append.lock_head(connection, log)

@@ -78,7 +78,6 @@ def work(*, sweeper: bool, rq: bool) -> None:
             drainer,
             keeper,
             connect(settings.queue_url),
-            partitions=settings.partitions,
             sweeper=sweeper,
             rq=rq,
         )
