@@ -28,7 +28,8 @@ from shared.problems import Unsafe
 from shared.processes import check_port, die_with_parent
 from shared.settings import Settings
 
-START_SECONDS, STOP_SECONDS = 20, 15
+START_SECONDS = 20
+STOP_SECONDS = 45  # intake answers who waits for a verdict, and they may wait for 30 s
 _OWNER = {"FIRSTHAND_DATABASE_OWNER_URL", "FIRSTHAND_DATABASE_OWNER_URL_FILE"}  # for `init` alone
 _DATABASE = {"FIRSTHAND_DATABASE_URL", "FIRSTHAND_DATABASE_URL_FILE"}  # never seen by intake
 
@@ -80,19 +81,24 @@ def _in_the_child() -> None:
 class Everything:
     """The supervisor: starts each process, waits until all answer, stops them in turn."""
 
-    def __init__(self, settings: Settings, *, intake_port: int, ledger_port: int) -> None:
+    def __init__(
+        self, settings: Settings, *, intake_port: int, ledger_port: int, metrics_port: int = 0
+    ) -> None:
         self.settings = settings
+        self.metrics_port = metrics_port
         self.intake_port = intake_port
         self.ledger_port = ledger_port
         self.intake = f"http://127.0.0.1:{intake_port}"
         self.ledger = f"http://127.0.0.1:{ledger_port}"
+        self.worker = f"http://127.0.0.1:{metrics_port}" if metrics_port else None
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def __enter__(self) -> Self:
         Queues.connect(self.settings.queue_urls)  # an address that is none is said before a start
         self._lock = _lock(self.settings.data)
-        for name, port in (("intake", self.intake_port), ("ledger", self.ledger_port)):
-            check_port("127.0.0.1", port, f"--{name}-port")
+        for name in ("intake", "ledger", "metrics"):
+            if port := getattr(self, f"{name}_port"):
+                check_port("127.0.0.1", port, f"--{name}-port")
         try:
             if not self.settings.redis_url:
                 self.start_queue()
@@ -138,6 +144,8 @@ class Everything:
         hidden = _OWNER if name in ("worker", "ledger") else _OWNER | _DATABASE
         environment = {each: value for each, value in os.environ.items() if each not in hidden}
         environment["FIRSTHAND_DATA"] = str(self.settings.data.absolute())
+        if name == "worker":
+            environment["FIRSTHAND_METRICS_PORT"] = str(self.metrics_port)
         child = subprocess.Popen(  # noqa: S603 - our own programs
             command,
             env=environment,

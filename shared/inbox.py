@@ -49,6 +49,7 @@ NO_LIMITS = Limits()
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
 if size(redis.call('GET', KEYS[1]) or '') > size(ARGV[1]) then return end
+redis.call('DEL', KEYS[1]) -- a script whose first write takes no memory goes on when there is none
 redis.call('SET', KEYS[1], ARGV[1])
 """
 

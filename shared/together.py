@@ -11,12 +11,12 @@ from typing import Any
 from hiredis import pack_command
 from redis import Redis
 from redis.connection import ConnectionInterface
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from shared.crashpoint import crashpoint
 from shared.durability import HOW_IT_STORES, Durability, judge
 from shared.layout import Layout
-from shared.limits import PUBLISH, Limits
+from shared.limits import FULL_SECONDS, PUBLISH, Limits
 from shared.problems import Unavailable
 
 WAKE_SECONDS = 30
@@ -76,6 +76,8 @@ class Together:
             if not own.answer:
                 self._append_all(keys)
         judged, *told = own.answer
+        if isinstance(judged, OutOfMemoryError):  # before the script wrote anything
+            raise Unavailable("The queue's memory is full.", retry_after=FULL_SECONDS) from judged
         if isinstance(judged, RedisError):
             raise Unavailable(f"The queue did not answer ({type(judged).__name__}).") from judged
         woken, wait = judged[0], judged[own.place]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from services.cli.base import DATA, FINDINGS, JSON
+from services.cli.base import BEARER, DATA, FINDINGS, JSON
 
 
 @click.command()
@@ -15,6 +15,7 @@ from services.cli.base import DATA, FINDINGS, JSON
 @click.option(
     "--token",
     "tokens",
+    type=BEARER,
     multiple=True,
     envvar="FIRSTHAND_TOKEN",
     help="Bearer token: with --from an auditor's; with --opened that person's (repeatable).",

@@ -155,8 +155,16 @@ def worker(sweeper: bool, rq: bool) -> None:
 @click.option(
     "--ledger-port", type=_PORT, default=8082, show_default=True, help="Where plans are read."
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=8083,
+    show_default=True,
+    envvar="FIRSTHAND_METRICS_PORT",
+    help="Where the worker's figures are read; 0: nowhere.",
+)
 @DATA
-def up(intake_port: int, ledger_port: int) -> None:
+def up(**ports: int) -> None:
     """Run everything on this machine until Ctrl-C."""
     from services.ledger.config import LedgerSettings
     from services.ledger.make import init as make
@@ -167,8 +175,8 @@ def up(intake_port: int, ledger_port: int) -> None:
     os.environ.setdefault("FIRSTHAND_LOG_LEVEL", "warning")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until wait() takes it over
     make(settings)
-    with Everything(settings, intake_port=intake_port, ledger_port=ledger_port) as everything:
-        for line in welcome(settings, everything.intake, everything.ledger):
+    with Everything(settings, **ports) as everything:
+        for line in welcome(settings, everything.intake, everything.ledger, everything.worker):
             click.echo(line)
         everything.wait()
         click.echo("Stopping …", err=True)

@@ -45,6 +45,7 @@ def ready(service: str) -> Check:
 
 CHECKS: dict[str, Check] = {
     "key files": keys.modes,
+    "ledger's file": keys.ledger_file,
     "transit keys": keys.transit,
     "issuers": keys.issuers,
     "key-encryption key": keys.vault,

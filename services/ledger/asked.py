@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from services.ledger.past import When
 from shared.event import timestamp
 from shared.fields import parse_time
-from shared.problems import Fault, Invalid
+from shared.problems import Fault, WrongQuery
 
 _MOMENT = "Must be an RFC 3339 date-time with offset ('+' is sent as %2B)."
 _POINT = "Must be a version, as 3, or an RFC 3339 date-time with offset ('+' is sent as %2B)."
@@ -54,7 +54,7 @@ class Asked:
             raise wrong(name, told) from None
 
 
-def wrong(name: str, detail: str) -> Invalid:
+def wrong(name: str, detail: str) -> WrongQuery:
     """A wrong query: its pointer is into the query as one object."""
     fault = Fault(f"/{name}", "query", detail)
-    return Invalid(f"The query parameter '{name}' is wrong.", errors=[fault])
+    return WrongQuery(f"The query parameter '{name}' is wrong.", errors=[fault])

@@ -29,18 +29,18 @@ def init(settings: LedgerSettings) -> str:
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         origin = make_keys(settings)
+        make_ledger(
+            settings.database_owner_url or settings.store_url,
+            settings.store_url,
+            partitions=settings.partitions,
+            origin=origin,
+            created=timestamp(now()),
+            signers=signers(settings),
+            vault=Vault.from_folder(settings.key_folder),
+        )
     except OSError as fault:
         why = f"{fault.filename or settings.data}: {fault.strerror}"
         raise SettingsError(f"{why}; set FIRSTHAND_DATA to a folder that we may write") from None
-    make_ledger(
-        settings.database_owner_url or settings.store_url,
-        settings.store_url,
-        partitions=settings.partitions,
-        origin=origin,
-        created=timestamp(now()),
-        signers=signers(settings),
-        vault=Vault.from_folder(settings.key_folder),
-    )
     return origin
 
 

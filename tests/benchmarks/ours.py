@@ -81,6 +81,7 @@ class Ours:
         """`firsthand up` and the ledger's port."""
         intake, ledger = free_port(), free_port()
         words = [*FIRSTHAND, "up", "--intake-port", str(intake), "--ledger-port", str(ledger)]
+        words.append("--metrics-port=0")
         with Service("up", words, port=intake, variables=self.variables) as service:
             wait_until(lambda: listens(ledger), "the ledger to answer")
             yield service, ledger

@@ -103,6 +103,7 @@ def shows(block: Block, folder: Path, told: Mapping[str, str]) -> None:
 def stopped(folder: Path, told: Mapping[str, str]) -> str:
     """What `up` says when it ends by itself."""
     options = ["--intake-port", str(free_port()), "--ledger-port", str(free_port())]
+    options.append("--metrics-port=0")
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", "up", *options],
         cwd=folder,

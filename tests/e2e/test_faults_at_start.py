@@ -99,6 +99,12 @@ def test_a_port_that_there_is_not(folder: Path, words: tuple[str, ...]) -> None:
     assert "is not in the range" in done.stderr
 
 
+def test_a_ledger_is_for_us_alone_also_in_a_folder_that_is_not(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    init(LedgerSettings.load(data=tmp_path / "data"))
+    assert (tmp_path / "data/ledger.db").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("command", ["init", "up"])
 def test_a_folder_that_cannot_be_made(tmp_path: Path, command: str) -> None:
     line = told(started(tmp_path, command, "--data=/proc/x"), 2)
