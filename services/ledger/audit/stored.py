@@ -208,9 +208,13 @@ class Kept:
 
     def at(self, person: Person, recorded: str) -> Found:
         """Compare stored plans with the folded one; one of other rules only has to open."""
+        stored = self._plans.get(person.plan.subject)
+        tables = stored.pop(person.sequence, None) if stored else None
+        return self._stored(tables, person, recorded) if tables else ()
+
+    def _stored(self, tables: list[str], person: Person, recorded: str) -> Found:
         subject = person.plan.subject
-        stored = self._plans.get(subject)
-        for table in stored.pop(person.sequence, ()) if stored else ():
+        for table in tables:
             row = compare.stored_plan(self._connection, table, subject, person.sequence)
             self.compared[table] += 1
             wanted = {"recorded": recorded} if "recorded" in row else {}
