@@ -163,17 +163,22 @@ def test_an_entry_of_another_form_is_none(name: str) -> None:
     def dumped(value: object) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
-    assert Form().read(dumped(good)) == good
+    form = Form()
+    assert form.read(dumped(good)) == good
     assert seal_of(good).kid
     for member in good:
         for odd in ODD:
             with pytest.raises((ValueError, KeyError, TypeError)):
-                seal_of(Form().read(dumped(good | {member: odd})))
+                seal_of(form.read(dumped(good | {member: odd})))
         with pytest.raises((ValueError, KeyError, TypeError)):
-            Form().read(dumped({k: v for k, v in good.items() if k != member}))
+            form.read(dumped({k: v for k, v in good.items() if k != member}))
+    for member in ("onbehalfof", "refusal", "sequence", "planversion", "warnings"):
+        with pytest.raises((ValueError, KeyError, TypeError)):
+            form.read(dumped(good | {member: None}))
     for raw in (b"", b"{", b"[]", b"null", dumped(good) + b" ", b"\xff", b"[" * 60_000):
         with pytest.raises((ValueError, KeyError, TypeError, RecursionError)):
-            Form().read(raw)
+            form.read(raw)
+    assert form.read(dumped(good)) == good
 
 
 def test_what_a_file_holds_cannot_move_the_cursor() -> None:

@@ -1,5 +1,6 @@
 """The start of an audit: settings or an export, keys and checkpoints given, to a report."""
 
+import gc
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,6 +25,7 @@ from shared.inbox import Queues
 from shared.problems import SettingsError, Unavailable
 from shared.published import LastPublished
 
+SELDOM = 50_000, 20, 100  # of plans in the making nothing is garbage, and looking takes time
 OTHERS = "whether others were shown the same history: give --checkpoint, or a receipt"
 
 
@@ -98,6 +100,7 @@ def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path]) -> Report
 
 def _audit(source: Source, outside: list[Path]) -> Report:
     """Audit a source, and say what both sorts leave out."""
+    gc.set_threshold(*SELDOM)
     notes, odd = _outside(source, outside)
     total = 2 * sum(source.size(log) for log in range(source.logs))
     with bar("Auditing", total) as tick:
