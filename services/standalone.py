@@ -15,7 +15,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -100,8 +101,7 @@ class Everything:
                 check_port("127.0.0.1", port, f"--{name}-port")
         try:
             if not self.settings.redis_url:
-                self._start("queue", _queue_command(self.settings))
-                self._until("queue", lambda: answers(self.settings.queue_url))
+                self.start_queue()
             command = [sys.executable, "-m", "services.cli"]
             self._start("worker", [*command, "worker"])
             self._start("ledger", [*command, "ledger", "--port", str(self.ledger_port)])
@@ -115,9 +115,19 @@ class Everything:
             raise
         return self
 
+    def start_queue(self) -> None:
+        """The queue alone, until it has read its file."""
+        self._start("queue", _queue_command(self.settings))
+        self._until("queue", lambda: answers(self.settings.queue_url))
+
     def __exit__(self, *_: object) -> None:
-        """Stop each in turn: who takes events first, the queue last."""
+        """Stop all of it, and let others run it."""
         (self.settings.data / "up.json").unlink(missing_ok=True)
+        self.stop()
+        self._lock.close()
+
+    def stop(self) -> None:
+        """Stop each in turn: who takes events first, the queue last."""
         for _name, child in reversed(self._children):
             if child.poll() is None:
                 child.terminate()
@@ -129,7 +139,6 @@ class Everything:
         place = Path(self.settings.queue_url.removeprefix("unix://"))
         if not self.settings.redis_url and place.parent != self.settings.data.absolute():
             shutil.rmtree(place.parent, ignore_errors=True)
-        self._lock.close()
 
     def _start(self, name: str, command: list[str]) -> None:
         hidden = _OWNER if name in ("worker", "ledger") else _OWNER | _DATABASE
@@ -171,6 +180,22 @@ class Everything:
         while not asked:
             self._all_alive()
             time.sleep(0.2)
+
+
+@contextmanager
+def queue_at_hand(settings: Settings) -> Iterator[None]:
+    """The queue that `up` runs, while the block lasts: started for that if `up` does not run, since
+    what was published stands in it.
+    """
+    everything = Everything(settings, intake_port=0, ledger_port=0)
+    if settings.redis_url or answers(settings.queue_url):
+        yield
+        return
+    try:
+        everything.start_queue()
+        yield
+    finally:
+        everything.stop()
 
 
 def _lock(folder: Path) -> BinaryIO:

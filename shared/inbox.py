@@ -6,6 +6,8 @@
     firsthand:{p<n>}:done:<id>  list with one sealed receipt, for a request that waits; 60 s
     firsthand:{p<n>}:published  the last published checkpoint of log n; its size never falls
     firsthand:{p<n>}:waiting    why the partition waits, in words; expires after 60 s
+    firsthand:layout            on each server: how many partitions the ledger has, and which of the
+                                servers this is, in words (shared/layout.py); said by the worker
     firsthand:{p<n>}:pace:<key> when what a caller brought would be through, in microseconds since
                                 1970; the key is a keyed hash of the caller; expires when past
 
@@ -20,10 +22,10 @@ Everything in it is sealed (shared/transit.py).
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -33,14 +35,16 @@ from redis.retry import Retry
 from shared.crashpoint import crashpoint
 from shared.durability import Durability, durability
 from shared.event import Event
+from shared.layout import Layout
 from shared.limits import Limits, heed
-from shared.problems import SealBroken, SettingsError
+from shared.problems import FirsthandError, SettingsError
 from shared.together import Together
 from shared.transit import Transit
 
 DONE_SECONDS, WAITING_SECONDS = 60, 60
 SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
 MAX_CONNECTIONS = 64
+PAGE = 1_000  # messages
 NO_LIMITS = Limits()
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
@@ -80,9 +84,15 @@ def pace_key(partition: int, caller: str) -> str:
     return f"firsthand:{{p{partition}}}:pace:{caller}"
 
 
+def layout_key() -> str:
+    """How many partitions the ledger has."""
+    return "firsthand:layout"
+
+
 def is_ours(key: bytes) -> bool:
     """True for a key of the inbox or the doorbell."""
-    return key.startswith((b"firsthand:{p", b"{firsthand}:rq"))
+    ours = key.startswith((b"firsthand:{p", b"{firsthand}:rq"))
+    return ours or key == layout_key().encode()
 
 
 def answers(url: str) -> bool:
@@ -150,9 +160,27 @@ def queues_of(redis: "Redis | Queues") -> Queues:
     return redis if isinstance(redis, Queues) else Queues(redis)
 
 
+def layouts(partitions: int, servers: int) -> list[Layout]:
+    """What is true of each server, where the ledger has so many partitions."""
+    told = (
+        f"{partitions} partitions, server {place} of {servers}" for place in range(1, servers + 1)
+    )
+    return [Layout(layout_key(), each) for each in told]
+
+
+def other_layout(queues: Queues, partitions: int) -> str:
+    """How the ledger's partitions differ from ours, in words; empty if they do not, or nobody said
+    yet. RedisError if a server does not answer.
+    """
+    ours = layouts(partitions, len(queues.servers))
+    both = zip(queues.servers, ours, strict=True)
+    return next(filter(None, (each.other(server.get(each.key)) for server, each in both)), "")
+
+
 class Inbox:
     """Publishing and draining. `ring` rings the bell of a partition; `blocking` is a second
-    client, with a long time-out, for the requests that wait.
+    client, with a long time-out, for the requests that wait. With `partitions`, nothing is safe
+    while the ledger has another number.
     """
 
     def __init__(
@@ -164,6 +192,7 @@ class Inbox:
         blocking: "Redis | Queues | None" = None,
         replicas: int = 0,
         limits: Limits = NO_LIMITS,
+        partitions: int = 0,
     ) -> None:
         self.queues = queues_of(redis)
         self.redis = self.queues.first
@@ -173,7 +202,12 @@ class Inbox:
         self.published: dict[int, int] = defaultdict(int)  # by partition, since the start
         self._ring = ring
         self._blocking = queues_of(blocking or redis)
-        self._together = [Together(each, replicas, limits) for each in self.queues.servers]
+        servers = self.queues.servers
+        self._layouts = layouts(partitions, len(servers)) if partitions else [None] * len(servers)
+        self._together = [
+            Together(each, replicas, limits, layout)
+            for each, layout in zip(servers, self._layouts, strict=True)
+        ]
         self._counting = threading.Lock()
 
     # intake's side
@@ -206,15 +240,30 @@ class Inbox:
             return (
                 self.transit.unseal(partition, cast(bytes, sealed), "receipt") if sealed else None
             )
-        except (RedisError, SealBroken):
+        except (RedisError, FirsthandError):
             return None  # the event is safe; its fate is read from the ledger
 
     def durability(self) -> Durability:
         """The level at this moment, for /readyz: that of a server where it is not met, if any."""
-        found = [durability(each, self.replicas) for each in self.queues.servers]
+        both = zip(self.queues.servers, self._layouts, strict=True)
+        found = [self._durability(each, layout) for each, layout in both]
         return next((each for each in found if each.level is None), found[0])
 
+    def _durability(self, server: "Redis", layout: Layout | None) -> Durability:
+        found = durability(server, self.replicas)
+        try:
+            return layout.judge(found, server.get(layout.key)) if layout and found.level else found
+        except RedisError as fault:
+            return Durability(None, f"the queue did not answer ({type(fault).__name__})")
+
     # the ledger's side
+
+    def lay_out(self, partitions: int) -> None:
+        """Say on each server how many partitions the ledger has, unless it stands there already."""
+        ours = layouts(partitions, len(self.queues.servers))
+        for server, each in zip(self.queues.servers, ours, strict=True):
+            if each.other(server.get(each.key) or b""):
+                server.set(each.key, each.says)
 
     def length(self, partition: int) -> int:
         """How many messages are not yet recorded."""
@@ -237,7 +286,7 @@ class Inbox:
         pipe.xrange(inbox_key(partition), count=count)
         pipe.get(published_key(partition))
         head, published = pipe.execute()
-        return [(each, told.get(b"e") or repr(told).encode()) for each, told in head], published
+        return [_message(each) for each in head], published
 
     def settle(
         self,
@@ -259,6 +308,10 @@ class Inbox:
             pipe.xdel(inbox_key(partition), *places)
         pipe.execute()
 
+    def delete(self, partition: int, places: Sequence[bytes]) -> None:
+        """Delete messages that are safe elsewhere."""
+        self.queues.of(partition).xdel(inbox_key(partition), *places)
+
     def clear_wake(self, partition: int) -> None:
         """First act of a drain: whoever publishes from now on rings again."""
         self.queues.of(partition).delete(wake_key(partition))
@@ -266,3 +319,16 @@ class Inbox:
     def wait_because(self, partition: int, why: str) -> None:
         """Say why a partition waits; forgotten after 60 s unless said again."""
         self.queues.of(partition).set(waiting_key(partition), why, ex=WAITING_SECONDS)
+
+
+def pages(queues: Queues, partition: int) -> Iterator[list[tuple[bytes, bytes]]]:
+    """A whole stream, as `Inbox.read` gives its head, 1,000 messages at a time."""
+    server, after = queues.of(partition), "-"
+    while page := cast(list[Any], server.xrange(inbox_key(partition), min=after, count=PAGE)):
+        yield [_message(each) for each in page]
+        after = f"({page[-1][0].decode()}"
+
+
+def _message(each: tuple[bytes, dict[bytes, bytes]]) -> tuple[bytes, bytes]:
+    place, told = each
+    return place, told.get(b"e") or repr(told).encode()

@@ -7,7 +7,17 @@ from operator import attrgetter
 from redis import Redis
 from redis.exceptions import RedisError
 
-from shared.inbox import Queues, inbox_key, published_key, queues_of, waiting_key, wake_key
+from shared.inbox import (
+    Queues,
+    inbox_key,
+    pages,
+    published_key,
+    queues_of,
+    waiting_key,
+    wake_key,
+)
+from shared.seal import header_in
+from shared.settings import MOST_PARTITIONS as MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,26 @@ def _lags(server: "Redis", partitions: Sequence[int]) -> Iterator[Lag]:
         messages, head, rung, waits, published = answers[5 * place : 5 * place + 5]
         since = int(head[0][0].split(b"-")[0]) / 1e3 if head else now
         yield Lag(each, messages, max(0.0, now - since), bool(rung), _text(waits), _text(published))
+
+
+def beyond(queues: "Redis | Queues", partitions: int) -> dict[int, int]:
+    """How many messages stand where this ledger has no partition, by the partition's number."""
+    servers, found = queues_of(queues).servers, dict[int, int]()
+    for place, server in enumerate(servers):
+        pipe = server.pipeline(transaction=False)
+        numbers = [n for n in range(partitions, MOST) if n % len(servers) == place]
+        for each in numbers:
+            pipe.xlen(inbox_key(each))
+        counts = zip(numbers, pipe.execute(), strict=True)
+        found |= {number: count for number, count in counts if count}
+    return found
+
+
+def under(queues: "Redis | Queues", partitions: int, kid: str) -> int:
+    """How many messages wait under a transit key."""
+    servers = queues_of(queues)
+    everything = (page for each in range(partitions) for page in pages(servers, each))
+    return sum(header_in(sealed).get("kid") == kid for page in everything for _, sealed in page)
 
 
 def _text(told: bytes | None) -> str | None:

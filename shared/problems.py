@@ -4,6 +4,8 @@
     ├── SettingsError            a setting is wrong; names the variable (exit 2)
     ├── SealBroken               a sealed text does not open; says why
     ├── TooNew                   sealed by a newer catalogue; the partition waits
+    ├── KeyAway                  sealed under a transit key we do not have; the partition waits
+    ├── Misplaced                an event in another partition than its person's; it is moved
     ├── Unsafe                   the store or the queue is not set as it must be
     └── Problem                  answered over HTTP as application/problem+json
         ├── Malformed      400   the bytes are not a JSON object we take
@@ -48,6 +50,14 @@ class SealBroken(FirsthandError):
 
 class TooNew(FirsthandError):
     """A message is of a newer catalogue than this process knows: the partition waits."""
+
+
+class KeyAway(FirsthandError):
+    """A message is sealed under a transit key that this process does not have, or not yet."""
+
+
+class Misplaced(FirsthandError):
+    """An event stands in another partition than its person's: nothing of the batch is recorded."""
 
 
 class Unsafe(FirsthandError):

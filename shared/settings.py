@@ -20,6 +20,7 @@ from shared.problems import SettingsError
 
 PREFIX = "FIRSTHAND_"
 LONGEST_SOCKET = 100
+MOST_PARTITIONS = 1024
 
 
 def setting(kind: str, default: Any, meaning: str, **options: Any) -> Any:
@@ -43,7 +44,7 @@ class Settings:
         "int",
         1,
         "Number of partitions, fixed when the ledger is made",
-        validate=validate.Range(min=1, max=1024),
+        validate=validate.Range(min=1, max=MOST_PARTITIONS),
     )
     replicas: int = setting(
         "int",

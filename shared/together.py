@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from hashlib import sha1
 from typing import Any
 
+from hiredis import pack_command
 from redis import Redis
 from redis.connection import ConnectionInterface
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from shared.crashpoint import crashpoint
 from shared.durability import HOW_IT_STORES, Durability, judge
+from shared.layout import Layout
 from shared.limits import FULL_SECONDS, PUBLISH, Limits
 from shared.problems import Unavailable
 
@@ -48,10 +50,13 @@ class _Share:
 class Together:
     """Appends to streams, for all threads of a process."""
 
-    def __init__(self, redis: "Redis", replicas: int, limits: Limits) -> None:
+    def __init__(
+        self, redis: "Redis", replicas: int, limits: Limits, layout: Layout | None = None
+    ) -> None:
         self._pool = redis.connection_pool
         self._replicas = replicas
         self._limits = limits
+        self._layout = layout
         self._mutex = threading.Lock()
         self._waiting: dict[str, list[_Share]] = {}
         self._publishing: dict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -81,7 +86,8 @@ class Together:
     def _judge(self, told: list[Any]) -> Durability:
         """How durable by these answers; the same answers are judged once."""
         if self._judged is None or self._judged[0] != told:
-            self._judged = told, judge(told[0], self._replicas, told[1] if self._replicas else 0)
+            found = judge(told[0], self._replicas, told[1] if self._replicas else 0)
+            self._judged = told, self._layout.judge(found, told[-1]) if self._layout else found
         return self._judged[1]
 
     def _append_all(self, keys: tuple[str, str]) -> None:
@@ -114,13 +120,15 @@ class Together:
         asked: list[tuple[Any, ...]] = [script, ("CONFIG", "GET", HOW_IT_STORES)]
         if self._replicas:
             asked.append(("WAIT", self._replicas, WAIT_MILLISECONDS))
+        if self._layout:
+            asked.append(("GET", self._layout.key))
         crashpoint("intake-sealed")
         try:
             line = self._idle.pop()
         except IndexError:
             line = self._pool.make_connection()
         try:
-            line.send_packed_command(line.pack_commands(asked))
+            line.send_packed_command([b"".join(map(pack_command, asked))])
             told = [_answer(line) for _ in asked]
         except BaseException:
             line.disconnect()  # whatever is still on its way is nobody's; it connects again

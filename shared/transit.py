@@ -2,65 +2,77 @@
 
 A seal is JWE (shared/seal.py) whose header binds partition, catalogue version and use, so that a
 message cannot be moved to another partition, nor a receipt pass for an event. The keys stand in
-`transit.jwks` (RFC 7517, oct), newest first; the first seals, all open.
+`transit.jwks` (shared/transit_keys.py), newest first; the first seals, all open.
+
+The file is looked at once a second, and at once where a key is asked for that was not in it. A
+message under a key that is still not there **waits** (KeyAway): the key may be on its way, and what
+comes after it must not be judged before it. What fails under a known key, or is no such message at
+all, is broken for good (SealBroken), and so is one under a key that was given up as `lost`.
 """
 
 import hmac
-import json
-from collections.abc import Sequence
+import re
+import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import structlog
+
 from shared.catalogue import VERSION
-from shared.keyfiles import keep
-from shared.problems import SealBroken, SettingsError, TooNew
-from shared.seal import Key, b64url, from_b64url, header_of, seal_under, unseal
+from shared.problems import KeyAway, SealBroken, SettingsError, TooNew
+from shared.seal import Key, b64url, header_in, header_of, seal_under, unseal
+from shared.transit_keys import FILE, TransitKeys
+
+EVERY = 1.0  # seconds between two looks at the file
+KID = re.compile(r"[A-Za-z0-9_-]{43}")
+
+log_line = structlog.get_logger()
 
 
 class Transit:
     """The transit keys: seals messages and receipts between the two services."""
 
-    def __init__(self, keys: Sequence[Key]) -> None:
-        self._newest = keys[0]
+    def __init__(
+        self,
+        keys: Sequence[Key],
+        folder: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._due = clock() + EVERY
+        self._hold(TransitKeys(tuple(keys)))
         self._aliasing = hmac.digest(keys[0].raw, b"firsthand/alias/1", "sha256")
-        self._find = {key.kid: key for key in keys}.get
-        self._headers: dict[tuple[int, str], bytes] = {}
+        self._headers: dict[tuple[str, int, str], bytes] = {}
         self.alias = lru_cache(maxsize=10_000)(self._alias)
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Transit":
-        """Read `transit.jwks`; SettingsError if it is not there or holds no key."""
-        path = folder / "transit.jwks"
-        try:
-            listed = json.loads(path.read_text())["keys"]
-            return cls([Key(from_b64url(each["k"].encode())) for each in listed])
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            IndexError,
-            TypeError,
-            AttributeError,
-            SealBroken,
-        ) as fault:
-            raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
+        """Read `transit.jwks`, and follow it; SettingsError if it is not there or holds no key."""
+        held = TransitKeys.read(folder)
+        made = cls(held.keys, folder)
+        made._hold(held)
+        return made
 
     @staticmethod
     def make(folder: Path) -> None:
         """Write a first transit key."""
-        key = Key.fresh()
-        jwk = {"kty": "oct", "kid": key.kid, "k": b64url(key.raw).decode()}
-        keep(folder / "transit.jwks", json.dumps({"keys": [jwk]}).encode())
+        TransitKeys.make(folder)
 
     def seal(self, partition: int, plaintext: bytes, use: str) -> bytes:
         """Seal for one partition and one use ("event" or "receipt")."""
-        return seal_under(self._header(partition, use), self._newest, plaintext)
+        if self._clock() >= self._due:
+            self._follow()
+        newest = self._held.keys[0]
+        return seal_under(self._header(newest, partition, use), newest, plaintext)
 
-    def _header(self, partition: int, use: str) -> bytes:
-        if (partition, use) not in self._headers:
+    def _header(self, key: Key, partition: int, use: str) -> bytes:
+        place = key.kid, partition, use
+        if place not in self._headers:
             bound = {"partition": partition, "catalogue": VERSION, "use": use}
-            self._headers[partition, use] = header_of(self._newest, bound)
-        return self._headers[partition, use]
+            self._headers[place] = header_of(key, bound)
+        return self._headers[place]
 
     def _alias(self, name: str) -> str:
         """A name's stand-in for a key in the queue: tells nothing to who has no transit key."""
@@ -69,12 +81,50 @@ class Transit:
     def unseal(self, partition: int, sealed: bytes, use: str) -> bytes:
         """Open what was sealed for this partition and use; SealBroken otherwise.
 
-        TooNew if a newer catalogue sealed it: then this process waits for its upgrade.
+        TooNew if a newer catalogue sealed it: then this process waits for its upgrade. KeyAway if
+        its key is not there.
         """
-        header, plaintext = unseal(sealed, self._find)
+        try:
+            header, plaintext = unseal(sealed, self._find)
+        except SealBroken:
+            if not (kid := self._strange(partition, sealed, use)):
+                raise
+            self._fetch(kid)
+            header, plaintext = unseal(sealed, self._find)
         known = header.get("catalogue")
         if isinstance(known, int) and known > VERSION:
             raise TooNew(f"sealed by catalogue {known}; this process knows {VERSION}")
         if header.get("partition") != partition or header.get("use") != use:
             raise SealBroken("sealed for another place")
         return plaintext
+
+    def _strange(self, partition: int, sealed: bytes, use: str) -> str:
+        """The kid of a message that is as one of ours, but for its key; empty for all others."""
+        header = header_in(sealed)
+        kid = header.get("kid")
+        place = header.get("partition"), header.get("use")
+        if place != (partition, use) or not isinstance(kid, str) or not KID.fullmatch(kid):
+            return ""
+        return "" if self._find(kid) else kid
+
+    def _fetch(self, kid: str) -> None:
+        """Look for a key once more; KeyAway if it is not there, SealBroken if it is lost."""
+        self._read()
+        if kid in self._held.lost:
+            raise SealBroken(f"sealed under the transit key {kid}, which is lost")
+        if self._find(kid) is None:
+            raise KeyAway(f"sealed under the transit key {kid}, which is not in {FILE} here")
+
+    def _follow(self) -> None:
+        try:
+            self._read()
+        except SettingsError as fault:
+            log_line.warning("transit-keys-not-renewed", why=str(fault))
+
+    def _read(self) -> None:
+        self._due = self._clock() + EVERY
+        if self._folder is not None:
+            self._hold(TransitKeys.read(self._folder))
+
+    def _hold(self, held: TransitKeys) -> None:
+        self._held, self._find = held, {key.kid: key for key in held.keys}.get

@@ -101,6 +101,23 @@ def rotate_log_key(log: int, finish: bool) -> None:
 
 
 @click.command()
+@click.option("--finish", is_flag=True, help="Drop the old key: the new one is there alone.")
+@click.option("--unasked", is_flag=True, help="Do not ask the queue what waits under the old key.")
+@click.option("--lost", metavar="KID", default="", help="Wait no more for what KID sealed.")
+@DATA
+def rotate_transit_key(finish: bool, unasked: bool, lost: str) -> None:
+    """Put a new transit key before the old one; workers and intakes see it by themselves."""
+    if lost and finish:
+        raise click.UsageError("A key is either dropped or given up as lost.")
+    from services.ledger.config import LedgerSettings
+    from services.ledger.make import rotate_transit
+
+    settings = LedgerSettings.load()
+    for each in rotate_transit(settings, finish=finish, ask=not unasked, lost=lost).keys:
+        click.echo(each.kid)
+
+
+@click.command()
 @_serve_options(8081)
 def intake(host: str, port: int) -> None:
     """Run intake: takes events over HTTP."""

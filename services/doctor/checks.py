@@ -56,6 +56,7 @@ CHECKS: dict[str, Check] = {
     "queue durability": queue.safety,
     "queue's other keys": queue.alone,
     "queue's clock": queue.clock,
+    "partitions": queue.layout,
     "lag": queue.lag,
     "bells": queue.bells,
     "database": store.answers,

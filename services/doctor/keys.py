@@ -3,14 +3,20 @@
 import os
 import shutil
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+
+from redis.exceptions import RedisError
 
 from services.doctor.ground import Away, Ground, Odd
 from services.ledger.config import local_folder, signers
 from services.ledger.vault import Vault
 from shared.callers import Callers
+from shared.lag import under
 from shared.problems import Unsafe
-from shared.transit import Transit
+from shared.seal import Key
+from shared.transit_keys import TransitKeys
 
 SECRET = ("kek", "*.key", "*.password", "*.url", "transit.jwks", "users.acl")
 OLDEST_TRANSIT = 30  # days
@@ -52,14 +58,25 @@ def ledger_file(ground: Ground) -> str:
 def transit(ground: Ground) -> str:
     """The transit keys can be read, and the newest is not too old, by its file's date."""
     path = ground.key_file("transit.jwks", "intake and worker")
-    Transit.from_folder(path.parent)
+    keys = TransitKeys.read(path.parent).keys
     days = int((time.time() - path.stat().st_mtime) // 86_400)
     if days > OLDEST_TRANSIT:
         raise Odd(
             f"the newest transit key is {days} days old, by its file's date, and is good for "
-            f"{OLDEST_TRANSIT}; put a new one first in {path}, and keep the old one second"
+            f"{OLDEST_TRANSIT}; run 'firsthand rotate-transit-key', as "
+            "docs/how-to/rotate-the-transit-key.md says"
         )
-    return f"transit.jwks opens; {days} days old"
+    return f"transit.jwks opens; {days} days old{_old(ground, keys[1:])}"
+
+
+def _old(ground: Ground, keys: Sequence[Key]) -> str:
+    """How much waits under a key that is to be dropped, as far as the queue can be asked."""
+    if not keys:
+        return ""
+    with suppress(RedisError, Away):
+        count = under(ground.queues, ground.settings.partitions, keys[-1].kid)
+        return f", {count} messages wait under the old one"
+    return ", and an old one"
 
 
 def issuers(ground: Ground) -> str:

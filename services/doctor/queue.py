@@ -7,8 +7,8 @@ from redis import Redis
 from services.doctor.ground import Ground, Odd
 from shared import doorbell
 from shared.durability import durability
-from shared.inbox import is_ours
-from shared.lag import lags
+from shared.inbox import is_ours, other_layout
+from shared.lag import beyond, lags
 from shared.problems import Unsafe
 
 OLDEST = (6, 2)
@@ -61,6 +61,21 @@ def _ours(server: "Redis") -> int:
         if not cursor:
             break
     return seen
+
+
+def layout(ground: Ground) -> str:
+    """Intake and worker look for a person in the same place."""
+    partitions = ground.settings.partitions
+    if why := other_layout(ground.queues, partitions):
+        raise Unsafe(f"this command is {why}")
+    if strays := beyond(ground.queues, partitions):
+        told = ", ".join(f"{count} messages in partition {each}" for each, count in strays.items())
+        raise Unsafe(
+            f"{told}, and the ledger has {partitions}: somebody else writes to the queue, or an "
+            "intake has another FIRSTHAND_PARTITIONS; mend that, and restart the worker, which "
+            "moves what it can open"
+        )
+    return f"{partitions}, here and in the ledger"
 
 
 def clock(ground: Ground) -> str:

@@ -2,20 +2,24 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flask import Flask
 from marshmallow import validate
+from redis.exceptions import RedisError
 
+from services.intake.bodies import Bodies
 from services.intake.described import described
 from services.intake.routes import MAX_WAIT, Intake
 from shared import doorbell, logs
 from shared.callers import Callers
-from shared.inbox import Inbox, Queues, connect
+from shared.inbox import Inbox, Queues, connect, other_layout
 from shared.limits import Limits
 from shared.metrics import CollectorRegistry, Queue
-from shared.processes import die_with_parent
+from shared.problems import Unsafe
+from shared.processes import die_with_parent, look_for_garbage_seldom
 from shared.settings import Settings, setting
 from shared.transit import Transit
 from shared.web import describe, install
@@ -26,7 +30,7 @@ class IntakeSettings(Settings):
     """What intake needs besides. No database address is among it."""
 
     threads: int = setting(
-        "int", 16, "Threads that answer requests", validate=validate.Range(min=2, max=64)
+        "int", 32, "Threads that answer requests", validate=validate.Range(min=2, max=64)
     )
     caller_limit: int = setting(
         "int",
@@ -58,20 +62,27 @@ def create_app(
     inbox: Inbox,
     *,
     partitions: int = 1,
-    threads: int = 16,
+    threads: int = 32,
     clock: Callable[[], datetime] = now,
     registry: CollectorRegistry | None = None,
 ) -> Flask:
     """The Flask application, over its neighbours."""
     app = Flask("intake", static_folder=None)
-    may_read, may_wait = threading.Semaphore(threads // 2), threading.Semaphore(threads // 2)
-    intake = Intake(callers, inbox, partitions, may_read, may_wait, clock)
+    may_wait = threading.Semaphore(threads // 2)
+    intake = Intake(callers, inbox, partitions, Bodies(threads), may_wait, clock)
     app.register_blueprint(intake.routes())
     figures = registry or CollectorRegistry()
     figures.register(Queue(inbox, partitions))
     install(app, "intake", lambda: inbox.durability().why or None, figures)
     describe(app, "intake", described)
     return app
+
+
+def check_layout(settings: IntakeSettings) -> None:
+    """Unsafe if the ledger has another number of partitions. A queue that is away is waited for."""
+    with suppress(RedisError):
+        if why := other_layout(Queues.connect(settings.queue_urls), settings.partitions):
+            raise Unsafe(f"intake is {why}")
 
 
 def neighbours(settings: IntakeSettings) -> tuple[Callers, Inbox]:
@@ -85,13 +96,16 @@ def neighbours(settings: IntakeSettings) -> tuple[Callers, Inbox]:
         blocking=Queues.connect(urls, timeout=MAX_WAIT + 5),
         replicas=settings.replicas,
         limits=Limits(settings.caller_limit, settings.caller_burst, settings.inbox_limit),
+        partitions=settings.partitions,
     )
     return Callers.from_folder(settings.key_folder, settings.audience), inbox
 
 
 def check() -> None:
-    """Return if the application can be made; SettingsError says why not."""
-    neighbours(IntakeSettings.load())
+    """Return if the application can be made; SettingsError or Unsafe says why not."""
+    settings = IntakeSettings.load()
+    neighbours(settings)
+    check_layout(settings)
 
 
 def from_environment() -> Flask:
@@ -100,4 +114,6 @@ def from_environment() -> Flask:
     settings = IntakeSettings.load()
     logs.configure(settings.log_level)
     callers, inbox = neighbours(settings)
-    return create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)
+    app = create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)
+    look_for_garbage_seldom()
+    return app

@@ -13,6 +13,7 @@ import orjson
 from flask import Blueprint, Response, g, request
 from werkzeug.wsgi import get_content_length, get_input_stream
 
+from services.intake.bodies import Bodies
 from services.intake.cloudevents import MAX_FAULTS, read, read_all
 from services.intake.forms import Form, form_of, posted
 from services.intake.types import all_types, one_type
@@ -28,7 +29,6 @@ from shared.web import as_json
 
 MAX_HEARD_BYTES = 1024 * 1024  # of a body that is too long, so that its sender hears why
 MAX_WAIT = 30  # seconds
-BODY_SECONDS = 1.0  # that a request waits for others' slow bodies
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,20})\"?(?=$|[,;\s])", re.IGNORECASE)
 Said = Callable[..., Event]  # `Event.of`, with what is the same for all events of a request
 
@@ -37,14 +37,14 @@ Said = Callable[..., Event]  # `Event.of`, with what is the same for all events 
 class Intake:
     """What can be asked of intake, over its neighbours.
 
-    `may_read` bounds the requests whose body is still coming, `may_wait` those that wait for a
+    `bodies` bounds the requests whose body is still coming, `may_wait` those that wait for a
     verdict: neither may keep all threads.
     """
 
     callers: Callers
     inbox: Inbox
     partitions: int
-    may_read: threading.Semaphore
+    bodies: Bodies
     may_wait: threading.Semaphore
     clock: Callable[[], datetime]
 
@@ -60,8 +60,11 @@ class Intake:
         """Who, in which form, what shape; then safe, or not at all."""
         environ = request.environ  # rather than `request.headers`: each look through Flask costs
         caller = g.caller = self.callers.of(environ.get("HTTP_AUTHORIZATION"))
+        if caller.role not in AUTHORS:  # nor is their body read
+            raise Forbidden(f"The role '{caller.role}' authors no events.")
         form = form_of(environ)
-        body, received = self._body(environ, form.longest), self.clock()
+        posted_body = partial(_body, environ, form.longest)
+        body, received = self.bodies.read(caller.subject, posted_body), self.clock()
         told = posted(form, body, environ)
         said = partial(
             Event.of,
@@ -133,14 +136,6 @@ class Intake:
         crashpoint("intake-safe")
         return durability
 
-    def _body(self, environ: Json, longest: int) -> bytes:
-        if not self.may_read.acquire(timeout=BODY_SECONDS):
-            raise Unavailable("Too many slow bodies at once.")
-        try:
-            return _body(environ, longest)
-        finally:
-            self.may_read.release()
-
 
 def _body(environ: Json, longest: int) -> bytes:
     """The posted bytes; TooLarge before anything is parsed."""
@@ -160,9 +155,7 @@ def _trace(event: Event | None = None) -> None:
 
 
 def _refusal(caller: Caller, row: EventType) -> str:
-    """Tokens that may author nothing, or nothing of this kind, stop here; the rest is recorded."""
-    if caller.role not in AUTHORS:
-        return f"The role '{caller.role}' authors no events."
+    """Tokens that may author nothing of this kind stop here; the rest is recorded."""
     if row.token_scope not in caller.scopes:
         return f"'{row.name}' needs a token with the scope '{row.token_scope}'."
     return ""

@@ -19,10 +19,10 @@ from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection
 from services.ledger.store.tiles import nodes
 from shared.catalogue import CATALOGUE
-from shared.event import Event
+from shared.event import Event, partition_of
 from shared.inbox import Outgoing
 from shared.logs import told
-from shared.problems import SealBroken, TooNew
+from shared.problems import Misplaced, SealBroken, TooNew
 from shared.refusals import Code
 from shared.seal import Key
 from shared.trace import trace_of
@@ -34,10 +34,20 @@ SNAPSHOT_EVERY = 64  # entries of one person, and for longer plans a 16th of wha
 log_line = structlog.get_logger()
 
 
+def store_every(person: Person) -> int:
+    """After how many entries a person's plan is stored anew."""
+    return max(STORE_EVERY, len(person.plan.entries) // 64)
+
+
+def snapshot_every(person: Person) -> int:
+    """After how many entries a person's plan is kept for views of the past."""
+    return max(SNAPSHOT_EVERY, len(person.plan.entries) // 16)
+
+
 class Batch:
     """Judges messages in order. Plans are changed in place; drop `subjects` if not committed."""
 
-    def __init__(self, log: int, people: People, transit: Transit) -> None:
+    def __init__(self, log: int, logs: int, people: People, transit: Transit) -> None:
         self.rows: list[dict[str, Any]] = []
         self.new_keys: list[dict[str, str | bytes]] = []
         self.snapshots: list[dict[str, Any]] = []
@@ -45,6 +55,7 @@ class Batch:
         self.subjects: set[str] = set()
         self.recorded = ""
         self._log = log
+        self._logs = logs
         self._people = people
         self._vault = people.vault
         self._transit = transit
@@ -67,6 +78,7 @@ class Batch:
         self._connection, self._size, self.recorded = connection, head.size, recorded
         events = [each for place, sealed in messages if (each := self._open(place, sealed))]
         self.subjects = {each.subject for each in events}
+        self._check_place()
         self._traces = [found for each in events if (found := trace_of(each.traceparent))]
         self._held = self._people.open(connection, self._log, self.subjects)
         self._earlier: dict[tuple[str, str], dict[str, int]] = {}
@@ -98,6 +110,15 @@ class Batch:
         if event.type not in CATALOGUE:
             raise TooNew(f"an event of type {event.type}, which this worker does not know")
         return event
+
+    def _check_place(self) -> None:
+        """Misplaced unless this is everybody's log: an entry could never be taken out of it."""
+        for subject in self.subjects if self._logs > 1 else ():
+            if (home := partition_of(subject, self._logs)) != self._log:
+                raise Misplaced(
+                    f"an event about a person of log {home} stands here; is there an "
+                    "intake with another number of partitions?"
+                )
 
     def _take(self, event: Event) -> None:
         """Record one event, unless it is a repeat."""
@@ -136,8 +157,7 @@ class Batch:
         if standing:
             person.sequence = standing.sequence
             self._touched[event.subject] = person
-            every = max(SNAPSHOT_EVERY, len(person.plan.entries) // 16)
-            if person.sequence - person.snapped >= every:
+            if person.sequence - person.snapped >= snapshot_every(person):
                 self._snap(event.subject, person)
         prior[row["digest"]] = index
         return index
@@ -219,8 +239,7 @@ class Batch:
         """
         rows = []
         for subject, person in self._touched.items():
-            length = len(person.plan.entries)
-            if person.sequence - person.stored >= max(STORE_EVERY, length // 64):
+            if person.sequence - person.stored >= store_every(person):
                 person.stored = person.sequence
                 rows.append(plan_row(self._log, self._key_of(subject), person))
         return rows

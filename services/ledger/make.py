@@ -5,15 +5,20 @@ that is there.
 import os
 import secrets
 
+from redis.exceptions import RedisError
+
 from services.ledger.config import LedgerSettings, now, read_signer, signers
 from services.ledger.log.note import Signer
 from services.ledger.store.setup import make_ledger
 from services.ledger.vault import Vault
 from shared.callers import make_local_issuer
 from shared.event import timestamp
+from shared.inbox import Queues
 from shared.keyfiles import keep, put
-from shared.problems import SettingsError
-from shared.transit import Transit
+from shared.lag import under
+from shared.problems import SettingsError, Unavailable
+from shared.transit import KID, Transit
+from shared.transit_keys import TransitKeys
 
 
 def init(settings: LedgerSettings) -> str:
@@ -73,3 +78,33 @@ def rotate(settings: LedgerSettings, log: int, *, finish: bool) -> Signer:
         raise SettingsError(f"{path}: {fault}") from None
     put(path, f"{changed.skey}\n".encode(), 0o600)
     return changed
+
+
+def rotate_transit(settings: LedgerSettings, *, finish: bool, ask: bool, lost: str) -> TransitKeys:
+    """Put a new transit key before the old one, drop the old one, or give one up as lost; the keys
+    that are there now.
+
+    SettingsError if it is not the time for that. Nothing is dropped under which a message waits:
+    the queue is asked, unless `ask` is False. Unavailable if it does not answer.
+    """
+    folder = settings.key_folder
+    keys = TransitKeys.read(folder)
+    if lost:
+        if not KID.fullmatch(lost):
+            raise SettingsError(f"{lost} is no key's name; take it from what the doctor says")
+        return keys.without(folder, lost)
+    if not finish:
+        return keys.joined(folder)
+    if ask and (count := _waiting(settings, keys.keys[-1].kid)):
+        raise SettingsError(f"{count} messages wait under the old key; drop it when they are gone")
+    return keys.alone(folder)
+
+
+def _waiting(settings: LedgerSettings, kid: str) -> int:
+    try:
+        return under(Queues.connect(settings.queue_urls), settings.partitions, kid)
+    except RedisError as fault:
+        raise Unavailable(
+            f"The queue does not answer ({type(fault).__name__}), so nobody knows what waits under "
+            "the old key. Ask the doctor where it does, and then say --unasked."
+        ) from None

@@ -17,12 +17,13 @@ import structlog
 from redis.exceptions import RedisError
 
 from services.ledger.keeping import Keeper
+from services.ledger.moving import move
 from services.ledger.projector import Projector
 from shared.crashpoint import crashpoint
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
-from shared.lag import oldest_age
+from shared.lag import beyond, oldest_age
 from shared.logs import told
-from shared.problems import Unsafe
+from shared.problems import Misplaced, Unsafe
 
 DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
 LINGER = 20  # milliseconds that a drain stays for the next event; a bell costs RQ 3 ms
@@ -46,6 +47,7 @@ class Drainer:
         linger: int = 0,
         failed: Callable[[], None] = lambda: None,
         beat: Callable[[], None] = lambda: None,
+        switch: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
         self.broken: Unsafe | None = None
@@ -55,6 +57,7 @@ class Drainer:
         self._linger = linger
         self._failed = failed
         self._beat = beat
+        self._switch = switch
         self._one = threading.Lock()
 
     def drain(self, partition: int, *, starting: bool = False) -> int:
@@ -76,7 +79,14 @@ class Drainer:
                 self._wait(partition, fault)
         return 0
 
+    def switch(self) -> None:
+        """Put a rebuild in place, between two drains."""
+        with self._one:
+            self._switch()
+
     def _drain(self, partition: int, starting: bool) -> int:
+        if partition >= self._projector.partitions:
+            return self._move(partition)
         inbox, until, done = self._projector.inbox, self._clock() + DEADLINE, 0
         crashpoint("drain-begun")
         inbox.clear_wake(partition)
@@ -86,9 +96,34 @@ class Drainer:
             if self.stopping.is_set() or self._clock() > until:
                 self._ring_again(partition)
                 break
-            done += self._projector.batch(partition)
+            try:
+                done += self._projector.batch(partition)
+            except Misplaced as fault:
+                log_line.error("misplaced", log=partition, why=told(fault))
+                self._move(partition)
         crashpoint("drain-over")
         return done
+
+    def _move(self, partition: int) -> int:
+        """Move what does not belong in a partition, and have it drained where it went."""
+        inbox = self._projector.inbox
+        inbox.clear_wake(partition)
+        for each in move(inbox, partition, self._projector.partitions):
+            self._ring_again(each)
+        return 0
+
+    def begin(self) -> None:
+        """Drain everything, and move what waits where this ledger has no partition."""
+        self._lay_out()
+        for partition in range(self._projector.partitions):
+            self.drain(partition, starting=True)
+        with suppress(RedisError):
+            for partition in beyond(self._projector.inbox.queues, self._projector.partitions):
+                self.drain(partition)
+
+    def _lay_out(self) -> None:
+        with suppress(RedisError):
+            self._projector.inbox.lay_out(self._projector.partitions)
 
     def _wait(self, partition: int, fault: Exception) -> None:
         why = told(fault)
@@ -97,14 +132,15 @@ class Drainer:
         with suppress(RedisError):  # the queue itself may be what is away
             self._projector.inbox.wait_because(partition, why)
 
-    def sweep(self, partitions: int) -> None:
+    def sweep(self) -> None:
         """Drain every partition whose oldest message has waited for a sweep, until stopped.
 
         Each sweep ends with a beat: none comes from a worker that hangs in a drain.
         """
         away = set[int]()
         while not self.stopping.wait(SWEEP_EVERY):
-            for partition in range(partitions):
+            self._lay_out()
+            for partition in range(self._projector.partitions):
                 try:
                     waited = oldest_age(self._projector.inbox.queues.of(partition), partition)
                 except RedisError as fault:
@@ -126,10 +162,17 @@ _drainer: Drainer | None = None
 
 
 def drain(partition: int) -> None:
-    """The one function an RQ job may run."""
+    """The function that RQ's jobs run."""
     if _drainer is None:
         raise RuntimeError("this process is no worker")
     _drainer.drain(partition)
+
+
+def switch(_: int) -> None:
+    """The only other function an RQ job may run: put in place what `firsthand rebuild` folded."""
+    if _drainer is None:
+        raise RuntimeError("this process is no worker")
+    _drainer.switch()
 
 
 class Worker(SimpleWorker):
@@ -157,7 +200,6 @@ def run(
     keeper: Keeper,
     connection: Any,
     *,
-    partitions: int,
     sweeper: bool,
     rq: bool,
 ) -> None:
@@ -168,14 +210,13 @@ def run(
     global _drainer  # noqa: PLW0603 - RQ finds its function by name, so what it drains with is the module's
     _drainer = drainer
     _take_signals(drainer)
-    sweep = threading.Thread(target=drainer.sweep, args=(partitions,), name="sweeper", daemon=True)
+    sweep = threading.Thread(target=drainer.sweep, name="sweeper", daemon=True)
     keep = threading.Thread(target=keeper.run, args=(drainer.stopping,), name="keeper", daemon=True)
     keep.start()
     if sweeper:
         sweep.start()
     try:
-        for partition in range(partitions):
-            drainer.drain(partition, starting=True)
+        drainer.begin()
         pause = PAUSE
         while not drainer.stopping.is_set():
             pause = next_pause(pause, went=not rq or _work(drainer, connection))

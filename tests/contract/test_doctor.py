@@ -119,7 +119,7 @@ def test_a_key_file_that_cannot_be_read(
 def test_a_transit_key_that_is_too_old(on_valkey: Ledger, keys: Path) -> None:
     old = time.time() - 31 * 86_400
     os.utime(keys / "transit.jwks", (old, old))
-    named(on_valkey, "transit keys", "odd", "31 days old", "put a new one first")
+    named(on_valkey, "transit keys", "odd", "31 days old", "run 'firsthand rotate-transit-key'")
 
 
 @POSTGRESQL

@@ -10,7 +10,7 @@ from services.ledger.history import Reader
 from services.ledger.store import append
 from services.ledger.vault import Vault
 from shared.event import Event, canonical
-from shared.problems import SealBroken, TooNew
+from shared.problems import KeyAway, TooNew
 from shared.seal import Key, seal
 from shared.transit import Transit
 from tests.contract.ledgers import Ledger
@@ -79,7 +79,7 @@ def test_a_message_of_a_newer_catalogue_waits_for_a_newer_worker() -> None:
     sealed = seal(key, b"x", {"partition": 0, "catalogue": 99, "use": "event"})
     with pytest.raises(TooNew, match="catalogue 99"):
         Transit([key]).unseal(0, sealed, "event")
-    with pytest.raises(SealBroken):
+    with pytest.raises(KeyAway):
         Transit([Key.fresh()]).unseal(0, sealed, "event")
 
 

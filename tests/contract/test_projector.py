@@ -16,7 +16,7 @@ from services.ledger.log.proof import Proof, verify_inclusion
 from services.ledger.people import unwrap_keys
 from services.ledger.vault import Vault
 from shared.event import Event, partition_of
-from shared.seal import Key, b64url, from_b64url
+from shared.seal import b64url, from_b64url
 from tests.contract.ledgers import Ledger, kid_of, waited_for
 from tests.given import (
     ADA,
@@ -210,7 +210,21 @@ def test_what_was_committed_is_published(on_valkey: Ledger) -> None:
     assert (head["size"], head["rules"]) == (2, 1)
 
 
-@pytest.mark.parametrize("what", ["garbage", "foreign field", "foreign key", "receipt", "moved"])
+def forged(sealed: bytes) -> bytes:
+    """The same under a known key's name, with another text."""
+    return sealed[:-30] + b64url(bytes(22))[:30]
+
+
+def kid_changed(sealed: bytes, kid: str) -> bytes:
+    """The same under a name that no key can have."""
+    header, rest = sealed.split(b".", 1)
+    members = orjson.loads(from_b64url(header)) | {"kid": kid}
+    return b64url(orjson.dumps(members)) + b"." + rest
+
+
+@pytest.mark.parametrize(
+    "what", ["garbage", "foreign field", "forged", "receipt", "moved", "odd kid"]
+)
 def test_what_does_not_open_is_kept_aside(
     on_valkey: Ledger, what: str, request: pytest.FixtureRequest
 ) -> None:
@@ -218,7 +232,8 @@ def test_what_does_not_open_is_kept_aside(
     inbox = ledger.inbox()
     sealed = {
         "garbage": b"\xff\x00garbage",
-        "foreign key": type(inbox.transit)([Key.fresh()]).seal(0, STATED.message(), "event"),
+        "forged": forged(inbox.transit.seal(0, STATED.message(), "event")),
+        "odd kid": kid_changed(inbox.transit.seal(0, STATED.message(), "event"), "mine"),
         "receipt": inbox.transit.seal(0, STATED.message(), "receipt"),
         "moved": inbox.transit.seal(1, STATED.message(), "event"),
     }.get(what, b"")

@@ -72,8 +72,11 @@ def up(folder: Path, told: dict[str, str]) -> Iterator[tuple[dict[str, str], lis
     [
         "README.md",
         "docs/tutorial.md",
+        "docs/tutorial-check-a-ledger.md",
         "docs/how-to/run-on-one-machine.md",
+        "docs/how-to/audit-a-ledger.md",
         "docs/how-to/check-a-receipt.md",
+        "docs/how-to/see-the-plan-as-it-was.md",
         "docs/how-to/post-events-and-lose-none.md",
         "docs/how-to/watch-and-mend.md",
     ],

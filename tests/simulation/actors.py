@@ -138,4 +138,4 @@ class Worker:
         if self.world.bells and not self.world.calm and self.world.dice.random() < 0.7:
             self.drainer.drain(self.world.bells.pop(0))
         else:
-            self.drainer.sweep(1)
+            self.drainer.sweep()

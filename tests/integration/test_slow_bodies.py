@@ -1,0 +1,84 @@
+"""A real intake, and senders that stop in the midst of their bodies."""
+
+import contextlib
+import os
+import select
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.standalone import free_port
+from shared.callers import local_token
+from tests.integration.together import ADA, EVE, MEDIA_TYPE, STARTED, body, event
+from tests.process import Server
+from tests.servers import RedisLikeServer
+
+STALLED = 8  # bodies: half of intake's threads
+
+
+class Serving(Server):
+    """`firsthand intake`, as it is typed."""
+
+    name = "intake"
+
+    def __init__(self, keys: Path, queue: str) -> None:
+        super().__init__()
+        self.port = free_port()
+        self._told = {"FIRSTHAND_KEYS": str(keys), "FIRSTHAND_REDIS_URL": queue}
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "services.cli", "intake", "--port", str(self.port)]
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, **self._told}
+
+    def answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def begin(self, bearer: str) -> socket.socket:
+        """A POST with one byte of its body."""
+        head = (
+            f"POST /events HTTP/1.1\r\nHost: intake\r\nAuthorization: Bearer {bearer}\r\n"
+            f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: 500\r\n\r\n{{"
+        )
+        opened = socket.create_connection(("127.0.0.1", self.port))
+        opened.sendall(head.encode())
+        opened.settimeout(20)
+        return opened
+
+    def post(self, bearer: str) -> int:
+        headers = {"Authorization": f"Bearer {bearer}", "Content-Type": MEDIA_TYPE}
+        url, said = f"http://127.0.0.1:{self.port}/events", body(event("plan.started", STARTED))
+        return httpx.post(url, content=said, headers=headers, trust_env=False).status_code
+
+
+@pytest.fixture
+def intake(keys: Path, valkey: RedisLikeServer) -> Iterator[Serving]:
+    """A process of its own."""
+    with Serving(keys, valkey.url) as serving:
+        yield serving
+
+
+def test_stalled_bodies_of_one_caller_do_not_stop_intake(intake: Serving, keys: Path) -> None:
+    mallory, ada = (local_token(keys, each) for each in (EVE, ADA))
+    with contextlib.ExitStack() as stack:
+        stalled = [stack.enter_context(intake.begin(mallory)) for _ in range(STALLED)]
+        assert [intake.post(ada) for _ in range(10)] == [202] * 10
+        heard, _, _ = select.select(stalled, [], [], 30)
+        assert {each.recv(12) for each in heard} == {b"HTTP/1.1 503"}
+        assert [intake.post(ada) for _ in range(10)] == [202] * 10
+
+
+@pytest.mark.parametrize("who", ["auditor:kim", "operator:lee"])
+def test_who_may_author_nothing_is_told_before_the_body(
+    intake: Serving, keys: Path, who: str
+) -> None:
+    with contextlib.ExitStack() as stack:
+        bearer = local_token(keys, who)
+        stalled = [stack.enter_context(intake.begin(bearer)) for _ in range(STALLED)]
+        assert {each.recv(12) for each in stalled} == {b"HTTP/1.1 403"}
