@@ -44,7 +44,7 @@ from shared.transit import Transit
 DONE_SECONDS, WAITING_SECONDS = 60, 60
 SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
 MAX_CONNECTIONS = 64
-PAGE = 1_000  # messages
+PAGE = 200  # messages, of 50 kB at most
 NO_LIMITS = Limits()
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
@@ -312,7 +312,7 @@ class Inbox:
 
 
 def pages(queues: Queues, partition: int) -> Iterator[list[tuple[bytes, bytes]]]:
-    """A whole stream, as `Inbox.read` gives its head, 1,000 messages at a time."""
+    """A whole stream, as `Inbox.read` gives its head, page by page."""
     server, after = queues.of(partition), "-"
     while page := cast(list[Any], server.xrange(inbox_key(partition), min=after, count=PAGE)):
         yield [_message(each) for each in page]

@@ -133,6 +133,10 @@ def test_messages_that_did_not_open(on_valkey: Ledger) -> None:
     on_valkey.inbox().redis.xadd(inbox_key(0), {"e": b"not ours"})
     on_valkey.drain()
     named(on_valkey, "unreadable", "wrong", "1 messages did not open", "who else writes")
+    late: Callable[[], datetime] = lambda: datetime.now(UTC) + timedelta(days=8)  # noqa: E731 - a clock
+    found = examined(on_valkey, clock=late)["unreadable"]
+    assert found.state == "ok"
+    assert found.told.startswith("1 messages did not open, the last one on 20")
 
 
 @POSTGRESQL
