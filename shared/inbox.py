@@ -154,7 +154,9 @@ def queues_of(redis: "Redis | Queues") -> Queues:
 
 def layouts(partitions: int, servers: int) -> list[Layout]:
     """What is true of each server, where the ledger has so many partitions."""
-    told = (f"{partitions} partitions, server {place} of {servers}" for place in range(1, servers + 1))
+    told = (
+        f"{partitions} partitions, server {place} of {servers}" for place in range(1, servers + 1)
+    )
     return [Layout(layout_key(), each) for each in told]
 
 

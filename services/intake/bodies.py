@@ -48,8 +48,8 @@ class Bodies:
             raise Unavailable("Bodies that were posted before have not come to their end.")
         if not self._aside.acquire(timeout=BUSY):
             raise Unavailable("Too many slow bodies at once.")
+        coming: Future[bytes] = Future()
         try:
-            coming: Future[bytes] = Future()
             threading.Thread(target=_read, args=(coming, body), daemon=True).start()
             return coming.result(self._patience)
         except TimeoutError:

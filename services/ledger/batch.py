@@ -105,8 +105,10 @@ class Batch:
         """Misplaced unless this is everybody's log: an entry could never be taken out of it."""
         for subject in self.subjects if self._logs > 1 else ():
             if (home := partition_of(subject, self._logs)) != self._log:
-                raise Misplaced(f"an event about a person of log {home} stands here; is there an "
-                    "intake with another number of partitions?")
+                raise Misplaced(
+                    f"an event about a person of log {home} stands here; is there an "
+                    "intake with another number of partitions?"
+                )
 
     def _take(self, event: Event) -> None:
         """Record one event, unless it is a repeat."""

@@ -13,8 +13,8 @@ from services.ledger.store.setup import make_ledger
 from services.ledger.vault import Vault
 from shared.callers import make_local_issuer
 from shared.event import timestamp
-from shared.keyfiles import keep, put
 from shared.inbox import Queues
+from shared.keyfiles import keep, put
 from shared.lag import under
 from shared.problems import SettingsError, Unavailable
 from shared.transit import KID, Transit

@@ -91,7 +91,7 @@ class Drainer:
             try:
                 done += self._projector.batch(partition)
             except Misplaced as fault:
-                log_line.error("misplaced", log=partition, why=told(fault))
+                log_line.warning("misplaced", log=partition, why=told(fault))
                 self._move(partition)
         crashpoint("drain-over")
         return done

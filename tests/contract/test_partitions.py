@@ -146,7 +146,9 @@ def test_intake_is_not_ready_while_it_differs_from_the_ledger(on_valkey: Ledger)
 def test_another_number_of_servers_is_another_layout(on_valkey: Ledger) -> None:
     on_valkey.inbox().lay_out(2)
     alone = on_valkey.inbox().redis
-    both = Inbox(type(on_valkey.inbox().queues)(alone, alone), on_valkey.inbox().transit, partitions=2)
+    both = Inbox(
+        type(on_valkey.inbox().queues)(alone, alone), on_valkey.inbox().transit, partitions=2
+    )
     assert "server 2 of 2" in both.durability().why or "server 1 of 2" in both.durability().why
 
 
@@ -169,9 +171,9 @@ def test_a_worker_says_the_number_and_intake_refuses_to_start_with_another(
 ) -> None:
     redis = on_valkey.inbox().redis
     with Worker(on_valkey) as worker:
-        wait_until(lambda: redis.exists(layout_key()), "the worker to say how many")
+        wait_until(lambda: bool(redis.exists(layout_key())), "the worker to say how many")
         redis.delete(layout_key())
-        wait_until(lambda: redis.exists(layout_key()), "the worker to say it again")
+        wait_until(lambda: bool(redis.exists(layout_key())), "the worker to say it again")
         assert worker.lives
     done = intake(on_valkey, 8)
     assert done.returncode == 3

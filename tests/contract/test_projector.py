@@ -222,7 +222,9 @@ def kid_changed(sealed: bytes, kid: str) -> bytes:
     return b64url(orjson.dumps(members)) + b"." + rest
 
 
-@pytest.mark.parametrize("what", ["garbage", "foreign field", "forged", "receipt", "moved", "odd kid"])
+@pytest.mark.parametrize(
+    "what", ["garbage", "foreign field", "forged", "receipt", "moved", "odd kid"]
+)
 def test_what_does_not_open_is_kept_aside(
     on_valkey: Ledger, what: str, request: pytest.FixtureRequest
 ) -> None:
