@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from itertools import count
+from pathlib import Path
 from random import uniform
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,10 +99,17 @@ def send(url: str, token: str, *, headers: dict[str, str] | None = None) -> Answ
 def address(service: str, port: int) -> str:
     """Where a service answers: FIRSTHAND_<SERVICE>_URL, what `up` wrote, or the usual port."""
     given = os.environ.get(f"FIRSTHAND_{service.upper()}_URL")
-    place = Settings.load().data / "up.json"
-    if not given and place.exists():
-        given = str(json.loads(place.read_text())[service])
+    given = given or told_by_up(Settings.load().data).get(service)
     return (given or f"http://127.0.0.1:{port}").rstrip("/")
+
+
+def told_by_up(data: Path) -> dict[str, str]:
+    """Where services answer, as `up` wrote into its folder; nothing if it wrote nothing whole."""
+    try:
+        told = json.loads((data / "up.json").read_text())
+        return {name: str(told[name]) for name in ("intake", "ledger")}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
 
 
 def events_in(text: str) -> list[dict[str, Any]]:

@@ -15,18 +15,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, Self
 
-from shared.inbox import answers
+from shared.inbox import Queues, answers
+from shared.keyfiles import put
 from shared.problems import Unsafe
-from shared.processes import die_with_parent
+from shared.processes import check_port, die_with_parent
 from shared.settings import Settings
 
-START_SECONDS, STOP_SECONDS = 20, 15
+START_SECONDS = 20
+STOP_SECONDS = 45  # intake answers who waits for a verdict, and they may wait for 30 s
 _OWNER = {"FIRSTHAND_DATABASE_OWNER_URL", "FIRSTHAND_DATABASE_OWNER_URL_FILE"}  # for `init` alone
 _DATABASE = {"FIRSTHAND_DATABASE_URL", "FIRSTHAND_DATABASE_URL_FILE"}  # never seen by intake
 
@@ -78,23 +81,27 @@ def _in_the_child() -> None:
 class Everything:
     """The supervisor: starts each process, waits until all answer, stops them in turn."""
 
-    def __init__(self, settings: Settings, *, intake_port: int, ledger_port: int) -> None:
+    def __init__(
+        self, settings: Settings, *, intake_port: int, ledger_port: int, metrics_port: int = 0
+    ) -> None:
         self.settings = settings
+        self.metrics_port = metrics_port
         self.intake_port = intake_port
         self.ledger_port = ledger_port
         self.intake = f"http://127.0.0.1:{intake_port}"
         self.ledger = f"http://127.0.0.1:{ledger_port}"
+        self.worker = f"http://127.0.0.1:{metrics_port}" if metrics_port else None
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def __enter__(self) -> Self:
+        Queues.connect(self.settings.queue_urls)  # an address that is none is said before a start
         self._lock = _lock(self.settings.data)
-        for name, port in (("intake", self.intake_port), ("ledger", self.ledger_port)):
-            if _answers(port):
-                raise Unsafe(f"port {port} is taken; choose another with --{name}-port")
+        for name in ("intake", "ledger", "metrics"):
+            if port := getattr(self, f"{name}_port"):
+                check_port("127.0.0.1", port, f"--{name}-port")
         try:
             if not self.settings.redis_url:
-                self._start("queue", _queue_command(self.settings))
-                self._until("queue", lambda: answers(self.settings.queue_url))
+                self.start_queue()
             command = [sys.executable, "-m", "services.cli"]
             self._start("worker", [*command, "worker"])
             self._start("ledger", [*command, "ledger", "--port", str(self.ledger_port)])
@@ -102,15 +109,25 @@ class Everything:
             self._until("ledger", lambda: _answers(self.ledger_port))
             self._until("intake", lambda: _answers(self.intake_port))
             place = {"intake": self.intake, "ledger": self.ledger}
-            (self.settings.data / "up.json").write_text(json.dumps(place))
+            put(self.settings.data / "up.json", json.dumps(place).encode(), 0o600)
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def start_queue(self) -> None:
+        """The queue alone, until it has read its file."""
+        self._start("queue", _queue_command(self.settings))
+        self._until("queue", lambda: answers(self.settings.queue_url))
+
     def __exit__(self, *_: object) -> None:
-        """Stop each in turn: who takes events first, the queue last."""
+        """Stop all of it, and let others run it."""
         (self.settings.data / "up.json").unlink(missing_ok=True)
+        self.stop()
+        self._lock.close()
+
+    def stop(self) -> None:
+        """Stop each in turn: who takes events first, the queue last."""
         for _name, child in reversed(self._children):
             if child.poll() is None:
                 child.terminate()
@@ -122,12 +139,13 @@ class Everything:
         place = Path(self.settings.queue_url.removeprefix("unix://"))
         if not self.settings.redis_url and place.parent != self.settings.data.absolute():
             shutil.rmtree(place.parent, ignore_errors=True)
-        self._lock.close()
 
     def _start(self, name: str, command: list[str]) -> None:
         hidden = _OWNER if name in ("worker", "ledger") else _OWNER | _DATABASE
         environment = {each: value for each, value in os.environ.items() if each not in hidden}
         environment["FIRSTHAND_DATA"] = str(self.settings.data.absolute())
+        if name == "worker":
+            environment["FIRSTHAND_METRICS_PORT"] = str(self.metrics_port)
         child = subprocess.Popen(  # noqa: S603 - our own programs
             command,
             env=environment,
@@ -162,6 +180,22 @@ class Everything:
         while not asked:
             self._all_alive()
             time.sleep(0.2)
+
+
+@contextmanager
+def queue_at_hand(settings: Settings) -> Iterator[None]:
+    """The queue that `up` runs, while the block lasts: started for that if `up` does not run, since
+    what was published stands in it.
+    """
+    everything = Everything(settings, intake_port=0, ledger_port=0)
+    if settings.redis_url or answers(settings.queue_url):
+        yield
+        return
+    try:
+        everything.start_queue()
+        yield
+    finally:
+        everything.stop()
 
 
 def _lock(folder: Path) -> BinaryIO:

@@ -29,12 +29,14 @@ def command() -> str:
     return f"{shlex.quote(sys.executable)} -m services.cli"
 
 
-def welcome(settings: Settings, intake: str, ledger: str) -> Iterator[str]:
+def welcome(settings: Settings, intake: str, ledger: str, worker: str | None) -> Iterator[str]:
     """URLs, a token for each role, and three lines to paste that tell a story."""
     yield "Firsthand is running, for this machine only."
     yield ""
     yield f"  intake  {intake}  takes events: POST /events"
     yield f"  ledger  {ledger}  shows plans: GET /people/<id>/plan, /history"
+    if worker is not None:
+        yield f"  worker  {worker}  counts what it records: GET /metrics"
     yield f"  data    {settings.data.absolute()}"
     yield ""
     yield "A token for each role, good for 12 hours:"

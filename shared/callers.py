@@ -87,7 +87,7 @@ class Callers:
 
     def of(self, authorization: str | None) -> Caller:
         """The caller of a request; Unauthorised says what is wrong with the token."""
-        if authorization is None or not authorization.startswith("Bearer "):
+        if authorization is None or authorization[:7].lower() != "bearer ":  # RFC 9110, 11.1
             told = "There is no bearer token in the Authorization header."
             raise Unauthorised(told, challenge="Bearer")  # RFC 6750, 3.1
         token, now = authorization[7:].strip(), self._clock()

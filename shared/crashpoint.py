@@ -5,7 +5,8 @@
     FIRSTHAND_CRASH_AT=batch-read:2:stop     SIGSTOP instead: it stalls until SIGCONT
 
 The variable is read once, when this is imported; unset, a place costs one comparison. `make kill`
-and tests/simulation go through all of `POINTS`, in the order in which an event passes them.
+and tests/simulation go through all of `POINTS`, in the order in which an event passes them; those
+`BESIDE` are passed by commands that an operator runs.
 """
 
 import os
@@ -39,13 +40,21 @@ POINTS = {
     "drain-over": "the last look found the stream empty; the drain has not returned",
     "sweep-found": "the sweeper found a message that nobody drained",
 }
+# Beside an event's way: `firsthand rebuild` and `firsthand restore`.
+BESIDE = {
+    "rebuild-folded": "what differs is folded beside the store; nothing is switched",
+    "rebuild-written": "the rows are in their places, and not committed",
+    "rebuild-switched": "COMMIT is done; what was folded beside is still there",
+    "restore-written": "entries, heads and derived rows are written, and not committed",
+    "restore-committed": "every log is brought forward; nothing was published",
+}
 _SPOKEN = re.compile(r"([a-z-]+)(?::([1-9][0-9]{0,8}))?(:stop)?")
 
 listener: Callable[[str], None] | None = None  # tests/simulation puts its own here
 
 
 def crashpoint(name: str) -> None:
-    """A place of `POINTS`; each is in the code once."""
+    """A place of `POINTS` or `BESIDE`; each is in the code once."""
     if listener is not None:
         listener(name)
 
@@ -53,8 +62,9 @@ def crashpoint(name: str) -> None:
 def told_by(spoken: str) -> Callable[[str], None]:
     """What the variable asks for; SettingsError if there is no such place."""
     found = _SPOKEN.fullmatch(spoken)
-    if found is None or found[1] not in POINTS:
-        raise SettingsError(f"{VARIABLE}: no such place: {spoken}. Take one of {', '.join(POINTS)}")
+    known = POINTS | BESIDE
+    if found is None or found[1] not in known:
+        raise SettingsError(f"{VARIABLE}: no such place: {spoken}. Take one of {', '.join(known)}")
     place, wanted, times = found[1], int(found[2] or 1), count(1)
     ends = signal.SIGSTOP if found[3] else signal.SIGKILL
 

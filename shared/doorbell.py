@@ -1,7 +1,8 @@
 """RQ, and only as a doorbell: one job, "drain partition p", for any number of waiting events.
 
 Nothing rests on RQ's bookkeeping. A job's id is always fresh, its only argument is a partition
-number, and `DrainJob` runs one named function whatever the queue's bytes say.
+number, and `DrainJob` runs two named functions whatever the queue's bytes say. The other one is
+"switch": the one writer of a SQLite ledger is asked to put a rebuild in place.
 """
 
 import os
@@ -24,14 +25,15 @@ __all__ = ["DrainJob", "JSONSerializer", "SimpleWorker", "StopRequested", "bell"
 QUEUE = "drain"
 PREFIX = "{firsthand}:rq"
 DRAIN = "services.ledger.worker.drain"
-ALLOWED = frozenset({DRAIN})
+SWITCH = "services.ledger.worker.switch"
+ALLOWED = frozenset({DRAIN, SWITCH})
 NO_ALARM = -1  # RQ's alarm raises inside any bytecode, also around COMMIT
 FAILURE_TTL = 60  # seconds; a failed bell is of no interest, the sweeper rings again
 
 
 class DrainJob(Job):
-    """A job that can only be the drain of one partition. Of what stands in the queue it takes
-    these fields and no others: callbacks, webhooks, retries, alarms are nobody's to plant.
+    """A job that can only be the drain of one partition, or a switch. Of what stands in the queue
+    it takes these fields and no others: callbacks, webhooks, retries, alarms are nobody's to plant.
     """
 
     FIELDS = (b"data", b"created_at", b"enqueued_at", b"origin", b"status", b"description")
@@ -43,7 +45,7 @@ class DrainJob(Job):
 
     @property
     def func(self):  # type: ignore[no-untyped-def]  # as untyped as the method it overrides
-        """The drain function; ValueError for anything else that was planted in the queue."""
+        """One of ours; ValueError for anything else that was planted in the queue."""
         args = self.args
         if self.func_name not in ALLOWED or self.instance is not None or self.kwargs:
             raise ValueError("not a drain job")
@@ -67,10 +69,10 @@ def listeners(connection: "Redis") -> int:
     return connection.scard(f"{PREFIX}:workers")
 
 
-def ring(queue: Queue, partition: int) -> None:
-    """Ask a worker to drain `partition`."""
+def ring(queue: Queue, partition: int, what: str = DRAIN) -> None:
+    """Ask a worker to drain `partition`, or to switch."""
     crashpoint("bell-flagged")
     queue.enqueue_call(
-        DRAIN, args=(partition,), timeout=NO_ALARM, result_ttl=0, failure_ttl=FAILURE_TTL
+        what, args=(partition,), timeout=NO_ALARM, result_ttl=0, failure_ttl=FAILURE_TTL
     )
     crashpoint("bell-rung")

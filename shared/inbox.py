@@ -37,7 +37,7 @@ from shared.durability import Durability, durability
 from shared.event import Event
 from shared.layout import Layout
 from shared.limits import Limits, heed
-from shared.problems import FirsthandError
+from shared.problems import FirsthandError, SettingsError
 from shared.together import Together
 from shared.transit import Transit
 
@@ -49,6 +49,7 @@ NO_LIMITS = Limits()
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
 if size(redis.call('GET', KEYS[1]) or '') > size(ARGV[1]) then return end
+redis.call('DEL', KEYS[1]) -- a script whose first write takes no memory goes on when there is none
 redis.call('SET', KEYS[1], ARGV[1])
 """
 
@@ -112,16 +113,23 @@ class Outgoing:
 
 
 def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> "Redis":
-    """A client that never retries by itself: a retried XADD was seen to write an event twice."""
-    return Redis.from_url(
-        url,
-        socket_timeout=timeout,
-        socket_connect_timeout=SOCKET_TIMEOUT,
-        max_connections=MAX_CONNECTIONS,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_timeout=False,
-        health_check_interval=0,
-    )
+    """A client that never retries by itself: a retried XADD was seen to write an event twice.
+
+    Raises SettingsError if the address is none. It is not told: there may be a password in it.
+    """
+    try:
+        return Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=SOCKET_TIMEOUT,
+            max_connections=MAX_CONNECTIONS,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_timeout=False,
+            health_check_interval=0,
+        )
+    except ValueError:
+        told = "not an address as redis://127.0.0.1:6379, rediss://… or unix:///…"
+        raise SettingsError(f"FIRSTHAND_REDIS_URL: {told}") from None
 
 
 class Queues:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from shared.inbox import (
     Queues,
@@ -37,11 +38,23 @@ class Lag:
 
 def lags(queues: "Redis | Queues", partitions: int) -> list[Lag]:
     """Every partition's lag, in one round trip a server; RedisError if one does not answer."""
+    found, fault = lags_there(queues, partitions)
+    if fault is not None:
+        raise fault
+    return found
+
+
+def lags_there(queues: "Redis | Queues", partitions: int) -> tuple[list[Lag], RedisError | None]:
+    """The lags on the servers that answer, and why one of the others does not."""
     servers = queues_of(queues).servers
     found: list[Lag] = []
+    away = None
     for place, server in enumerate(servers):
-        found += _lags(server, range(place, partitions, len(servers)))
-    return sorted(found, key=attrgetter("partition"))
+        try:
+            found += _lags(server, range(place, partitions, len(servers)))
+        except RedisError as fault:
+            away = fault
+    return sorted(found, key=attrgetter("partition")), away
 
 
 def _lags(server: "Redis", partitions: Sequence[int]) -> Iterator[Lag]:

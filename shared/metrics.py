@@ -10,11 +10,10 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
-from redis.exceptions import RedisError
 
 from shared.durability import level_of
 from shared.inbox import Inbox
-from shared.lag import lags
+from shared.lag import Lag, lags_there
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
@@ -58,7 +57,7 @@ class Queue(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Where the queue does not answer, no figure but that."""
+        """Of a server that does not answer, no figure but that."""
         durability = self._inbox.durability()
         level = GaugeMetricFamily(
             "firsthand_queue_durability",
@@ -71,24 +70,21 @@ class Queue(Collector):
         )
         for partition, count in sorted(self._inbox.published.items()):
             published.add_metric([str(partition)], count)
-        up = GaugeMetricFamily("firsthand_queue_up", "1 if the queue answers.")
-        up.add_metric([], 1)
-        try:
-            yield from self._lags()
-        except RedisError:
-            up.samples.clear()
-            up.add_metric([], 0)
-        yield from (up, level, published)
+        found, away = lags_there(self._inbox.queues, self._partitions)
+        up = GaugeMetricFamily("firsthand_queue_up", "1 if every server of the queue answers.")
+        up.add_metric([], float(away is None))
+        yield from (*(_lags(found) if found else ()), up, level, published)
 
-    def _lags(self) -> list[Metric]:
-        told = {
-            "firsthand_inbox_messages": "Messages that are not yet recorded.",
-            "firsthand_inbox_oldest_seconds": "Age of the oldest message; 0 if there is none.",
-            "firsthand_inbox_waiting": "1 if the partition waits; 'firsthand doctor' says why.",
-        }
-        made = [GaugeMetricFamily(*each, labels=["partition"]) for each in told.items()]
-        for each in lags(self._inbox.queues, self._partitions):
-            figures = (each.messages, each.oldest, float(each.waits is not None))
-            for family, figure in zip(made, figures, strict=True):
-                family.add_metric([str(each.partition)], figure)
-        return list(made)
+
+def _lags(found: list[Lag]) -> list[GaugeMetricFamily]:
+    told = {
+        "firsthand_inbox_messages": "Messages that are not yet recorded.",
+        "firsthand_inbox_oldest_seconds": "Age of the oldest message; 0 if there is none.",
+        "firsthand_inbox_waiting": "1 if the partition waits; 'firsthand doctor' says why.",
+    }
+    made = [GaugeMetricFamily(*each, labels=["partition"]) for each in told.items()]
+    for each in found:
+        figures = (each.messages, each.oldest, float(each.waits is not None))
+        for family, figure in zip(made, figures, strict=True):
+            family.add_metric([str(each.partition)], figure)
+    return made

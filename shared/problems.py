@@ -16,6 +16,7 @@
         ├── TooLarge       413
         ├── WrongMedia     415   names the media type to send
         ├── Invalid        422   JSON, but not an event of the catalogue
+        ├── WrongQuery     422   a query parameter that is wrong
         ├── TooFast        429   too many events of one caller; nothing is said of their fate
         ├── Refused   403, 409   recorded: the ledger said no, and the person can see it
         ├── OurFault       500   a fault of ours; never the caller's
@@ -192,6 +193,15 @@ class Invalid(Problem):
     remedy = "Mend what errors names and send the event under a new id; see /event-types."
 
 
+class WrongQuery(Problem):
+    """An address whose query asks for what cannot be (422)."""
+
+    status = 422
+    slug = "wrong-query"
+    title = "This address cannot be asked like that"
+    remedy = "Mend the query parameter that errors names, and ask again; see /docs."
+
+
 class Refused(Problem):
     """Recorded, and refused by the ledger: 403 for no standing, 409 for the rest."""
 
@@ -250,6 +260,7 @@ PROBLEMS: dict[str, type[Problem]] = {
         TooLarge,
         WrongMedia,
         Invalid,
+        WrongQuery,
         TooFast,
         Refused,
         OurFault,

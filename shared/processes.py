@@ -1,8 +1,13 @@
 """What a process of ours asks of the system it runs on."""
 
 import ctypes
+import errno
+import gc
 import signal
+import socket
 import sys
+
+from shared.problems import Unsafe
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -11,3 +16,23 @@ def die_with_parent() -> None:
     """On Linux: SIGTERM for this process when its parent is gone, so that no orphan stays."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def look_for_garbage_seldom() -> None:
+    """Nothing made so far is garbage, and what comes from now on frees itself, cycles excepted."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def check_port(host: str, port: int, option: str = "--port") -> None:
+    """Return if we may listen there. Unsafe if not, also if who listens there would share it with
+    us (SO_REUSEPORT): then each of the two would be asked now and then.
+    """
+    try:
+        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(place[:2], family=family).close()
+    except OSError as fault:
+        if fault.errno == errno.EADDRINUSE:
+            raise Unsafe(f"port {port} is taken; choose another with {option}") from None
+        told = f"we cannot listen on {host}, port {port} ({fault.strerror})"
+        raise Unsafe(f"{told}; choose others with --host and {option}") from None

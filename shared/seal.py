@@ -22,7 +22,6 @@ b'mine'
 import hmac
 import os
 from binascii import Error as BadBase64
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -33,6 +32,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pybase64 import b64decode, b64encode
 
 from shared.problems import SealBroken
 
@@ -40,21 +40,20 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 KIND = "dir", "A256GCM"
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 NONCE_CHARACTERS = 16  # with no bits left over, so that what follows can be read with it
-_URLSAFE, _STANDARD = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_+/=", b"+/!!!")
 _LAST = {0: _ALPHABET, 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}  # else bits would be left over
 
 
 def b64url(raw: bytes) -> bytes:
     """base64url without padding (RFC 7515, section 2)."""
-    return b2a_base64(raw, newline=False).translate(_URLSAFE).rstrip(b"=")
+    return b64encode(raw, b"-_").rstrip(b"=")
 
 
 def from_b64url(text: bytes) -> bytes:
     """Bytes of a base64url text without padding; ValueError if it is not one."""
     over = len(text) % 4
-    if over == 1 or text[-1:] not in _LAST[over]:
+    if over == 1 or text[-1:] not in _LAST[over] or b"+" in text or b"/" in text:
         raise ValueError("not base64url")
-    return a2b_base64(text.translate(_STANDARD) + b"=="[: -over % 4], strict_mode=True)
+    return b64decode(text + b"=="[: -over % 4], b"-_", validate=True)
 
 
 def derive(key: bytes, info: bytes) -> bytes:

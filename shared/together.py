@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from hashlib import sha1
 from typing import Any
 
+from hiredis import pack_command
 from redis import Redis
 from redis.connection import ConnectionInterface
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from shared.crashpoint import crashpoint
 from shared.durability import HOW_IT_STORES, Durability, judge
 from shared.layout import Layout
-from shared.limits import PUBLISH, Limits
+from shared.limits import FULL_SECONDS, PUBLISH, Limits
 from shared.problems import Unavailable
 
 WAKE_SECONDS = 30
@@ -75,6 +76,8 @@ class Together:
             if not own.answer:
                 self._append_all(keys)
         judged, *told = own.answer
+        if isinstance(judged, OutOfMemoryError):  # before the script wrote anything
+            raise Unavailable("The queue's memory is full.", retry_after=FULL_SECONDS) from judged
         if isinstance(judged, RedisError):
             raise Unavailable(f"The queue did not answer ({type(judged).__name__}).") from judged
         woken, wait = judged[0], judged[own.place]
@@ -125,7 +128,7 @@ class Together:
         except IndexError:
             line = self._pool.make_connection()
         try:
-            line.send_packed_command(line.pack_commands(asked))
+            line.send_packed_command([b"".join(map(pack_command, asked))])
             told = [_answer(line) for _ in asked]
         except BaseException:
             line.disconnect()  # whatever is still on its way is nobody's; it connects again

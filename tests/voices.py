@@ -66,6 +66,11 @@ def at(received: str, said: Event) -> Event:
     return _retold(said, received=received)
 
 
+def happening(moment: str, said: Event) -> Event:
+    """The same event, told of the time when it happened."""
+    return _retold(said, time=moment, id=said.id)
+
+
 def seeing(version: int, said: Event) -> Event:
     """The event of an author who saw that version of the plan."""
     return _retold(said, expectedversion=version)

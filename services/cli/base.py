@@ -1,6 +1,7 @@
 """What every command shares: options, who speaks, and how a failure ends."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,44 @@ DATA = click.option(
     is_eager=True,
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class _Id(click.ParamType[str]):
+    name = "id"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from shared.fields import ID_PATTERN
+
+        if not re.fullmatch(ID_PATTERN, value):
+            told = "a role, a colon, and 1 to 64 of A-Z a-z 0-9 . _ -, as person:ada"
+            self.fail(f"{value!r} is no id: it is {told}.", param, ctx)
+        return value
+
+
+class _Bearer(click.ParamType[str]):
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        told = value.strip()
+        if not re.fullmatch("[!-~]*", told):
+            self.fail("a token is letters, digits and points, in one line.", param, ctx)
+        return told
+
+
+ID, BEARER = _Id(), _Bearer()
+PERSON = click.argument("person", type=ID)
 AS = click.option(
-    "--as", "author", metavar="SUBJECT", help="Speak as SUBJECT, with a token of the local key."
+    "--as",
+    "author",
+    type=ID,
+    metavar="SUBJECT",
+    help="Speak as SUBJECT, with a token of the local key.",
 )
 TOKEN = click.option(
-    "--token", envvar="FIRSTHAND_TOKEN", help="Bearer token to send (default: FIRSTHAND_TOKEN)."
+    "--token",
+    type=BEARER,
+    envvar="FIRSTHAND_TOKEN",
+    help="Bearer token to send (default: FIRSTHAND_TOKEN).",
 )
 
 
@@ -54,10 +88,8 @@ def local_bearer(subject: str, **options: Any) -> str:
     from shared.issuers import ROLES
     from shared.settings import Settings
 
-    if subject.partition(":")[0] not in ROLES or not subject.partition(":")[2]:
-        raise click.UsageError(
-            f"SUBJECT is a role, a colon and an id, as person:ada; not {subject}"
-        )
+    if subject.partition(":")[0] not in ROLES:
+        raise click.UsageError(f"{subject} never speaks; a role that does is {', '.join(ROLES)}.")
     settings = Settings.load()
     return local_token(settings.key_folder, subject, audience=settings.audience, **options)
 

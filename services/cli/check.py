@@ -145,16 +145,17 @@ def doctor(as_json: bool) -> None:
 def _examined() -> "Iterator[Result]":
     from services.doctor.checks import Result, addresses, examine
     from services.doctor.ground import Ground
+    from services.intake.app import IntakeSettings
     from services.ledger.config import LedgerSettings
     from shared.problems import SettingsError
 
     try:
-        settings = LedgerSettings.load()
+        settings, limit = LedgerSettings.load(), IntakeSettings.load().inbox_limit
     except SettingsError as fault:
         yield Result("settings", "wrong", str(fault), "set what is named; see docs/reference")
         return
     yield Result("settings", "ok", "every FIRSTHAND_* variable can be read")
-    yield from examine(Ground(settings, addresses(settings.data)))
+    yield from examine(Ground(settings, addresses(settings.data), inbox_limit=limit))
 
 
 def _line(each: "Result") -> str:

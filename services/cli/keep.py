@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from services.cli.base import DATA, JSON
+from services.cli.base import BEARER, DATA, FINDINGS, JSON
 
 
 @click.command()
@@ -15,6 +15,7 @@ from services.cli.base import DATA, JSON
 @click.option(
     "--token",
     "tokens",
+    type=BEARER,
     multiple=True,
     envvar="FIRSTHAND_TOKEN",
     help="Bearer token: with --from an auditor's; with --opened that person's (repeatable).",
@@ -45,6 +46,50 @@ def export(
     told = export_url(out, url, tokens[0]) if url else export_store(out, tokens, people)
     for line in told.as_json() if as_json else told.as_text():
         click.echo(line)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Compare only; change nothing.")
+@JSON
+@DATA
+def rebuild(check: bool, as_json: bool) -> None:
+    """Fold derived tables anew from entries and keys, beside the old, and switch.
+
+    People, plans, snapshots and tiles; readers and writers go on meanwhile.
+    """
+    from services.ledger import mending
+
+    _end_well()
+    report = mending.rebuild(check=check)
+    for line in (mending.as_json if as_json else mending.as_text)(report):
+        click.echo(line)
+    left = [each for each in report.findings if not (report.switched and each.mends)]
+    sys.exit(FINDINGS if left else 0)
+
+
+@click.command()
+@click.argument("path", metavar="EXPORT", type=click.Path(path_type=Path))
+@click.option(
+    "--checkpoint",
+    "kept",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="One that somebody kept: a checkpoint, .tlog-proof or receipt (repeatable).",
+)
+@JSON
+@DATA
+def restore(path: Path, kept: tuple[Path, ...], as_json: bool) -> None:
+    """Bring a ledger whose database is an older copy forward to what EXPORT holds.
+
+    It stops neither behind what was published nor beside it. Stop the worker first.
+    """
+    from services.ledger.returning import restore as run
+
+    _end_well()
+    told = run(path, list(kept))
+    for line in told.as_json() if as_json else told.as_text():
+        click.echo(line)
+    sys.exit(0 if told.clean else FINDINGS)
 
 
 def _end_well() -> None:

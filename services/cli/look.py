@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from services.cli.base import AS, DATA, FINDINGS, JSON, TOKEN, USAGE, fail, speaker
+from services.cli.base import AS, DATA, FINDINGS, JSON, PERSON, TOKEN, USAGE, fail, speaker
 
 _VERSION = click.option("--version", type=int, help="The plan at this version.")
 _AS_OF = click.option("--as-of", metavar="MOMENT", help="The plan as it was known at this moment.")
@@ -36,7 +36,7 @@ def _look(path: str, asked: dict[str, Any], told: dict[str, Any]) -> None:
 
 
 @click.command()
-@click.argument("person")
+@PERSON
 @_VERSION
 @_AS_OF
 @click.option("--true-at", metavar="MOMENT", help="The plan as it was true at this moment.")
@@ -54,7 +54,7 @@ def plan(version: int | None, as_of: str | None, true_at: str | None, **told: An
 
 
 @click.command()
-@click.argument("person")
+@PERSON
 @click.option("--from", "start", required=True, metavar="POINT", help="Where to begin.")
 @click.option("--to", "end", metavar="POINT", help="Where to end (default: now).")
 @AS
@@ -71,7 +71,7 @@ def diff(start: str, end: str | None, **told: Any) -> None:
 
 
 @click.command()
-@click.argument("person")
+@PERSON
 @_VERSION
 @_AS_OF
 @AS
@@ -84,7 +84,7 @@ def origins(version: int | None, as_of: str | None, **told: Any) -> None:
 
 
 @click.command()
-@click.argument("person")
+@PERSON
 @click.argument("event_id")
 @click.option(
     "--qr",
@@ -128,7 +128,7 @@ def _draw(told: dict[str, Any], where: str) -> None:
 
 
 @click.command()
-@click.argument("person")
+@PERSON
 @AS
 @TOKEN
 @JSON

@@ -4,22 +4,32 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 from services.cli.base import DATA
 
+_PORT = click.IntRange(1, 65535)
 
-def _server(target: str, host: str, port: int, threads: int, *, patience: int) -> None:
-    """Serve a WSGI application until SIGTERM; then no new request is taken, and those in hand
-    have `patience` seconds to be answered.
+
+def _server(module: str, host: str, port: int, threads: int, *, patience: int) -> None:
+    """Serve a module's WSGI application until SIGTERM; then no new request is taken, and those in
+    hand have `patience` seconds to be answered.
+
+    What keeps it from starting is found here, where it becomes one line; the server's child would
+    only leave a stack trace.
     """
     from granian import Granian
     from granian.constants import Interfaces
 
+    from shared.processes import check_port
+
+    import_module(module).check()
+    check_port(host, port)
     Granian(
-        target,
+        f"{module}:from_environment",
         address=host,
         port=port,
         interface=Interfaces.WSGI,
@@ -38,7 +48,9 @@ def _serve_options(port: int) -> Callable[[Callable[..., None]], Callable[..., N
         command = click.option("--host", default="127.0.0.1", show_default=True, help=where)(
             command
         )
-        command = click.option("--port", default=port, show_default=True, help=which)(command)
+        command = click.option("--port", type=_PORT, default=port, show_default=True, help=which)(
+            command
+        )
         return DATA(command)
 
     return add
@@ -109,19 +121,18 @@ def rotate_transit_key(finish: bool, unasked: bool, lost: str) -> None:
 @_serve_options(8081)
 def intake(host: str, port: int) -> None:
     """Run intake: takes events over HTTP."""
-    from services.intake.app import IntakeSettings, check_layout
+    from services.intake.app import IntakeSettings
     from services.intake.routes import MAX_WAIT
 
-    settings, patience = IntakeSettings.load(), MAX_WAIT + 5
-    check_layout(settings)
-    _server("services.intake.app:from_environment", host, port, settings.threads, patience=patience)
+    threads, patience = IntakeSettings.load().threads, MAX_WAIT + 5
+    _server("services.intake.app", host, port, threads, patience=patience)
 
 
 @click.command()
 @_serve_options(8082)
 def ledger(host: str, port: int) -> None:
     """Run the ledger's read API."""
-    _server("services.ledger.app:from_environment", host, port, 16, patience=10)
+    _server("services.ledger.app", host, port, 16, patience=10)
 
 
 @click.command()
@@ -138,10 +149,22 @@ def worker(sweeper: bool, rq: bool) -> None:
 
 
 @click.command()
-@click.option("--intake-port", default=8081, show_default=True, help="Where events are posted.")
-@click.option("--ledger-port", default=8082, show_default=True, help="Where plans are read.")
+@click.option(
+    "--intake-port", type=_PORT, default=8081, show_default=True, help="Where events are posted."
+)
+@click.option(
+    "--ledger-port", type=_PORT, default=8082, show_default=True, help="Where plans are read."
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=8083,
+    show_default=True,
+    envvar="FIRSTHAND_METRICS_PORT",
+    help="Where the worker's figures are read; 0: nowhere.",
+)
 @DATA
-def up(intake_port: int, ledger_port: int) -> None:
+def up(**ports: int) -> None:
     """Run everything on this machine until Ctrl-C."""
     from services.ledger.config import LedgerSettings
     from services.ledger.make import init as make
@@ -152,8 +175,8 @@ def up(intake_port: int, ledger_port: int) -> None:
     os.environ.setdefault("FIRSTHAND_LOG_LEVEL", "warning")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until wait() takes it over
     make(settings)
-    with Everything(settings, intake_port=intake_port, ledger_port=ledger_port) as everything:
-        for line in welcome(settings, everything.intake, everything.ledger):
+    with Everything(settings, **ports) as everything:
+        for line in welcome(settings, everything.intake, everything.ledger, everything.worker):
             click.echo(line)
         everything.wait()
         click.echo("Stopping …", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.base import AS, DATA, FINDINGS, JSON, TOKEN, fail, local_bearer, speaker
+from services.cli.base import AS, DATA, FINDINGS, ID, JSON, TOKEN, fail, local_bearer, speaker
 
 if TYPE_CHECKING:
     from services.outbox import Outbox
@@ -18,12 +18,14 @@ _TTL = click.IntRange(1, 24 * 3600)
 
 
 @click.command()
-@click.argument("subject")
+@click.argument("subject", type=ID)
 @click.option("--role", help="The role (default: what stands before the colon).")
 @click.option(
     "--scope", help="What it may do (default: read write share leave log; with --act read write)."
 )
-@click.option("--act", metavar="SERVICE", help="The service that acts for SUBJECT (RFC 8693).")
+@click.option(
+    "--act", type=ID, metavar="SERVICE", help="The service that acts for SUBJECT (RFC 8693)."
+)
 @click.option("--ttl", type=_TTL, default=3600, show_default=True, help="Seconds it is good for.")
 @DATA
 def token(subject: str, role: str | None, scope: str | None, act: str | None, ttl: int) -> None:

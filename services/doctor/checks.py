@@ -1,6 +1,5 @@
 """All checks in the order in which they are told, and the report."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from services.client import Answer, send
+from services.client import Answer, send, told_by_up
 from services.doctor import keys, queue, store
 from services.doctor.ground import Away, Ground, Odd
 from services.ledger.store import setup
@@ -46,6 +45,7 @@ def ready(service: str) -> Check:
 
 CHECKS: dict[str, Check] = {
     "key files": keys.modes,
+    "ledger's file": keys.ledger_file,
     "transit keys": keys.transit,
     "issuers": keys.issuers,
     "key-encryption key": keys.vault,
@@ -108,10 +108,8 @@ def _parts(said: str) -> tuple[str, str]:
 
 def addresses(data: Path) -> dict[str, str]:
     """Where services answer, as far as the environment or `up` says."""
-    place = data / "up.json"
-    found: dict[str, str] = json.loads(place.read_text()) if place.exists() else {}
     given = {name: os.environ.get(f"FIRSTHAND_{name.upper()}_URL") for name in ("intake", "ledger")}
-    return found | {name: url for name, url in given.items() if url}
+    return told_by_up(data) | {name: url for name, url in given.items() if url}
 
 
 def _ready(service: str, address: str) -> str:

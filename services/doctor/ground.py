@@ -45,6 +45,7 @@ class Ground:
     clock: Callable[[], datetime] = now
     mounts: Path = Path("/proc/self/mountinfo")
     least_free: int = GIB  # bytes
+    inbox_limit: int = 0  # messages that intake lets wait in a partition; 0: any number
 
     @property
     def whole(self) -> bool:

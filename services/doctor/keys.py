@@ -18,7 +18,7 @@ from shared.problems import Unsafe
 from shared.seal import Key
 from shared.transit_keys import TransitKeys
 
-SECRET = ("kek", "log-*.key", "tokens.key", "transit.jwks")
+SECRET = ("kek", "*.key", "*.password", "*.url", "transit.jwks", "users.acl")
 OLDEST_TRANSIT = 30  # days
 REMOTE = frozenset({"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3", "smbfs"})
 
@@ -31,13 +31,28 @@ def modes(ground: Ground) -> str:
         raise Unsafe(f"{told}; run 'firsthand init', or set FIRSTHAND_KEYS")
     secrets = sorted(path for pattern in SECRET for path in folder.glob(pattern))
     for path in (folder, *secrets):
-        state, wanted = path.stat(), "0700" if path is folder else "0600"
-        if state.st_uid not in (os.geteuid(), 0):
-            raise Unsafe(f"{path} belongs to another account ({state.st_uid}); run 'chown' on it")
-        if state.st_mode & 0o077:
-            mode = f"{state.st_mode & 0o777:04o}"
-            raise Unsafe(f"{path} has mode {mode}, others can use it; run 'chmod {wanted} {path}'")
+        _is_ours_alone(path)
     return f"{len(secrets)} secrets in {folder}, for us alone"
+
+
+def _is_ours_alone(path: Path) -> None:
+    state, wanted = path.stat(), "0700" if path.is_dir() else "0600"
+    if state.st_uid not in (os.geteuid(), 0):
+        raise Unsafe(f"{path} belongs to another account ({state.st_uid}); run 'chown' on it")
+    if state.st_mode & 0o077:
+        mode = f"{state.st_mode & 0o777:04o}"
+        raise Unsafe(f"{path} has mode {mode}, others can use it; run 'chmod {wanted} {path}'")
+
+
+def ledger_file(ground: Ground) -> str:
+    """A ledger on SQLite is for us alone: by its own mode, or by that of its folder."""
+    folder = local_folder(ground.settings)
+    if folder is None:
+        return "the ledger is not on SQLite"
+    place = Path(ground.settings.store_url.partition("///")[2])
+    if place.exists() and folder.stat().st_mode & 0o077:
+        _is_ours_alone(place)
+    return f"{place}, for us alone"
 
 
 def transit(ground: Ground) -> str:

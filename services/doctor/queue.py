@@ -97,15 +97,17 @@ def lag(ground: Ground) -> str:
     """What waits, for how long, and why."""
     found = list(lags(ground.queues, ground.settings.partitions))
     for each in found:
+        full = 0 < ground.inbox_limit <= each.messages
+        many = f"{each.messages} messages" + (" (full: who posts gets 503)" if full else "")
         if each.waits:
             raise Unsafe(
-                f"partition {each.partition} waits, {each.messages} messages: {each.waits}; "
+                f"partition {each.partition} waits, {many}: {each.waits}; "
                 "mend that, and the worker goes on by itself"
             )
-        if each.oldest > LATE:
+        if each.oldest > LATE or full:
             rung = "the bell was rung" if each.rung else "no bell was rung"
             raise Unsafe(
-                f"partition {each.partition}: {each.messages} messages, the oldest for "
+                f"partition {each.partition}: {many}, the oldest for "
                 f"{each.oldest:.0f} s, {rung}; start a worker, or more of them"
             )
     messages = sum(each.messages for each in found)

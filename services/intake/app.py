@@ -19,7 +19,7 @@ from shared.inbox import Inbox, Queues, connect, other_layout
 from shared.limits import Limits
 from shared.metrics import CollectorRegistry, Queue
 from shared.problems import Unsafe
-from shared.processes import die_with_parent
+from shared.processes import die_with_parent, look_for_garbage_seldom
 from shared.settings import Settings, setting
 from shared.transit import Transit
 from shared.web import describe, install
@@ -30,7 +30,7 @@ class IntakeSettings(Settings):
     """What intake needs besides. No database address is among it."""
 
     threads: int = setting(
-        "int", 16, "Threads that answer requests", validate=validate.Range(min=2, max=64)
+        "int", 32, "Threads that answer requests", validate=validate.Range(min=2, max=64)
     )
     caller_limit: int = setting(
         "int",
@@ -62,7 +62,7 @@ def create_app(
     inbox: Inbox,
     *,
     partitions: int = 1,
-    threads: int = 16,
+    threads: int = 32,
     clock: Callable[[], datetime] = now,
     registry: CollectorRegistry | None = None,
 ) -> Flask:
@@ -85,11 +85,8 @@ def check_layout(settings: IntakeSettings) -> None:
             raise Unsafe(f"intake is {why}")
 
 
-def from_environment() -> Flask:
-    """The application as the environment says; what the HTTP server loads."""
-    die_with_parent()
-    settings = IntakeSettings.load()
-    logs.configure(settings.log_level)
+def neighbours(settings: IntakeSettings) -> tuple[Callers, Inbox]:
+    """What intake stands on; SettingsError if something is missing or wrong."""
     urls = settings.queue_urls
     queue = doorbell.bell(connect(urls[0]))
     inbox = Inbox(
@@ -101,5 +98,22 @@ def from_environment() -> Flask:
         limits=Limits(settings.caller_limit, settings.caller_burst, settings.inbox_limit),
         partitions=settings.partitions,
     )
-    callers = Callers.from_folder(settings.key_folder, settings.audience)
-    return create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)
+    return Callers.from_folder(settings.key_folder, settings.audience), inbox
+
+
+def check() -> None:
+    """Return if the application can be made; SettingsError or Unsafe says why not."""
+    settings = IntakeSettings.load()
+    neighbours(settings)
+    check_layout(settings)
+
+
+def from_environment() -> Flask:
+    """The application as the environment says; what the HTTP server loads."""
+    die_with_parent()
+    settings = IntakeSettings.load()
+    logs.configure(settings.log_level)
+    callers, inbox = neighbours(settings)
+    app = create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)
+    look_for_garbage_seldom()
+    return app

@@ -10,10 +10,11 @@ from datetime import datetime
 from hashlib import sha256
 from itertools import chain
 
+import structlog
 from flask import Blueprint, Response, request
 
-from services.ledger import asked
 from services.ledger.aloud import aloud
+from services.ledger.asked import Asked, wrong
 from services.ledger.history import Backwards, Reader
 from services.ledger.kept import Kept
 from services.ledger.past import NOW
@@ -24,11 +25,12 @@ from services.ledger.view import view
 from services.ledger.watermark import Published, Watermark
 from shared.callers import Callers
 from shared.event import Json, canonical, partition_of, timestamp
-from shared.problems import NotFound
+from shared.problems import NotFound, Unavailable
 from shared.seal import b64url
 from shared.web import as_json, caller_of
 
 PAGE, LONGEST_PAGE = 100, 500
+log_line = structlog.get_logger()
 NDJSON, _PLAIN = "application/x-ndjson", "text/plain; charset=utf-8"
 
 
@@ -59,30 +61,31 @@ class Api:
     def plan(self, subject: str) -> Response:
         """The plan, now or as it was; JSON, or plain text for reading aloud."""
         self._only_the_person(subject)
-        when, now = asked.when(), timestamp(self.clock())
+        when, now = Asked(request.args).when(), timestamp(self.clock())
         with self._reader(subject) as reader:
             found, until = reader.plan_until(when)
             current = None if when.is_now else reader.now()
         if found is None:
             raise NotFound
         shown = view(found, min(until or now, now), current)
-        if asked.best("application/json", "text/plain") == "text/plain":
+        if _best("application/json", "text/plain") == "text/plain":
             return _cached(aloud(self.names, shown).encode(), _PLAIN)
         return _cached(canonical(shown), "application/json")
 
     def diff(self, subject: str) -> Response:
         """What changed from one plan to a later one; JSON, or plain text."""
         self._only_the_person(subject)
+        asked = Asked(request.args)
         start, end = asked.point("from"), asked.point("to", NOW)
         try:
             with self._reader(subject) as reader:
                 difference, first, last = reader.difference(self.names, start, end)
         except Backwards:
-            raise asked.wrong("from", "Must not be later than 'to'.") from None
+            raise wrong("from", "Must not be later than 'to'.") from None
         there = start.version in (None, first.version) and end.version in (None, last.version)
         if last.state != "started" or not there:
             raise NotFound
-        if asked.best("application/json", "text/plain") == "text/plain":
+        if _best("application/json", "text/plain") == "text/plain":
             return _cached(difference.text(first, last).encode(), _PLAIN)
         told = {"subject": subject, "from": first.version, "to": last.version}
         return _cached(canonical({**told, "changes": difference.changes()}), "application/json")
@@ -90,12 +93,14 @@ class Api:
     def origins(self, subject: str) -> Response:
         """Where the words of each line come from; JSON, or plain text."""
         self._only_the_person(subject)
-        when = asked.when("version", "as-of")
+        when = Asked(request.args).when()
+        if when.true_at is not None:
+            raise wrong("true-at", "Words are traced in a version, or 'as-of' a moment.")
         with self._reader(subject) as reader:
             origins, plan = reader.origins(self.names, when)
         if plan.state != "started" or when.version not in (None, plan.version):
             raise NotFound
-        if asked.best("application/json", "text/plain") == "text/plain":
+        if _best("application/json", "text/plain") == "text/plain":
             return _cached(origins.text(plan).encode(), _PLAIN)
         told = {"subject": subject, "version": plan.version, "lines": origins.lines(plan)}
         return _cached(canonical(told), "application/json")
@@ -105,10 +110,12 @@ class Api:
         NDJSON all of it, an entry a line.
         """
         self._only_the_person(subject)
-        after, limit = asked.number("cursor", -1), asked.number("limit", PAGE)
-        if asked.best("application/json", NDJSON) == NDJSON:
+        asked = Asked(request.args)
+        cursor, limit = asked.number("cursor"), asked.number("limit")
+        after = -1 if cursor is None else cursor
+        if _best("application/json", NDJSON) == NDJSON:
             return _streamed(self._pages(subject, after, LONGEST_PAGE))
-        limit = min(max(limit, 1), LONGEST_PAGE)
+        limit = min(max(PAGE if limit is None else limit, 1), LONGEST_PAGE)
         told = next(self._pages(subject, after, limit))
         more = {"next": told[-1]["index"]} if len(told) == limit else {}
         return _cached(canonical({"subject": subject, "entries": told, **more}), "application/json")
@@ -130,7 +137,7 @@ class Api:
     def receipt(self, subject: str, name: str) -> Response:
         """The same with its proof; as plain text the proof alone, as C2SP tlog-proof writes it."""
         told = self._told(subject, name, Reader.receipts)
-        if asked.best("application/json", "text/plain") == "text/plain":
+        if _best("application/json", "text/plain") == "text/plain":
             return Response(told["proof"], content_type=_PLAIN)
         return as_json(told)
 
@@ -163,6 +170,11 @@ class Api:
             yield Reader(connection, self.vault, log, subject, self.kept)
 
 
+def _best(*media_types: str) -> str | None:
+    """Which of these forms is wanted most; the first of them, if all are wanted alike."""
+    return request.accept_mimetypes.best_match(media_types)
+
+
 def _cached(body: bytes, media_type: str) -> Response:
     """An answer that may be asked for again with its ETag, the hash of its body."""
     response = Response(body, content_type=media_type)
@@ -174,10 +186,20 @@ def _cached(body: bytes, media_type: str) -> Response:
 
 
 def _streamed(pages: Iterator[list[Json]]) -> Response:
-    """An entry a line. The first page is read before the answer begins: what fails then is told."""
-    pages = chain([next(pages)], pages)
-    lines = (b"".join(canonical(each) + b"\n" for each in page) for page in pages)
-    response = Response(lines, content_type=NDJSON)
+    """An entry a line. What fails before the first page is told as ever; what fails later is a
+    problem in the last line, since the server ends an answer that broke off like any other.
+    """
+    first = next(pages)
+
+    def lines() -> Iterator[bytes]:
+        try:
+            for page in chain([first], pages):
+                yield b"".join(canonical(each) + b"\n" for each in page)
+        except Exception:
+            log_line.exception("unforeseen", route="history")
+            yield Unavailable("The history breaks off here. Ask for the rest.").body() + b"\n"
+
+    response = Response(lines(), content_type=NDJSON)
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Accept, Authorization"
     return response

@@ -71,16 +71,26 @@ def _away(fault: Exception) -> Response:
     return answer(Unavailable(f"The ledger cannot be read just now ({type(fault).__name__})."))
 
 
+def neighbours(settings: LedgerSettings) -> tuple[Engine, Vault, Callers, Names, Watermark]:
+    """What the read API stands on; SettingsError or Unsafe if something is not as it must be."""
+    callers = Callers.from_folder(settings.key_folder, settings.audience)
+    names, vkeys = read_names(settings.names), verifier_keys(settings)
+    last = LastPublished(Queues.connect(settings.queue_urls, timeout=QUEUE_TIMEOUT))
+    policy = Policy.from_folder(settings.key_folder)
+    engine, vault = open_store(settings, write=False)
+    return engine, vault, callers, names, Watermark(engine, last, vkeys, policy)
+
+
+def check() -> None:
+    """Return if the application can be made; SettingsError or Unsafe says why not."""
+    engine, *_ = neighbours(LedgerSettings.load())
+    engine.dispose()  # the server forks, and no connection may be shared
+
+
 def from_environment() -> Flask:
     """The application as the environment says; what the HTTP server loads."""
     die_with_parent()
     settings = LedgerSettings.load()
     logs.configure(settings.log_level)
     gc.set_threshold(*SELDOM)
-    engine, vault = open_store(settings, write=False)
-    callers = Callers.from_folder(settings.key_folder, settings.audience)
-    names = read_names(settings.names)
-    last = LastPublished(Queues.connect(settings.queue_urls, timeout=QUEUE_TIMEOUT))
-    vkeys = verifier_keys(settings)
-    watermark = Watermark(engine, last, vkeys, Policy.from_folder(settings.key_folder))
-    return create_app(engine, vault, callers, names, watermark, partitions=settings.partitions)
+    return create_app(*neighbours(settings), partitions=settings.partitions)

@@ -1,72 +1,60 @@
-"""What a request to read asks for: its query, and the form of the answer."""
+"""What the query of a request to read asks for. A wrong one is Invalid, and names its parameter."""
 
-from typing import overload
-
-from flask import request
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from services.ledger.past import When
 from shared.event import timestamp
 from shared.fields import parse_time
-from shared.problems import Fault, Invalid
+from shared.problems import Fault, WrongQuery
 
-_EITHER = "Must be a version, as 3, or an RFC 3339 date-time with offset ('+' is sent as %2B)."
-
-
-def best(*media_types: str) -> str | None:
-    """Which of these forms is wanted most; the first of them, if all are wanted alike."""
-    return request.accept_mimetypes.best_match(media_types)
+_MOMENT = "Must be an RFC 3339 date-time with offset ('+' is sent as %2B)."
+_POINT = "Must be a version, as 3, or an RFC 3339 date-time with offset ('+' is sent as %2B)."
 
 
-def when(*names: str) -> When:
-    """The moment of the plan that is asked for, by these parameters or any."""
-    names = names or ("version", "as-of", "true-at")
-    version, as_of = number("version"), moment("as-of")
-    true_at = moment("true-at") if "true-at" in names else None
-    for name, given in (("as-of", as_of), ("true-at", true_at)):
-        if version is not None and given is not None:
-            raise wrong(name, "Ask for a version or for a moment, not both.")
-    return When(version, as_of, true_at)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query, by its parameters."""
+
+    query: Mapping[str, str]
+
+    def when(self) -> When:
+        """Which plan is asked for, by `version`, `as-of` and `true-at`."""
+        version, as_of = self.number("version"), self.moment("as-of")
+        true_at = self.moment("true-at")
+        for name, given in (("as-of", as_of), ("true-at", true_at)):
+            if version is not None and given is not None:
+                raise wrong(name, "Ask for a version or for a moment, not both.")
+        return When(version, as_of, true_at)
+
+    def point(self, name: str, default: When | None = None) -> When:
+        """A version, or a moment as of which something was known, in one parameter."""
+        given = self.query.get(name)
+        if given is None:
+            if default is None:
+                raise wrong(name, _POINT)
+            return default
+        return When(self.number(name)) if given.isdigit() else When(as_of=self.moment(name, _POINT))
+
+    def number(self, name: str) -> int | None:
+        """A whole number; None if it is not there."""
+        given = self.query.get(name)
+        if given is None:
+            return None
+        if not given.isascii() or not given.isdigit() or len(given) > 15:
+            raise wrong(name, "Must be a whole number, 0 or more.")
+        return int(given)
+
+    def moment(self, name: str, told: str = _MOMENT) -> str | None:
+        """A moment, as a timestamp; None if it is not there."""
+        given = self.query.get(name)
+        try:
+            return None if given is None else timestamp(parse_time(given))
+        except (ValueError, OverflowError):
+            raise wrong(name, told) from None
 
 
-def point(name: str, default: When | None = None) -> When:
-    """A version, or a moment as of which something was known, in one parameter."""
-    given = request.args.get(name)
-    if given is None:
-        if default is None:
-            raise wrong(name, _EITHER)
-        return default
-    if given.isdigit():
-        return When(version=number(name))
-    return When(as_of=moment(name, _EITHER))
-
-
-def wrong(name: str, detail: str) -> Invalid:
+def wrong(name: str, detail: str) -> WrongQuery:
     """A wrong query: its pointer is into the query as one object."""
     fault = Fault(f"/{name}", "query", detail)
-    return Invalid(f"The query parameter '{name}' is wrong.", errors=[fault])
-
-
-@overload
-def number(name: str, default: int) -> int: ...
-@overload
-def number(name: str, default: None = None) -> int | None: ...
-def number(name: str, default: int | None = None) -> int | None:
-    """A whole number in the query, or the default."""
-    given = request.args.get(name)
-    if given is None:
-        return default
-    if not given.isascii() or not given.isdigit() or len(given) > 15:
-        raise wrong(name, "Must be a whole number, 0 or more.")
-    return int(given)
-
-
-def moment(
-    name: str,
-    told: str = "Must be an RFC 3339 date-time with offset ('+' is sent as %2B).",
-) -> str | None:
-    """A moment in the query, as a timestamp; None if it is not there."""
-    given = request.args.get(name)
-    try:
-        return None if given is None else timestamp(parse_time(given))
-    except (ValueError, OverflowError):
-        raise wrong(name, told) from None
+    return WrongQuery(f"The query parameter '{name}' is wrong.", errors=[fault])

@@ -34,6 +34,16 @@ SNAPSHOT_EVERY = 64  # entries of one person, and for longer plans a 16th of wha
 log_line = structlog.get_logger()
 
 
+def store_every(person: Person) -> int:
+    """After how many entries a person's plan is stored anew."""
+    return max(STORE_EVERY, len(person.plan.entries) // 64)
+
+
+def snapshot_every(person: Person) -> int:
+    """After how many entries a person's plan is kept for views of the past."""
+    return max(SNAPSHOT_EVERY, len(person.plan.entries) // 16)
+
+
 class Batch:
     """Judges messages in order. Plans are changed in place; drop `subjects` if not committed."""
 
@@ -147,8 +157,7 @@ class Batch:
         if standing:
             person.sequence = standing.sequence
             self._touched[event.subject] = person
-            every = max(SNAPSHOT_EVERY, len(person.plan.entries) // 16)
-            if person.sequence - person.snapped >= every:
+            if person.sequence - person.snapped >= snapshot_every(person):
                 self._snap(event.subject, person)
         prior[row["digest"]] = index
         return index
@@ -230,8 +239,7 @@ class Batch:
         """
         rows = []
         for subject, person in self._touched.items():
-            length = len(person.plan.entries)
-            if person.sequence - person.stored >= max(STORE_EVERY, length // 64):
+            if person.sequence - person.stored >= store_every(person):
                 person.stored = person.sequence
                 rows.append(plan_row(self._log, self._key_of(subject), person))
         return rows

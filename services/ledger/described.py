@@ -8,7 +8,7 @@ from shared.catalogue.examples import examples
 from shared.described import BOTH, JSON, TIME
 from shared.event import Json
 from shared.openapi import TEXT, Answer, Operation, Parameter, document, schema
-from shared.problems import Forbidden, Invalid, NotFound, Problem, Unauthorised, Unavailable
+from shared.problems import Forbidden, NotFound, Problem, Unauthorised, Unavailable, WrongQuery
 
 _TOLD = (
     "Serves what people said, and what became of it; takes nothing. What is not the caller's is "
@@ -66,7 +66,7 @@ OPERATIONS = (
             200: Answer("The plan.", {JSON: schema("plan"), "text/plain": TEXT}, _CACHED),
             304: _SAME,
         },
-        (*_READING, Invalid),
+        (*_READING, WrongQuery),
         (
             _SUBJECT,
             _number("version", "The plan up to its last entry with that version."),
@@ -88,7 +88,7 @@ OPERATIONS = (
             200: Answer("The changes.", {JSON: schema("diff"), "text/plain": TEXT}, _CACHED),
             304: _SAME,
         },
-        (*_READING, Invalid),
+        (*_READING, WrongQuery),
         (
             _SUBJECT,
             Parameter("from", "query", "A version (0: no plan yet), or a moment.", _POINT, "0"),
@@ -108,7 +108,7 @@ OPERATIONS = (
             200: Answer("The lines.", {JSON: schema("origins"), "text/plain": TEXT}, _CACHED),
             304: _SAME,
         },
-        (*_READING, Invalid),
+        (*_READING, WrongQuery),
         (
             _SUBJECT,
             _number("version", "The plan up to its last entry with that version."),
@@ -132,7 +132,7 @@ OPERATIONS = (
             ),
             304: _SAME,
         },
-        (*_READING, Invalid),
+        (*_READING, WrongQuery),
         (
             _SUBJECT,
             _number("cursor", "`next` of the page before."),

@@ -81,14 +81,14 @@ class Reader:
         difference = Difference(*self._telling(names))
         walk = Walk(self.vault, first.plan)
         rows = past.rows(first.sequence, last.sequence)
-        difference.take(walk.past(row) for row in rows)
+        difference.take(walk.past(row["index"], row["leaf"]) for row in rows)
         return difference, first.plan, last.plan
 
     def origins(self, names: Names, when: When) -> tuple[Origins, Plan]:
         """Where the words of the lines of a plan come from, and the plan."""
         past, person = self.past, self.past.person(when)[0]
         origins, walk = Origins(*self._telling(names)), Walk(self.vault, Plan(self.subject))
-        origins.take(walk.past(row) for row in past.rows(0, person.sequence))
+        origins.take(walk.past(row["index"], row["leaf"]) for row in past.rows(0, person.sequence))
         return origins, person.plan
 
     def _telling(self, names: Names) -> tuple[Telling, Against]:

@@ -56,7 +56,7 @@ def export_store(out: Path, tokens: Sequence[str], people: Sequence[str]) -> Tol
     """Export this ledger, and opened what is about these people, each by a token of theirs."""
     is_free(out.absolute())
     settings = LedgerSettings.load()
-    logs.configure(settings.log_level)
+    logs.configure("warning")
     theirs = set[str]()
     if people:
         callers = Callers.from_folder(settings.key_folder, settings.audience)

@@ -22,18 +22,25 @@ from shared.transit_keys import TransitKeys
 
 
 def init(settings: LedgerSettings) -> str:
-    """Make what is missing; returns the origin of the logs, without their numbers."""
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    origin = make_keys(settings)
-    make_ledger(
-        settings.database_owner_url or settings.store_url,
-        settings.store_url,
-        partitions=settings.partitions,
-        origin=origin,
-        created=timestamp(now()),
-        signers=signers(settings),
-        vault=Vault.from_folder(settings.key_folder),
-    )
+    """Make what is missing; returns the origin of the logs, without their numbers.
+
+    SettingsError if we may not write there.
+    """
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        origin = make_keys(settings)
+        make_ledger(
+            settings.database_owner_url or settings.store_url,
+            settings.store_url,
+            partitions=settings.partitions,
+            origin=origin,
+            created=timestamp(now()),
+            signers=signers(settings),
+            vault=Vault.from_folder(settings.key_folder),
+        )
+    except OSError as fault:
+        why = f"{fault.filename or settings.data}: {fault.strerror}"
+        raise SettingsError(f"{why}; set FIRSTHAND_DATA to a folder that we may write") from None
     return origin
 
 

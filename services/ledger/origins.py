@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 from services.ledger.against import Against
+from services.ledger.log.entry import ACCEPTED
 from services.ledger.phrases import line_label
 from services.ledger.plan.model import Line, Plan
 from services.ledger.plan.rules import texts
@@ -34,7 +35,7 @@ class Origins:
     def take(self, steps: Iterable[Passed]) -> None:
         """Go past these entries, from the first one on."""
         for each in steps:
-            if each.event.type == "proposal.made":
+            if each.event.type == "proposal.made" and each.entry.verdict == ACCEPTED:
                 self._proposed[each.entry.id] = each.event.data["change"]
             change = each.change
             if change is not None and change.after["origin"]["entry"] == each.entry.id:

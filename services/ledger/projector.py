@@ -50,6 +50,7 @@ class Projector:
         self._clock = clock
         self._observe = observe
         self._people = People(vault)
+        self._left: dict[int, Head] = {}  # each log's head, as this process left it
 
     def batch(self, log: int) -> int:
         """Record the head of a partition's stream; returns how many messages left it.
@@ -90,6 +91,7 @@ class Projector:
         except BaseException:
             self._people.drop(batch.subjects)
             raise
+        self._left[log] = new
         course.past("commit")
         crashpoint("batch-committed")
         checkpoint = new.checkpoint.encode()
@@ -100,6 +102,10 @@ class Projector:
         self._people.trim()
         course.messages = len(messages)
         return self._over(course, new, batch)
+
+    def forget(self) -> None:
+        """Fold everybody from the store again: it was rebuilt."""
+        self._people = People(self._people.vault)
 
     def _over(self, course: Course, head: Head, batch: Batch) -> int:
         """Tell whoever observes what the batch did; returns how many messages left the stream."""
@@ -126,6 +132,8 @@ class Projector:
     def _check(self, connection: Connection, head: Head, published: bytes | None) -> None:
         """Stop rather than write behind newer rules, or behind what was published."""
         log = head.log
+        if head == self._left.get(log) and published == head.checkpoint.encode():
+            return  # nobody else wrote either since
         if head.rules > RULES:
             raise Unsafe(f"log {log} was ruled by rules {head.rules}, this worker has {RULES}")
         if published is None:
@@ -134,7 +142,8 @@ class Projector:
         if size > head.size:
             raise Unsafe(
                 f"log {log} ends at {head.size}, but {size} entries were published: this "
-                "database is an older copy. Bring back the newer one"
+                "database is an older copy. Bring back the newer one, or run 'firsthand restore' "
+                "with an export that holds them"
             )
         kept = head.root if size == head.size else subtree(nodes(connection, log, size), 0, size)
         if root != kept:

@@ -12,6 +12,7 @@ from services.ledger import worker
 from services.ledger.config import LedgerSettings, local_folder, now, open_store, signers
 from services.ledger.history import Reader
 from services.ledger.keeping import Keeper
+from services.ledger.mending import take_up
 from services.ledger.metrics import Batches, serve
 from services.ledger.projector import Projector
 from services.ledger.replay import Replay
@@ -51,12 +52,18 @@ def work(*, sweeper: bool, rq: bool) -> None:
         batches = Batches(registry)
         serve(registry, settings.metrics_host, settings.metrics_port)
         projector = Projector(engine, inbox, vault, signers(settings), now, batches.done)
+
+        def switch() -> None:
+            if take_up(folder, engine, vault, settings.partitions):
+                projector.forget()
+
         drainer = worker.Drainer(
             projector,
             lambda log: doorbell.ring(queue, log),
             linger=worker.LINGER if settings.partitions == 1 else 0,  # or the others would wait
             failed=batches.failed,
             beat=settings.heartbeat.touch if settings.heartbeat else lambda: None,
+            switch=switch,
         )
         reader = connect_store(settings.store_url, write=False)
         keeper = Keeper(

@@ -31,7 +31,7 @@ def steps(reading: Callable[[], AbstractContextManager[Reader]], names: Names) -
             found = reads.entries_of(
                 reader.connection, reader.log, reader.subject, after=after, limit=PAGE
             )
-            passed = [walk.past(row) for row in found]
+            passed = [walk.past(row["index"], row["leaf"]) for row in found]
         yield from (_step(each, telling, against) for each in passed)
         if len(passed) < PAGE:
             return

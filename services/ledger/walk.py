@@ -8,7 +8,6 @@ from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Line, Plan, copy_of, copy_of_line
-from services.ledger.store.engine import Row
 from services.ledger.vault import Vault
 from shared.event import Event, Json
 
@@ -60,15 +59,15 @@ class Walk:
         self._find = vault.find(plan.subject)
         self._seen = {key: copy_of_line(line) for key, line in plan.lines.items()}
 
-    def past(self, row: Row) -> Passed:
-        """Take the next entry."""
-        each, version = entry.read(row["leaf"]), self.plan.version
+    def past(self, index: int, leaf: bytes) -> Passed:
+        """Take the next entry, by its place in the log and its bytes."""
+        each, version = entry.read(leaf), self.plan.version
         event = each.open(self._find)
         if each.verdict == entry.ACCEPTED:
             evolve(self.plan, event)
         moved = self.plan.version != version
         change = self._change() if moved else None
-        return Passed(row["index"], each, event, change, self.plan.version)
+        return Passed(index, each, event, change, self.plan.version)
 
     def _change(self) -> Change:
         """What the newest version wrote: one line bears its number, mostly the last one."""

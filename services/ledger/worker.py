@@ -28,7 +28,8 @@ from shared.problems import Misplaced, Unsafe
 DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
 LINGER = 20  # milliseconds that a drain stays for the next event; a bell costs RQ 3 ms
 SWEEP_EVERY = 2.0  # seconds; a bell that was lost costs at most twice this
-PAUSE = 0.2  # seconds between two looks at whether to stop, and before RQ is begun again
+PAUSE = 0.2  # seconds between two looks at whether to stop, and before RQ is begun again …
+LONGEST_PAUSE = 5.0  # … twice as long each time that the queue is away, up to this
 WORKER_TTL = 60  # seconds; RQ blocks for 15 s less
 
 log_line = structlog.get_logger()
@@ -46,6 +47,7 @@ class Drainer:
         linger: int = 0,
         failed: Callable[[], None] = lambda: None,
         beat: Callable[[], None] = lambda: None,
+        switch: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
         self.broken: Unsafe | None = None
@@ -55,6 +57,7 @@ class Drainer:
         self._linger = linger
         self._failed = failed
         self._beat = beat
+        self._switch = switch
         self._one = threading.Lock()
 
     def drain(self, partition: int, *, starting: bool = False) -> int:
@@ -75,6 +78,11 @@ class Drainer:
             except Exception as fault:  # noqa: BLE001 - whatever it is: nothing is lost, it waits
                 self._wait(partition, fault)
         return 0
+
+    def switch(self) -> None:
+        """Put a rebuild in place, between two drains."""
+        with self._one:
+            self._switch()
 
     def _drain(self, partition: int, starting: bool) -> int:
         if partition >= self._projector.partitions:
@@ -129,14 +137,18 @@ class Drainer:
 
         Each sweep ends with a beat: none comes from a worker that hangs in a drain.
         """
+        away = set[int]()
         while not self.stopping.wait(SWEEP_EVERY):
             self._lay_out()
             for partition in range(self._projector.partitions):
                 try:
                     waited = oldest_age(self._projector.inbox.queues.of(partition), partition)
                 except RedisError as fault:
-                    log_line.warning("sweep", log=partition, why=told(fault))
+                    if partition not in away:  # said once, until it was there again
+                        log_line.warning("sweep", log=partition, why=told(fault))
+                    away.add(partition)
                     continue
+                away.discard(partition)
                 # Less than nothing: the queue's clock was set back behind its messages.
                 forgotten = waited is not None and not 0 <= waited < SWEEP_EVERY
                 if forgotten and not self.stopping.is_set():
@@ -150,10 +162,17 @@ _drainer: Drainer | None = None
 
 
 def drain(partition: int) -> None:
-    """The one function an RQ job may run."""
+    """The function that RQ's jobs run."""
     if _drainer is None:
         raise RuntimeError("this process is no worker")
     _drainer.drain(partition)
+
+
+def switch(_: int) -> None:
+    """The only other function an RQ job may run: put in place what `firsthand rebuild` folded."""
+    if _drainer is None:
+        raise RuntimeError("this process is no worker")
+    _drainer.switch()
 
 
 class Worker(SimpleWorker):
@@ -198,8 +217,10 @@ def run(
         sweep.start()
     try:
         drainer.begin()
+        pause = PAUSE
         while not drainer.stopping.is_set():
-            _work(drainer, connection) if rq else time.sleep(PAUSE)
+            pause = next_pause(pause, went=not rq or _work(drainer, connection))
+            rest(drainer, pause)
     finally:
         drainer.stopping.set()
         keep.join(timeout=2 * DEADLINE)
@@ -209,8 +230,23 @@ def run(
         raise drainer.broken
 
 
-def _work(drainer: Drainer, connection: Any) -> None:
-    """RQ's loop, begun again if it gives up: it quits when Redis is away for long."""
+def next_pause(pause: float, *, went: bool) -> float:
+    """Seconds to pause after RQ's loop; `went` is false if the queue was away, again or anew."""
+    return PAUSE if went else min(2 * pause, LONGEST_PAUSE)
+
+
+def rest(drainer: Drainer, seconds: float) -> None:
+    """Sleep, and look meanwhile at whether to stop."""
+    until = time.monotonic() + seconds
+    while not drainer.stopping.is_set() and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, PAUSE))
+
+
+def _work(drainer: Drainer, connection: Any) -> bool:
+    """RQ's loop, to be begun again if it gives up: it quits when Redis is away for long. False if
+    it did not even begin, or the queue went away.
+    """
+    went = True
     try:
         worker = Worker(
             [bell(connection)],
@@ -220,9 +256,10 @@ def _work(drainer: Drainer, connection: Any) -> None:
         )
         worker.work(logging_level="WARNING")
     except RedisError as fault:
+        went = False
         log_line.warning("rq", why=told(fault))
     _take_signals(drainer)
-    time.sleep(PAUSE)
+    return went
 
 
 def _take_signals(drainer: Drainer) -> None:

@@ -79,6 +79,7 @@ def summary(figures: Figures) -> Json:
         "T7": {
             "p50_ms": figures.median("T7 p50 ms", 2),
             "max_ms": figures.median("T7 max ms", 2),
+            "again_max_ms": figures.median("T7 again max ms", 2),
             "curve": figures.curves.get("T7", []),
             "range": figures.ranges("T7 "),
         },

@@ -26,7 +26,7 @@ from tests.benchmarks.processes import (
 from tests.process import wait_until
 
 FIRSTHAND = (sys.executable, "-m", "services.cli")  # what the `firsthand` command runs
-THREADS = 16  # intake's own default, for the bare echo to have as many
+THREADS = 32  # intake's own default, for the bare echo to have as many
 FILL = 500  # events published at once while the inbox is filled
 RECORDING = 300.0  # seconds until everything that was filled in must be recorded
 RECEIVED = "2026-01-02T03:04:06.000Z"
@@ -81,6 +81,7 @@ class Ours:
         """`firsthand up` and the ledger's port."""
         intake, ledger = free_port(), free_port()
         words = [*FIRSTHAND, "up", "--intake-port", str(intake), "--ledger-port", str(ledger)]
+        words.append("--metrics-port=0")
         with Service("up", words, port=intake, variables=self.variables) as service:
             wait_until(lambda: listens(ledger), "the ledger to answer")
             yield service, ledger

@@ -57,7 +57,7 @@ class Up(Server):
     def command(self) -> list[str]:
         """As it is typed."""
         ports = ["--intake-port", str(self.intake), "--ledger-port", str(self.ledger)]
-        return [sys.executable, "-m", "services.cli", "up", *ports]
+        return [sys.executable, "-m", "services.cli", "up", *ports, "--metrics-port=0"]
 
     def environment(self) -> dict[str, str]:
         """The ledger's settings, besides ours."""

@@ -130,6 +130,25 @@ def test_networks_keep_apart_who_has_nothing_to_say_to_each_other() -> None:
     assert [name for name, each in PROJECT["networks"].items() if not each] == ["front"]
 
 
+def test_who_joins_the_network_metrics_reaches_the_figures_of_all_and_of_every_worker() -> None:
+    joined = {name for name, each in SERVICES.items() if "metrics" in each.get("networks", [])}
+    assert joined == {"intake", "ledger", "worker"}
+    told = SERVICES["worker"]["environment"]
+    where = told["FIRSTHAND_METRICS_HOST"], told["FIRSTHAND_METRICS_PORT"]
+    assert where == ("0.0.0.0", "8083")  # noqa: S104 - in the container's own networks
+    page = (ROOT / "docs/how-to/watch-and-mend.md").read_text()
+    assert "firsthand_metrics" in page, "the network's name, with the project's before it"
+    for each in ("intake", "ledger", "worker"):
+        port = {"intake": 8081, "ledger": 8082, "worker": 8083}[each]
+        assert f"names: [{each}], type: A, port: {port}" in page
+
+
+def test_the_tools_outbox_is_there_for_the_next_one() -> None:
+    data = SERVICES["tool"]["environment"]["FIRSTHAND_DATA"]
+    assert ("outbox", data, False) in mounts(SERVICES["tool"])
+    assert data not in SERVICES["tool"]["tmpfs"]
+
+
 @EACH
 def test_every_variable_is_one_that_is_read(name: str) -> None:
     known = {each for each, *_ in variables(IntakeSettings, LedgerSettings)} | CLIENT

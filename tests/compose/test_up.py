@@ -28,6 +28,36 @@ def test_a_person_is_heard_and_reads_their_plan(compose: Composition) -> None:
     assert plan.startswith("The plan of Eve."), plan
 
 
+def test_what_could_not_be_posted_waits_for_the_next_tool(compose: Composition) -> None:
+    """`run --rm` leaves nothing of a container but its volumes."""
+    told = '{"type": "plan.started", "data": {"name_to_use": "Lea", "language": "en"}}'
+    words = ("post", "-", "--as", "person:lea", "--wait", "10")
+    compose.one("valkey").freeze()  # intake answers 503
+    try:
+        failed = compose.tool(*words, "--patience", "0.1", input=told)
+        assert failed.returncode == 3, failed.stdout
+        assert "1 in the outbox; 'firsthand post --resume' goes on" in failed.stderr
+    finally:
+        compose.one("valkey").thaw()
+    compose.until_healthy()
+    volume = compose.folder / "volumes" / "outbox"
+    assert volume.stat().st_mode & 0o777 == 0o700
+    assert volume.stat().st_uid == 10001
+    assert [each for each in volume.rglob("*") if each.is_file()]
+    resumed = compose.tool("post", "--resume", "--as", "person:lea", "--wait", "10")
+    assert resumed.stdout.startswith("accepted  plan.started"), resumed.stderr
+
+
+def test_who_is_in_the_network_metrics_reads_the_figures_of_every_worker(
+    compose: Composition,
+) -> None:
+    read = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())"
+    for worker in compose.of("worker"):
+        url = f"http://{worker.addresses['metrics']}:8083/metrics"
+        served = compose.one("intake").run("python", "-c", read, url)
+        assert 'firsthand_refusals_total{code="our-fault"} 0.0' in served.stdout, served.stderr
+
+
 @pytest.mark.parametrize(
     ("service", "keys"),
     [

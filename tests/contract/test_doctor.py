@@ -67,10 +67,30 @@ def test_no_key_folder(on_valkey: Ledger, keys: Path) -> None:
     named(on_valkey, "key files", "wrong", "no key folder", "run 'firsthand init'")
 
 
-@pytest.mark.parametrize("name", ["", "kek", "log-0.key", "transit.jwks", "tokens.key"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "kek", "log-0.key", "transit.jwks", "tokens.key"),
+        *("tokens.old.key", "owner.password", "owner.url", "users.acl"),
+    ],
+)
 def test_a_secret_that_others_can_read(on_valkey: Ledger, keys: Path, name: str) -> None:
+    if not (keys / name).exists():  # `hand-out` or whoever rotates a key makes it
+        (keys / name).touch()
     (keys / name).chmod(0o755 if not name else 0o644)
     named(on_valkey, "key files", "wrong", "others can use it", "run 'chmod 0")
+
+
+@SQLITE
+def test_a_ledger_that_others_can_read(on_valkey: Ledger) -> None:
+    folder = on_valkey.settings.data
+    file = Path(on_valkey.settings.store_url.partition("///")[2])
+    file.chmod(0o644)
+    file.parent.chmod(0o700)
+    assert examined(on_valkey)["ledger's file"].state == "ok"
+    file.parent.chmod(0o755)
+    named(on_valkey, "ledger's file", "wrong", "mode 0644, others can use it", "run 'chmod 0600")
+    assert folder.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -202,6 +222,17 @@ def test_messages_that_nobody_takes(ledger: Ledger) -> None:
     seconds, _ = redis.time()
     redis.xadd(inbox_key(0), {"e": b"x"}, id=f"{(seconds - 90) * 1000}-0")
     named(ledger, "lag", "wrong", "no bell was rung", "start a worker")
+
+
+@SQLITE
+def test_a_partition_that_is_full(ledger: Ledger) -> None:
+    ledger.post(ada.starts(), ada.states())
+    full = {"inbox_limit": 2}
+    named(ledger, "lag", "wrong", "2 messages (full: who posts gets 503)", "start a worker", **full)
+    assert examined(ledger, inbox_limit=3)["lag"].state == "ok"
+    assert examined(ledger, inbox_limit=0)["lag"].state == "ok"
+    ledger.inbox().wait_because(0, "the database is away")
+    named(ledger, "lag", "wrong", "(full: who posts gets 503): the database is away", "", **full)
 
 
 @SQLITE

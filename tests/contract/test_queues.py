@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
+from redis.exceptions import RedisError
 
 from shared import doorbell
 from shared.event import Event, partition_of
 from shared.inbox import Inbox, inbox_key, published_key
 from shared.lag import lags
+from shared.metrics import Queue
 from shared.published import LastPublished
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import Worker
@@ -77,6 +80,29 @@ def test_a_worker_drains_all_of_them_and_each_person_keeps_their_order(ledger: L
 
 def _origin(ledger: Ledger) -> str:
     return str(ledger.table("ledger")[0]["origin"])
+
+
+def test_one_server_that_is_away_hides_no_lag_of_the_others(
+    ledger: Ledger, redis_server: RedisLikeServer
+) -> None:
+    inbox, registry = ledger.inbox(), CollectorRegistry()
+    publish(inbox, [told_by(person) for person in PEOPLE])
+    waiting = {n: inbox.length(n) for n in range(4)}
+    registry.register(Queue(inbox, 4))
+
+    def told(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"firsthand_{name}", labels)
+
+    assert told("queue_up") == 1
+    redis_server.kill()
+    found = [told("inbox_messages", partition=str(n)) for n in range(4)]
+    up = told("queue_up")
+    with pytest.raises(RedisError):
+        lags(inbox.queues, 4)
+    redis_server.start()
+    assert found == [waiting[0], None, waiting[2], None]
+    assert up == 0
+    assert told("queue_up") == 1
 
 
 def test_one_server_that_is_not_durable_is_enough_to_be_not_ready(

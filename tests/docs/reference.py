@@ -16,7 +16,7 @@ from services.cli import main
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
 from shared.catalogue import CATALOGUE
-from shared.crashpoint import POINTS
+from shared.crashpoint import BESIDE, POINTS
 from shared.problems import PROBLEMS
 from shared.refusals import BECAUSE, Code
 from shared.settings import variables
@@ -62,7 +62,14 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
     ),
     "tokens": ("Tokens and issuers", "", ("shared.callers", "shared.issuers")),
     "verify": ("An export, a receipt, and verify.py", "", ("services.verify",)),
-    "replay": ("Replay and its findings", "", ("services.ledger.replay",)),
+    "audit": (
+        "Audit and replay: their findings",
+        (
+            "See [how to audit a ledger](../how-to/audit-a-ledger.md), and "
+            "[what tampering an audit sees](../explanation/tampering.md)."
+        ),
+        ("services.ledger.audit.findings", "services.ledger.replay"),
+    ),
 }
 FAULTS = {  # the codes in `errors` of a problem
     "not-utf-8": "the bytes are not UTF-8",
@@ -142,7 +149,7 @@ def settings() -> Iterator[str]:
         "fault named at once and exit status 2. Intake has no database address, and looks for "
         "none.\n"
     )
-    readers = {"IntakeSettings": "intake", "LedgerSettings": "ledger, worker, init, replay"}
+    readers = {"IntakeSettings": "intake", "LedgerSettings": "ledger, worker, commands on a store"}
     rows = [
         (f"`{name}`", meaning, f"`{default}`" if default else "", who(read, readers))
         for name, default, meaning, read in variables(IntakeSettings, LedgerSettings)
@@ -157,7 +164,10 @@ def crashpoints() -> Iterator[str]:
     """The page of the places where a process can be told to die."""
     yield "# Crash points\n"
     yield docstring(importlib.import_module("shared.crashpoint").__doc__) + "\n"
-    yield table(("place", "when a process comes there"), [(f"`{a}`", b) for a, b in POINTS.items()])
+    yield table(
+        ("place", "when a process comes there"),
+        [(f"`{a}`", b) for a, b in (POINTS | BESIDE).items()],
+    )
 
 
 def who(read: str, readers: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from services.ledger.make import init
 from services.standalone import free_port, queue_server
 from shared.callers import Callers, local_token
 from shared.problems import Unauthorised
-from tests.docs.blocks import BLOCK, ROOT, blocks, environment, is_shown
+from tests.docs.blocks import BLOCK, ROOT, Block, blocks, environment, is_shown
 from tests.docs.test_pages import up
 from tests.e2e.running import MEDIA_TYPE, event
 from tests.process import wait_until
@@ -70,7 +70,7 @@ def _loaded(client: "redis.Redis") -> bool:
 
 def test_a_copy_is_restored_and_one_that_is_too_old_is_seen(tmp_path: Path) -> None:
     told = environment(tmp_path)
-    take, restore = blocks(BACK_UP)
+    take, export, restore, forward = blocks(BACK_UP)
     said = [event("plan.started", {"name_to_use": "Ada", "language": "en"}, ADA)]
     said += (
         event("about-me.written", {"section": "Food", "words": w}, ADA) for w in ("Fish", "Tea")
@@ -79,19 +79,32 @@ def test_a_copy_is_restored_and_one_that_is_too_old_is_seen(tmp_path: Path) -> N
         assert [post(ports["8081"], tmp_path, each) for each in said[:2]] == [201, 201]
         sh(take.command, tmp_path, told)
         assert post(ports["8081"], tmp_path, said[2]) == 201
-    assert restore.shown is not None
-    answer = sh(restore.command, tmp_path, told)
-    assert is_shown(restore.shown, answer), answer
-    refusal = BLOCK.findall((ROOT / BACK_UP).read_text())[-1][1].strip()
-    assert refusal in stopped(tmp_path, told)
+        shows(export, tmp_path, told)
+    shows(restore, tmp_path, told)
+    refusal = next(
+        text for _, text in BLOCK.findall((ROOT / BACK_UP).read_text()) if "older copy" in text
+    )
+    assert refusal.strip() in stopped(tmp_path, told)
+    shows(forward, tmp_path, told)
+    with up(tmp_path, told) as (ports, _):
+        assert [post(ports["8081"], tmp_path, each) for each in said] == [200, 200, 200]
+    shows(restore, tmp_path, told)
     unpublish(tmp_path / ".firsthand")
     with up(tmp_path, told) as (ports, _):
         assert [post(ports["8081"], tmp_path, each) for each in said] == [200, 200, 201]
 
 
+def shows(block: Block, folder: Path, told: Mapping[str, str]) -> None:
+    """Run a block, which answers as the page shows."""
+    assert block.shown is not None
+    answer = sh(block.command, folder, told)
+    assert is_shown(block.shown, answer), answer
+
+
 def stopped(folder: Path, told: Mapping[str, str]) -> str:
     """What `up` says when it ends by itself."""
     options = ["--intake-port", str(free_port()), "--ledger-port", str(free_port())]
+    options.append("--metrics-port=0")
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", "up", *options],
         cwd=folder,

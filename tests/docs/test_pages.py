@@ -45,6 +45,7 @@ def up(folder: Path, told: dict[str, str]) -> Iterator[tuple[dict[str, str], lis
     """`firsthand up` in a folder: what stands for its usual ports, and what it printed."""
     ports = {"8081": str(free_port()), "8082": str(free_port())}
     options = ["--intake-port", ports["8081"], "--ledger-port", ports["8082"]]
+    options.append("--metrics-port=0")
     process = subprocess.Popen(
         [sys.executable, "-m", "services.cli", "up", *options],
         cwd=folder,
@@ -71,8 +72,11 @@ def up(folder: Path, told: dict[str, str]) -> Iterator[tuple[dict[str, str], lis
     [
         "README.md",
         "docs/tutorial.md",
+        "docs/tutorial-check-a-ledger.md",
         "docs/how-to/run-on-one-machine.md",
+        "docs/how-to/audit-a-ledger.md",
         "docs/how-to/check-a-receipt.md",
+        "docs/how-to/see-the-plan-as-it-was.md",
         "docs/how-to/post-events-and-lose-none.md",
         "docs/how-to/watch-and-mend.md",
     ],

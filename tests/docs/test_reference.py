@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from itertools import accumulate
 from typing import Any, cast
 
 import pytest
@@ -14,6 +15,7 @@ from services import cli
 from services.intake.app import IntakeSettings
 from services.intake.app import create_app as intake
 from services.ledger.app import create_app as ledger
+from services.ledger.audit.findings import DEPTH
 from services.ledger.config import LedgerSettings
 from shared import crashpoint, inbox
 from shared.callers import SCOPES
@@ -95,13 +97,12 @@ def test_every_key_of_the_inbox_is_named() -> None:
             assert getattr(inbox, name)("<n>", *arguments) in text
 
 
-def test_every_finding_of_a_replay_is_named() -> None:
-    codes = set(re.findall(r'(?:self\._find|self\._log_findings|Finding)\(\s*"([a-z]+)"', CODE))
-    codes |= set(re.findall(r'code = "([a-z]+)" if table == "people" else "([a-z]+)"', CODE)[0])
-    text = committed("replay")
-    assert codes
-    named = set(re.findall(r"(?:^ {4}| {2})([a-z]+) {2,}", text, re.MULTILINE))
-    assert codes == named
+def test_every_finding_of_an_audit_is_named() -> None:
+    """Under its depth, in the order of the list; that each is earned, the tampering table shows."""
+    named = re.findall(r"^    (\w*) +([a-z]+) {2,}\S", committed("audit"), re.MULTILINE)
+    depths: list[str] = list(accumulate((each for each, _ in named), lambda old, new: new or old))
+    told = dict(zip((code for _, code in named), depths, strict=True))
+    assert list(told.items()) == [*DEPTH.items(), ("unchecked", "any")]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ def test_every_figure_has_its_line(
 
 
 def test_the_rules_name_figures_of_the_table() -> None:
-    (rules,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    scraped, rules = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert len(yaml.safe_load(scraped)["scrape_configs"]) == 3
     told = yaml.safe_load(rules)["groups"][0]["rules"]
     listed = set(re.findall(r"^\| .* \| `(firsthand_\w+)` \|", PAGE, re.MULTILINE))
     asked = {name for each in told for name in re.findall(r"firsthand_\w+", each["expr"])}

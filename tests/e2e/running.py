@@ -59,8 +59,8 @@ class Up:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self.ports = free_port(), free_port()
-        self.intake, self.ledger = (f"http://127.0.0.1:{port}" for port in self.ports)
+        self.ports = free_port(), free_port(), free_port()
+        self.intake, self.ledger, self.worker = (f"http://127.0.0.1:{port}" for port in self.ports)
         self.environment = environment(folder, **settings)
         self.said: list[str] = []
         self.below: list[int] = []
@@ -114,6 +114,7 @@ class Up:
     def command(self) -> list[str]:
         """What is typed."""
         ports = [f"--intake-port={self.ports[0]}", f"--ledger-port={self.ports[1]}"]
+        ports.append(f"--metrics-port={self.ports[2]}")
         return [str(COMMAND), "up", f"--data={self.data}", *ports]
 
     def _read(self) -> None:

@@ -93,7 +93,16 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-@pytest.mark.parametrize("place", [0, 1])
+def test_the_workers_figures_are_where_it_says(tmp_path: Path) -> None:
+    with Up(tmp_path) as up:
+        assert any(f"worker  {up.worker} " in line for line in up.said)
+        up.say(ADA, "plan.started", STARTED, ADA)
+        served = up.client.get(f"{up.worker}/metrics").text
+        assert 'firsthand_entries_total{verdict="accepted"} 1.0' in served
+        assert 'firsthand_refusals_total{code="our-fault"} 0.0' in served
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path, place: int) -> None:
     up = Up(tmp_path)
     with socket.create_server(("127.0.0.1", up.ports[place])):
@@ -106,7 +115,7 @@ def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path, place: int) -> Non
             timeout=60,
             check=False,
         )
-    option = ("--intake-port", "--ledger-port")[place]
+    option = ("--intake-port", "--ledger-port", "--metrics-port")[place]
     assert (done.returncode, done.stdout) == (3, "")
     says = f"firsthand: port {up.ports[place]} is taken; choose another with {option}\n"
     assert done.stderr == says

@@ -49,7 +49,7 @@ def issuer_of(check: str, found: str) -> Cut:
 SCHEME = Cut(
     "the scheme is Bearer",
     CALLERS,
-    r' or not authorization\.startswith\("Bearer "\)',
+    r' or authorization\[:7\]\.lower\(\) != "bearer "',
     "",
 )
 HEADER_ONLY = Cut(

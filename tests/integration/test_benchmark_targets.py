@@ -18,12 +18,19 @@ def mine(valkey: servers.RedisLikeServer, tmp_path: Path) -> Ours:
 
 
 def test_versions_from_the_first_to_the_newest_are_read(mine: Ours) -> None:
-    curve = travel.measure(mine, events=60, versions=4)
+    curve, again = travel.measure(mine, events=60, versions=4)
+    assert [version for version, _ in again] == [version for version, _ in curve]
     versions = [version for version, _ in curve]
     assert versions[0] == 1
     assert versions == sorted(set(versions))
     assert all(milliseconds > 0 for _, milliseconds in curve)
     assert list(travel.spread(10, 4)) == [1, 4, 7, 10]
+    assert [list(travel.beside(each, 10)) for each in (1, 2, 7, 10)] == [
+        [1, 2, 3],
+        [1, 2, 3],
+        [5, 6, 7],
+        [8, 9, 10],
+    ]
 
 
 def test_a_ledger_is_gone_over_whole_and_in_part(mine: Ours) -> None:

@@ -151,7 +151,7 @@ def test_as_of_takes_any_offset(house: Together) -> None:
 
 def test_a_plus_that_became_a_space_is_explained(house: Together) -> None:
     answer = begun(house).get(ADA, "plan?as-of=2126-03-02T13:02:30+01:00")
-    told = problem(answer, 422, "invalid")
+    told = problem(answer, 422, "wrong-query")
     assert "%2B" in told["errors"][0]["detail"]
     assert "as-of" in pointers(told)[0]
 
@@ -176,7 +176,7 @@ def test_a_plus_that_became_a_space_is_explained(house: Together) -> None:
 )
 def test_a_query_that_makes_no_sense_is_a_422(small_house: Together, query: str) -> None:
     small_house.post(ADA, "plan.started", STARTED)
-    problem(small_house.get(ADA, f"plan?{query}"), 422, "invalid")
+    problem(small_house.get(ADA, f"plan?{query}"), 422, "wrong-query")
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ class Together:
         keys = self.settings.key_folder
         self._clients = [connect(queue_url), connect(queue_url, timeout=35)]
         self._writer, vault = open_store(self.settings, write=True)
-        self._reader, for_reading = open_store(self.settings, write=False)
+        self.reader, for_reading = open_store(self.settings, write=False)
         callers = Callers.from_folder(keys, "firsthand")
         self.rung: list[int] = []
         inbox = Inbox(
@@ -122,10 +122,10 @@ class Together:
         self._projector = Projector(self._writer, inbox, vault, told, lambda: self.now)
         intake = create_intake(callers, inbox, clock=lambda: self.now)
         watermark = Watermark(
-            self._reader, LastPublished(self._clients[0]), [each.vkeys for each in told]
+            self.reader, LastPublished(self._clients[0]), [each.vkeys for each in told]
         )
         ledger = create_ledger(
-            self._reader, for_reading, callers, NAMES, watermark, clock=lambda: self.now
+            self.reader, for_reading, callers, NAMES, watermark, clock=lambda: self.now
         )
         intake.test_client_class = ledger.test_client_class = Conforming
         self.ledger = ledger.test_client()
@@ -143,7 +143,7 @@ class Together:
     ) -> None:
         """Leave no connection behind."""
         self._writer.dispose()
-        self._reader.dispose()
+        self.reader.dispose()
         for client in self._clients:
             client.close()
 

@@ -42,6 +42,16 @@ def test_a_caller_has_the_role_of_its_id() -> None:
     assert callers().of(f"Bearer {clinic()}").role == "partner"
 
 
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
+def test_the_scheme_is_taken_in_capitals_or_not(scheme: str) -> None:
+    assert callers().of(f"{scheme} {GOOD}").subject == ADA
+
+
+@pytest.mark.parametrize("scheme", ["Bearer\t", "Bearers ", "Bear er", "ſBearer ", ""])
+def test_another_scheme_is_no_bearer_token(scheme: str) -> None:
+    assert "no bearer token" in refusal(f"{scheme}{GOOD}")
+
+
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
 def test_an_access_token_says_that_it_is_one(typ: str) -> None:
     assert callers().of(f"Bearer {token(CLAIMS, typ=typ)}").subject == ADA

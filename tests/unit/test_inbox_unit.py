@@ -43,6 +43,13 @@ def test_the_client_never_retries_by_itself() -> None:
     assert not told.get("health_check_interval")
 
 
+@pytest.mark.parametrize("url", ["http://x", "x", "redis://:secret@x:port", ""])
+def test_an_address_that_is_none_is_named_by_its_setting_and_not_told(url: str) -> None:
+    with pytest.raises(SettingsError, match="FIRSTHAND_REDIS_URL: not an address") as told:
+        connect(url)
+    assert "secret" not in str(told.value)
+
+
 def test_a_failing_command_is_tried_once() -> None:
     client, tries = connect("redis://127.0.0.1:1/0"), list[Exception]()
     retry = client.connection_pool.connection_kwargs["retry"]

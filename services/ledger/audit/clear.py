@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 import orjson
@@ -12,7 +13,7 @@ from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.log.tiles import MAX_ENTRY
 from shared.event import MAX_WHOLE_NUMBER, Json, canonical
-from shared.fields import ID_PATTERN, parse_time
+from shared.fields import ID_PATTERN
 from shared.kinds import Kind
 from shared.problems import SealBroken
 from shared.refusals import NO_STANDING, Code
@@ -37,7 +38,7 @@ class Form:
     """Reads entries, and says of each what of the format it breaks."""
 
     def __init__(self) -> None:
-        self._good: set[tuple[str, object]] = set()
+        self._good: set[object] = set()
         self._shapes: set[tuple[str, ...]] = set()
 
     def read(self, leaf: bytes) -> Json:
@@ -54,31 +55,34 @@ class Form:
         return told
 
     def _texts(self, told: Json) -> None:
-        good = self._good
-        for name in _PARTIES:
-            if name in told and (name, told[name]) not in good:
-                self._learn(name, told[name], bool(_PARTIES[name].fullmatch(_text(told, name))))
+        behalf = told.get("onbehalfof", "")  # a null is not nothing
+        parties = told["author"], told["via"], told["subject"], told["issuer"], behalf
+        if parties not in self._good:
+            for name, form in _PARTIES.items():
+                if name in told and not form.fullmatch(_text(told, name)):
+                    raise ValueError(f"{name} is not of the format")
+            if told.get("onbehalfof", told["subject"]) != told["subject"]:
+                raise ValueError("onbehalfof is not the subject")
+            self._learn(parties)
         for name in ("received", "recorded"):
-            if (name, told[name]) not in good:
-                self._learn(name, told[name], _is_moment(_text(told, name)))
+            if (moment := told[name]) not in self._good:
+                if not _is_moment(_text(told, name)):
+                    raise ValueError(f"{name} is not of the format")
+                self._learn(moment)
         _text(told, "sealed")
         if not _UUID.fullmatch(_text(told, "id")):
             raise ValueError("id is not a UUID")
         if not _DIGEST.fullmatch(_text(told, "digest")):
             raise ValueError("digest is not the base64url of a SHA-256")
-        if told.get("onbehalfof", told["subject"]) != told["subject"]:
-            raise ValueError("onbehalfof is not the subject")
 
-    def _learn(self, name: str, value: str, fits: bool) -> None:
-        if not fits:
-            raise ValueError(f"{name} is not of the format")
+    def _learn(self, good: object) -> None:
         if len(self._good) > LIMIT:
             self._good.clear()
-        self._good.add((name, value))
+        self._good.add(good)
 
     def _numbers(self, told: Json) -> None:
         placed, verdict = "sequence" in told, told["verdict"]
-        code, version = told.get("refusal"), told.get("planversion", 0)
+        code, version = told.get("refusal", ""), told.get("planversion", 0)
         if placed != ("planversion" in told):
             raise ValueError("sequence and planversion stand together, or not at all")
         for number in (told["rules"], told.get("sequence", 1), version):
@@ -90,7 +94,7 @@ class Form:
         if "warnings" not in told and known in self._good:
             return
         _check_verdict(told, placed)
-        self._good.add(known)
+        self._learn(known)
 
 
 def _check_verdict(told: Json, placed: bool) -> None:
@@ -117,7 +121,7 @@ def _text(told: Json, name: str) -> str:
 
 def _is_moment(text: str) -> bool:
     try:
-        return bool(_MOMENT.fullmatch(text) and parse_time(text))
+        return bool(_MOMENT.fullmatch(text) and datetime.fromisoformat(text))
     except ValueError:
         return False
 
@@ -155,7 +159,8 @@ def seal_of(told: Json) -> Seal:
     kid = bound[len(before) : -len(after)]
     if bound != before + kid + after or len(kid) != KID or len(nonce) != 16 or len(tag) != 22:
         raise ValueError("sealed is no JWE of this author, id and subject")
-    return Seal(kid.decode(), header, from_b64url(nonce), from_b64url(text) + from_b64url(tag))
+    whole = from_b64url(nonce + text)  # a nonce is four times four characters
+    return Seal(kid.decode(), header, whole[:12], whole[12:] + from_b64url(tag))
 
 
 @dataclass(slots=True)
@@ -168,35 +173,42 @@ class Stream:
     opened: bool = False  # the person said once whom they let in, or who may speak for them
     accepted: set[str] = field(default_factory=set)
 
-    def take(self, told: Json, kid: str) -> Iterator[tuple[str, str, str]]:
-        """Move past the person's next entry; yields (code, field, detail) of what is wrong."""
+    def take(self, told: Json, kid: str) -> list[tuple[str, str, str]]:
+        """Move past the person's next entry; (code, field, detail) of what is wrong."""
         if "sequence" not in told:
-            if self.sequence and told["refusal"] not in NO_STANDING:
-                yield "place", "sequence", f"none, though it was refused {told['refusal']}"
-            if kid == self.kid:
-                yield (
-                    "place",
-                    "sealed",
-                    "no words of it are kept, yet the person's key seals it",
-                )
-            return
+            return self._outside(told, kid)
+        found = []
         sequence, version = told["sequence"], told["planversion"]
         accepted = told["verdict"] == entry.ACCEPTED
         moves = version - self.version
         if sequence != self.sequence + 1:
-            yield "place", "sequence", f"{sequence}; {self.sequence + 1} was next"
+            found.append(("place", "sequence", f"{sequence}; {self.sequence + 1} was next"))
         if moves and not (moves == 1 and accepted and told["kind"] in OF_THE_PLAN):
-            yield "place", "planversion", f"{version} after {self.version}"
-        if kid != self.kid and self.kid:
-            yield "place", "sealed", "under another key than what this person said before"
-        self.sequence, self.version, self.kid = sequence, version, kid
+            found.append(("place", "planversion", f"{version} after {self.version}"))
+        if kid != self.kid and kid and self.kid:
+            says = "under another key than what this person said before"
+            found.append(("place", "sealed", says))
+        self.sequence, self.version, self.kid = sequence, version, kid or self.kid
         if told["author"] != told["subject"]:
-            yield from self._stranger(told)
+            found += self._stranger(told)
+        elif accepted and told["kind"] == Kind.WHOSE:
+            self.opened = True
         if accepted:
-            self.opened |= told["kind"] == Kind.WHOSE and told["author"] == told["subject"]
             if told["id"] in self.accepted:
-                yield "twice", "id", f"{told['id']} was accepted before"
+                found.append(("twice", "id", f"{told['id']} was accepted before"))
             self.accepted.add(told["id"])
+        return found
+
+    def _outside(self, told: Json, kid: str) -> list[tuple[str, str, str]]:
+        """What an entry says that has no place in the stream."""
+        found = []
+        if self.sequence and told["refusal"] not in NO_STANDING:
+            says = f"none, though it was refused {told['refusal']}"
+            found.append(("place", "sequence", says))
+        if kid and kid == self.kid:
+            says = "no words of it are kept, yet the person's key seals it"
+            found.append(("place", "sealed", says))
+        return found
 
     def _stranger(self, told: Json) -> Iterator[tuple[str, str, str]]:
         """What somebody else might not say. (A fault of ours says nothing of who was heard.)"""

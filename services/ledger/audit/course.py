@@ -21,6 +21,8 @@ class Course:
 
     def add(self, recorded: str, count: int, refused: int) -> None:
         """Entries with this `recorded`, and how many of them were refused."""
+        if not count:
+            return
         moment = recorded[: self._precision]
         self.entries[moment] += count
         self.refused[moment] += refused

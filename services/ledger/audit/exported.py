@@ -9,23 +9,19 @@ import tarfile
 import zlib
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
-from services.ledger.audit.clear import Seal
 from services.ledger.audit.engine import Aside, Found, Note, Read
-from services.ledger.audit.folding import NO_WORDS, SEALED, StaysSealed
+from services.ledger.audit.opened import Opened
 from services.ledger.audit.tree import Tree
-from services.ledger.log import entry
 from services.ledger.log.note import Checkpoint, Verifier, split_note
 from services.ledger.log.tiles import ENTRIES, WIDTH, FullTile, Tile, read_bundle
-from services.ledger.people import Person
 from shared.event import Json, canonical
-from shared.problems import SealBroken, SettingsError
-from shared.seal import from_b64url
+from shared.problems import SettingsError
 
 LARGEST = 256 * 65_537  # bytes of any file but opened.jsonl
 LONGEST_LINE = 131_072
@@ -61,6 +57,7 @@ class Export:
         self._heads = [self._head(log) for log in range(len(names))]
         self._keys = [self._log_keys(log) for log in range(len(names))]
         self._kept: list[int] = []
+        self._stopped = False  # a log could not be read to its end
 
     @property
     def logs(self) -> int:
@@ -117,6 +114,7 @@ class Export:
                 leaves = _bundle(self._read(path), tile.width)
             except (Gone, ValueError) as fault:
                 self._find(log, "file", path, f"{fault}; the log is read no further")
+                self._stopped = True
                 return
             for index, leaf in enumerate(leaves, at):
                 yield index, leaf, log
@@ -190,14 +188,16 @@ class Export:
             for log, (head, kept) in enumerate(zip(self._heads, self._kept, strict=False))
             if head
         ]
-        wanted = canonical({"logs": listed, "opened": self._lines, "v": 1})
+        unread = [each for each in (self._next,) if each is not None]
+        lines = self._lines + len(unread) + sum(1 for _ in self._opened)
+        wanted = canonical({"logs": listed, "opened": lines, "v": 1})
         try:
             if self._read("manifest.json") != wanted:
                 detail = f"does not say what is here: {wanted.decode()}"
                 self._find(None, "manifest", "manifest.json", detail)
         except Gone as fault:
             self._find(None, "file", "manifest.json", str(fault))
-        if self._next is not None:
+        if unread and not self._stopped:
             detail = f"line {self._lines + 1} is not that of a next entry"
             self._find(None, "opened", "opened.jsonl", detail)
         for path in sorted((self._folder / "logs").rglob("*")):
@@ -243,44 +243,6 @@ def _lines(path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:
             while line := file.readline(LONGEST_LINE):
                 yield line[:-1] if line.endswith(b"\n") else b"{}"
-
-
-class Opened:
-    """Opens events with what opened.jsonl says of them."""
-
-    code = "opened"
-
-    def __init__(self) -> None:
-        self.compared: Counter[str] = Counter()
-
-    def begin(self, log: int, people: Iterable[str]) -> None:
-        """Nothing is needed."""
-
-    def open(self, told: Json, _seal: Seal, line: bytes) -> tuple[bytes, str | None]:
-        """The event in a line, and its digest."""
-        if not line:
-            raise StaysSealed(SEALED if "sequence" in told else NO_WORDS)
-        opened = orjson.loads(line)
-        if canonical(opened) != line or opened.keys() != {"event", "index", "log", "salt"}:
-            raise SealBroken("not a line of opened.jsonl (RFC 8785)")
-        try:
-            salt = from_b64url(opened["salt"].encode())
-        except (ValueError, AttributeError):
-            raise SealBroken("the salt is not base64url") from None
-        posted = canonical(opened["event"])
-        return posted, entry.digest_of(salt, posted)
-
-    def beside(self, _line: bytes) -> Iterable[tuple[str, str]]:
-        """An export has no columns."""
-        return ()
-
-    def at(self, _person: Person, _recorded: str) -> Found:
-        """Nor stored plans."""
-        return ()
-
-    def end(self, _person: Person) -> Found:
-        """Nor rows of people."""
-        return ()
 
 
 def unpack(archive: Path, folder: Path) -> tuple[Path, list[tuple[None, str, str, str]]]:

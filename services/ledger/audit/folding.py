@@ -62,6 +62,7 @@ class Someone:
     person: Person
     stream: Stream = field(default_factory=Stream)
     broken: str = ""
+    drift: int = 0  # between the versions that entries name and the folded plan's
     wrote: dict[str, tuple[str, str, int, bool]] = field(default_factory=dict)
     disagreed: list[tuple[str, str]] = field(default_factory=list)
 
@@ -162,7 +163,8 @@ class Folding:
         if "sequence" not in told:
             return
         person.sequence += 1
-        if told["planversion"] != person.plan.version:
+        if (drift := told["planversion"] - person.plan.version) != one.drift:
+            one.drift = drift  # said once, and again when it differs by something else
             detail = f"{told['planversion']}; the folded plan's is {person.plan.version}"
             self._find("fold", one, index, "planversion", detail)
         for code, name, detail in self._opening.at(person, told["recorded"]):
@@ -225,7 +227,7 @@ class Folding:
         self._done["lines"] += len(plan.lines)
         for key, line in plan.lines.items():
             name = line["origin"]["entry"]
-            for origin in (name, line["ended"]["entry"] if "ended" in line else name):
+            for origin in {name, line["ended"]["entry"]} if "ended" in line else (name,):
                 self._is_theirs(one, key, origin)
             wrote = one.wrote.get(name)
             if wrote is None or not wrote[3]:
@@ -244,15 +246,22 @@ class Folding:
             self._find("fold", one, wrote[2] if wrote else None, f"lines.{key}", detail)
 
     def _disagreements(self, one: Someone) -> None:
-        for target, name in one.disagreed:
-            self._done["disagreements"] += 1
-            pinned = one.person.plan.disagreements.get(target, ())
-            if not any(each["entry"] == name for each in pinned):
-                detail = f"{name} is not pinned to it"
-                self._find("fold", one, None, f"disagreements.{target}", detail)
+        self._done["disagreements"] += len(one.disagreed)
+        for target, name in unpinned(one.person.plan, one.disagreed):
+            detail = f"{name} is not pinned to it"
+            self._find("fold", one, None, f"disagreements.{target}", detail)
 
     def _find(self, code: str, one: Someone, index: int | None, name: str, detail: str) -> None:
         person = one.person
         version = person.plan.version if person.sequence else one.stream.version
         subject = person.plan.subject
         self._report.add(Finding(code, self._log, index, subject, version, name, detail))
+
+
+def unpinned(plan: Plan, disagreed: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of these (entry, disagreement with it), the ones that the plan does not hold together."""
+    return [
+        (target, name)
+        for target, name in disagreed
+        if all(each["entry"] != name for each in plan.disagreements.get(target, ()))
+    ]

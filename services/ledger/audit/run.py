@@ -1,5 +1,6 @@
 """The start of an audit: settings or an export, keys and checkpoints given, to a report."""
 
+import gc
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,6 +25,7 @@ from shared.inbox import Queues
 from shared.problems import SettingsError, Unavailable
 from shared.published import LastPublished
 
+SELDOM = 50_000, 20, 100  # of plans in the making nothing is garbage, and looking takes time
 OTHERS = "whether others were shown the same history: give --checkpoint, or a receipt"
 
 
@@ -44,7 +46,7 @@ def audit_store(settings: LedgerSettings, vkeys: list[str], outside: list[Path])
         report.add(Finding("vkey", log, None, None, None, "--vkey", detail))
     away = [log for log in range(len(own)) if log not in published]
     if away:
-        says = "whether a newer head was published: the queue, which keeps it, did not answer"
+        says = "whether a newer head was published: the queue, which keeps it, does not say"
         report.leave_out("log", None, says)
     for table in ("plans", "snapshots", "people", "heads"):
         if not report.compared[table]:
@@ -59,7 +61,8 @@ def _published(settings: LedgerSettings) -> dict[int, str]:
     last, found = LastPublished(Queues.connect(settings.queue_urls)), {}
     for log in range(settings.partitions):
         with suppress(Unavailable):
-            found[log] = last.of(log)
+            if note := last.of(log):
+                found[log] = note
     return found
 
 
@@ -97,6 +100,7 @@ def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path]) -> Report
 
 def _audit(source: Source, outside: list[Path]) -> Report:
     """Audit a source, and say what both sorts leave out."""
+    gc.set_threshold(*SELDOM)
     notes, odd = _outside(source, outside)
     total = 2 * sum(source.size(log) for log in range(source.logs))
     with bar("Auditing", total) as tick:

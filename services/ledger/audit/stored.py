@@ -186,6 +186,7 @@ class Kept:
                 self._closed[row["subject"]] = str(fault)
         self._plans = compare.stored_plans(self._connection, names)
         self._rows = reads.people_of(self._connection, names)
+        self._newest = {row["subject"]: row for row in reads.plans_of(self._connection, names)}
 
     def open(self, told: Json, seal: Seal, _line: bytes) -> tuple[bytes, str | None]:
         """The event, and the digest of one that is whole."""
@@ -208,10 +209,14 @@ class Kept:
 
     def at(self, person: Person, recorded: str) -> Found:
         """Compare stored plans with the folded one; one of other rules only has to open."""
+        stored = self._plans.get(person.plan.subject)
+        tables = stored.pop(person.sequence, None) if stored else None
+        return self._stored(tables, person, recorded) if tables else ()
+
+    def _stored(self, tables: list[str], person: Person, recorded: str) -> Found:
         subject = person.plan.subject
-        stored = self._plans.get(subject)
-        for table in stored.pop(person.sequence, ()) if stored else ():
-            row = compare.stored_plan(self._connection, table, subject, person.sequence)
+        for table in tables:
+            row = self._row(table, subject, person.sequence)
             self.compared[table] += 1
             wanted = {"recorded": recorded} if "recorded" in row else {}
             yield from self._compare(table, row, person, wanted)
@@ -222,6 +227,12 @@ class Kept:
                 continue
             if not same and row["rules"] == RULES:
                 yield "plan", f"{table}.plan", "differs"
+
+    def _row(self, table: str, subject: str, sequence: int) -> Row:
+        """Snapshots are read one by one: a long stream has many, and each is a whole plan."""
+        if table == "plans":
+            return self._newest.pop(subject)
+        return compare.snapshot(self._connection, subject, sequence)
 
     def end(self, person: Person) -> Found:
         """Where a person's stream stands, and plans of where it never stood."""

@@ -62,7 +62,7 @@ def depth_of(each: Finding) -> str:
 
 def audit_text(report: Report) -> Iterator[str]:
     """What was audited, the findings, what was checked at each depth, and what was not."""
-    yield headline(report)
+    yield f"{headline(report)}: {count(report.found.total(), 'finding', 'findings')}."
     yield from (_line(depth_of(each), finding(each)) for each in report.findings)
     if more := report.found.total() - len(report.findings):
         yield f"… and {more:,} findings more."
@@ -81,8 +81,7 @@ def headline(report: Report) -> str:
     more = f" and {len(report.logs) - 3} more" if len(report.logs) > 3 else ""
     return (
         f"Audited {where or 'nothing'}{more}: "
-        f"{count(report.entries, 'entry', 'entries')}, {refused:,} of them refused: "
-        f"{count(report.found.total(), 'finding', 'findings')}."
+        f"{count(report.entries, 'entry', 'entries')}, {refused:,} of them refused"
     )
 
 

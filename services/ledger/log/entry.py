@@ -90,8 +90,8 @@ class Entry(NamedTuple):
         Without words, its data is empty.
         """
         header, posted = unseal(self.sealed, find)
-        bound = {"author": self.author, "id": self.id, "subject": self.subject}
-        if any(header.get(name) != value for name, value in bound.items()):
+        bound = header.get("author"), header.get("id"), header.get("subject")
+        if bound != (self.author, self.id, self.subject):
             raise SealBroken("sealed for another entry")
         return Event.of(
             posted,

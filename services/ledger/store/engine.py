@@ -74,7 +74,9 @@ def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
         )
     if not owner and not path.exists():
         raise Unsafe(f"there is no ledger at {path}; run 'firsthand init'")
-    mode = "rwc" if owner else "rw" if write else "ro"
+    if owner:
+        path.touch(mode=0o600)  # its folder may let others in, who read no more than sizes then
+    mode = "rw" if write else "ro"
 
     def opened() -> Any:
         connection = sqlite.connect(

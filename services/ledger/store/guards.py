@@ -89,6 +89,7 @@ _ALLOWED = {
     "unreadable, alembic_version",
     "INSERT": "entries, keys, people, plans, snapshots, tiles, checkpoints, unreadable",
     "UPDATE": "heads, people, plans",
+    "DELETE": "people, plans, snapshots, tiles",
 }
 
 

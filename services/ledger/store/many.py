@@ -65,7 +65,8 @@ def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     into = f"{table.name} ({_listed(names)})"
     if connection.dialect.name == "postgresql":
         cursor: Any = connection.connection.cursor()  # psycopg's own
-        with cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+        with cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types([_kind(connection, table, name).lower() for name in names])
             for row in told:
                 copy.write_row(row)
         return
@@ -85,14 +86,18 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     also = f"ON CONFLICT ({keys}) DO UPDATE SET {replaced}"
     told = map(itemgetter(*names), rows)
     if connection.dialect.name == "postgresql":  # one statement over a column each
-        kinds = (table.c[name].type.compile(connection.dialect) for name in names)
-        arrays = ", ".join(f"%b::{kind}[]" for kind in kinds)
+        arrays = ", ".join(f"%b::{_kind(connection, table, name)}[]" for name in names)
         columns = tuple(map(list, zip(*told, strict=True)))
         statement = f"{into} SELECT * FROM unnest({arrays}) {also}"  # noqa: S608 - our own names
         connection.exec_driver_sql(statement, columns)
         return
     places = ", ".join("?" * len(names))
     connection.exec_driver_sql(f"{into} VALUES ({places}) {also}", list(told))
+
+
+def _kind(connection: Connection, table: Table, name: str) -> str:
+    """A column's type, as the database calls it."""
+    return table.c[name].type.compile(connection.dialect)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,0 +1,67 @@
+"""The second half of a rebuild: what was folded beside is put in place, in one transaction."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from services.ledger.log import entry
+from services.ledger.people import Person, open_plan, plan_row, take, unwrap_keys
+from services.ledger.spool import spooled
+from services.ledger.store import append, derived, reads
+from services.ledger.store.engine import Connection, Engine, transaction
+from services.ledger.vault import Vault
+from shared.crashpoint import crashpoint
+from shared.problems import SealBroken
+
+
+def switch(engine: Engine, vault: Vault, path: Path, logs: int) -> None:
+    """Put the spooled rows in place, moved on by what was recorded since they were folded.
+
+    The heads are locked meanwhile; nobody waits longer than that takes.
+    """
+    with transaction(engine) as connection:
+        for log in range(logs):
+            append.lock_head(connection, log)
+        put_in_place(connection, vault, path)
+        crashpoint("rebuild-written")
+    crashpoint("rebuild-switched")
+
+
+def put_in_place(connection: Connection, vault: Vault, path: Path) -> None:
+    """The same inside a transaction that holds the heads."""
+    for table, columns in spooled(path, "gone"):
+        derived.remove(connection, table, columns)
+    for table, row in spooled(path, "row"):
+        if table == "plans":
+            _person(connection, vault, row)
+        else:
+            derived.replace(connection, table, row)
+
+
+def _person(connection: Connection, vault: Vault, row: dict[str, Any]) -> None:
+    """A person's plan, folded on to their last entry, and where their stream stands."""
+    unwrap_keys(connection, vault, [row["subject"]])
+    person = Person(open_plan(vault, row), row["sequence"])  # type: ignore[arg-type]  # as a row of the store
+    derived.snapshots_past(connection, row["subject"], person.sequence)
+    fold_on(connection, vault, row["log"], person)
+    keep(connection, vault, row["log"], [person])
+
+
+def fold_on(connection: Connection, vault: Vault, log: int, person: Person) -> None:
+    """Take a person past every entry that follows."""
+    subject, after = person.plan.subject, person.sequence
+    for row in reads.entries_in_sequence(connection, log, subject, after=after):
+        take(vault, person, entry.read(row["leaf"]))
+
+
+def keep(connection: Connection, vault: Vault, log: int, people: Iterable[Person]) -> None:
+    """Write people's plans, and where they stand."""
+    for person in people:
+        subject = person.plan.subject
+        key = vault.person(subject)
+        if key is None:
+            raise SealBroken(f"no key of {subject}")
+        told = plan_row(log, key, person)
+        derived.replace(connection, "plans", told)
+        stands = {name: told[name] for name in ("subject", "log", "sequence", "planversion")}
+        derived.replace(connection, "people", stands)

@@ -1,0 +1,109 @@
+"""Where a reader begins to fold: snapshots in the midst of a batch, and plans that were kept."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from services.ledger.batch import SNAPSHOT_EVERY
+from services.ledger.history import Reader
+from services.ledger.kept import LIMIT, Kept
+from services.ledger.past import When
+from services.ledger.people import Person
+from services.ledger.plan.model import Plan, dump
+from services.ledger.vault import Vault
+from shared.event import Event
+from tests.contract.ledgers import Ledger
+from tests.given import ADA, ada, fold, started
+
+LONG = 3 * SNAPSHOT_EVERY
+
+
+@contextmanager
+def reader(ledger: Ledger, kept: Kept) -> Iterator[Reader]:
+    with ledger.as_services(write=False) as connection:
+        vault = Vault.from_folder(ledger.settings.key_folder)
+        yield Reader(connection, vault, 0, ADA, kept)
+
+
+def life(length: int) -> list[Event]:
+    """A plan, and a wish that is reworded as often as that."""
+    return [started, ada.states("0"), *(ada.rewords(str(each)) for each in range(1, length))]
+
+
+def plan_of(events: list[Event]) -> bytes:
+    plan = Plan(ADA)
+    fold(plan, events)
+    return dump(plan)
+
+
+def seen(ledger: Ledger, kept: Kept, version: int | None = None) -> bytes:
+    with reader(ledger, kept) as reading:
+        plan = reading.plan(When(version))
+        assert plan is not None
+        return dump(plan)
+
+
+def test_a_batch_leaves_snapshots_in_its_midst_and_each_is_true(on_valkey: Ledger) -> None:
+    events = life(LONG)
+    inbox = on_valkey.inbox()
+    inbox.publish(0, events)
+    assert on_valkey.projector().batch(0) == len(events)
+    places = [row["sequence"] for row in on_valkey.table("snapshots")]
+    assert places == list(range(SNAPSHOT_EVERY, len(events) + 1, SNAPSHOT_EVERY))
+    assert on_valkey.replay().findings == []
+    for version in (1, SNAPSHOT_EVERY - 1, SNAPSHOT_EVERY, SNAPSHOT_EVERY + 1, LONG):
+        assert seen(on_valkey, Kept(), version) == plan_of(events[:version])
+
+
+def test_what_is_kept_is_what_would_be_folded(on_valkey: Ledger) -> None:
+    """The same answers in any order, while more is recorded, and as from a new process."""
+    events, kept = life(40), Kept()
+    on_valkey.post(*events[:30])
+    on_valkey.drain()
+    assert seen(on_valkey, kept) == plan_of(events[:30])
+    on_valkey.post(*events[30:])
+    on_valkey.drain()
+    for version in (None, 30, 41, None, 35, 30, 1):
+        told = plan_of(events[:version] if version else events)
+        assert seen(on_valkey, kept, version) == seen(on_valkey, Kept(), version) == told
+
+
+def test_a_reader_folds_on_from_what_is_kept(on_valkey: Ledger) -> None:
+    events, kept = life(SNAPSHOT_EVERY), Kept()
+    on_valkey.post(*events[:40])
+    on_valkey.drain()
+    seen(on_valkey, kept)
+    on_valkey.post(*events[40:])
+    on_valkey.drain()
+    on_valkey.change("UPDATE plans SET plan = :spoilt", spoilt=b"spoilt")
+    assert seen(on_valkey, kept) == plan_of(events)
+
+
+def test_what_was_kept_of_another_history_is_not_taken(on_valkey: Ledger) -> None:
+    """A database put back to an older copy, and gone on with: the same places, other entries."""
+    kept, events = Kept(), life(10)
+    on_valkey.post(*events)
+    on_valkey.drain()
+    last = on_valkey.rows()[-1]["leaf"]
+    with reader(on_valkey, kept) as reading:
+        kid = reading.past.vault.person(ADA)
+        assert kid is not None
+        stranger = Person(Plan(ADA, "started", 7), 5)
+        kept.keep(kid.kid, b"an entry that is not there", stranger)
+    assert seen(on_valkey, kept) == plan_of(events)
+    found = kept.find(kid.kid, last)
+    assert found is not None
+    assert found.sequence == len(events)
+
+
+@pytest.mark.parametrize("length", [1, LIMIT // 3, LIMIT + 1])
+def test_no_more_is_kept_than_there_is_room_for(length: int) -> None:
+    kept, entries = Kept(), {str(each): [ADA] for each in range(length)}
+    people = [Person(Plan(ADA, entries=entries), number) for number in range(1, 9)]
+    for each in people:
+        kept.keep("kid", bytes([each.sequence]), each)
+    there = [each for each in people if kept.find("kid", bytes([each.sequence]))]
+    assert there == people[-max(1, min(8, LIMIT // length)) :]
+    assert kept.newest("kid") == (bytes([8]), people[-1])
+    assert kept.newest("another") is None

@@ -1,0 +1,263 @@
+"""The plan as it was, what changed, and where words come from, over HTTP; on both stores."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import pytest
+from flask import Response
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from services.ledger.history import Reader
+from services.ledger.kept import Kept
+from services.ledger.steps import steps
+from services.ledger.store.engine import connect, transaction
+from services.ledger.vault import Vault
+from shared.event import Json
+from tests.integration.together import (
+    ADA,
+    EVE,
+    NAMES,
+    SAM,
+    SEA,
+    STARTED,
+    Together,
+    body,
+    event,
+    pointers,
+    problem,
+)
+
+GRANT: Json = {
+    "to": SAM,
+    "scopes": ["observe", "propose"],
+    "until": "until-withdrawn",
+    "purpose": "Walking",
+    "wording": "Sam may.",
+}
+PATHS = ("plan?true-at=2126-03-02T12:02:00Z", "diff?from=0", "origins", "history")
+LINES = "application/x-ndjson"
+
+
+def at(minute: int) -> str:
+    return f"2126-03-02T12:{minute:02}:00Z"
+
+
+def words(plan: Json) -> list[str]:
+    return [line["data"]["words"] for line in plan["lines"] if line["thing"] == "aspiration"]
+
+
+@pytest.fixture
+def lived(house: Together) -> Together:
+    """Ada's plan, one of her wishes told late, and a suggestion taken up in other words."""
+    house.post(ADA, "plan.started", STARTED)  # recorded at 12:01, received a minute before
+    house.post(ADA, "aspiration.stated", SEA)  # 12:02
+    house.post(ADA, "access.granted", GRANT)
+    dance: Json = {"id": "dance", "words": "Dance."}
+    house.post(ADA, "aspiration.stated", dance, time="2126-03-02T13:00:30+01:00")  # 12:04
+    change = {"type": "action.planned", "data": {"what": "Walk 2,000 steps.", "by": ADA}}
+    made = {"change": change, "why": "Why not?", "expires": "2127-03-02T12:00:00Z"}
+    made = house.post(SAM, "proposal.made", made)
+    mine = {"id": "walk", "what": "Walk to the bakery.", "by": ADA}
+    taken = house.post(ADA, "proposal.accepted", {"proposal": made["id"], "in_my_words": mine})
+    house.post(SAM, "aspiration.reworded", {"aspiration": "sea", "words": "Lose weight."})
+    house.post(ADA, "aspiration.reworded", {"aspiration": "sea", "words": "Walk to the sea."})
+    house.post(ADA, "disagreement.stated", {"entry": taken["id"], "words": "Too far, after all."})
+    return house  # 12:10
+
+
+def test_what_was_true_is_not_what_was_known(lived: Together) -> None:
+    assert words(lived.plan(f"?true-at={at(1)}")) == [SEA["words"], "Dance."]
+    assert words(lived.plan(f"?as-of={at(3)}")) == [SEA["words"]]
+    assert words(lived.plan(f"?true-at={at(1)}&as-of={at(3)}")) == [SEA["words"]]
+    assert words(lived.plan(f"?true-at={at(0)}")) == []
+    problem(lived.get(ADA, "plan?true-at=2126-03-02T11:59:59Z"), 404, "not-found")
+
+
+def test_what_is_true_at_the_end_is_what_is(lived: Together) -> None:
+    assert lived.plan("?true-at=9999-12-31T00:00:00Z") == lived.plan()
+
+
+def test_a_view_of_what_was_true_names_what_was_said_since(lived: Together) -> None:
+    told = lived.plan(f"?true-at={at(7)}")
+    [line] = [line for line in told["lines"] if line["id"] == "walk"]
+    [pinned] = line["disagreements"]
+    assert told["since"] == [pinned["entry"]]
+
+
+def test_a_difference_from_nothing_to_now(lived: Together) -> None:
+    told = lived.get(ADA, "diff?from=0").get_json()
+    assert (told["from"], told["to"]) == (0, lived.plan()["version"])
+    assert [(each["id"], each["change"]) for each in told["changes"]] == [
+        ("plan", "added"),
+        ("sea", "added"),
+        ("dance", "added"),
+        ("walk", "added"),
+    ]
+
+
+def test_a_difference_says_what_by_which_entry_and_what_was_said_of_it(lived: Together) -> None:
+    told = lived.get(ADA, f"diff?from=2&to={at(11)}").get_json()
+    by_name = {each["id"]: each for each in told["changes"]}
+    sea, walk = by_name["sea"], by_name["walk"]
+    [member] = sea["members"]
+    [entry] = sea["entries"]
+    assert member == {
+        "member": "/data/words",
+        "from": SEA["words"],
+        "to": "Walk to the sea.",
+        "entry": entry["id"],
+    }
+    assert (sea["change"], sea["changed_words"]) == ("changed", 2)
+    assert entry["sentence"] == "You changed your words for what you want."
+    for shown in (walk["origin"], walk["entries"][0]):
+        assert [each["words"] for each in shown["disagreements"]] == ["Too far, after all."]
+
+
+def test_a_difference_between_moments_is_one_between_versions(lived: Together) -> None:
+    asked = (f"from={at(2)}&to={at(4)}", "from=2&to=3", f"from=2&to={at(4)}")
+    answers = [lived.get(ADA, f"diff?{query}").get_json() for query in asked]
+    assert answers[0] == answers[1] == answers[2]
+    assert [each["id"] for each in answers[0]["changes"]] == ["dance"]
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("diff", "/from"),
+        ("diff?from=x", "/from"),
+        ("diff?from=1&to=yesterday", "/to"),
+        ("diff?from=3&to=2", "/from"),
+        ("diff?from=1e3", "/from"),
+        ("plan?true-at=now", "/true-at"),
+        ("plan?version=1&true-at=2126-03-02T12:00:00Z", "/true-at"),
+        ("origins?version=1&as-of=2126-03-02T12:00:00Z", "/as-of"),
+        ("origins?true-at=2126-03-02T12:00:00Z", "/true-at"),
+    ],
+)
+def test_what_makes_no_sense_is_a_422_with_the_place(
+    small_house: Together, query: str, place: str
+) -> None:
+    for number in range(3):
+        kind = "aspiration.stated" if number else "plan.started"
+        small_house.post(ADA, kind, {"words": "Walk."} if number else STARTED)
+    assert pointers(problem(small_house.get(ADA, query), 422, "invalid")) == [place]
+
+
+@pytest.mark.parametrize("query", ["diff?from=9", "diff?from=0&to=0", "origins?version=9"])
+def test_a_version_that_never_was_is_a_404(lived: Together, query: str) -> None:
+    problem(lived.get(ADA, query), 404, "not-found")
+
+
+def test_nobody_else_sees_any_of_it(lived: Together) -> None:
+    for path in PATHS:
+        for reader in (EVE, SAM):
+            told = problem(lived.get(reader, path, Accept=LINES), 404, "not-found")
+            there = problem(lived.get(reader, path, "person:nobody"), 404, "not-found")
+            assert told == there
+    problem(lived.get(ADA, "diff?from=0", "person:nobody"), 404, "not-found")
+
+
+def test_the_same_answer_has_the_same_etag(lived: Together) -> None:
+    for path in PATHS:
+        etag = lived.get(ADA, path).headers["ETag"]
+        assert lived.get(ADA, path, If_None_Match=etag).status_code == 304
+        aloud = lived.get(ADA, path, Accept="text/plain", If_None_Match=etag)
+        assert aloud.status_code == (304 if path == "history" else 200)
+
+
+def test_every_line_says_who_wrote_it_and_who_vouched(lived: Together) -> None:
+    told = {each["id"]: each for each in lived.get(ADA, "origins").get_json()["lines"]}
+    walk, sea = told["walk"], told["sea"]
+    assert walk["sentence"] == "Sam (nurse) suggested it; you changed 3 words."
+    assert (walk["suggested_by"], walk["changed_words"], walk["issuer"]) == (SAM, 3, "local")
+    assert [each["words"] for each in walk["disagreements"]] == ["Too far, after all."]
+    assert sea["sentence"] == "You changed 2 words on 2 March 2126."
+    assert [each["sentence"] for each in sea["earlier"]] == ["You wrote this on 2 March 2126."]
+    before = lived.get(ADA, "origins?version=2").get_json()["lines"]
+    assert [each["words"] for each in before] == ["Your plan", SEA["words"]]
+    assert lived.get(ADA, f"origins?as-of={at(2)}").get_json()["lines"] == before
+
+
+def test_it_is_told_aloud_with_what_is_said_of_it(lived: Together) -> None:
+    for path in ("diff?from=2", "origins"):
+        answer = lived.get(ADA, path, Accept="text/plain")
+        assert answer.mimetype == "text/plain"
+        after = answer.text[answer.text.index("- Walk to the bakery.") :]
+        assert "  You disagreed: Too far, after all.\n" in after
+        assert "Lose weight" not in answer.text
+
+
+# A history as it comes, an entry a line.
+
+
+def test_a_history_comes_line_by_line(lived: Together) -> None:
+    answer = lived.get(ADA, "history", Accept=LINES)
+    assert (answer.mimetype, "ETag" in answer.headers) == (LINES, False)
+    assert [json.loads(line) for line in answer.text.splitlines()] == lived.history()
+    late = lived.get(ADA, "history?cursor=5", Accept=LINES).text.splitlines()
+    assert [json.loads(line) for line in late] == lived.history()[6:]
+    assert lived.get(ADA, "history?cursor=99", Accept=LINES).text == ""
+
+
+def pages_of(house: Together) -> Iterator[bytes]:
+    """A history of 601 entries as it is sent, page by page."""
+    house.post(ADA, "plan.started", STARTED)
+    wishes = [event("aspiration.stated", {"words": f"Wish {each}."}) for each in range(600)]
+    batch = {"Content_Type": "application/cloudevents-batch+json"}
+    assert house.door.send(body(wishes), ADA, **batch).status_code == 202
+    assert house.drain() == 600
+    client = FlaskClient(house.ledger.application, Response)
+    headers = {"Accept": LINES, "Authorization": house.door.bearer(ADA)}
+    answer = client.get(f"/people/{ADA}/history", headers=headers)
+    return iter(cast(Iterator[bytes], answer.response))
+
+
+def test_a_long_history_comes_page_by_page_and_holds_no_transaction(house: Together) -> None:
+    pages = pages_of(house)
+    first = next(pages).splitlines()
+    assert len(first) == 500
+    house.post(ADA, "aspiration.stated", SEA)  # no transaction of before would show it
+    lines = first + b"".join(pages).splitlines()
+    assert [json.loads(line)["index"] for line in lines] == list(range(602))
+
+
+def test_a_history_that_breaks_off_says_so_in_its_last_line(house: Together) -> None:
+    pages = pages_of(house)
+    assert len(next(pages).splitlines()) == 500
+    owner = connect(house.settings.database_owner_url, write=True, owner=True)
+    with transaction(owner) as connection:
+        connection.execute(text("UPDATE keys SET wrapped = :spoilt"), {"spoilt": b"spoilt"})
+    owner.dispose()
+    last = json.loads(b"".join(pages))
+    assert (last["type"], last["status"]) == ("/problems/unavailable", 503)
+
+
+# Step by step, as `replay --step` tells it.
+
+
+def reading(house: Together, kept: Kept) -> Iterator[Reader]:
+    vault = Vault.from_folder(house.settings.key_folder)
+    with transaction(house.reader) as connection:
+        yield Reader(connection, vault, 0, ADA, kept)
+
+
+def test_steps_tell_each_entry_its_verdict_and_what_it_changed(lived: Together) -> None:
+    kept = Kept()
+    told = list(steps(contextmanager(lambda: reading(lived, kept)), NAMES))
+    assert [
+        {name: value for name, value in each.items() if name != "changes"} for each, _ in told
+    ] == lived.history()
+    changed = [[one["id"] for one in each.get("changes", ())] for each, _ in told]
+    assert changed == [["plan"], ["sea"], [], ["dance"], [], ["walk"], [], ["sea"], []]
+    texts = ["\n".join(text) for _, text in told]
+    assert texts[6] == (
+        "Sam (nurse) tried to change your words; it was refused: only you may say this.\n"
+        "Entry 6, 2126-03-02 12:07:00: refused (not-yours-to-say). The plan has version 4."
+    )
+    assert texts[7].endswith(
+        "- Walk to the sea.\n  Before: Walk to the sea again.\n  2 words are different."
+    )
+    assert "You disagreed: Too far, after all.\n" in texts[5]

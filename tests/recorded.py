@@ -1,0 +1,48 @@
+"""Made-up histories as entries, without a store: what a walk goes past."""
+
+from collections.abc import Iterator, Sequence
+
+from services.ledger.log import entry
+from services.ledger.log.entry import Ruling, Standing
+from services.ledger.plan.changes import evolve
+from services.ledger.plan.model import Plan
+from services.ledger.plan.rules import Accepted, Refusal
+from services.ledger.vault import LEDGER, Vault
+from services.ledger.walk import Passed, Walk
+from shared.event import Json
+from shared.seal import Key
+from tests.histories import Step
+from tests.voices import ADA
+
+RECORDED = "2026-03-03T12:00:00.000Z"
+
+
+def vault() -> Vault:
+    """A vault that has Ada's key and the ledger's."""
+    opened = Vault(bytes(32))
+    opened.remember(ADA, Key(bytes(range(32))))
+    opened.remember(LEDGER, Key(bytes(32)))
+    return opened
+
+
+def rows(opened: Vault, steps: Sequence[Step]) -> Iterator[Json]:
+    """The rows of a history, as the store has them."""
+    plan, sequence = Plan(ADA), 0
+    key = opened.person(ADA)
+    assert key is not None
+    for index, (said, verdict) in enumerate(steps):
+        code = verdict.code if isinstance(verdict, Refusal) else None
+        if isinstance(verdict, Accepted):
+            evolve(plan, said)
+        stands = plan.state == "started" and (code is None or code.standing)
+        sequence += stands
+        ruling = Ruling(1, RECORDED, code, verdict.represented)
+        sealed_by = key if stands else opened.envelope(ADA)
+        standing = Standing(sequence, plan.version) if stands else None
+        yield {"index": index, **entry.write(said, ruling, key=sealed_by, standing=standing)}
+
+
+def walked(opened: Vault, plan: Plan, steps: Sequence[Step], after: int = 0) -> list[Passed]:
+    """What a walk from a plan goes past, beginning after so many entries of a history."""
+    walk = Walk(opened, plan)
+    return [walk.past(row["index"], row["leaf"]) for row in list(rows(opened, steps))[after:]]
