@@ -24,13 +24,14 @@ def look_for_garbage_seldom() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def check_port(host: str, port: int, option: str = "--port") -> None:
-    """Return if we may listen there. Unsafe if not, also if who listens there would share it with
-    us (SO_REUSEPORT): then each of the two would be asked now and then.
+def check_port(host: str, port: int, option: str = "--port") -> str:
+    """The host's address in numbers, if we may listen there. Unsafe if not, also if who listens
+    there would share it with us (SO_REUSEPORT): then each of the two would be asked now and then.
     """
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         socket.create_server(place[:2], family=family).close()
+        return str(place[0])
     except OSError as fault:
         if fault.errno == errno.EADDRINUSE:
             raise Unsafe(f"port {port} is taken; choose another with {option}") from None

@@ -27,10 +27,9 @@ def _server(module: str, host: str, port: int, threads: int, *, patience: int) -
     from shared.processes import check_port
 
     import_module(module).check()
-    check_port(host, port)
     Granian(
         f"{module}:from_environment",
-        address=host,
+        address=check_port(host, port),
         port=port,
         interface=Interfaces.WSGI,
         factory=True,

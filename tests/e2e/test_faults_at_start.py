@@ -10,6 +10,7 @@ import pytest
 from services.ledger.config import LedgerSettings
 from services.ledger.make import init
 from services.standalone import free_port
+from shared.processes import check_port
 from tests.e2e.running import COMMAND, environment
 
 
@@ -82,6 +83,10 @@ def test_a_port_where_somebody_listens(folder: Path, service: str) -> None:
         port = other.getsockname()[1]
         line = told(started(folder, service, f"--port={port}"), 3)
     assert line == f"firsthand: port {port} is taken; choose another with --port\n"
+
+
+def test_a_name_of_this_machine_is_an_address_of_it() -> None:
+    assert check_port("localhost", free_port()) in ("127.0.0.1", "::1")
 
 
 def test_an_address_that_is_not_ours(folder: Path) -> None:
