@@ -38,13 +38,14 @@ HEADERS: dict[str, tuple[str, Json]] = {
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Something that a request may say outside its body. One in the path is always said."""
+    """What a request may say outside its body, or must; one in the path is always said."""
 
     name: str
     where: str
     told: str
     schema: Json
     example: object = None
+    required: bool = False
 
     def shown(self) -> Json:
         """The parameter object."""
@@ -54,7 +55,7 @@ class Parameter:
             "description": self.told,
             "schema": self.schema,
         }
-        if self.where == "path":
+        if self.required or self.where == "path":
             shown["required"] = True
         return shown if self.example is None else shown | {"example": self.example}
 

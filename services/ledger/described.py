@@ -91,7 +91,14 @@ OPERATIONS = (
         (*_READING, WrongQuery),
         (
             _SUBJECT,
-            Parameter("from", "query", "A version (0: no plan yet), or a moment.", _POINT, "0"),
+            Parameter(
+                "from",
+                "query",
+                "A version (0: no plan yet), or a moment.",
+                _POINT,
+                "0",
+                required=True,
+            ),
             Parameter("to", "query", "The same; now, if it is not there.", _POINT),
             _IF_NONE_MATCH,
         ),

@@ -14,15 +14,17 @@ AHEAD = parse_time("2026-01-01T00:00:00Z")
 
 @schemathesis.hook
 def before_call(context: Any, case: schemathesis.Case[Any], kwargs: Any) -> None:
-    """A good case keeps four rules: one question about the past at a time, no event from the
-    future, whole numbers without a point (942.0 is one to JSON Schema, and none to us), and in
-    binary form the headers that go with the data.
+    """A good case keeps five rules: one question about the past at a time, nothing backwards, no
+    event from the future, whole numbers without a point (942.0 is one to JSON Schema, and none to
+    us), and in binary form the headers that go with the data.
     """
     del context, kwargs
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
-    if case.query and {"version", "as-of"} <= set(case.query):
-        del case.query["version"]
+    if case.query and set(case.query) & {"as-of", "true-at"}:
+        case.query.pop("version", None)
+    if case.query and "to" in case.query:
+        case.query["from"] = "0"
     case.body = _whole(case.body)
     if case.media_type == "application/json":
         _as_binary(case)
