@@ -244,7 +244,14 @@ def _plain(field: fields.Field[Any]) -> tuple[type | None, tuple[_Check, ...]]:
         checks = *checks, _each(*_plain(field.inner))
     if type(field) is fields.Nested:
         checks = *checks, _members(field.schema)
+    if type(field) is Free:
+        checks = *checks, _names
     return _PLAIN.get(type(field)), checks
+
+
+def _names(members: Any) -> None:
+    if not all(type(name) is str for name in members):
+        raise ValidationError("")
 
 
 def _each(kind: type | None, checks: tuple[_Check, ...]) -> _Check:

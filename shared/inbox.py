@@ -22,10 +22,10 @@ Everything in it is sealed (shared/transit.py).
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -35,7 +35,8 @@ from redis.retry import Retry
 from shared.crashpoint import crashpoint
 from shared.durability import Durability, durability
 from shared.event import Event
-from shared.layout import Layout
+from shared.layout import KEY as LAYOUT
+from shared.layout import Layout, layouts
 from shared.limits import Limits, heed
 from shared.problems import FirsthandError, SettingsError
 from shared.together import Together
@@ -44,7 +45,6 @@ from shared.transit import Transit
 DONE_SECONDS, WAITING_SECONDS = 60, 60
 SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
 MAX_CONNECTIONS = 64
-PAGE = 1_000  # messages
 NO_LIMITS = Limits()
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
@@ -84,15 +84,10 @@ def pace_key(partition: int, caller: str) -> str:
     return f"firsthand:{{p{partition}}}:pace:{caller}"
 
 
-def layout_key() -> str:
-    """How many partitions the ledger has."""
-    return "firsthand:layout"
-
-
 def is_ours(key: bytes) -> bool:
     """True for a key of the inbox or the doorbell."""
     ours = key.startswith((b"firsthand:{p", b"{firsthand}:rq"))
-    return ours or key == layout_key().encode()
+    return ours or key == LAYOUT.encode()
 
 
 def answers(url: str) -> bool:
@@ -158,23 +153,6 @@ class Queues:
 def queues_of(redis: "Redis | Queues") -> Queues:
     """One server too is a set of servers."""
     return redis if isinstance(redis, Queues) else Queues(redis)
-
-
-def layouts(partitions: int, servers: int) -> list[Layout]:
-    """What is true of each server, where the ledger has so many partitions."""
-    told = (
-        f"{partitions} partitions, server {place} of {servers}" for place in range(1, servers + 1)
-    )
-    return [Layout(layout_key(), each) for each in told]
-
-
-def other_layout(queues: Queues, partitions: int) -> str:
-    """How the ledger's partitions differ from ours, in words; empty if they do not, or nobody said
-    yet. RedisError if a server does not answer.
-    """
-    ours = layouts(partitions, len(queues.servers))
-    both = zip(queues.servers, ours, strict=True)
-    return next(filter(None, (each.other(server.get(each.key)) for server, each in both)), "")
 
 
 class Inbox:
@@ -252,18 +230,11 @@ class Inbox:
     def _durability(self, server: "Redis", layout: Layout | None) -> Durability:
         found = durability(server, self.replicas)
         try:
-            return layout.judge(found, server.get(layout.key)) if layout and found.level else found
+            return layout.judge(found, server.get(LAYOUT)) if layout and found.level else found
         except RedisError as fault:
             return Durability(None, f"the queue did not answer ({type(fault).__name__})")
 
     # the ledger's side
-
-    def lay_out(self, partitions: int) -> None:
-        """Say on each server how many partitions the ledger has, unless it stands there already."""
-        ours = layouts(partitions, len(self.queues.servers))
-        for server, each in zip(self.queues.servers, ours, strict=True):
-            if each.other(server.get(each.key) or b""):
-                server.set(each.key, each.says)
 
     def length(self, partition: int) -> int:
         """How many messages are not yet recorded."""
@@ -286,7 +257,7 @@ class Inbox:
         pipe.xrange(inbox_key(partition), count=count)
         pipe.get(published_key(partition))
         head, published = pipe.execute()
-        return [_message(each) for each in head], published
+        return [message_of(each) for each in head], published
 
     def settle(
         self,
@@ -321,14 +292,7 @@ class Inbox:
         self.queues.of(partition).set(waiting_key(partition), why, ex=WAITING_SECONDS)
 
 
-def pages(queues: Queues, partition: int) -> Iterator[list[tuple[bytes, bytes]]]:
-    """A whole stream, as `Inbox.read` gives its head, 1,000 messages at a time."""
-    server, after = queues.of(partition), "-"
-    while page := cast(list[Any], server.xrange(inbox_key(partition), min=after, count=PAGE)):
-        yield [_message(each) for each in page]
-        after = f"({page[-1][0].decode()}"
-
-
-def _message(each: tuple[bytes, dict[bytes, bytes]]) -> tuple[bytes, bytes]:
+def message_of(each: tuple[bytes, dict[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Id and sealed event of a message; one that is not ours comes as it stands."""
     place, told = each
     return place, told.get(b"e") or repr(told).encode()

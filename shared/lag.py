@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any, cast
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -10,14 +11,17 @@ from redis.exceptions import RedisError
 from shared.inbox import (
     Queues,
     inbox_key,
-    pages,
+    message_of,
     published_key,
     queues_of,
     waiting_key,
     wake_key,
 )
+from shared.problems import Unavailable
 from shared.seal import header_in
 from shared.settings import MOST_PARTITIONS as MOST
+
+PAGE = 200  # messages, of 50 kB at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,24 @@ def beyond(queues: "Redis | Queues", partitions: int) -> dict[int, int]:
     return found
 
 
+def pages(queues: "Redis | Queues", partition: int) -> Iterator[list[tuple[bytes, bytes]]]:
+    """A whole stream, as `Inbox.read` gives its head, page by page."""
+    server, after = queues_of(queues).of(partition), "-"
+    while page := cast(list[Any], server.xrange(inbox_key(partition), min=after, count=PAGE)):
+        yield [message_of(each) for each in page]
+        after = f"({page[-1][0].decode()}"
+
+
 def under(queues: "Redis | Queues", partitions: int, kid: str) -> int:
-    """How many messages wait under a transit key."""
-    servers = queues_of(queues)
-    everything = (page for each in range(partitions) for page in pages(servers, each))
-    return sum(header_in(sealed).get("kid") == kid for page in everything for _, sealed in page)
+    """How many messages wait under a transit key; Unavailable if the queue does not answer."""
+    everything = (page for each in range(partitions) for page in pages(queues, each))
+    try:
+        return sum(header_in(sealed).get("kid") == kid for page in everything for _, sealed in page)
+    except RedisError as fault:
+        raise Unavailable(
+            f"The queue does not answer ({type(fault).__name__}), so nobody knows what waits under "
+            "the old key. Ask the doctor where it does, and then say --unasked."
+        ) from None
 
 
 def _text(told: bytes | None) -> str | None:

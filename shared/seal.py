@@ -119,11 +119,12 @@ def header_in(sealed: bytes) -> Mapping[str, object]:
     """What the header of a sealed text says, unproven; nothing if it is no such text."""
     header, *others = sealed.split(b".")
     try:
-        members = _members(header)
-    except (ValueError, BadBase64):
+        members: object = _members(header)
+    except ValueError:
         return {}
-    good = isinstance(members, dict) and len(others) == 4 and not others[0]
-    return members if good and (members.get("alg"), members.get("enc")) == KIND else {}
+    if not isinstance(members, dict) or len(others) != 4 or others[0]:
+        return {}
+    return members if (members.get("alg"), members.get("enc")) == KIND else {}
 
 
 def unseal(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, object], bytes]:

@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, Respon
 
 from shared.crashpoint import crashpoint
 from shared.durability import HOW_IT_STORES, Durability, judge
+from shared.layout import KEY as LAYOUT
 from shared.layout import Layout
 from shared.limits import FULL_SECONDS, PUBLISH, Limits
 from shared.problems import Unavailable
@@ -121,7 +122,7 @@ class Together:
         if self._replicas:
             asked.append(("WAIT", self._replicas, WAIT_MILLISECONDS))
         if self._layout:
-            asked.append(("GET", self._layout.key))
+            asked.append(("GET", LAYOUT))
         crashpoint("intake-sealed")
         try:
             line = self._idle.pop()

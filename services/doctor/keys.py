@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from redis.exceptions import RedisError
-
 from services.doctor.ground import Away, Ground, Odd
 from services.ledger.config import local_folder, signers
 from services.ledger.vault import Vault
 from shared.callers import Callers
 from shared.lag import under
-from shared.problems import Unsafe
+from shared.problems import FirsthandError, Unsafe
 from shared.seal import Key
 from shared.transit_keys import TransitKeys
 
@@ -73,7 +71,7 @@ def _old(ground: Ground, keys: Sequence[Key]) -> str:
     """How much waits under a key that is to be dropped, as far as the queue can be asked."""
     if not keys:
         return ""
-    with suppress(RedisError, Away):
+    with suppress(FirsthandError):
         count = under(ground.queues, ground.settings.partitions, keys[-1].kid)
         return f", {count} messages wait under the old one"
     return ", and an old one"

@@ -7,8 +7,9 @@ from redis import Redis
 from services.doctor.ground import Ground, Odd
 from shared import doorbell
 from shared.durability import durability
-from shared.inbox import is_ours, other_layout
+from shared.inbox import is_ours
 from shared.lag import beyond, lags
+from shared.layout import other_layout
 from shared.problems import Unsafe
 
 OLDEST = (6, 2)

@@ -2,23 +2,21 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flask import Flask
 from marshmallow import validate
-from redis.exceptions import RedisError
 
 from services.intake.bodies import Bodies
 from services.intake.described import described
 from services.intake.routes import MAX_WAIT, Intake
 from shared import doorbell, logs
 from shared.callers import Callers
-from shared.inbox import Inbox, Queues, connect, other_layout
+from shared.inbox import Inbox, Queues, connect
+from shared.layout import check_layout
 from shared.limits import Limits
 from shared.metrics import CollectorRegistry, Queue
-from shared.problems import Unsafe
 from shared.processes import die_with_parent, look_for_garbage_seldom
 from shared.settings import Settings, setting
 from shared.transit import Transit
@@ -78,13 +76,6 @@ def create_app(
     return app
 
 
-def check_layout(settings: IntakeSettings) -> None:
-    """Unsafe if the ledger has another number of partitions. A queue that is away is waited for."""
-    with suppress(RedisError):
-        if why := other_layout(Queues.connect(settings.queue_urls), settings.partitions):
-            raise Unsafe(f"intake is {why}")
-
-
 def neighbours(settings: IntakeSettings) -> tuple[Callers, Inbox]:
     """What intake stands on; SettingsError if something is missing or wrong."""
     urls = settings.queue_urls
@@ -104,8 +95,8 @@ def neighbours(settings: IntakeSettings) -> tuple[Callers, Inbox]:
 def check() -> None:
     """Return if the application can be made; SettingsError or Unsafe says why not."""
     settings = IntakeSettings.load()
-    neighbours(settings)
-    check_layout(settings)
+    _, inbox = neighbours(settings)
+    check_layout(inbox.queues, settings.partitions)
 
 
 def from_environment() -> Flask:

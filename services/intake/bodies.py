@@ -1,9 +1,10 @@
 """Reading posted bodies, which come as slowly as their senders like.
 
-The server has no time-out for a body, and a thread that reads one cannot be called back. So a few
-are read where the request is answered, two of one caller at most. While those come slowly, others
-are read on threads of their own, and have 10 seconds; who lets two of these lie is read no more
-until they are over. A sender can keep its own threads, and not everybody's.
+The server has no time-out for a body, and a thread that reads one cannot be called back. So bodies
+are read where they are answered, by some of the threads only. While all of these wait for slow
+senders, further bodies are read on threads of their own: a few at a time, fewer of one caller, for
+10 seconds each. Whose bodies then still lie unread is heard again when they are over. A sender can
+keep threads that answer nobody; the others go on.
 """
 
 import threading
@@ -13,58 +14,67 @@ from concurrent.futures import Future
 
 from shared.problems import Unavailable
 
+SOON = 0.05  # seconds in which one of many bodies that are there is read
+BUSY = 1.0  # seconds that a request waits for its turn among slow ones
 PATIENCE = 10.0  # seconds that a body has, where others are slow already
-BUSY = 1.0  # seconds that a request waits for its turn
-OWN = 2  # bodies of one caller that are read at once where they are answered, or lie unread
-MOST_UNREAD = 128  # of all callers
+MOST_UNREAD = 128  # bodies, of all callers
 
 
 class Bodies:
-    """Reads bodies for all threads of an intake that has so many."""
+    """Reads bodies for an intake of so many threads; half of them, at most, wait for one."""
 
     def __init__(self, threads: int, patience: float = PATIENCE) -> None:
-        self._room = max(1, threads // 4)
+        self.aside = max(1, threads // 8)
+        self.own = max(1, self.aside // 2)  # of one caller
+        self.here = max(1, threads // 2 - self.aside)
         self._patience = patience
-        self._here: Counter[str] = Counter()  # by caller: read where they are answered
-        self._unread: Counter[str] = Counter()  # by caller: given up, and still read
-        self._lock = threading.Lock()
-        self._aside = threading.Semaphore(self._room)
+        self._here = threading.Semaphore(self.here)
+        self._turn = threading.Condition()
+        self._reading = Counter[str]()  # aside, by caller
+        self._unread = Counter[str]()  # given up, by caller; the sender may still end them
 
     def read(self, caller: str, body: Callable[[], bytes]) -> bytes:
         """What `body` reads. Unavailable if it does not come, or too many others do not."""
-        with self._lock:
-            here = self._here.total() < self._room and self._here[caller] < OWN
-            if here:
-                self._here[caller] += 1
-        if not here:
+        if not self._here.acquire(timeout=SOON):
             return self._read_aside(caller, body)
         try:
             return body()
         finally:
-            self._less(self._here, caller)
+            self._here.release()
 
     def _read_aside(self, caller: str, body: Callable[[], bytes]) -> bytes:
-        if self._unread[caller] >= OWN or self._unread.total() >= MOST_UNREAD:
-            raise Unavailable("Bodies that were posted before have not come to their end.")
-        if not self._aside.acquire(timeout=BUSY):
-            raise Unavailable("Too many slow bodies at once.")
+        coming: Future[bytes] = Future()
+        self._begin(caller)
         try:
-            coming: Future[bytes] = Future()
             threading.Thread(target=_read, args=(coming, body), daemon=True).start()
             return coming.result(self._patience)
         except TimeoutError:
-            with self._lock:
+            with self._turn:
                 self._unread[caller] += 1
             coming.add_done_callback(lambda _: self._less(self._unread, caller))
             raise Unavailable(f"The body did not come within {self._patience:g} s.") from None
         finally:
-            self._aside.release()
+            self._less(self._reading, caller)
+
+    def _begin(self, caller: str) -> None:
+        """Wait for a place; not at all if earlier bodies lie unread."""
+        with self._turn:
+            if self._unread[caller] >= self.own or self._unread.total() >= MOST_UNREAD:
+                raise Unavailable("Bodies that were posted before have not come to their end.")
+            if not self._turn.wait_for(lambda: self._has_room(caller), BUSY):
+                raise Unavailable("Too many slow bodies at once.")
+            self._reading[caller] += 1
+
+    def _has_room(self, caller: str) -> bool:
+        own = self._reading[caller] + self._unread[caller]
+        return own < self.own and self._reading.total() < self.aside
 
     def _less(self, counter: Counter[str], caller: str) -> None:
-        with self._lock:
+        with self._turn:
             counter[caller] -= 1
             if not counter[caller]:
                 del counter[caller]
+            self._turn.notify_all()
 
 
 def _read(coming: Future[bytes], body: Callable[[], bytes]) -> None:

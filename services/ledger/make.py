@@ -5,8 +5,6 @@ that is there.
 import os
 import secrets
 
-from redis.exceptions import RedisError
-
 from services.ledger.config import LedgerSettings, now, read_signer, signers
 from services.ledger.log.note import Signer
 from services.ledger.store.setup import make_ledger
@@ -16,7 +14,7 @@ from shared.event import timestamp
 from shared.inbox import Queues
 from shared.keyfiles import keep, put
 from shared.lag import under
-from shared.problems import SettingsError, Unavailable
+from shared.problems import SettingsError
 from shared.transit import KID, Transit
 from shared.transit_keys import TransitKeys
 
@@ -95,16 +93,11 @@ def rotate_transit(settings: LedgerSettings, *, finish: bool, ask: bool, lost: s
         return keys.without(folder, lost)
     if not finish:
         return keys.joined(folder)
-    if ask and (count := _waiting(settings, keys.keys[-1].kid)):
+    if ask and (count := _under_old(settings, keys)):
         raise SettingsError(f"{count} messages wait under the old key; drop it when they are gone")
     return keys.alone(folder)
 
 
-def _waiting(settings: LedgerSettings, kid: str) -> int:
-    try:
-        return under(Queues.connect(settings.queue_urls), settings.partitions, kid)
-    except RedisError as fault:
-        raise Unavailable(
-            f"The queue does not answer ({type(fault).__name__}), so nobody knows what waits under "
-            "the old key. Ask the doctor where it does, and then say --unasked."
-        ) from None
+def _under_old(settings: LedgerSettings, keys: TransitKeys) -> int:
+    queues = Queues.connect(settings.queue_urls)
+    return under(queues, settings.partitions, keys.keys[-1].kid)

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import structlog
 
 from shared.event import Event, partition_of
-from shared.inbox import Inbox, pages
+from shared.inbox import Inbox
+from shared.lag import pages
 from shared.problems import KeyAway, SealBroken, TooNew, Unavailable
 
 log_line = structlog.get_logger()

@@ -23,7 +23,7 @@ from services.ledger.people import Person, open_plan, plan_row, take, unwrap_key
 from services.ledger.plan.model import Plan, dump
 from services.ledger.plan.rules import RULES
 from services.ledger.spool import Spool
-from services.ledger.store import compare, derived, reads
+from services.ledger.store import derived, reads
 from services.ledger.store.engine import Connection, Row
 from services.ledger.store.tiles import kept_tile
 from services.ledger.vault import Vault, VaultClosed
@@ -125,7 +125,7 @@ class Rebuilding:
     def _compare(self, table: str, person: _Folded, recorded: str) -> None:
         """A stored plan or snapshot, at the place it says it is of."""
         subject = person.plan.subject
-        row = compare.stored_plan(self._connection, table, subject, person.sequence)
+        row = derived.plan_at(self._connection, table, subject, person.sequence)
         why = self._wrong(row, person, recorded)
         if table == "plans" and not why:
             person.stored = person.sequence

@@ -24,8 +24,8 @@ class Replay:
         self._store = Store(connection, vault, vkeys)
         self.report = Report()
 
-    def everything(self, tick: Callable[[int], None] = lambda _: None) -> None:
-        """Replay every log, its tree and head too. `tick` hears of progress, twice an entry."""
+    def everything(self, tick: Callable[[float], None] = lambda _: None) -> None:
+        """Replay every log, its tree and head too. `tick` hears of progress."""
         self.report = Audit(self._store, keep=True, tick=tick).everything()
 
     def person(self, log: int, subject: str) -> None:

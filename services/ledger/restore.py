@@ -54,7 +54,7 @@ class Restored:
 
 
 def audited(
-    export: Export, published: dict[int, list[Note]], tick: Callable[[int], None]
+    export: Export, published: dict[int, list[Note]], tick: Callable[[float], None]
 ) -> Report:
     """The export's audit, with the checkpoints that it reaches."""
     within = {

@@ -93,7 +93,7 @@ def _restore(settings: LedgerSettings, path: Path, kept: list[Path]) -> Told:
         with _unpacked(path) as (found, odd):
             export = Export(found, [key for each in keys for key in each.vkeys])
             _same_logs(export, keys)
-            total = 2 * sum(export.size(log) for log in range(export.logs))
+            total = sum(export.size(log) for log in range(export.logs))
             with bar("Auditing the export", total) as tick:
                 report = audited(export, published, tick)
             findings = [*odd, *_findings(export, report)]

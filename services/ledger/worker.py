@@ -22,6 +22,7 @@ from services.ledger.projector import Projector
 from shared.crashpoint import crashpoint
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
 from shared.lag import beyond, oldest_age
+from shared.layout import lay_out
 from shared.logs import told
 from shared.problems import Misplaced, Unsafe
 
@@ -99,7 +100,7 @@ class Drainer:
             try:
                 done += self._projector.batch(partition)
             except Misplaced as fault:
-                log_line.error("misplaced", log=partition, why=told(fault))
+                log_line.warning("misplaced", log=partition, why=told(fault))
                 self._move(partition)
         crashpoint("drain-over")
         return done
@@ -123,7 +124,7 @@ class Drainer:
 
     def _lay_out(self) -> None:
         with suppress(RedisError):
-            self._projector.inbox.lay_out(self._projector.partitions)
+            lay_out(self._projector.inbox.queues, self._projector.partitions)
 
     def _wait(self, partition: int, fault: Exception) -> None:
         why = told(fault)

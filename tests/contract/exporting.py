@@ -12,6 +12,7 @@ from werkzeug.serving import make_server
 from services import verify
 from services.cli import main
 from services.ledger.app import create_app
+from services.ledger.audit.run import audit_export
 from services.ledger.config import open_store, signers
 from services.ledger.log.note import read_checkpoint
 from services.ledger.store.published import keep_checkpoint
@@ -31,11 +32,14 @@ def export(ledger: Ledger, out: Path, *words: str, code: int = 0) -> Result:
 
 
 def verified(ledger: Ledger, out: Path) -> verify.Report:
-    """What verify.py, given the keys, says; nothing is wrong."""
+    """What verify.py, given the keys, says; nothing is wrong, and an audit says the same."""
     report = verify.Report()
-    keys = [verify.read_vkey(key) for each in signers(ledger.settings) for key in each.vkeys]
-    verify.check_export(out, keys, [], report)
+    vkeys = [key for each in signers(ledger.settings) for key in each.vkeys]
+    verify.check_export(out, [verify.read_vkey(each) for each in vkeys], [], report)
     assert report.findings == []
+    audited = audit_export(out, vkeys, [])
+    assert audited.findings == []
+    assert audited.entries == report.seen["entries"]
     return report
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from services.ledger.worker import Drainer
 from shared.event import Event, partition_of
-from shared.inbox import Inbox, inbox_key, layout_key
+from shared.inbox import Inbox, inbox_key
+from shared.layout import KEY, lay_out
 from shared.problems import Misplaced
 from tests.contract.examined import SQLITE, examined, named
 from tests.contract.ledgers import Ledger
@@ -135,7 +136,7 @@ def asking(ledger: Ledger, partitions: int) -> Inbox:
 def test_intake_is_not_ready_while_it_differs_from_the_ledger(on_valkey: Ledger) -> None:
     wrong, right = asking(on_valkey, 8), asking(on_valkey, 1)
     assert wrong.durability().level == right.durability().level == "fsync"  # nobody has said
-    on_valkey.inbox().lay_out(1)
+    lay_out(on_valkey.inbox().queues, 1)
     assert right.durability().level == right.publish(0, [ada.starts()]).level == "fsync"
     for found in (wrong.durability(), wrong.publish(0, [ada.states()])):
         assert found.level is None
@@ -144,7 +145,7 @@ def test_intake_is_not_ready_while_it_differs_from_the_ledger(on_valkey: Ledger)
 
 
 def test_another_number_of_servers_is_another_layout(on_valkey: Ledger) -> None:
-    on_valkey.inbox().lay_out(2)
+    lay_out(on_valkey.inbox().queues, 2)
     alone = on_valkey.inbox().redis
     both = Inbox(
         type(on_valkey.inbox().queues)(alone, alone), on_valkey.inbox().transit, partitions=2
@@ -171,9 +172,9 @@ def test_a_worker_says_the_number_and_intake_refuses_to_start_with_another(
 ) -> None:
     redis = on_valkey.inbox().redis
     with Worker(on_valkey) as worker:
-        wait_until(lambda: redis.exists(layout_key()), "the worker to say how many")
-        redis.delete(layout_key())
-        wait_until(lambda: redis.exists(layout_key()), "the worker to say it again")
+        wait_until(lambda: bool(redis.exists(KEY)), "the worker to say how many")
+        redis.delete(KEY)
+        wait_until(lambda: bool(redis.exists(KEY)), "the worker to say it again")
         assert worker.lives
     done = intake(on_valkey, 8)
     assert done.returncode == 3
@@ -198,9 +199,9 @@ def test_a_worker_moves_what_waits_beyond_its_partitions(on_valkey: Ledger) -> N
 @SQLITE
 def test_the_doctor_names_another_number(on_valkey: Ledger) -> None:
     assert examined(on_valkey)["partitions"].state == "ok"
-    on_valkey.inbox().lay_out(2)
+    lay_out(on_valkey.inbox().queues, 2)
     named(on_valkey, "partitions", "wrong", "2 partitions", "FIRSTHAND_PARTITIONS")
-    on_valkey.inbox().lay_out(1)
+    lay_out(on_valkey.inbox().queues, 1)
     assert examined(on_valkey)["partitions"].state == "ok"
 
 

@@ -40,6 +40,20 @@ def test_other_entries_than_were_published_stop_the_projector(
     assert (len(on_valkey.rows()), on_valkey.waiting()) == (9, int(waiting))
 
 
+def test_what_was_published_stops_also_the_projector_that_wrote_last(on_valkey: Ledger) -> None:
+    """It looks no second time at what it left itself, and at anything else it does."""
+    projector = on_valkey.projector()
+    on_valkey.post(*TOLD)
+    assert projector.batch(0) == 9
+    assert projector.batch(0) == 0
+    forked = signers(on_valkey.settings)[0].checkpoint(9, bytes(32))
+    on_valkey.inbox().redis.set(WATERMARK, forked)
+    on_valkey.post(sam.starts())
+    with pytest.raises(Unsafe, match="other entries than the 9 that were published"):
+        projector.batch(0)
+    assert (len(on_valkey.rows()), on_valkey.waiting()) == (9, 1)
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_restored_copy_is_not_written(on_valkey: Ledger, tmp_path: Path) -> None:
     stored = Path(on_valkey.settings.store_url.partition("///")[2])

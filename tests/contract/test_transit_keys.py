@@ -13,8 +13,8 @@ from services.ledger.worker import Drainer
 from shared.inbox import inbox_key, waiting_key
 from shared.problems import KeyAway, SealBroken, SettingsError
 from shared.seal import Key
-from shared.transit import FILE, Transit
-from shared.transit_keys import TransitKeys
+from shared.transit import Transit
+from shared.transit_keys import FILE, TransitKeys
 from tests.contract.examined import SQLITE, examined, named
 from tests.contract.ledgers import Ledger, waited_for
 from tests.contract.standins import IDS, TOLD

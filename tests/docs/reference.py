@@ -51,7 +51,14 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
     "inbox": (
         "The inbox",
         "The contract between the two services, and all they share at run time.",
-        ("shared.inbox", "shared.limits", "shared.transit", "shared.doorbell"),
+        (
+            "shared.inbox",
+            "shared.layout",
+            "shared.limits",
+            "shared.transit",
+            "shared.transit_keys",
+            "shared.doorbell",
+        ),
     ),
     "tokens": ("Tokens and issuers", "", ("shared.callers", "shared.issuers")),
     "verify": ("An export, a receipt, and verify.py", "", ("services.verify",)),

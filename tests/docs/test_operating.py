@@ -21,6 +21,7 @@ from tests.process import wait_until
 
 ADA = "person:ada"
 BACK_UP, ROTATE = "docs/how-to/back-up-and-restore.md", "docs/how-to/rotate-a-token-key.md"
+TRANSIT = "docs/how-to/rotate-the-transit-key.md"
 
 
 def sh(command: str, folder: Path, told: Mapping[str, str]) -> str:
@@ -135,3 +136,22 @@ def test_tokens_of_both_keys_are_taken_while_a_key_is_rotated(tmp_path: Path) ->
     left = {path.name for path in settings.key_folder.iterdir()}
     assert {"tokens.key", "tokens.jwks"} <= left
     assert not [name for name in left if ".old." in name]
+
+
+def test_the_transit_key_is_rotated_while_events_are_posted(tmp_path: Path) -> None:
+    told = environment(tmp_path)
+    new, finish = blocks(TRANSIT)
+    assert finish.shown is not None
+    said = [event("plan.started", {"name_to_use": "Ada", "language": "en"}, ADA)]
+    said += (
+        event("about-me.written", {"section": "Food", "words": w}, ADA) for w in ("Fish", "Tea")
+    )
+    with up(tmp_path, told) as (ports, _):
+        assert post(ports["8081"], tmp_path, said[0]) == 201
+        names = sh(new.command, tmp_path, told).split()
+        assert post(ports["8081"], tmp_path, said[1]) == 201
+        answer = sh(finish.command, tmp_path, told)
+        assert is_shown(finish.shown, answer), answer
+        assert answer.split()[-1] == names[0]
+        assert post(ports["8081"], tmp_path, said[2]) == 201
+        assert "0 messages" not in sh("firsthand doctor | grep 'transit keys'", tmp_path, told)

@@ -19,6 +19,7 @@ LIBRARIES = {
             "shared/doorbell.py",
             "shared/durability.py",
             "shared/lag.py",
+            "shared/layout.py",
             "shared/metrics.py",
             "services/doctor/",
             "services/ledger/worker.py",

@@ -17,7 +17,7 @@ from tests.integration.together import ADA, EVE, MEDIA_TYPE, STARTED, body, even
 from tests.process import Server
 from tests.servers import RedisLikeServer
 
-STALLED = 8  # bodies: half of intake's threads
+STALLED = 20  # bodies: more than intake lets itself wait for
 
 
 class Serving(Server):

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from marshmallow import Schema
 
 from services.intake.cloudevents import Attributes
@@ -36,22 +34,36 @@ LONG = ["a" * 20_001, "a" * 201, ["a"] * 101, ["read"] * 6]
 NEARLY = ["", " ", "\x85", "\u3000", "a\n", "person:ada", "person:ada\n", "en", "read", "emergency"]
 TIMES = ["2026-02-29T12:00:00Z", "2028-02-29T12:00:00+01:00", "until-withdrawn", "9999-12-31"]
 NUMBERS = [0, 1, -1, 7.0, True, False, 1_000_001, 2**60, float("nan")]
-ODD: st.SearchStrategy[Any] = st.one_of(
-    st.sampled_from(
-        [None, [], {}, [None], [[]], {"": 1}, {1: 2}, *LONG, *NEARLY, *TIMES, *NUMBERS]
-    ),
-    st.sampled_from(tuple(CATALOGUE)),
-    st.text(max_size=5),
-)
+ODD: list[Any] = [
+    None,
+    [],
+    {},
+    [None],
+    [[]],
+    {"": 1},
+    {1: 2},
+    *LONG,
+    *NEARLY,
+    *TIMES,
+    *NUMBERS,
+    "a",
+]
 
 
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """(object or list, member or index) of everything inside."""
-    within = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, each in list(within):
-        yield value, name
-        if isinstance(each, dict | list):
-            yield from places(each)
+def changed(value: Any) -> Iterator[Any]:
+    """A copy for each thing inside that is taken away or is something odd; and with one more."""
+    names = list(value) if isinstance(value, dict) else list(range(len(value)))
+    for name in names:
+        without = copy.copy(value)
+        del without[name]
+        yield without
+        inner = changed(value[name]) if isinstance(value[name], dict | list) else ()
+        for each in (*ODD, *inner):
+            other = copy.copy(value)
+            other[name] = each
+            yield other
+    if isinstance(value, dict):
+        yield value | {"colour": "red"}
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -60,18 +72,10 @@ def test_an_example_fits_plainly(name: str) -> None:
     assert plainly_fits(schema, example)
 
 
-@given(st.data(), st.sampled_from(sorted(SHAPES)))
-def test_whatever_was_changed_it_fits_if_marshmallow_takes_it(
-    data: st.DataObject, name: str
-) -> None:
+@pytest.mark.parametrize("name", SHAPES)
+def test_whatever_is_changed_it_fits_if_marshmallow_takes_it(name: str) -> None:
     schema, example = SHAPES[name]
-    value = copy.deepcopy(dict(example))
-    for _ in range(data.draw(st.integers(1, 3))):
-        inside, place = data.draw(st.sampled_from([*places(value), (value, "colour")]))
-        if data.draw(st.booleans()):
-            inside[place] = data.draw(ODD)
-        elif place in inside and isinstance(inside, dict):
-            del inside[place]
-    taken = not schema.validate(value)
-    assert fits(schema, value) == taken
-    assert taken or not plainly_fits(schema, value)
+    for value in changed(dict(example)):
+        taken = not schema.validate(value)
+        assert fits(schema, value) is taken, value
+        assert taken or not plainly_fits(schema, value), value

@@ -17,7 +17,7 @@ from services.ledger.audit.folding import Folding, Opening
 from services.ledger.audit.shelves import Names, Shelves
 from services.ledger.audit.tree import Tree
 from services.ledger.log.note import read_checkpoint
-from services.ledger.log.tiles import FullTile, Tile
+from services.ledger.log.tiles import WIDTH, FullTile, Tile
 from shared.event import Json, partition_of
 
 Read = Sequence[Any]  # index, leaf, and what the source knows besides
@@ -77,7 +77,9 @@ class Source(Protocol):
 
 
 class Audit:
-    """Audits a source into one report. `outside` are checkpoints that somebody kept, by log."""
+    """Audits a source into one report. `outside` are checkpoints that somebody kept, by log;
+    `tick` hears of progress: in each pass, of half an entry for each.
+    """
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class Audit:
         *,
         outside: dict[int, list[Note]] | None = None,
         keep: bool = False,
-        tick: Callable[[int], None] = lambda _: None,
+        tick: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.report = Report()
         self._source = source
@@ -103,9 +105,10 @@ class Audit:
                 twice = names.twice()
                 for shelf in range(shelves.count):
                     self._folding.begin(log, shelves.names[shelf], twice)
-                    for index, leaf, line in shelves.take(shelf):
+                    for number, (index, leaf, line) in enumerate(shelves.take(shelf), 1):
                         self._folding.take(index, leaf, line)
-                        self._tick(1)
+                        if not number % WIDTH:
+                            self._tick(WIDTH / 2)
                     self._folding.end()
                 first.end(shelves.holds)
         self._count()
@@ -159,7 +162,7 @@ class _FirstPass:
         self._lines: list[str] = []
         self._next = next(self._notes, None)
 
-    def run(self, shelves: Shelves, names: Names, tick: Callable[[int], None]) -> None:
+    def run(self, shelves: Shelves, names: Names, tick: Callable[[float], None]) -> None:
         """Read every entry, and lay it down for the second pass."""
         source, form, lines, following = self._source, Form(), self._lines, 0
         add = self._tree.add
@@ -173,7 +176,7 @@ class _FirstPass:
             add(sha256(b"\x00" + leaf).digest())
             if count == until:
                 until = self._milestone()
-                tick(count - ticked)
+                tick((count - ticked) / 2)
                 ticked = count
             if (told := _form(self._report, form, self._log, each)) is None:
                 continue
@@ -190,7 +193,7 @@ class _FirstPass:
                 self._belongs(index, subject)
             shelves.put(subject, index, leaf, source.line(each, told))
         self._report.course.add(recorded, run, refused)
-        tick(count - ticked)
+        tick((count - ticked) / 2)
 
     def _milestone(self) -> int:
         """Hold full tiles and checkpoints of this size against the tree; the next size to do so."""

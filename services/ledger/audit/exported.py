@@ -51,6 +51,7 @@ class Export:
         self._used = {"manifest.json"}
         self._opened = _lines(folder / "opened.jsonl")
         self._next, self._lines = next(self._opened, None), 0
+        self._place = _place(self._next)
         names = sorted(each.name for each in (folder / "logs").glob("*"))
         if not names and not (folder / "manifest.json").exists():
             raise SettingsError(f"{folder}: neither manifest.json nor logs/: this is no export")
@@ -121,15 +122,11 @@ class Export:
 
     def line(self, each: Read, _told: Json) -> bytes:
         """The line of opened.jsonl of an entry, if it is the next."""
-        if self._next is None:
+        if self._next is None or self._place != (each[2], each[0]):
             return b""
-        try:
-            opened = orjson.loads(self._next)
-            if (opened["log"], opened["index"]) != (each[2], each[0]):
-                return b""
-        except (ValueError, KeyError, TypeError):
-            return b""
-        line, self._next = self._next, next(self._opened, None)
+        line = self._next
+        self._next = next(self._opened, None)
+        self._place = _place(self._next)
         self._lines += 1
         return line
 
@@ -235,6 +232,15 @@ def _bundle(raw: bytes, width: int) -> list[bytes]:
     if len(leaves) != width:
         raise ValueError(f"{len(leaves)} entries, not {width}")
     return leaves
+
+
+def _place(line: bytes | None) -> tuple[object, object] | None:
+    """The log and index that a line of opened.jsonl names; None if it names none."""
+    try:
+        told = orjson.loads(line or b"")
+        return told["log"], told["index"]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _lines(path: Path) -> Iterator[bytes]:

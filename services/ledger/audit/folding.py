@@ -92,7 +92,8 @@ class Folding:
         seal = self._in_clear(one, index, told, line)
         reused = bool(self._first) and self._reused(one, index, told)
         if one.broken:
-            self._report.skipped[one.broken] += 1
+            wordless = one.broken == SEALED and "sequence" not in told
+            self._report.skipped[NO_WORDS if wordless else one.broken] += 1
             return
         try:
             self._entry(one, index, told, seal, line, reused)

@@ -102,7 +102,7 @@ def _audit(source: Source, outside: list[Path]) -> Report:
     """Audit a source, and say what both sorts leave out."""
     gc.set_threshold(*SELDOM)
     notes, odd = _outside(source, outside)
-    total = 2 * sum(source.size(log) for log in range(source.logs))
+    total = sum(source.size(log) for log in range(source.logs))
     with bar("Auditing", total) as tick:
         report = Audit(source, outside=notes, tick=tick).everything()
     for path, detail in odd:

@@ -232,7 +232,7 @@ class Kept:
         """Snapshots are read one by one: a long stream has many, and each is a whole plan."""
         if table == "plans":
             return self._newest.pop(subject)
-        return compare.snapshot(self._connection, subject, sequence)
+        return compare.stored_plan(self._connection, table, subject, sequence)
 
     def end(self, person: Person) -> Found:
         """Where a person's stream stands, and plans of where it never stood."""

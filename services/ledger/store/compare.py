@@ -77,10 +77,11 @@ def stored_plans(
     return found
 
 
-def snapshot(connection: Connection, subject: str, sequence: int) -> RowMapping:
-    """A row of `snapshots` that `stored_plans` found."""
-    where = snapshots.c.subject == subject, snapshots.c.sequence == sequence
-    return connection.execute(select(snapshots).where(*where)).mappings().one()
+def stored_plan(connection: Connection, table: str, subject: str, sequence: int) -> RowMapping:
+    """One row of `plans` or `snapshots`, found by `stored_plans` before."""
+    where = _TABLES[table]
+    wanted = select(where).where(where.c.subject == subject, where.c.sequence == sequence)
+    return connection.execute(wanted).mappings().one()
 
 
 def subjects(connection: Connection) -> Iterator[tuple[str, str]]:

@@ -46,6 +46,13 @@ def places(connection: Connection, log: int) -> dict[tuple[str, int], list[str]]
     return found
 
 
+def plan_at(connection: Connection, table: str, subject: str, sequence: int) -> RowMapping:
+    """One row of `plans` or `snapshots`, found by `places` before."""
+    where = metadata.tables[table]
+    wanted = select(where).where(where.c.subject == subject, where.c.sequence == sequence)
+    return connection.execute(wanted).mappings().one()
+
+
 def standing(connection: Connection, log: int) -> dict[str, RowMapping]:
     """The rows of `people` that say they are of this log, by subject."""
     wanted = select(people).where(people.c.log == log)

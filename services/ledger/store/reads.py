@@ -72,6 +72,11 @@ def unreadable_count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(unreadable)).scalar_one()
 
 
+def last_unreadable(connection: Connection) -> str:
+    """When the last of them was put aside; empty if there are none."""
+    return connection.scalar(select(func.max(unreadable.c.seen))) or ""
+
+
 def version(connection: Connection) -> str:
     """The database, by name and version."""
     if connection.dialect.name == "sqlite":
