@@ -10,6 +10,7 @@ from tests.compose.pages import do, lines
 from tests.compose.reading import queue, token
 
 pytestmark = [pytest.mark.xdist_group("compose"), pytest.mark.timeout(900)]
+TRANSIT = "docs/how-to/rotate-the-transit-key.md"
 RUN, BACK_UP = "docs/how-to/run-with-compose.md", "docs/how-to/back-up-and-restore.md"
 
 
@@ -35,3 +36,13 @@ def test_the_page_on_restoring_is_true(compose: Composition, tmp_path: Path) -> 
     assert "wrong-state" in tried.stdout or "refused" in tried.stdout, tried.stdout
     assert token(compose, "person:bo")
     assert json.loads(compose.tool("replay", "--all", "--json").stdout)["findings"] == []
+
+
+def test_the_page_on_transit_keys_is_true(compose: Composition, tmp_path: Path) -> None:
+    typed = [each for each in lines(TRANSIT) if each.startswith("docker")]
+    assert len(typed) == 4
+    for line in typed:
+        do(compose, line, tmp_path)
+        told = '{"type": "plan.started", "data": {"name_to_use": "Cy", "language": "en"}}'
+        posted = compose.tool("post", "-", "--as", "person:cy", "--wait", "10", input=told)
+        assert posted.stdout.startswith(("accepted", "refused")), posted.stderr + compose.logs()

@@ -1,11 +1,12 @@
 """A pretended queue whose connection fails as real ones do; see `Fate`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Any
 
 import fakeredis
+import hiredis
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as Gone
 from redis.exceptions import ResponseError
@@ -93,31 +94,28 @@ class FaultyPool:
 
 
 class FaultyLine:
-    """One connection, packed and read by hand."""
+    """One connection, written and read by hand."""
 
     def __init__(self, line: Any, server: FaultyRedis) -> None:
         self._line, self._server = line, server
         self._commands: list[Any] = []
         self._fate = Fate.ANSWERED
 
-    def pack_commands(self, commands: list[Any]) -> Any:
-        """The commands of one round trip, as far as they will arrive."""
+    def send_packed_command(self, packed: Sequence[bytes]) -> None:
+        """Send the commands of one round trip, as far as is fated."""
+        commands = _unpacked(packed)
         self._fate, part = self._server.fate(len(commands))
-        self._commands = commands[:part] if self._fate is Fate.HALF else list(commands)
-        return self._line.pack_commands(self._commands)
-
-    def send_packed_command(self, packed: Any) -> None:
-        """Send them, as it is fated."""
+        self._commands = commands[:part] if self._fate is Fate.HALF else commands
         if self._fate is Fate.CUT or not self._commands:
             raise Gone("never sent")
-        self._line.send_packed_command(packed)
+        self._line.send_packed_command(self._line.pack_commands(self._commands))
         if self._fate is not Fate.ANSWERED:
             raise Gone("no answer")
 
     def read_response(self) -> Any:
         """The next answer."""
         command = self._commands.pop(0)
-        if command[0] == "CONFIG":
+        if command[0] == b"CONFIG":
             with suppress(ResponseError):
                 self._line.read_response()
             return STORES
@@ -126,3 +124,13 @@ class FaultyLine:
     def disconnect(self) -> None:
         """Whatever was on its way is lost."""
         self._line.disconnect()
+
+
+def _unpacked(packed: Sequence[bytes]) -> list[Any]:
+    """The commands in what is to be sent: a list of words each, as the server reads them."""
+    reader, found = hiredis.Reader(), []
+    for each in packed:
+        reader.feed(each)
+    while (command := reader.gets()) is not False:
+        found.append(command)
+    return found
