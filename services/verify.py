@@ -1,12 +1,13 @@
 """A second opinion on what a Firsthand ledger hands out, in one file that trusts none of it.
 
-    python verify.py EXPORT  [--vkey VKEY]... [--checkpoint FILE]... [--json]
-    python verify.py RECEIPT --vkey VKEY [--event FILE] [--json]
+    python verify.py EXPORT  [--vkey VKEY]... [--checkpoint FILE]... [WITNESSES] [--json]
+    python verify.py RECEIPT --vkey VKEY... [--event FILE] [WITNESSES] [--json]
+    WITNESSES: --witness VKEY... [--quorum N]
 
 Written from the published formats alone (Firsthand's formats page; RFC 6962, 8785, 9162; C2SP
-tlog-tiles, tlog-checkpoint, signed-note, tlog-proof). It shares no code with Firsthand, asks no
-network, opens no seal, and needs Python 3.11 and `cryptography`. Exit 0: nothing found; 1:
-findings; 2: not called as above. It ends with what it did not check.
+tlog-tiles, tlog-checkpoint, tlog-cosignature, signed-note, tlog-proof). It shares no code with
+Firsthand, asks no network, opens no seal, and needs Python 3.11 and `cryptography`. Exit 0: nothing
+found; 1: findings; 2: not called as above. It ends with what it did not check.
 
 EXPORT is a folder or a .tar.gz. Every file is a function of the entries and the signatures:
 
@@ -27,10 +28,17 @@ RECEIPT is JSON with at least `entry` (the entry's exact bytes, as text) and `pr
 what was scanned from its printed codes, in any order, one a line:
 FIRSTHAND1:<k>/<n>:<part k of n of base32(zlib(that JSON)), unpadded>.
 
+VKEY is a verifier key, several parted by white space, or a file that holds them; after a log's key
+was changed give the old ones too, since they signed what was kept before. Of the witnesses given, N
+(all, unless it is said) must have cosigned each log's head, or the receipt's.
+
 Findings: `file` missing, cut off, or none of the above · `manifest` · `vkey` · `checkpoint` not
-signed, or not of these entries · `tile` is not of these entries · `entry` not of the format ·
-`order` not the next in its stream or log · `twice` · `authorship` accepted or weighed, though not
-theirs to say · `opened` is not what the entry holds · `receipt` proves nothing.
+signed, not cosigned, or not of these entries · `tile` is not of these entries · `entry` not of the
+format · `order` not the next in its stream or log · `twice` · `authorship` accepted or weighed,
+though not theirs to say · `opened` is not what the entry holds · `receipt` proves nothing.
+
+Whom a person named to speak for them is sealed. Where opened.jsonl opens all in which they might
+have, a representative that they had not named is a finding, too; else it is counted as not checked.
 """
 
 import argparse
@@ -54,6 +62,11 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+ED25519, COSIGNATURE = 0x01, 0x04  # types of keys
+OTHER_ARCHIVES = (".tar", ".zip", ".bz2", ".xz", ".zst", ".7z")
+PERHAPS_NAMED = "for the person, by somebody perhaps never named"
+SPOKE = "somebody spoke for the person: whether the person had named them"
+UNWITNESSED = "cosignatures of witnesses: give --witness"
 LONGEST_ENTRY, LARGEST_FILE, SHOWN = 65_535, 256 * 65_537, 200
 NO_STANDING = ("not-yours-to-say", "no-grant", "no-such-plan", "plan-erased")
 REFUSALS = set(re.findall(r"[a-z-]+", """
@@ -155,7 +168,7 @@ def read_json(raw: bytes, *, exact: bool = True) -> Json:
     """A JSON object without fractions; with `exact` it must be canonical to the byte."""
     try:
         told = DECODER.decode(raw.decode())
-        if isinstance(told, dict) and (not exact or canonical(told) == raw):
+        if isinstance(told, dict) and (canonical(told) == raw or not exact):  # and half a surrogate
             return told
     except (ValueError, RecursionError):
         pass
@@ -183,15 +196,31 @@ class Checkpoint(NamedTuple):
     signatures: list[tuple[str, bytes]]
 
 
-def read_vkey(text: str) -> Key:
-    """`<name>+<hex8 of key id>+<base64(0x01 || public key)>`."""
+def read_vkey(text: str, kind: int = ED25519) -> Key:
+    """`<name>+<hex8 of key id>+<base64(kind || public key)>`; kind is 0x01, a witness's 0x04."""
     name, _, rest = text.strip().partition("+")
     told, _, encoded = rest.partition("+")
     raw = unbase64(encoded)
     key_id = sha256(name.encode(), b"\n", raw)[:4]
-    if not name or len(raw) != 33 or raw[0] != 1 or key_id.hex() != told:
-        raise Wrong("is not the verifier key of an Ed25519 log")
+    if not name or len(raw) != 33 or raw[0] != kind or key_id.hex() != told:
+        raise Wrong("is not the verifier key of an Ed25519 log, or of a witness")
     return Key(name, key_id, Ed25519PublicKey.from_public_bytes(raw[1:]))
+
+
+def read_vkeys(told: list[str], kind: int = ED25519) -> list[Key]:
+    """The keys of arguments that are keys, parted by white space, or files that hold them so."""
+    keys = list[Key]()
+    for each in told:
+        try:
+            words = Path(each).read_text().split()
+        except (OSError, ValueError):
+            words = each.split()
+        for word in words or [each]:
+            try:
+                keys.append(read_vkey(word, kind))
+            except Wrong:
+                raise Wrong(f"{word[:200]!r} is no verifier key, and no file of some") from None
+    return keys
 
 
 def read_checkpoint(raw: bytes) -> Checkpoint:
@@ -222,7 +251,37 @@ def verify_note(head: Checkpoint, keys: list[Key]) -> None:
                     raise Wrong(f"the signature of {name} is false") from None
                 by_known += 1
     if not by_known:
-        raise Wrong(f"{head.origin} is signed by none of the keys")
+        ids = {told[:4].hex() for name, told in head.signatures if name == head.origin}
+        by = ", ".join(sorted(ids)) or "others"
+        raise Wrong(f"{head.origin} is signed by none of the keys, but by {by}: an older key?")
+
+
+class Quorum(NamedTuple):
+    """Witnesses' keys, and how many of them must have cosigned."""
+
+    witnesses: list[Key]
+    needed: int
+
+    def check(self, head: Checkpoint) -> None:
+        """Count the good cosignatures under a head (C2SP tlog-cosignature); Wrong if too few."""
+        good = {
+            key.id
+            for key in self.witnesses
+            for name, signature in head.signatures
+            if (name, signature[:4]) == key[:2] and _cosigned(key, signature[4:], head.text)
+        }
+        if len(good) < self.needed:
+            says = f"{head.origin}, size {head.size}: {len(good)} good cosignatures"
+            raise Wrong(f"{says}; {self.needed} are wanted of the {len(self.witnesses)} witnesses")
+
+
+def _cosigned(key: Key, signature: bytes, text: bytes) -> bool:
+    time = int.from_bytes(signature[:8], "big")
+    try:
+        key.public.verify(signature[8:], b"cosignature/v1\ntime %d\n%b" % (time, text))
+    except InvalidSignature:
+        return False
+    return True
 
 
 # --- The tree (RFC 6962, section 2.1; C2SP tlog-tiles) ------------------------------------------
@@ -387,6 +446,10 @@ class Stream:
     version: int = 0
     kid: str = ""
     opened: bool = False  # the person said once whom they let in, or who may speak for them
+    sealed: int = (
+        0  # accepted of kind whose from the person, not opened here: they may name anybody
+    )
+    named: frozenset[str] = frozenset()  # representatives, by what is opened
 
 
 class Streams:
@@ -445,12 +508,32 @@ class Streams:
             by = "somebody else"
             if group == "of the plan" and told.get("refusal") != "our-fault":
                 says = f"kind {told['kind']}, {verdict} from {author}: only {subject} may say this"
-        elif author != subject and not stream.opened:
-            says = f"{verdict} from {author} for {subject}, who had let nobody speak for them"
+        elif author != subject and told.get("refusal") != "our-fault":
+            if not stream.opened or not (stream.sealed or author in stream.named):
+                says = f"{verdict} from {author} for {subject}, who had not let them speak for them"
+            elif author not in stream.named:
+                self.report.seen[PERHAPS_NAMED] += 1
         if verdict == "accepted":
-            stream.opened |= told["kind"] == "whose" and author == subject
+            if told["kind"] == "whose" and author == subject:
+                stream.opened, stream.sealed = True, stream.sealed + 1
             self.report.seen[f"{group}, by {by}"] += 1
         return says
+
+    def open(self, told: Json, event: Json) -> None:
+        """Take in what is opened of the last entry checked, once it is known to be what it says."""
+        if (told["verdict"], told["kind"], told["author"]) != (
+            "accepted",
+            "whose",
+            told["subject"],
+        ):
+            return
+        stream, data = self.people[told["subject"]], event.get("data")
+        stream.sealed -= 1
+        whom = {str(data.get("representative"))} if isinstance(data, dict) else set[str]()
+        if event["type"] == "representative.named":
+            stream.named |= whom
+        elif event["type"] == "representative.ended":
+            stream.named -= whom
 
     def _is_new(self, *name: str) -> bool:
         number = int.from_bytes(sha256("\0".join(name).encode())[:8], "big") >> 1
@@ -467,6 +550,8 @@ def check_event(told: Json, salt: object, event: object) -> Iterator[str]:
     if digest != unbase64(told["digest"], url=True):
         raise Wrong("salt and event do not give the digest of the entry")
     kind = KINDS.get(str(event.get("type")), told["kind"])
+    if not isinstance(event.get("type"), str):
+        raise Wrong("the event has no type")
     if [event.get("id"), event.get("subject"), kind] != [
         told[n] for n in ("id", "subject", "kind")
     ]:
@@ -492,6 +577,8 @@ class Export:
         """A file's bytes; raises Wrong."""
         self.used.add(path)
         try:
+            if not (self.folder / path).is_file():  # a pipe would be waited for
+                raise Wrong("is not there, or no plain file")
             with (self.folder / path).open("rb") as file:
                 raw = file.read(LARGEST_FILE + 1)
         except OSError as fault:
@@ -533,9 +620,12 @@ class Export:
 class Log:
     """One log of an export, checked from its first entry to its checkpoint."""
 
-    def __init__(self, export: Export, number: int, logs: int, report: Report) -> None:
+    def __init__(
+        self, export: Export, number: int, logs: int, report: Report, quorum: Quorum | None
+    ) -> None:
         self.export, self.number, self.report = export, number, report
         self.where, self.streams = f"logs/{number}", Streams(number, logs, report)
+        self.quorum = quorum
         self.heads: dict[int, list[tuple[str, Checkpoint]]] = {}
         self.keys: list[Key] = []
         self.head: Checkpoint | None = None
@@ -549,6 +639,8 @@ class Log:
             return
         kept = self.export.names(f"{self.where}/checkpoints")
         self.kept = len(kept)
+        if self.quorum:
+            self._cosigned(self.head, self.quorum)
         for name in kept:
             head = self._read_head(path := f"{self.where}/checkpoints/{name}")
             if head and (str(head.size), head.origin) != (name, self.head.origin):
@@ -597,6 +689,12 @@ class Log:
         except Wrong as fault:
             self.report.add("checkpoint", path, fault)
 
+    def _cosigned(self, head: Checkpoint, quorum: Quorum) -> None:
+        try:
+            quorum.check(head)
+        except Wrong as fault:
+            self.report.add("checkpoint", f"{self.where}/checkpoint", fault)
+
     def _compare(self, tree: Tree) -> None:
         for path, head in self.heads.pop(tree.size, ()):
             if tree.root() != head.root:
@@ -629,8 +727,11 @@ class Log:
             self.streams.check(told, where)
             code = "opened"
             line = self.export.event_of(self.number, index)
-            for says in check_event(told, line.get("salt"), line.get("event")) if line else ():
+            if not line:
+                return
+            for says in check_event(told, line.get("salt"), line.get("event")):
                 self.report.add("authorship", where, says)
+            self.streams.open(told, line["event"])
         except Wrong as fault:
             self.report.add(code, where, fault)
 
@@ -644,11 +745,17 @@ class Log:
                 self.report.add("file", path, fault)
 
 
-def check_export(folder: Path, keys: list[Key], outside: list[Path], report: Report) -> None:
+def check_export(
+    folder: Path,
+    keys: list[Key],
+    outside: list[Path],
+    report: Report,
+    quorum: Quorum | None = None,
+) -> None:
     """Everything in an export's folder, and what was kept `outside` it."""
     export, heads = Export(folder), Heads()
     names = export.names("logs")
-    logs = [Log(export, number, len(names), report) for number in range(len(names))]
+    logs = [Log(export, number, len(names), report, quorum) for number in range(len(names))]
     for path in outside:
         try:
             heads.append((str(path), read_outside(path)))
@@ -665,6 +772,8 @@ def check_export(folder: Path, keys: list[Key], outside: list[Path], report: Rep
     for name in export.strays():
         report.add("file", name, "is no part of an export of this size")
     _leave_out(report, export.opened, bool(keys), bool(outside))
+    if not quorum:
+        report.unchecked.append(UNWITNESSED)
 
 
 def _check_manifest(export: Export, logs: list[Log], report: Report) -> None:
@@ -689,10 +798,13 @@ def _check_manifest(export: Export, logs: list[Log], report: Report) -> None:
 
 def _leave_out(report: Report, opened: int, keys: bool, outside: bool) -> None:
     sealed, others = report.seen["entries"] - opened, report.seen["whose, by somebody else"]
+    perhaps = report.seen[PERHAPS_NAMED]
     told = [
         (sealed, f"the words of {sealed} entries, which stay sealed, and with them their digests"),
         (True, "whether the rules give these verdicts: that takes the words (firsthand audit)"),
         (True, "who is behind an author's name: its issuer vouches for that"),
+        (True, "whether the ledger has other logs than these"),
+        (perhaps, f"{perhaps} entries in which {SPOKE}"),
         (others, f"{others} entries of kind whose by somebody else: it may be their own key"),
         (not keys, "whose signature it is: the export's own key was taken; give --vkey"),
         (
@@ -707,12 +819,17 @@ def unpacked(archive: Path, folder: Path, report: Report) -> Path:
     """An archive's files in a folder; what cannot be unpacked is a finding."""
     try:
         with gzip.open(archive) as whole, tarfile.open(fileobj=whole, mode="r|") as tar:
+            room = 4 * LARGEST_FILE + 100 * archive.stat().st_size
             for member in tar:
+                room -= member.size
+                if room < 0:
+                    report.add("file", archive.name, "unpacks to far more than an export does")
+                    break
                 if not (member.isfile() or member.isdir()) or (folder / member.name).is_file():
                     report.add("file", member.name, "is no plain file, or is there twice")
                     continue
                 tar.extract(member, folder, filter="data")
-            while whole.read(LARGEST_FILE):  # to its checksum
+            while room >= 0 and whole.read(LARGEST_FILE):  # to its checksum
                 pass
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as fault:
         report.add("file", archive.name, f"is cut off, or no archive: {fault}")
@@ -772,12 +889,18 @@ def read_outside(path: Path) -> Checkpoint:
     return read_checkpoint(raw)
 
 
-def check_receipt(path: Path, keys: list[Key], event: Path | None, report: Report) -> None:
+def check_receipt(
+    path: Path,
+    keys: list[Key],
+    event: Path | None,
+    report: Report,
+    quorum: Quorum | None = None,
+) -> None:
     """A receipt, those of others with the same id, and with `event` what its author kept."""
     try:
         receipt = read_receipt(path.read_bytes())
         whole = [receipt, *receipt.get("also", ())]
-        report.facts += [_prove(each, keys, report) for each in whole]
+        report.facts += [_prove(each, keys, report, quorum) for each in whole]
         if event:
             held = read_json(event.read_bytes(), exact=False)
             held.pop("datacontenttype", None)  # the canonical event leaves it out
@@ -788,6 +911,8 @@ def check_receipt(path: Path, keys: list[Key], event: Path | None, report: Repor
     if not event:
         report.unchecked.append("that it is of your event: give --event, as you posted it")
     report.unchecked.append("that others are shown the same log: check an export with this receipt")
+    if not quorum:
+        report.unchecked.append(UNWITNESSED)
 
 
 def _check_one_of(receipts: list[Json], event: Json) -> list[str]:
@@ -804,12 +929,14 @@ def _leaf(receipt: Json) -> bytes:
     return str(receipt["entry"]).encode(errors="replace")
 
 
-def _prove(receipt: Json, keys: list[Key], report: Report) -> str:
+def _prove(receipt: Json, keys: list[Key], report: Report, quorum: Quorum | None) -> str:
     told = read_entry(leaf := _leaf(receipt))
     index, proof, head = read_proof(receipt["proof"])
     verify_note(head, keys)
     if root_of_proof(sha256(b"\0", leaf), index, head.size, proof) != head.root:
         raise Wrong("the proof does not lead from the entry to the checkpoint's root")
+    if quorum:
+        quorum.check(head)
     beside = told | {"index": index}
     odd = [name for name in receipt.keys() & beside.keys() if receipt[name] != beside[name]]
     if any(name != "warnings" for name in odd):
@@ -840,32 +967,59 @@ def said(report: Report) -> Iterator[str]:
     yield from (f"Not checked: {each}." for each in report.unchecked)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit code."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Check an export or a receipt of Firsthand.")
     parser.add_argument("path", type=Path, help="an export (folder, .tar.gz) or a receipt")
-    parser.add_argument("--vkey", action="append", default=[], help="the log's verifier key")
-    parser.add_argument("--checkpoint", action="append", default=[], type=Path,
+    repeated: Json = {"action": "append", "default": []}
+    parser.add_argument("--vkey", **repeated, help="the log's verifier keys, or a file of them")
+    parser.add_argument("--checkpoint", **repeated, type=Path,
                         help="one that you kept: a checkpoint, proof or receipt")  # fmt: skip
+    parser.add_argument("--witness", **repeated, metavar="VKEY", help="a witness's verifier key")
+    parser.add_argument("--quorum", type=int, help="so many must have cosigned (default: all)")
     parser.add_argument("--event", type=Path, help="the event that a receipt is of")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
-    told = parser.parse_args(arguments)
-    report = Report()
-    try:
-        keys = [read_vkey(each) for each in told.vkey]
-    except Wrong as fault:
-        parser.error(f"--vkey {fault}")
+    return parser
+
+
+def _quorum(told: argparse.Namespace) -> Quorum | None:
+    witnesses = list({key.id: key for key in read_vkeys(told.witness, COSIGNATURE)}.values())
+    needed = len(witnesses) if told.quorum is None else told.quorum
+    if told.quorum is not None and not 0 < needed <= len(witnesses):
+        raise Wrong(f"--quorum {needed} of the {len(witnesses)} that --witness names")
+    return Quorum(witnesses, needed) if witnesses else None
+
+
+def _misplaced(told: argparse.Namespace, *, export: bool) -> str:
+    """What an export, or a receipt, is not asked with; empty if nothing."""
     if not told.path.exists():
-        parser.error(f"{told.path}: no such file or folder")
+        return f"{told.path}: no such file or folder"
+    if export:
+        return "--event is for a receipt, not for an export" if told.event else ""
+    if told.path.suffix in OTHER_ARCHIVES:
+        return f"{told.path}: an export is a folder or a .tar.gz: unpack it, and give the folder"
+    if told.checkpoint:
+        return "--checkpoint is for an export, not for a receipt"
+    return "" if told.vkey else "a receipt proves nothing without --vkey"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = _parser()
+    told = parser.parse_args(arguments)
     packed = told.path.is_file() and told.path.suffix in (".gz", ".tgz")
-    if told.path.is_dir() or packed:
+    report, export = Report(), packed or told.path.is_dir()
+    try:
+        keys, quorum = read_vkeys(told.vkey), _quorum(told)
+    except Wrong as fault:
+        parser.error(str(fault))
+    if says := _misplaced(told, export=export):
+        parser.error(says)
+    if export:
         with tempfile.TemporaryDirectory() as folder:
             where = unpacked(told.path, Path(folder), report) if packed else told.path
-            check_export(where, keys, told.checkpoint, report)
-    elif not keys:
-        parser.error("a receipt proves nothing without --vkey")
+            check_export(where, keys, told.checkpoint, report, quorum)
     else:
-        check_receipt(told.path, keys, told.event, report)
+        check_receipt(told.path, keys, told.event, report, quorum)
     text = json.dumps(vars(report)) if told.json else "\n".join(said(report))
     sys.stdout.buffer.write(f"{text}\n".encode())
     return 1 if report.found else 0
