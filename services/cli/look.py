@@ -13,15 +13,21 @@ _VERSION = click.option("--version", type=int, help="The plan at this version.")
 _AS_OF = click.option("--as-of", metavar="MOMENT", help="The plan as it was known at this moment.")
 
 
-def _show(path: str, author: str | None, token: str | None, person: str, accept: str) -> Any:
+def _show(
+    path: str, author: str | None, token: str | None, person: str, accept: str, absent: str = ""
+) -> Any:
     from services.client import address, send
 
     bearer = speaker(author, token, person)
     url = f"{address('ledger', 8082)}/people/{person}/{path}"
     answer = send(url, bearer, headers={"Accept": accept})
+    if answer.status == 404 and absent:
+        fail(absent, FINDINGS)
     if answer.status != 200:
         told = answer.json()
-        fail(told["detail"] if isinstance(told, dict) else f"status {answer.status}", FINDINGS)
+        known = told if isinstance(told, dict) else {"detail": f"status {answer.status}"}
+        lines = [known["detail"], *(each["detail"] for each in known.get("errors", ()))]
+        fail(" ".join(lines), USAGE if answer.status == 422 else FINDINGS)
     return answer
 
 
@@ -29,9 +35,12 @@ def _look(path: str, asked: dict[str, Any], told: dict[str, Any]) -> None:
     """Print what is at a path below the person's: their text, or JSON."""
     from urllib.parse import urlencode
 
-    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    given = {name: value for name, value in asked.items() if value is not None}
     accept = "application/json" if told["as_json"] else "text/plain"
-    answer = _show(f"{path}?{query}", told["author"], told["token"], told["person"], accept)
+    at = "".join(f" --{name} {value}" for name, value in given.items())
+    absent = f"There is no plan of {told['person']}{at and ' at' + at}, or it is not yours to read."
+    path = f"{path}?{urlencode(given)}"
+    answer = _show(path, told["author"], told["token"], told["person"], accept, absent)
     click.echo(answer.body, nl=told["as_json"])
 
 

@@ -19,6 +19,7 @@ from shared.keyfiles import keep_name
 from shared.problems import SettingsError
 
 ARCHIVES = (".tar.gz", ".tgz")
+_OTHERS = (".tar", ".gz", ".zip", ".bz2", ".xz", ".zst", ".7z")  # a folder is not meant
 LEVEL = 3  # of gzip: what is sealed hardly shrinks, whatever it takes
 
 
@@ -67,6 +68,8 @@ class Archive(Sink):
 
 def is_free(out: Path) -> None:
     """SettingsError unless an export can be written there."""
+    if out.suffix in _OTHERS and not out.name.endswith(ARCHIVES):
+        raise SettingsError(f"{out}: an export is a folder or a .tar.gz; name one of these")
     if out.exists() or out.is_symlink():
         raise SettingsError(f"{out} is there already; name a new folder or .tar.gz")
     if not out.parent.is_dir():

@@ -11,7 +11,8 @@ from services.ledger.sentences import Names, spoken
 from services.ledger.store import reads
 from services.ledger.telling import Telling
 from services.ledger.walk import Passed, Walk
-from shared.event import Json
+from shared.event import Json, timestamp
+from shared.fields import parse_time
 
 PAGE = 500  # entries that are read in one transaction
 Step = tuple[Json, list[str]]
@@ -51,7 +52,15 @@ def _head(told: Json, version: int) -> Iterator[str]:
     words = f" “{spoken(told['words'])}”" if "words" in told else ""
     yield f"{told['sentence']}{words}"
     yield from told.get("notes", ())
-    moment = told["recorded"][:19].replace("T", " ")
-    happened = f", for {told['time']}" if "time" in told else ""
+    moment = _plain(told["recorded"])
+    happened = f", for {_plain(told['time'])}" if "time" in told else ""
     verdict = f"refused ({told['refusal']})" if "refusal" in told else told["verdict"]
     yield f"Entry {told['index']}, {moment}{happened}: {verdict}. The plan has version {version}."
+
+
+def _plain(moment: str) -> str:
+    """A moment in UTC to the second, whatever its offset; as it was told if that is before all years."""
+    try:
+        return timestamp(parse_time(moment))[:19].replace("T", " ")
+    except OverflowError:
+        return moment

@@ -1,0 +1,55 @@
+"""What the commands that look something up say when there is nothing to show."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from services.cli import main
+from shared.problems import NotFound
+from tests.answering import Answering, status
+
+WRONG = {
+    "detail": "The query parameter 'from' is wrong.",
+    "errors": [{"pointer": "/from", "code": "query", "detail": "Must be a version, as 3."}],
+}
+
+
+def asked(code: int, members: Any, *words: str) -> Result:
+    """What a command says of an answer."""
+    with Answering(status(code, members)) as ledger:
+        environment = {"FIRSTHAND_LEDGER_URL": ledger.url, "FIRSTHAND_TOKEN": "a.b.c"}
+        return CliRunner().invoke(main, words, env=environment)
+
+
+def test_a_query_that_is_wrong_is_a_usage_error_that_says_why() -> None:
+    done = asked(422, WRONG, "diff", "person:ada", "--from", "x")
+    assert done.exit_code == 2
+    said = "firsthand: The query parameter 'from' is wrong. Must be a version, as 3.\n"
+    assert done.output == said
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (("plan",), ""),
+        (("plan", "--version", "99"), " at --version 99"),
+        (("diff", "--from", "0", "--to", "99"), " at --from 0 --to 99"),
+        (("origins", "--version", "99"), " at --version 99"),
+    ],
+)
+def test_a_plan_that_is_not_there_is_named(words: tuple[str, ...], where: str) -> None:
+    command, *rest = words
+    done = asked(404, {"detail": str(NotFound())}, command, "person:ada", *rest)
+    assert done.exit_code == 1
+    told = f"firsthand: There is no plan of person:ada{where}, or it is not yours to read.\n"
+    assert done.output == told
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.gz", "x.tar.bz2"])
+def test_no_folder_is_made_that_looks_like_another_archive(name: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["export", str(tmp_path / name)])
+    assert done.exit_code == 2
+    assert "an export is a folder or a .tar.gz" in done.output
+    assert not (tmp_path / name).exists()
