@@ -194,7 +194,7 @@ class Invalid(Problem):
 
 
 class WrongQuery(Problem):
-    """An address whose query asks for what cannot be (422)."""
+    """An address whose query asks for what cannot be, or has a parameter that is none (422)."""
 
     status = 422
     slug = "wrong-query"

@@ -12,7 +12,7 @@ import orjson
 import structlog
 from flask import Flask, Response, g, request
 from flask.globals import app_ctx, request_ctx
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from shared import problems
 from shared.callers import Caller, Callers
@@ -112,7 +112,10 @@ def answer(problem: Problem) -> Response:
 def _http(fault: HTTPException) -> Response:
     """Flask's and Werkzeug's own errors, in our form; their headers (Allow) are kept."""
     kind = _BY_STATUS.get(fault.code or 500, problems.Malformed)
-    problem = kind() if kind is problems.NotFound else kind(fault.description or kind.title)
+    if isinstance(fault, MethodNotAllowed):
+        problem = kind(f"This address takes {', '.join(sorted(fault.valid_methods or ()))}.")
+    else:
+        problem = kind() if kind is problems.NotFound else kind(fault.description or kind.title)
     if fault.code not in _BY_STATUS and fault.code is not None:
         problem.status = fault.code
     response = answer(problem)

@@ -30,6 +30,7 @@ from shared.seal import b64url
 from shared.web import as_json, caller_of
 
 PAGE, LONGEST_PAGE = 100, 500
+_WHEN = ("version", "as-of", "true-at")
 log_line = structlog.get_logger()
 NDJSON, _PLAIN = "application/x-ndjson", "text/plain; charset=utf-8"
 
@@ -61,7 +62,7 @@ class Api:
     def plan(self, subject: str) -> Response:
         """The plan, now or as it was; JSON, or plain text for reading aloud."""
         self._only_the_person(subject)
-        when, now = Asked(request.args).when(), timestamp(self.clock())
+        when, now = Asked(request.args, _WHEN).when(), timestamp(self.clock())
         with self._reader(subject) as reader:
             found, until = reader.plan_until(when)
             current = None if when.is_now else reader.now()
@@ -75,7 +76,7 @@ class Api:
     def diff(self, subject: str) -> Response:
         """What changed from one plan to a later one; JSON, or plain text."""
         self._only_the_person(subject)
-        asked = Asked(request.args)
+        asked = Asked(request.args, ("from", "to"))
         start, end = asked.point("from"), asked.point("to", NOW)
         try:
             with self._reader(subject) as reader:
@@ -93,7 +94,7 @@ class Api:
     def origins(self, subject: str) -> Response:
         """Where the words of each line come from; JSON, or plain text."""
         self._only_the_person(subject)
-        when = Asked(request.args).when()
+        when = Asked(request.args, _WHEN).when()
         if when.true_at is not None:
             raise wrong("true-at", "Words are traced in a version, or 'as-of' a moment.")
         with self._reader(subject) as reader:
@@ -110,7 +111,7 @@ class Api:
         NDJSON all of it, an entry a line.
         """
         self._only_the_person(subject)
-        asked = Asked(request.args)
+        asked = Asked(request.args, ("cursor", "limit"))
         cursor, limit = asked.number("cursor"), asked.number("limit")
         after = -1 if cursor is None else cursor
         if _best("application/json", NDJSON) == NDJSON:

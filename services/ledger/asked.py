@@ -14,9 +14,17 @@ _POINT = "Must be a version, as 3, or an RFC 3339 date-time with offset ('+' is 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A query, by its parameters."""
+    """A query, by its parameters; any but those `known` is wrong, rather than left out."""
 
     query: Mapping[str, str]
+    known: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in self.query:
+            if name not in self.known:
+                raise wrong(
+                    name, f"There is no such parameter here; there is {_listed(self.known)}."
+                )
 
     def when(self) -> When:
         """Which plan is asked for, by `version`, `as-of` and `true-at`."""
@@ -54,7 +62,11 @@ class Asked:
             raise wrong(name, told) from None
 
 
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"'{each}'" for each in names)
+
+
 def wrong(name: str, detail: str) -> WrongQuery:
-    """A wrong query: its pointer is into the query as one object."""
-    fault = Fault(f"/{name}", "query", detail)
+    """A wrong query: its pointer is into the query as one object (RFC 6901)."""
+    fault = Fault("/" + name.replace("~", "~0").replace("/", "~1"), "query", detail)
     return WrongQuery(f"The query parameter '{name}' is wrong.", errors=[fault])

@@ -117,7 +117,8 @@ def test_headers_are_those_of_the_specification(begun: Together) -> None:
     for answer in (checkpoint, tile, bundle):
         assert "Content-Encoding" not in answer.headers
     assert begun.log("vkey").text == f"{signers(begun.settings)[0].vkey}\n"
-    assert begun.ledger.post("/logs/0/checkpoint").status_code == 405
+    told = problem(begun.ledger.post("/logs/0/checkpoint"), 405, "wrong-method")
+    assert told["detail"] == "This address takes GET, HEAD, OPTIONS."
 
 
 @pytest.mark.parametrize(

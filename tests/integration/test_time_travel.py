@@ -135,6 +135,11 @@ def test_a_difference_between_moments_is_one_between_versions(lived: Together) -
         ("plan?version=1&true-at=2126-03-02T12:00:00Z", "/true-at"),
         ("origins?version=1&as-of=2126-03-02T12:00:00Z", "/as-of"),
         ("origins?true-at=2126-03-02T12:00:00Z", "/true-at"),
+        ("plan?trueat=2126-03-02T12:00:00Z", "/trueat"),
+        ("plan?from=1", "/from"),
+        ("origins?a~/b=1", "/a~0~1b"),
+        ("diff?from=0&version=2", "/version"),
+        ("history?after=3", "/after"),
     ],
 )
 def test_what_makes_no_sense_is_a_422_with_the_place(
@@ -143,7 +148,7 @@ def test_what_makes_no_sense_is_a_422_with_the_place(
     for number in range(3):
         kind = "aspiration.stated" if number else "plan.started"
         small_house.post(ADA, kind, {"words": "Walk."} if number else STARTED)
-    assert pointers(problem(small_house.get(ADA, query), 422, "invalid")) == [place]
+    assert pointers(problem(small_house.get(ADA, query), 422, "wrong-query")) == [place]
 
 
 @pytest.mark.parametrize("query", ["diff?from=9", "diff?from=0&to=0", "origins?version=9"])
@@ -257,6 +262,7 @@ def test_steps_tell_each_entry_its_verdict_and_what_it_changed(lived: Together) 
         "Sam (nurse) tried to change your words; it was refused: only you may say this.\n"
         "Entry 6, 2126-03-02 12:07:00: refused (not-yours-to-say). The plan has version 4."
     )
+    assert "Entry 3, 2126-03-02 12:04:00, for 2126-03-02 12:00:30: accepted." in texts[3]
     assert texts[7].endswith(
         "- Walk to the sea.\n  Before: Walk to the sea again.\n  2 words are different."
     )
