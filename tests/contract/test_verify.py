@@ -132,6 +132,18 @@ def drop_the_last(told: list[bytes]) -> None:
     del told[-1]
 
 
+def drop_a_refusal_without_standing(told: list[bytes]) -> None:
+    del told[next(n for n, each in enumerate(told) if n > 50 and b'"sequence":' not in each)]
+
+
+def drop_a_persons_end(told: list[bytes]) -> None:
+    subject = json.loads(told[-20])["subject"].encode()
+    told[-20:] = [each for each in told[-20:] if b'"subject":"%b"' % subject not in each]
+
+
+UNSEEN = [drop_the_last, drop_a_refusal_without_standing, drop_a_persons_end]
+
+
 def swap_two(told: list[bytes]) -> None:
     first, second = [n for n, each in enumerate(told) if b'"sequence":' in each][20:22]
     told[first], told[second] = told[second], told[first]
@@ -148,7 +160,7 @@ def flip_a_verdict(told: list[bytes]) -> None:
 
 
 @on_sqlite
-@pytest.mark.parametrize("change", [drop_the_last, swap_two, insert_one, flip_a_verdict])
+@pytest.mark.parametrize("change", [*UNSEEN, swap_two, insert_one, flip_a_verdict])
 def test_a_history_signed_anew_is_found_by_a_checkpoint_kept_outside(
     change: Any, lived: Ledger, vkey: str, tmp_path: Path
 ) -> None:
@@ -174,6 +186,16 @@ def test_most_of_it_is_found_without_one(
     told = Told(leaves(lived), signers(lived.settings)[0])
     change(told.leaves)
     assert code in codes(exports.write(tmp_path / "other", [told]), [vkey])
+
+
+@on_sqlite
+@pytest.mark.parametrize("change", UNSEEN)
+def test_what_leaves_no_gap_is_not_found_without_one(
+    change: Any, lived: Ledger, vkey: str, tmp_path: Path
+) -> None:
+    told = Told(leaves(lived), signers(lived.settings)[0])
+    change(told.leaves)
+    assert codes(exports.write(tmp_path / "other", [told]), [vkey]) == set()
 
 
 def test_of_several_logs_none_may_be_missing_or_stand_in_for_another(
