@@ -25,8 +25,9 @@ def _show(
         fail(absent, FINDINGS)
     if answer.status != 200:
         told = answer.json()
-        known = told if isinstance(told, dict) else {"detail": f"status {answer.status}"}
-        lines = [known["detail"], *(each["detail"] for each in known.get("errors", ()))]
+        if not isinstance(told, dict):
+            told = {"detail": f"status {answer.status}"}
+        lines = [told["detail"], *(each["detail"] for each in told.get("errors", ()))]
         fail(" ".join(lines), USAGE if answer.status == 422 else FINDINGS)
     return answer
 

@@ -68,5 +68,6 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def wrong(name: str, detail: str) -> WrongQuery:
     """A wrong query: its pointer is into the query as one object (RFC 6901)."""
-    fault = Fault("/" + name.replace("~", "~0").replace("/", "~1"), "query", detail)
+    pointer = name.replace("~", "~0").replace("/", "~1")
+    fault = Fault(f"/{pointer}", "query", detail)
     return WrongQuery(f"The query parameter '{name}' is wrong.", errors=[fault])

@@ -59,7 +59,7 @@ def _head(told: Json, version: int) -> Iterator[str]:
 
 
 def _plain(moment: str) -> str:
-    """A moment in UTC to the second, whatever its offset; as it was told if that is before all years."""
+    """A moment in UTC to the second; as it was told where UTC has no such year."""
     try:
         return timestamp(parse_time(moment))[:19].replace("T", " ")
     except OverflowError:

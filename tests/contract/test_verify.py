@@ -1,26 +1,23 @@
 """A second opinion: services/verify.py on exports of real ledgers, good ones and others."""
 
 import json
-import os
 import random
 import shutil
 import subprocess
 import sys
 import tarfile
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from services import verify
-from services.cli import main
 from services.ledger.config import signers
 from tests import exports, postgres
+from tests.contract.builds import audited, built
 from tests.contract.forging import opened
 from tests.contract.ledgers import Ledger
 from tests.exports import Told
@@ -230,41 +227,6 @@ def test_of_several_logs_none_may_be_missing_or_stand_in_for_another(
 
 RULE = "if event.by_person or (alive and is_represented(plan, event)):"
 SWITCHED_OFF = "if event.by_person or alive:"
-BUILD = """
-import sys
-from pathlib import Path
-from services.ledger.config import signers
-from services.ledger.plan import standing
-from tests import exports, postgres
-from tests.contract.forging import opened
-from tests.contract.ledgers import Ledger
-from tests.given import ada, sam
-folder, queue = Path(sys.argv[1]), sys.argv[2]
-assert str(folder) in standing.__file__
-with postgres.sqlite_database(folder) as database:
-    ledger = Ledger(folder, database, queue)
-    ledger.post(ada.starts(), ada.states(), sam.rewords("Lose weight."), ada.rewords("Fly."))
-    ledger.post(sam.states())
-    ledger.drain()
-    assert {each.code for each in ledger.replay().findings} <= {"authorship"}
-    told = exports.Told([bytes(row["leaf"]) for row in ledger.rows()], signers(ledger.settings)[0])
-    exports.write(folder / "export", [told])
-    exports.write(folder / "opened", [told], opened(ledger))
-    ledger.close()
-"""
-
-
-def built(folder: Path, queue: str, standing: str) -> Path:
-    """The export of a short history, told by a build with this text as its standing.py."""
-    for room in ("services", "shared"):
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "services/ledger/plan/standing.py").write_text(standing)
-    told = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
-    told = {name: value for name, value in told.items() if not name.startswith("FIRSTHAND_")}
-    words = [sys.executable, "-c", BUILD, str(folder), queue]
-    done = subprocess.run(words, cwd=folder, env=told, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "export"
 
 
 def test_a_ledger_without_the_rule_of_authorship_is_caught_though_every_proof_holds(
@@ -298,13 +260,6 @@ def test_a_ledger_without_the_rule_of_authorship_is_caught_though_every_proof_ho
     database = f"sqlite:///{tmp_path}/off/ledger.db"
     live = audited(FIRSTHAND_DATA=str(tmp_path / "off/data"), FIRSTHAND_DATABASE_URL=database)
     assert live == found, "or in the store itself, where each stored plan is as it folds"
-
-
-def audited(*words: str, **environment: str) -> dict[str, int]:
-    """What `firsthand audit` finds: code -> how often."""
-    done = CliRunner().invoke(main, ["audit", *words, "--json"], env=environment)
-    assert done.exit_code == 1, done.output
-    return dict(Counter(each["code"] for each in json.loads(done.stdout)["findings"]))
 
 
 def test_the_same_history_under_the_rule_is_clean(
