@@ -126,15 +126,15 @@ class Event(NamedTuple):
         if "traceparent" in attributes:
             optional["traceparent"] = attributes["traceparent"]
         return cls(
-            id=attributes["id"],
-            type=attributes["type"],
-            subject=attributes["subject"],
-            data=attributes.get("data", {}),
-            author=author,
-            via=via,
-            issuer=issuer,
-            received=received,
-            canonical=posted,
-            expectedversion=attributes.get("expectedversion"),
+            attributes["id"],
+            attributes["type"],
+            attributes["subject"],
+            attributes.get("data", {}),
+            author,
+            via,
+            issuer,
+            received,
+            posted,
+            attributes.get("expectedversion"),
             **optional,
         )

@@ -40,7 +40,12 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 KIND = "dir", "A256GCM"
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 NONCE_CHARACTERS = 16  # with no bits left over, so that what follows can be read with it
-_LAST = {0: _ALPHABET, 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}  # else bits would be left over
+_LAST = {  # what a text of so many characters over four may end with: no bits are left over
+    over: frozenset({b"", *(bytes([each]) for each in last)})
+    for over, last in ((0, _ALPHABET), (1, b""), (2, b"AQgw"), (3, b"AEIMQUYcgkosw048"))
+}
+_PLUS, _SLASH = b"+/"
+_PADDING = b"", b"", b"==", b"="
 
 
 def b64url(raw: bytes) -> bytes:
@@ -51,9 +56,9 @@ def b64url(raw: bytes) -> bytes:
 def from_b64url(text: bytes) -> bytes:
     """Bytes of a base64url text without padding; ValueError if it is not one."""
     over = len(text) % 4
-    if over == 1 or text[-1:] not in _LAST[over] or b"+" in text or b"/" in text:
+    if text[-1:] not in _LAST[over] or _PLUS in text or _SLASH in text:
         raise ValueError("not base64url")
-    return b64decode(text + b"=="[: -over % 4], b"-_", validate=True)
+    return b64decode(text + _PADDING[over], b"-_", validate=True)
 
 
 def derive(key: bytes, info: bytes) -> bytes:

@@ -114,7 +114,7 @@ class Folding:
         for name, detail in self._opening.beside(line) if line else ():
             self._find("column", one, index, name, detail)
         try:
-            seal = seal_of(told)
+            seal = seal_of(told, one.stream.kid)
         except ValueError as fault:
             self._find("entry", one, index, "sealed", str(fault))
             seal, one.broken = NO_SEAL, one.broken or AFTER_A_FINDING
