@@ -116,15 +116,14 @@ class Event(NamedTuple):
         via: str,
         issuer: str,
         received: str,
-        **optional: str | None,
+        waiter: str | None = None,
+        traceparent: str | None = None,
     ) -> "Event":
-        """An event from its canonical bytes and what intake added, `waiter` and `traceparent` too.
+        """An event from its canonical bytes and what intake added; its own `traceparent` counts.
 
         Whoever has the attributes at hand spares reading them out of the bytes.
         """
         attributes = orjson.loads(posted) if attributes is None else attributes
-        if "traceparent" in attributes:
-            optional["traceparent"] = attributes["traceparent"]
         return cls(
             attributes["id"],
             attributes["type"],
@@ -136,5 +135,6 @@ class Event(NamedTuple):
             received,
             posted,
             attributes.get("expectedversion"),
-            **optional,
+            waiter,
+            attributes.get("traceparent", traceparent),
         )

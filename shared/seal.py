@@ -19,7 +19,6 @@ kid does, and it is checked on opening. Every nonce is 12 fresh random bytes.
 b'mine'
 """
 
-import hmac
 import os
 from binascii import Error as BadBase64
 from collections.abc import Callable, Mapping
@@ -31,6 +30,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pybase64 import b64decode, b64encode
 
@@ -82,9 +82,9 @@ class Key:
         return cls(os.urandom(KEY_BYTES))
 
     @cached_property
-    def salting(self) -> hmac.HMAC:
+    def salting(self) -> HMAC:
         """HMAC-SHA-256 under HKDF(key, "firsthand/digest/1"), to be copied for each salt."""
-        return hmac.new(derive(self.raw, b"firsthand/digest/1"), digestmod="sha256")
+        return HMAC(derive(self.raw, b"firsthand/digest/1"), SHA256())
 
     def __repr__(self) -> str:
         return f"Key({self.kid})"

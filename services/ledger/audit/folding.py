@@ -186,7 +186,7 @@ class Folding:
             self._find("verdict", one, index, "rules", detail)
             return
         code = told.get("refusal")
-        if code == Code.OUR_FAULT:
+        if code is not None and code == Code.OUR_FAULT:
             self._report.skipped[OUR_FAULT] += 1
             return
         self._done["verdicts"] += 1
