@@ -106,7 +106,7 @@ class Event(NamedTuple):
             raise ValueError(f"not a message: {fault}") from None
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 - what intake added is as much, and each is named
         cls,
         posted: bytes,
         attributes: Mapping[str, Any] | None = None,

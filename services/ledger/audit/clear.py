@@ -56,13 +56,13 @@ class Form:
         return told
 
     def _texts(self, told: Json) -> None:
-        behalf = told.get("onbehalfof", "")  # a null is not nothing
-        parties = told["author"], told["via"], told["subject"], told["issuer"], behalf
+        subject, behalf = told["subject"], told.get("onbehalfof", "")  # a null is not nothing
+        parties = told["author"], told["via"], subject, told["issuer"], behalf
         if parties not in self._good:
             for name, form in _PARTIES.items():
                 if name in told and not form.fullmatch(_text(told, name)):
                     raise ValueError(f"{name} is not of the format")
-            if told.get("onbehalfof", told["subject"]) != told["subject"]:
+            if told.get("onbehalfof", subject) != subject:
                 raise ValueError("onbehalfof is not the subject")
             self._learn(parties)
         for name in ("received", "recorded"):
@@ -91,7 +91,7 @@ class Form:
                 raise ValueError("rules, sequence or planversion is no whole number")
         if type(told["v"]) is not int or told["v"] != entry.VERSION or not told["rules"]:
             raise ValueError("not an entry of version 1")
-        known = ("verdict", (verdict, code, placed, told["kind"]))
+        known = verdict, code, placed, told["kind"]  # four; of parties there are five
         if "warnings" not in told and known in self._good:
             return
         _check_verdict(told, placed)

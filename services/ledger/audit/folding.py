@@ -1,6 +1,6 @@
 """The second pass: person by person, each entry opened, decided again and folded again."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -80,7 +80,7 @@ class Folding:
         self._log, self._first = log, first
         self._people: dict[str, Someone] = {}
         self._digests: set[tuple[int, str]] = set()
-        self._done: Counter[str] = Counter()
+        self._done: defaultdict[str, int] = defaultdict(int)
         self._opening.begin(log, people)
 
     def take(self, index: int, leaf: bytes, line: bytes) -> None:
