@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import main
+from services.ledger.audit.folding import SPOKE
 from services.ledger.config import signers
 from services.ledger.log import entry
 from services.ledger.log.note import Signer
@@ -75,11 +76,13 @@ def test_an_export_is_checked_as_far_as_it_is_opened(
     sealed = written(whole, tmp_path / "sealed", opened=False)
     told = report(sealed)
     assert not any(told["depths"]["opened"]["checked"].values())
-    left_out = [each["count"] for each in told["depths"]["opened"]["unchecked"] if each["count"]]
-    assert sum(left_out) == told["entries"]
+    left_out = {each["says"]: each["count"] for each in told["depths"]["opened"]["unchecked"]}
+    spoke = [b'"onbehalfof"' in each for each in whole.leaves]
+    assert left_out.pop(f"entries {SPOKE}") == sum(spoke) > 0
+    assert sum(each or 0 for each in left_out.values()) == told["entries"]
     assert "give --vkey" in json.dumps(told["depths"]["log"]["unchecked"])
     found = report(sealed, "--require", "opened", code=1)
-    assert [each["depth"] for each in found["findings"]] == ["opened"]
+    assert [each["depth"] for each in found["findings"]] == ["opened", "opened"]
     assert report(sealed, "--require", "log")["found"] == 0
     assert codes(report(export, "--require", "vault", code=1)) == {"unchecked"}
 

@@ -13,7 +13,7 @@ from services.bar import bar
 from services.ledger.audit.engine import Audit, Note, Source
 from services.ledger.audit.exported import Export, unpack
 from services.ledger.audit.findings import Finding, Report
-from services.ledger.audit.folding import AFTER_A_FINDING, NO_WORDS, OUR_FAULT, SEALED
+from services.ledger.audit.folding import AFTER_A_FINDING, NO_WORDS, OUR_FAULT, SEALED, SPOKE
 from services.ledger.audit.page import page
 from services.ledger.audit.stored import Store
 from services.ledger.config import LedgerSettings, now, verifier_keys
@@ -113,6 +113,7 @@ def _audit(source: Source, outside: list[Path]) -> Report:
     report.leave_out("opened", skipped[OUR_FAULT], f"entries {OUR_FAULT}")
     says = f"entries {AFTER_A_FINDING}"
     report.leave_out("opened", skipped[AFTER_A_FINDING], says, weighs=True)
+    report.leave_out("opened", skipped[SPOKE], f"entries {SPOKE}", weighs=True)
     report.leave_out("opened", None, "who is behind an author's name: its issuer vouches for that")
     return report
 
