@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from services.cli.base import DATA, FINDINGS, JSON, UNAVAILABLE
+from services.cli.base import DATA, FINDINGS, JSON, UNAVAILABLE, fail
 
 if TYPE_CHECKING:
     from services.doctor.checks import Result
@@ -51,7 +51,12 @@ def replay(person: str | None, everybody: bool, step: bool, as_json: bool) -> No
     from services.ledger import run
 
     if person is not None and step:
-        _step(run.steps(person), as_json=as_json)
+        from shared.problems import SealBroken
+
+        try:
+            _step(run.steps(person), as_json=as_json)
+        except SealBroken as fault:
+            fail(str(fault), FINDINGS)
     else:
         sys.exit(FINDINGS if run.replay(person, as_json=as_json) else 0)
 

@@ -172,6 +172,10 @@ class Export:
         """Nothing is kept of people in an export."""
         return ()
 
+    def unreadable(self) -> Found:
+        """What cannot be read of an export was found by then."""
+        return ()
+
     def close(self) -> None:
         """What is wrong with the export as a whole, now that its logs were read: into `found`."""
         listed = [

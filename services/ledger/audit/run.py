@@ -2,7 +2,7 @@
 
 import gc
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -19,13 +19,21 @@ from services.ledger.audit.stored import Store
 from services.ledger.config import LedgerSettings, now, verifier_keys
 from services.ledger.log.note import Checkpoint, Verifier, split_note
 from services.ledger.log.proof import HEADER
-from services.ledger.store.engine import StoreError, connect, transaction
+from services.ledger.store import compare, guards
+from services.ledger.store.engine import Connection, StoreError, connect, transaction
 from services.ledger.vault import Vault
 from shared.inbox import Queues
-from shared.problems import SettingsError, Unavailable
+from shared.problems import SettingsError, Unavailable, Unsafe
 from shared.published import LastPublished
 
 SELDOM = 50_000, 20, 100  # of plans in the making nothing is garbage, and looking takes time
+ONE = {
+    AFTER_A_FINDING: "comes after one of the same person that could not be opened or decided",
+    SEALED: "stays sealed: opened.jsonl does not hold it, or not all before it",
+    NO_WORDS: "is a refusal that keeps no words; only the ledger's own vault opens it",
+    OUR_FAULT: "was refused for a fault of the ledger's own, which cannot be decided again",
+    SPOKE: SPOKE,
+}
 OTHERS = "whether others were shown the same history: give --checkpoint, or a receipt"
 
 
@@ -36,8 +44,12 @@ def audit_store(settings: LedgerSettings, vkeys: list[str], outside: list[Path])
     engine = connect(settings.store_url, write=False)
     try:
         with transaction(engine) as connection:
+            if missing := compare.missing_tables(connection):
+                return _without(missing)
             store = Store(connection, vault, own, vkeys, published)
             report = _audit(store, outside)
+            for name, detail in _unguarded(connection):
+                report.add(Finding("ledger", None, None, None, None, name, detail))
     except StoreError as fault:
         raise Unavailable(f"The database does not answer ({type(fault).__name__}).") from fault
     finally:
@@ -48,10 +60,28 @@ def audit_store(settings: LedgerSettings, vkeys: list[str], outside: list[Path])
     if away:
         says = "whether a newer head was published: the queue, which keeps it, does not say"
         report.leave_out("log", None, says)
-    for table in ("plans", "snapshots", "people", "heads"):
-        if not report.compared[table]:
-            report.leave_out("vault", None, f"{table}: nothing is stored there")
+    for table, without in store.opening.without.items():
+        who = "person of whom nothing is" if without == 1 else "people of whom nothing is"
+        report.leave_out("vault", without, f"{who} stored in {table}: it is folded when asked for")
     return report
+
+
+def _without(tables: list[str]) -> Report:
+    """What is said of a database that lacks tables: it is read no further."""
+    report = Report()
+    for each in tables:
+        detail = "the table is missing; restore a copy of the database"
+        report.add(Finding("ledger", None, None, None, None, each, detail))
+    report.leave_out("log", None, "everything else: the database was read no further")
+    return report
+
+
+def _unguarded(connection: Connection) -> Iterator[tuple[str, str]]:
+    """What no longer keeps entries as they are: (field, detail)."""
+    try:
+        guards.check(connection)
+    except Unsafe as fault:
+        yield "entries", str(fault)
 
 
 def _published(settings: LedgerSettings) -> dict[int, str]:
@@ -92,9 +122,10 @@ def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path]) -> Report
     if not vkeys:
         report.leave_out("log", None, "whose signature it is: the export's own key; give --vkey")
     for why, weighs in ((SEALED, True), (NO_WORDS, False)):
-        report.leave_out("opened", report.skipped[why], f"entries {why}", weighs=weighs)
+        _skipped(report, why, weighs=weighs)
+    one = "entry whose seal only the vault opens, and what the store keeps beside it"
     says = "entries whose seals only the vault opens, and what the store keeps beside them"
-    report.leave_out("vault", report.entries, says, weighs=True)
+    report.leave_out("vault", report.entries, one if report.entries == 1 else says, weighs=True)
     return report
 
 
@@ -109,13 +140,18 @@ def _audit(source: Source, outside: list[Path]) -> Report:
         report.add(Finding("checkpoint", None, None, None, None, path, detail))
     if not outside:
         report.leave_out("log", None, OTHERS)
-    skipped = report.skipped
-    report.leave_out("opened", skipped[OUR_FAULT], f"entries {OUR_FAULT}")
-    says = f"entries {AFTER_A_FINDING}"
-    report.leave_out("opened", skipped[AFTER_A_FINDING], says, weighs=True)
-    report.leave_out("opened", skipped[SPOKE], f"entries {SPOKE}", weighs=True)
+    _skipped(report, OUR_FAULT)
+    _skipped(report, AFTER_A_FINDING, weighs=True)
+    _skipped(report, SPOKE, weighs=True)
     report.leave_out("opened", None, "who is behind an author's name: its issuer vouches for that")
     return report
+
+
+def _skipped(report: Report, why: str, *, weighs: bool = False) -> None:
+    """Say how many entries were not decided for this reason."""
+    number = report.skipped[why]
+    says = f"entry {ONE[why]}" if number == 1 else f"entries {why}"
+    report.leave_out("opened", number, says, weighs=weighs)
 
 
 def _outside(
