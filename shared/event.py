@@ -106,7 +106,7 @@ class Event(NamedTuple):
             raise ValueError(f"not a message: {fault}") from None
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 - what intake added is as much, and each is named
         cls,
         posted: bytes,
         attributes: Mapping[str, Any] | None = None,
@@ -116,25 +116,25 @@ class Event(NamedTuple):
         via: str,
         issuer: str,
         received: str,
-        **optional: str | None,
+        waiter: str | None = None,
+        traceparent: str | None = None,
     ) -> "Event":
-        """An event from its canonical bytes and what intake added, `waiter` and `traceparent` too.
+        """An event from its canonical bytes and what intake added; its own `traceparent` counts.
 
         Whoever has the attributes at hand spares reading them out of the bytes.
         """
         attributes = orjson.loads(posted) if attributes is None else attributes
-        if "traceparent" in attributes:
-            optional["traceparent"] = attributes["traceparent"]
         return cls(
-            id=attributes["id"],
-            type=attributes["type"],
-            subject=attributes["subject"],
-            data=attributes.get("data", {}),
-            author=author,
-            via=via,
-            issuer=issuer,
-            received=received,
-            canonical=posted,
-            expectedversion=attributes.get("expectedversion"),
-            **optional,
+            attributes["id"],
+            attributes["type"],
+            attributes["subject"],
+            attributes.get("data", {}),
+            author,
+            via,
+            issuer,
+            received,
+            posted,
+            attributes.get("expectedversion"),
+            waiter,
+            attributes.get("traceparent", traceparent),
         )

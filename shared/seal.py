@@ -19,7 +19,6 @@ kid does, and it is checked on opening. Every nonce is 12 fresh random bytes.
 b'mine'
 """
 
-import hmac
 import os
 from binascii import Error as BadBase64
 from collections.abc import Callable, Mapping
@@ -31,6 +30,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pybase64 import b64decode, b64encode
 
@@ -40,7 +40,12 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 KIND = "dir", "A256GCM"
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 NONCE_CHARACTERS = 16  # with no bits left over, so that what follows can be read with it
-_LAST = {0: _ALPHABET, 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}  # else bits would be left over
+_LAST = {  # what a text of so many characters over four may end with: no bits are left over
+    over: frozenset({b"", *(bytes([each]) for each in last)})
+    for over, last in ((0, _ALPHABET), (1, b""), (2, b"AQgw"), (3, b"AEIMQUYcgkosw048"))
+}
+_PLUS, _SLASH = b"+/"
+_PADDING = b"", b"", b"==", b"="
 
 
 def b64url(raw: bytes) -> bytes:
@@ -51,9 +56,9 @@ def b64url(raw: bytes) -> bytes:
 def from_b64url(text: bytes) -> bytes:
     """Bytes of a base64url text without padding; ValueError if it is not one."""
     over = len(text) % 4
-    if over == 1 or text[-1:] not in _LAST[over] or b"+" in text or b"/" in text:
+    if text[-1:] not in _LAST[over] or _PLUS in text or _SLASH in text:
         raise ValueError("not base64url")
-    return b64decode(text + b"=="[: -over % 4], b"-_", validate=True)
+    return b64decode(text + _PADDING[over], b"-_", validate=True)
 
 
 def derive(key: bytes, info: bytes) -> bytes:
@@ -77,9 +82,9 @@ class Key:
         return cls(os.urandom(KEY_BYTES))
 
     @cached_property
-    def salting(self) -> hmac.HMAC:
+    def salting(self) -> HMAC:
         """HMAC-SHA-256 under HKDF(key, "firsthand/digest/1"), to be copied for each salt."""
-        return hmac.new(derive(self.raw, b"firsthand/digest/1"), digestmod="sha256")
+        return HMAC(derive(self.raw, b"firsthand/digest/1"), SHA256())
 
     def __repr__(self) -> str:
         return f"Key({self.kid})"

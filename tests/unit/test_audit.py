@@ -181,5 +181,25 @@ def test_an_entry_of_another_form_is_none(name: str) -> None:
     assert form.read(dumped(good)) == good
 
 
+def heard(told: Json, kid: str) -> Seal | str:
+    """What seals an entry, or why nothing does."""
+    try:
+        return seal_of(told, kid)
+    except ValueError as fault:
+        return str(fault)
+
+
+@pytest.mark.parametrize("name", ["accepted", "no-standing"])
+def test_a_seal_is_the_same_whichever_key_was_expected(name: str) -> None:
+    good = orjson.loads((HERE / f"entry/{name}.json").read_bytes())
+    text, kid = good["sealed"], seal_of(good).kid
+    assert heard(good, kid) == heard(good, "") == heard(good, KEY.kid) != ""
+    odd = [text[:at] + new + text[at + 1 :] for at in range(len(text)) for new in ("", ".", "-.")]
+    odd += [text[:at] + new + text[at:] for at in range(len(text)) for new in ("A", "+", "\u00e9")]
+    for each in [*odd, "", "....", text.replace("..", "."), text + ".", text[:-1], text[:-41]]:
+        told = good | {"sealed": each}
+        assert heard(told, kid) == heard(told, "")
+
+
 def test_what_a_file_holds_cannot_move_the_cursor() -> None:
     assert shortened("a\x1b[2Jb\n") == "a?[2Jb?"

@@ -17,7 +17,7 @@ from shared.fields import ID_PATTERN
 from shared.kinds import Kind
 from shared.problems import SealBroken
 from shared.refusals import NO_STANDING, Code
-from shared.seal import Key, from_b64url
+from shared.seal import Key, b64url, from_b64url
 
 OPTIONAL = frozenset(("onbehalfof", "sequence", "planversion", "refusal", "warnings"))
 NEEDED = frozenset(Entry._fields) - OPTIONAL - {"leaf"} | {"v"}
@@ -26,6 +26,7 @@ CODES = frozenset(Code)
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 KID = 43  # characters
+_DOTS = b"..", b".", b"."
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _PARTIES = {name: re.compile(ID_PATTERN) for name in ("author", "via", "onbehalfof")} | {
     "subject": re.compile(r"person:[A-Za-z0-9._-]{1,64}"),
@@ -55,13 +56,13 @@ class Form:
         return told
 
     def _texts(self, told: Json) -> None:
-        behalf = told.get("onbehalfof", "")  # a null is not nothing
-        parties = told["author"], told["via"], told["subject"], told["issuer"], behalf
+        subject, behalf = told["subject"], told.get("onbehalfof", "")  # a null is not nothing
+        parties = told["author"], told["via"], subject, told["issuer"], behalf
         if parties not in self._good:
             for name, form in _PARTIES.items():
                 if name in told and not form.fullmatch(_text(told, name)):
                     raise ValueError(f"{name} is not of the format")
-            if told.get("onbehalfof", told["subject"]) != told["subject"]:
+            if told.get("onbehalfof", subject) != subject:
                 raise ValueError("onbehalfof is not the subject")
             self._learn(parties)
         for name in ("received", "recorded"):
@@ -90,7 +91,7 @@ class Form:
                 raise ValueError("rules, sequence or planversion is no whole number")
         if type(told["v"]) is not int or told["v"] != entry.VERSION or not told["rules"]:
             raise ValueError("not an entry of version 1")
-        known = ("verdict", (verdict, code, placed, told["kind"]))
+        known = verdict, code, placed, told["kind"]  # four; of parties there are five
         if "warnings" not in told and known in self._good:
             return
         _check_verdict(told, placed)
@@ -144,9 +145,32 @@ class Seal(NamedTuple):
             raise SealBroken("changed, or sealed with another key") from None
 
 
-def seal_of(told: Json) -> Seal:
-    """What seals an entry; ValueError unless it binds author, id and subject."""
-    parts = told["sealed"].encode().split(b".")
+_HEADER = '{"alg":"dir","author":"%s","enc":"A256GCM","id":"%s","kid":"%s","subject":"%s"}'
+
+
+def seal_of(told: Json, kid: str = "") -> Seal:
+    """What seals an entry; ValueError unless it binds author, id and subject.
+
+    `kid` is that of the key which should seal it: the header to expect is soon written.
+    """
+    sealed = told["sealed"].encode()
+    header = b64url((_HEADER % (told["author"], told["id"], kid, told["subject"])).encode())
+    at = len(header)  # ".." nonce "." text "." tag
+    if (
+        kid
+        and sealed.startswith(header)
+        and sealed.count(b".") == 4
+        and (sealed[at : at + 2], sealed[at + 18 : at + 19], sealed[-23:-22]) == _DOTS
+        and at + 41 < len(sealed)
+    ):
+        whole = from_b64url(sealed[at + 2 : at + 18] + sealed[at + 19 : -23])
+        return Seal(kid, header, whole[:12], whole[12:] + from_b64url(sealed[-22:]))
+    return _read_seal(told, sealed)
+
+
+def _read_seal(told: Json, sealed: bytes) -> Seal:
+    """The same, whatever key it names."""
+    parts = sealed.split(b".")
     if len(parts) != 5 or parts[1]:
         raise ValueError("sealed is no JWE (RFC 7516)")
     header, _, nonce, text, tag = parts

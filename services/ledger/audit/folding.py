@@ -1,6 +1,6 @@
 """The second pass: person by person, each entry opened, decided again and folded again."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -81,7 +81,7 @@ class Folding:
         self._log, self._first = log, first
         self._people: dict[str, Someone] = {}
         self._digests: set[tuple[int, str]] = set()
-        self._done: Counter[str] = Counter()
+        self._done: defaultdict[str, int] = defaultdict(int)
         self._opening.begin(log, people)
 
     def take(self, index: int, leaf: bytes, line: bytes) -> None:
@@ -125,7 +125,7 @@ class Folding:
         for name, detail in self._opening.beside(line) if line else ():
             self._find("column", one, index, name, detail)
         try:
-            seal = seal_of(told)
+            seal = seal_of(told, one.stream.kid)
         except ValueError as fault:
             self._find("entry", one, index, "sealed", str(fault))
             seal, one.broken = NO_SEAL, one.broken or AFTER_A_FINDING
@@ -204,7 +204,7 @@ class Folding:
             self._find("verdict", one, index, "rules", detail)
             return
         code = told.get("refusal")
-        if code == Code.OUR_FAULT:
+        if code is not None and code == Code.OUR_FAULT:
             self._report.skipped[OUR_FAULT] += 1
             return
         self._done["verdicts"] += 1

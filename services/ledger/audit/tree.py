@@ -32,10 +32,10 @@ class Tree:
     def full(self) -> Iterator[tuple[FullTile, Tile]]:
         """The tiles that are full now, from the lowest level up; call it when `room` is 0."""
         number = self._full.size
-        self._full.append(_root(self._new))
         level, hashes = 0, self._new
+        self._full.append(root := _root(hashes))
         while len(hashes) == WIDTH:
-            root = _root(hashes)
+            root = _root(hashes) if level else root
             yield FullTile(level, number, root, b"".join(hashes)), Tile(level, number)
             hashes.clear()
             level, number = level + 1, number // WIDTH

@@ -124,7 +124,7 @@ def salt_of(key: Key, author: str, name: str) -> bytes:
     """The salt of an event's digest: 32 bytes that only the key can make."""
     salting = key.salting.copy()
     salting.update(b"%b\x00%b" % (author.encode(), name.encode()))
-    return salting.digest()
+    return salting.finalize()
 
 
 def digest_of(salt: bytes, posted: bytes) -> str:

@@ -1,7 +1,6 @@
 """evolve: what an accepted event does to a plan. Pure; in place, by the fold that owns it."""
 
 import re
-from collections.abc import Iterator
 from typing import assert_never, cast
 
 from services.ledger.plan import steps
@@ -241,13 +240,14 @@ def _origin(event: Event) -> Origin:
 
 def _named(event: Event) -> list[str]:
     """Who wrote the event, then who is named in it, in a member that names somebody."""
-    named = (each for each in _parties(event.data) if _PARTY.fullmatch(each))
-    return list(dict.fromkeys([event.author, *named]))
+    named = {event.author: None}
+    _name_parties(event.data, named)
+    return list(named)
 
 
-def _parties(data: Json) -> Iterator[str]:
+def _name_parties(data: Json, named: dict[str, None]) -> None:
     for member, value in data.items():
         if isinstance(value, dict):
-            yield from _parties(value)
-        elif member in NAMING and isinstance(value, str):
-            yield value
+            _name_parties(value, named)
+        elif member in NAMING and isinstance(value, str) and _PARTY.fullmatch(value):
+            named[value] = None
