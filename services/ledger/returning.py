@@ -91,6 +91,8 @@ def _restore(settings: LedgerSettings, path: Path, kept: list[Path]) -> Told:
         with transaction(engine) as connection:
             published = _published(settings, keys, connection, kept)
         with _unpacked(path) as (found, odd):
+            if not (found / "logs").is_dir() and not (found / "manifest.json").exists():
+                raise SettingsError(f"{path}: neither manifest.json nor logs/: this is no export")
             export = Export(found, [key for each in keys for key in each.vkeys])
             _same_logs(export, keys)
             total = sum(export.size(log) for log in range(export.logs))

@@ -67,6 +67,9 @@ class Source(Protocol):
     def notes(self, log: int, /) -> Iterator[Note]:
         """Checkpoints that must be of the log, by size."""
 
+    def newest(self, log: int, /) -> str:
+        """The newest checkpoint that others are shown; ValueError if there is none."""
+
     def tile(self, wanted: FullTile, tile: Tile, log: int, /) -> Found:
         """What is wrong with a full tile."""
 

@@ -17,11 +17,12 @@ from services.ledger.audit.folding import AFTER_A_FINDING, NO_WORDS, OUR_FAULT, 
 from services.ledger.audit.page import page
 from services.ledger.audit.stored import Store
 from services.ledger.config import LedgerSettings, now, verifier_keys
-from services.ledger.log.note import Checkpoint, Verifier, split_note
+from services.ledger.log.note import Checkpoint, split_note
 from services.ledger.log.proof import HEADER
 from services.ledger.store import compare, guards
 from services.ledger.store.engine import Connection, StoreError, connect, transaction
 from services.ledger.vault import Vault
+from services.ledger.witnesses import NO_WITNESSES, Policy
 from shared.inbox import Queues
 from shared.problems import SettingsError, Unavailable, Unsafe
 from shared.published import LastPublished
@@ -37,7 +38,9 @@ ONE = {
 OTHERS = "whether others were shown the same history: give --checkpoint, or a receipt"
 
 
-def audit_store(settings: LedgerSettings, vkeys: list[str], outside: list[Path]) -> Report:
+def audit_store(
+    settings: LedgerSettings, vkeys: list[str], outside: list[Path], policy: Policy = NO_WITNESSES
+) -> Report:
     """Audit the live store, by the folder's own keys or those given."""
     vault, own = Vault.from_folder(settings.key_folder), verifier_keys(settings)
     published = _published(settings)
@@ -47,7 +50,7 @@ def audit_store(settings: LedgerSettings, vkeys: list[str], outside: list[Path])
             if missing := compare.missing_tables(connection):
                 return _without(missing)
             store = Store(connection, vault, own, vkeys, published)
-            report = _audit(store, outside)
+            report = _audit(store, outside, policy)
             for name, detail in _unguarded(connection):
                 report.add(Finding("ledger", None, None, None, None, name, detail))
     except StoreError as fault:
@@ -96,14 +99,16 @@ def _published(settings: LedgerSettings) -> dict[int, str]:
     return found
 
 
-def audit_export(path: Path, vkeys: list[str], outside: list[Path]) -> Report:
+def audit_export(
+    path: Path, vkeys: list[str], outside: list[Path], policy: Policy = NO_WITNESSES
+) -> Report:
     """Audit an export: a folder or a .tar.gz."""
     if path.is_dir():
-        return _audit_folder(path, vkeys, outside)
+        return _audit_folder(path, vkeys, outside, policy)
     with tempfile.TemporaryDirectory() as into:
         folder, found = unpack(path, Path(into))
         try:
-            report = _audit_folder(folder, vkeys, outside)
+            report = _audit_folder(folder, vkeys, outside, policy)
         except SettingsError:
             if not found:  # whole, and yet no export
                 raise
@@ -113,12 +118,13 @@ def audit_export(path: Path, vkeys: list[str], outside: list[Path]) -> Report:
     return report
 
 
-def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path]) -> Report:
+def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path], policy: Policy) -> Report:
     export = Export(folder, vkeys)
-    report = _audit(export, outside)
+    report = _audit(export, outside, policy)
     export.close()
     for log, code, name, detail in export.found:
         report.add(Finding(code, log, None, None, None, name, detail))
+    report.leave_out("log", None, "whether the ledger has other logs than these")
     if not vkeys:
         report.leave_out("log", None, "whose signature it is: the export's own key; give --vkey")
     for why, weighs in ((SEALED, True), (NO_WORDS, False)):
@@ -129,7 +135,7 @@ def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path]) -> Report
     return report
 
 
-def _audit(source: Source, outside: list[Path]) -> Report:
+def _audit(source: Source, outside: list[Path], policy: Policy) -> Report:
     """Audit a source, and say what both sorts leave out."""
     gc.set_threshold(*SELDOM)
     notes, odd = _outside(source, outside)
@@ -138,6 +144,7 @@ def _audit(source: Source, outside: list[Path]) -> Report:
         report = Audit(source, outside=notes, tick=tick).everything()
     for path, detail in odd:
         report.add(Finding("checkpoint", None, None, None, None, path, detail))
+    _cosigned(source, policy, report)
     if not outside:
         report.leave_out("log", None, OTHERS)
     _skipped(report, OUR_FAULT)
@@ -145,6 +152,21 @@ def _audit(source: Source, outside: list[Path]) -> Report:
     _skipped(report, SPOKE, weighs=True)
     report.leave_out("opened", None, "who is behind an author's name: its issuer vouches for that")
     return report
+
+
+def _cosigned(source: Source, policy: Policy, report: Report) -> None:
+    """Whether the witnesses given cosigned each log's newest checkpoint."""
+    if not policy.witnesses:
+        report.leave_out("log", None, "cosignatures: give --witness")
+        return
+    for log in range(source.logs):
+        try:
+            found = policy.cosigned(source.newest(log))
+            detail = f"cosigned by {found} of the witnesses given, not by {policy.quorum}"
+        except ValueError as fault:
+            found, detail = -1, f"its cosignatures: {fault}"
+        if found < policy.quorum:
+            report.add(Finding("checkpoint", log, None, None, None, "cosignatures", detail))
 
 
 def _skipped(report: Report, why: str, *, weighs: bool = False) -> None:
@@ -183,13 +205,10 @@ def note_in(raw: bytes) -> str:
     return text.partition("\n\n")[2] if text.startswith(HEADER) else text
 
 
-def check_vkeys(vkeys: Iterable[str]) -> None:
-    """SettingsError unless each is a verifier key."""
-    for each in vkeys:
-        try:
-            Verifier.parse(each)
-        except ValueError as fault:
-            raise SettingsError(f"--vkey {each}: {fault}") from None
+def check_page(path: Path) -> None:
+    """SettingsError unless a page can be written there, before anything is audited."""
+    if not path.parent.is_dir():
+        raise SettingsError(f"--html {path}: there is no folder {path.parent}")
 
 
 def write_page(report: Report, path: Path, what: str) -> None:

@@ -17,7 +17,7 @@ from services.ledger.plan.model import dump
 from services.ledger.plan.rules import RULES
 from services.ledger.store import compare, reads
 from services.ledger.store.engine import Connection, Row
-from services.ledger.store.published import kept_checkpoints
+from services.ledger.store.published import kept_checkpoints, last_kept
 from services.ledger.store.tables import FORMAT
 from services.ledger.store.tiles import count_tiles, kept_tile
 from services.ledger.vault import LEDGER, Vault, VaultClosed
@@ -108,6 +108,12 @@ class Store:
                 yield waiting.pop()
             yield Note(row["size"], f"checkpoints.{row['size']}", row["checkpoint"])
         yield from waiting
+
+    def newest(self, log: int) -> str:
+        """The checkpoint that was published last; of the same size, the most cosigned kept one."""
+        kept = last_kept(self._connection, log)
+        notes = [*self._outside(log), *([kept["checkpoint"]] if kept else [])]
+        return max(notes, key=lambda each: (size_of(each), each.count("\n")), default="")
 
     def _outside(self, log: int) -> list[str]:
         return [note] if (note := self._published.get(log)) else []

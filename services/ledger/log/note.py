@@ -111,6 +111,8 @@ class Verifier:
     @classmethod
     def parse(cls, vkey: str) -> "Verifier":
         """The key of a vkey; ValueError if it is malformed or of a type we do not know."""
+        if vkey.count("+") < 2:
+            raise ValueError("not a verifier key")
         name, told, raw = vkey.split("+", 2)
         _check_name(name)
         key = strict_base64(raw)
@@ -172,7 +174,10 @@ def open_note(note: str, known: Iterable[Verifier]) -> tuple[str, list[Signature
             keys[place].verify(text, each)
             verified[place] = each
     if not verified:
-        raise ValueError("no signature by a known key")
+        there = ", ".join(f"{each.name}+{each.key_id.hex()}" for each in signatures)
+        raise ValueError(
+            f"no signature by a known key; it is signed by {there}, perhaps an older or newer key"
+        )
     return text, list(verified.values())
 
 
