@@ -62,8 +62,9 @@ AIMS = (
     Aim(
         "T5", f"{AUDIT}, against eventsourcing's replay", "T5.audit.vs_eventsourcing_replay", 1, "×"
     ),
-    Aim("T6", f"{AUDIT} four times as long", "T5.audit.growth", 0.9, "×"),
-    Aim("T6", f"{AUDIT}, its memory", "T5.audit.memory_mb", 250, "MB", at_most=True),
+    Aim("T6", f"{AUDIT}, the longest against a tenth of it", "T6.audit_growth", 0.9, "×"),
+    Aim("T6", f"{SQLITE}, at the end of the longest, likewise", "T6.projector_growth", 0.9, "×"),
+    Aim("T6", f"{AUDIT}, the longest: its memory", "T6.memory_mb", 250, "MB", at_most=True),
     Aim("T7", "A long plan as of any version, the slowest", "T7.max_ms", 20, "ms", at_most=True),
 )
 
@@ -76,6 +77,7 @@ def summary(figures: Figures) -> Json:
         "T3": _t3(figures),
         "T4": _t4(figures),
         "T5": {command: _t5(figures, command) for command in ("replay", "audit")},
+        "T6": _t6(figures),
         "T7": {
             "p50_ms": figures.median("T7 p50 ms", 2),
             "max_ms": figures.median("T7 max ms", 2),
@@ -146,9 +148,23 @@ def _t5(figures: Figures, command: str) -> Json:
         "entries_per_s": figures.median(f"T5 {command}"),
         "memory_mb": figures.median(f"T5 {command} MB"),
         "vs_eventsourcing_replay": figures.median(f"T5 {command} vs eventsourcing replay", 2),
-        "growth": figures.median(f"T6 {command}", 3),
         "range": figures.ranges(f"T5 {command}"),
     }
+
+
+def _t6(figures: Figures) -> Json:
+    """A growing ledger; `…_growth` is its last rate against that of a tenth of the size, or of the
+    smallest.
+    """
+    told: Json = {"eventsourcing_replay_events_per_s": figures.median("T6 eventsourcing replay")}
+    for name, curve in (("audit", "audited"), ("projector", "projected"), ("memory", "memory")):
+        told[name] = points = figures.curves.get(f"T6 {curve}", [])
+        if points and name != "memory":
+            smaller = [rate for size, rate in points if size * 10 <= points[-1][0]]
+            told[f"{name}_growth"] = round(points[-1][1] / (smaller or [points[0][1]])[-1], 3)
+    told["entries"] = told["memory"][-1][0] if told["memory"] else None
+    told["memory_mb"] = told["memory"][-1][1] if told["memory"] else None
+    return told
 
 
 def _stages(figures: Figures, service: str) -> Json:

@@ -1,4 +1,4 @@
-"""T5 and T6: going over a whole ledger again, on one core: its rate, its memory, its growth."""
+"""T5 and T6: going over a whole ledger again, on one core, and over one that grows."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.benchmarks import sample
 from tests.benchmarks.ours import FIRSTHAND, Ours
 from tests.benchmarks.processes import SERVER_CORE, on_core
 from tests.process import ServerError
@@ -13,6 +14,8 @@ from tests.process import ServerError
 # An audit does all that a replay does, so it is what is measured, in a build that has it.
 COMMANDS = {"audit": ("audit",), "replay": ("replay", "--all")}
 SMALLER = 4  # times smaller is the ledger that the whole one is compared with
+PART = 40_000  # events that a growing ledger is given at once, of as many new people each time
+EACH = 40  # events of each of them
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,16 @@ class Pass:
     """A pass over a ledger: entries a second, and MB of memory at most."""
 
     rate: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class Size:
+    """A ledger of so many entries: events a second that came last, and an audit of all of it."""
+
+    entries: int
+    projected: float
+    audited: float
     memory: float
 
 
@@ -41,6 +54,22 @@ def grown(mine: Ours, told: Sequence[tuple[str, bytes]], asked: str) -> tuple[Pa
         mine.record(told[before:size])
         spent.append(go_over(mine, asked))
     return _between(sizes[:2], spent[:2]), _between(sizes[1:], spent[1:])
+
+
+def growth(mine: Ours, sizes: Sequence[int]) -> list[Size]:
+    """A ledger at these sizes, each a part of the next, with more people rather than longer plans.
+
+    An audit's rate is of CPU seconds, its start among them.
+    """
+    found, size, projected = list[Size](), 0, 0.0
+    for aim in sizes:
+        while size < aim:
+            count = min(PART, aim - size)
+            told = sample.story(count // EACH, count, seed=size, first=size // EACH)
+            projected, size = mine.drain_rate(told), size + count
+        seconds, memory = go_over(mine, command())
+        found.append(Size(size, projected, size / seconds, memory))
+    return found
 
 
 def _between(sizes: Sequence[int], used: Sequence[tuple[float, float]]) -> Pass:

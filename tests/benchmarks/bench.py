@@ -23,6 +23,7 @@ TURNS = 5  # that each side has in one run of T1 and T2
 PEOPLE = 1000  # in T3 and T5
 AUTHORS = 100  # people who speak at the same time in T1 and T2
 SELDOM, EVERY = ("T5", "T7", "stages"), 3  # measured in one run of so many: the first, the fourth
+ONCE = ("T6",)  # measured in the first run alone
 BATCH = 100  # events of one POST in T2
 
 
@@ -38,6 +39,7 @@ class Sizes:
     jobs: int = 400
     singles: int = 500
     seconds: int = 8
+    grown: tuple[int, ...] = (10_000, 100_000, 400_000, 1_000_000)
     life: int = 10_000
     versions: int = 15
     staged: int = 4_000
@@ -52,6 +54,7 @@ SHORT = Sizes(
     jobs=100,
     singles=50,
     seconds=2,
+    grown=(4_000, 8_000),
     life=1_500,
     versions=5,
     staged=1_000,
@@ -74,6 +77,7 @@ class Bench:
             "T3": self.t3,
             "T4": self.t4,
             "T5": self.t5,
+            "T6": self.t6,
             "T7": self.t7,
             "stages": self.stages,
         }
@@ -84,6 +88,8 @@ class Bench:
             for number in range(1, self.sizes.runs + 1):
                 for target in targets:
                     if target in SELDOM and number % EVERY != 1:
+                        continue
+                    if target in ONCE and number > 1:
                         continue
                     print(f"run {number} of {self.sizes.runs}: {target} …", end=" ", flush=True)
                     began = time.monotonic()
@@ -210,10 +216,8 @@ class Bench:
         )
 
     def t5(self) -> None:
-        """Going over a whole ledger again, and over a smaller one: what of T5 and T6 there is."""
+        """Going over a whole ledger again."""
         command = audits.command()
-        if command != "audit":
-            self._lacks("T5 and T6 were not measured: there is no 'firsthand audit' in this build")
         told = sample.story(PEOPLE, self.sizes.drained, seed=3)
         with self._fresh() as folder:
             mine = ours.Ours(folder, self.valkey.url)
@@ -222,9 +226,28 @@ class Bench:
         self.figures.add(f"{name} of 1/{audits.SMALLER}", part.rate)
         self.figures.add(name, whole.rate)
         self.figures.add(f"{name} MB", whole.memory)
-        self.figures.ratio(f"T6 {command}", name, f"{name} of 1/{audits.SMALLER}")
         if replayed in self.figures.series:
             self.figures.ratio(f"{name} vs eventsourcing replay", name, replayed)
+
+    def t6(self) -> None:
+        """A ledger that grows: the projector at each size, an audit of all of it, and another
+        library merely replaying as many events.
+        """
+        with self._fresh() as folder:
+            found = audits.growth(ours.Ours(folder, self.valkey.url), self.sizes.grown)
+        for each in found:
+            self.figures.add(f"T6 audit of {each.entries:,}", each.audited)
+            self.figures.add(f"T6 audit of {each.entries:,} MB", each.memory)
+            self.figures.add(f"T6 projector at {each.entries:,}", each.projected)
+        for name in ("projected", "audited", "memory"):
+            self.figures.curve(
+                f"T6 {name}", [(each.entries, getattr(each, name)) for each in found]
+            )
+        count = found[-1].entries
+        bodies = [body for _, body in sample.story(count // audits.EACH, count, seed=3)]
+        with self._fresh() as folder:
+            rates = stores.eventsourced_on_sqlite(self.python, folder, bodies, singles=1)
+        self.figures.add("T6 eventsourcing replay", rates["replay"])
 
     def t7(self) -> None:
         """A long plan, as of versions from its first to its newest."""

@@ -21,7 +21,7 @@ from tests.benchmarks.processes import BUILD, PEERS, ROOT, peer_python
 Json = dict[str, Any]
 FOLDER = ROOT / "docs" / "explanation"
 FIGURES, PAGE = FOLDER / "speed.json", FOLDER / "speed.md"
-PLOTS = ("aims", "latency", "stages", "versions")
+PLOTS = ("aims", "latency", "stages", "growth", "versions")
 MARKED = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -39,7 +39,9 @@ def digest(figures: Path) -> str:
 
 def filled(page: str, report: Json) -> str:
     """The page with the figures of a report."""
-    told = "\n".join([*_machine(report), "", *_aims(report), "", *_peers(report)])
+    told = "\n".join(
+        [*_machine(report), "", *_aims(report), "", *_peers(report), "", *_growth(report)]
+    )
     return MARKED.sub(lambda _: f"\n{told}\n\n", page)
 
 
@@ -79,6 +81,17 @@ def _peers(report: Json) -> Iterator[str]:
         store, _, what = name.partition(" ")
         where = "its own files" if what.startswith("UmaDB") else store
         yield f"| {what}, {where} | {_number(rate)} |"
+
+
+def _growth(report: Json) -> Iterator[str]:
+    t6 = report["T6"]
+    yield "| entries | recorded, events/s | audited, entries/s | memory of the audit, MB |"
+    yield "| ---: | ---: | ---: | ---: |"
+    for rows in zip(t6["projector"], t6["audit"], t6["memory"], strict=True):
+        yield f"| {rows[0][0]:,.0f} | {' | '.join(_number(figure) for _, figure in rows)} |"
+    if rate := t6["eventsourcing_replay_events_per_s"]:
+        yield ""
+        yield f"eventsourcing merely replays as many events as the last: {_number(rate)} a second."
 
 
 def _number(value: float) -> str:

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.run            everything, five runs
     python -m tests.benchmarks.run T1 T4      only these targets
+    BENCH_RUNS=3 python -m …                  so many runs
     BENCH_SHORT=1 python -m …                 one short run: does it work, not how fast is it
 
 Every ratio is taken within one run: ours and its peer follow each other on the same core, with the
@@ -37,7 +38,7 @@ def main(asked: Sequence[str]) -> int:
         print("The benchmark needs Linux (epoll, a core for each side) and a Valkey.")
         return 3
     short = os.environ.get("BENCH_SHORT") == "1"
-    bench = Bench(SHORT if short else Sizes())
+    bench = Bench(SHORT if short else Sizes(runs=int(os.environ.get("BENCH_RUNS", "5"))))
     if unknown := set(asked) - set(bench.targets):
         print(f"no such target: {', '.join(sorted(unknown))}; there are {', '.join(bench.targets)}")
         return 2

@@ -93,17 +93,20 @@ def statements(people: int, count: int, seed: int) -> list[tuple[str, bytes]]:
     ]
 
 
-def story(people: int, count: int, seed: int) -> list[tuple[str, bytes]]:
-    """(author, body): everybody starts a plan; then mixed events of all the people, interleaved."""
-    maker = Maker(seed)
+def story(people: int, count: int, seed: int, first: int = 0) -> list[tuple[str, bytes]]:
+    """(author, body): everybody starts a plan; then mixed events of all the people, interleaved.
+
+    The people are numbered from `first` on.
+    """
+    maker, everybody = Maker(seed), range(first, first + people)
     started = [
         (who, maker.event("plan.started", who, {"name_to_use": "Ada", "language": "en"}))
-        for who in map(person, range(people))
+        for who in map(person, everybody)
     ]
     told = [(who, orjson.dumps(event)) for who, event in started]
     days: list[Iterator[tuple[str, Json]]] = []
     while len(told) < count:
-        days = days or [maker.day(number) for number in range(people)]
+        days = days or [maker.day(number) for number in everybody]
         for day in list(days):
             said = next(day, None)
             if said is None:

@@ -38,6 +38,12 @@ def test_a_ledger_is_gone_over_whole_and_in_part(mine: Ours) -> None:
     assert all(each.rate > 0 and each.memory > 1 for each in passes)
 
 
+def test_a_growing_ledger_is_measured_at_every_size(mine: Ours) -> None:
+    found = audits.growth(mine, [4_000, 6_400])
+    assert [each.entries for each in found] == [4_000, 6_400]
+    assert all(each.projected > 0 and each.audited > 0 and each.memory > 1 for each in found)
+
+
 def test_every_stage_of_both_services_has_a_cost(
     mine: Ours, valkey: servers.RedisLikeServer
 ) -> None:

@@ -78,6 +78,22 @@ def stages(report: Json, axes: Any) -> None:
     axes.margins(x=0.1)
 
 
+def growth(report: Json, axes: Any) -> None:
+    """T6: a second's work on a log of some length."""
+    for name, colour, told in (
+        ("projector", REACHED, "recorded by the projector"),
+        ("audit", MISSED, "audited"),
+    ):
+        points = report["T6"][name]
+        axes.plot([x for x, _ in points], [y for _, y in points], color=colour, marker=".")
+        if points:
+            axes.annotate(f" {told}", points[-1], color=colour, va="bottom", ha="right")
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("entries in the log")
+    axes.set_ylabel("a second")
+
+
 def versions(report: Json, axes: Any) -> None:
     """T7: how long it takes to read a plan as of each version."""
     curve = report["T7"]["curve"]
@@ -94,7 +110,13 @@ def main() -> None:
     report = json.loads(Path(source).read_text())
     plt.switch_backend("svg")
     mpl.rcParams.update(STYLE)
-    for draw, height in ((aims, 4.2), (latency, 3.0), (stages, 3.0), (versions, 3.0)):
+    for draw, height in (
+        (aims, 4.4),
+        (latency, 3.0),
+        (stages, 3.0),
+        (growth, 3.0),
+        (versions, 3.0),
+    ):
         figure, axes = plt.subplots(figsize=(8, height), layout="constrained")
         draw(report, axes)
         metadata = {"Date": None, "Description": f"Figures of the report {digest}"}
