@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.base import DATA, FINDINGS, JSON, UNAVAILABLE
+from services.cli.base import DATA, FINDINGS, JSON, UNAVAILABLE, fail
 
 if TYPE_CHECKING:
     from services.doctor.checks import Result
@@ -51,7 +51,12 @@ def replay(person: str | None, everybody: bool, step: bool, as_json: bool) -> No
     from services.ledger import run
 
     if person is not None and step:
-        _step(run.steps(person), as_json=as_json)
+        from shared.problems import SealBroken
+
+        try:
+            _step(run.steps(person), as_json=as_json)
+        except SealBroken as fault:
+            fail(str(fault), FINDINGS)
     else:
         sys.exit(FINDINGS if run.replay(person, as_json=as_json) else 0)
 
@@ -83,7 +88,11 @@ def _goes_on(seen: list[str]) -> bool:
 
 @click.command()
 @click.argument("export", required=False, type=click.Path(exists=True, path_type=Path))
-@click.option("--vkey", "vkeys", multiple=True, help="A key of the log, from who runs it.")
+@click.option(
+    "--vkey", "vkeys", multiple=True, help="Keys of the log, or their file, from who runs it."
+)
+@click.option("--witness", "witnesses", multiple=True, help="Keys of witnesses, or their file.")
+@click.option("--quorum", type=int, help="How many of them must have cosigned (default: all).")
 @click.option(
     "--checkpoint",
     "kept",
@@ -106,17 +115,20 @@ def audit(
     require: str | None,
     html: Path | None,
     as_json: bool,
+    **cosigned: Any,
 ) -> None:
     """Check a whole ledger, entry by entry: the live one, or an EXPORT (folder or .tar.gz)."""
-    from services.ledger.audit import run, told
+    from services.ledger.audit import given, run, told
 
-    run.check_vkeys(vkeys)
+    keys, policy = given.given_keys("--vkey", vkeys), given.given_policy(**cosigned)
+    if html:
+        run.check_page(html)
     if export is None:
         from services.ledger.config import LedgerSettings
 
-        report = run.audit_store(LedgerSettings.load(), list(vkeys), list(kept))
+        report = run.audit_store(LedgerSettings.load(), keys, list(kept), policy)
     else:
-        report = run.audit_export(export, list(vkeys), list(kept))
+        report = run.audit_export(export, keys, list(kept), policy)
     if require:
         report.require(require)
     if html:

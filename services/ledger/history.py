@@ -79,7 +79,7 @@ class Reader:
         if first.sequence > last.sequence:
             raise Backwards
         difference = Difference(*self._telling(names))
-        walk = Walk(self.vault, first.plan)
+        walk = Walk(self.vault, first.plan, first.sequence)
         rows = past.rows(first.sequence, last.sequence)
         difference.take(walk.past(row["index"], row["leaf"]) for row in rows)
         return difference, first.plan, last.plan

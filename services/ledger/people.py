@@ -135,7 +135,9 @@ def fold_one(connection: Connection, vault: Vault, log: int, subject: str) -> Pe
 def take(vault: Vault, person: Person, each: entry.Entry) -> None:
     """Move a person past the next entry of their stream; SealBroken if it is not the next."""
     if each.sequence != person.sequence + 1:
-        raise SealBroken(f"{each.subject}: {each.sequence} follows {person.sequence}")
+        raise SealBroken(
+            f"{each.subject}: {each.sequence} follows {person.sequence}; run 'firsthand audit'"
+        )
     if each.verdict == entry.ACCEPTED:
         evolve(person.plan, each.open(vault.find(each.subject)))
     person.sequence = each.sequence

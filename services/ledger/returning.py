@@ -13,7 +13,7 @@ from services.ledger.audit.engine import Note
 from services.ledger.audit.exported import Export, unpack
 from services.ledger.audit.findings import Report
 from services.ledger.audit.run import note_in
-from services.ledger.audit.told import printable
+from services.ledger.audit.told import shortened
 from services.ledger.config import LedgerSettings, local_folder, now, open_store, signers
 from services.ledger.log.note import Checkpoint, Signer, read_checkpoint, split_note
 from services.ledger.restore import Restored, Restoring, audited
@@ -91,6 +91,8 @@ def _restore(settings: LedgerSettings, path: Path, kept: list[Path]) -> Told:
         with transaction(engine) as connection:
             published = _published(settings, keys, connection, kept)
         with _unpacked(path) as (found, odd):
+            if not (found / "logs").is_dir() and not (found / "manifest.json").exists():
+                raise SettingsError(f"{path}: neither manifest.json nor logs/: this is no export")
             export = Export(found, [key for each in keys for key in each.vkeys])
             _same_logs(export, keys)
             total = sum(export.size(log) for log in range(export.logs))
@@ -117,7 +119,7 @@ def _unpacked(path: Path) -> Iterator[tuple[Path, list[str]]]:
         return
     with tempfile.TemporaryDirectory() as into:
         folder, odd = unpack(path, Path(into))
-        yield folder, [printable(f"{code}: {name}: {told}") for _, code, name, told in odd]
+        yield folder, [shortened(f"{code}: {name}: {told}") for _, code, name, told in odd]
 
 
 def _same_logs(export: Export, keys: list[Signer]) -> None:
@@ -132,10 +134,10 @@ def _same_logs(export: Export, keys: list[Signer]) -> None:
 
 def _findings(export: Export, report: Report) -> Iterator[str]:
     for log, code, name, told in export.found:
-        yield printable(f"{code}: log {log}, {name}: {told}")
+        yield shortened(f"{code}: log {log}, {name}: {told}")
     for each in report.findings:
         place = f"log {each.log}" + (f", entry {each.index}" if each.index is not None else "")
-        yield printable(f"{each.code}: {place}, {each.field}: {each.detail}")
+        yield shortened(f"{each.code}: {place}, {each.field}: {each.detail}")
 
 
 def _published(

@@ -10,6 +10,7 @@ from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Line, Plan, copy_of, copy_of_line
 from services.ledger.vault import Vault
 from shared.event import Event, Json
+from shared.problems import SealBroken
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,29 @@ class Passed:
 
 
 class Walk:
-    """Folds a plan on, entry by entry. The plan that was given stays as it was."""
+    """Folds a plan on, entry by entry, from a place in the person's stream. The plan that was
+    given stays as it was.
+    """
 
-    def __init__(self, vault: Vault, plan: Plan) -> None:
+    def __init__(self, vault: Vault, plan: Plan, sequence: int = 0) -> None:
         self.plan = copy_of(plan)
+        self._sequence = sequence
         self._find = vault.find(plan.subject)
         self._seen = {key: copy_of_line(line) for key, line in plan.lines.items()}
 
     def past(self, index: int, leaf: bytes) -> Passed:
-        """Take the next entry, by its place in the log and its bytes."""
+        """Take the next entry, by its place in the log and its bytes; SealBroken if it is none, or
+        not the next of the person's stream.
+        """
         each, version = entry.read(leaf), self.plan.version
+        if each.sequence is not None:
+            if each.sequence != self._sequence + 1:
+                raise SealBroken(
+                    f"entry {index} of {each.subject} has sequence {each.sequence}, and "
+                    f"{self._sequence + 1} was next: one is missing, or says it is about somebody "
+                    "else; run 'firsthand audit'"
+                )
+            self._sequence = each.sequence
         event = each.open(self._find)
         if each.verdict == entry.ACCEPTED:
             evolve(self.plan, event)

@@ -82,6 +82,17 @@ def bit_in(table: str, column: str) -> Callable[[Forge], None]:
     return change
 
 
+def removed(table: str) -> Callable[[Forge], None]:
+    """Ada's row, or the log's."""
+
+    def change(forge: Forge) -> None:
+        where = tables.metadata.tables[table]
+        mine = [where.c.subject == ADA] if "subject" in where.c else []
+        assert forge.connection.execute(delete(where).where(*mine)).rowcount == 1
+
+    return change
+
+
 def bit_in_column(forge: Forge) -> None:
     """Of an entry's verdict, beside its bytes."""
     forge.write(forge.place(of_ada), verdict="acceptee")
@@ -215,6 +226,10 @@ IN_STORE = [
     InStore("one bit of the snapshots", bit_in("snapshots", "plan")),
     InStore("one bit of a stored plan", bit_in("plans", "plan")),
     InStore("one bit of where a stream stands", bit_in("people", "sequence")),
+    InStore("where a stream stands removed", removed("people")),
+    InStore("the head removed", removed("heads")),
+    InStore("the ledger's own row removed", removed("ledger")),
+    InStore("one bit of the number of logs", bit_in("ledger", "partitions")),
     InStore("one letter of a column beside an entry", bit_in_column),
     InStore("the last entry dropped, the head as before it", drop_last),
     InStore("two entries swapped", swap),

@@ -3,9 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import orjson
+
 from services.ledger.log.note import Signer
+from shared.seal import b64url, from_b64url
 from tests.contract.forging import Exported
 from tests.contract.tamperings import a_refusal, members, of_ada, one_bit, part_changed
+from tests.given import ADA
+
+SHAM = "0196f3c8-0000-4000-8000-000000000001"
 
 
 def nothing(_: Exported) -> None:
@@ -79,6 +85,36 @@ def line_lost(told: Exported) -> None:
     del told.opened[20]
 
 
+def words_after_a_lost_line(told: Exported) -> None:
+    """What is opened of Ada no longer begins at her first entry, and a later one is another."""
+    hers = [at for at, each in enumerate(told.opened) if each["event"]["subject"] == ADA]
+    line = told.opened[hers[-1]]
+    told.opened[hers[-1]] = line | {"event": line["event"] | {"source": "urn:else"}}
+    del told.opened[hers[0]]
+
+
+def sham_representative(told: Exported) -> None:
+    """Somebody whom nobody named speaks for Ada in a next entry, and nothing is opened."""
+    told.opened = []
+    all_of_it = [members(told, at) for at in range(len(told.leaves))]
+    before = [each for each in all_of_it if each["subject"] == ADA and "sequence" in each][-1]
+    sham = {"author": "partner:sam", "id": SHAM, "subject": ADA}
+    _, *rest = before["sealed"].split(".")
+    header = orjson.loads(from_b64url(before["sealed"].partition(".")[0].encode())) | sham
+    told.leaves.append(told.leaves[told.place(of_ada)])
+    told.rewrite(
+        len(told.leaves) - 1,
+        **sham,
+        onbehalfof=ADA,
+        planversion=before["planversion"] + 1,
+        recorded=all_of_it[-1]["recorded"],
+        sealed=".".join(
+            [b64url(orjson.dumps(header, option=orjson.OPT_SORT_KEYS)).decode(), *rest]
+        ),
+        sequence=before["sequence"] + 1,
+    )
+
+
 def line_doubled(told: Exported) -> None:
     """A line of opened.jsonl stands there twice."""
     told.opened.insert(20, told.opened[20])
@@ -121,12 +157,18 @@ IN_EXPORT = [
     InExport("a line of opened.jsonl doubled", line_doubled),
     InExport("a line of opened.jsonl lost", line_lost),
     InExport("the same, with `--require opened`", line_lost, require="opened"),
+    InExport("the first line of a person lost, and a later one replaced", words_after_a_lost_line),
     InExport(f"{SIGNED}two entries swapped", swap),
     InExport(f"{SIGNED}an entry inserted", insert_copy),
     InExport(f"{SIGNED}a verdict flipped", flip_verdict),
     InExport(f"{SIGNED}a grant's entry removed", cut_grant),
     InExport(f"{SIGNED}a digest replaced", other_digest),
     InExport(f"{SIGNED}a nonce replaced", other_nonce),
+    InExport(
+        f"{SIGNED}somebody speaks for a person who never named them, with `--require opened`",
+        sham_representative,
+        require="opened",
+    ),
     InExport(f"{SIGNED}the last entry dropped", drop_last),
     InExport("the same, and somebody kept a checkpoint (`--checkpoint`)", drop_last, outside=True),
 ]

@@ -1,6 +1,7 @@
 """`firsthand audit`, as it is typed: on a live store, on exports good and bad, and its page."""
 
 import json
+import os
 import random
 import tarfile
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import main
+from services.ledger.audit.folding import SPOKE
 from services.ledger.config import signers
 from services.ledger.log import entry
 from services.ledger.log.note import Signer
@@ -17,7 +19,7 @@ from services.ledger.people import unwrap_keys
 from services.ledger.receipts import Recorded, receipt
 from services.ledger.vault import Vault
 from tests import exports
-from tests.contract.audited import codes, report, run, written
+from tests.contract.audited import Cosigner, codes, report, run, written
 from tests.contract.forging import KEPT, Exported, exported
 from tests.contract.ledgers import Ledger
 from tests.contract.mixed import PEOPLE
@@ -75,11 +77,13 @@ def test_an_export_is_checked_as_far_as_it_is_opened(
     sealed = written(whole, tmp_path / "sealed", opened=False)
     told = report(sealed)
     assert not any(told["depths"]["opened"]["checked"].values())
-    left_out = [each["count"] for each in told["depths"]["opened"]["unchecked"] if each["count"]]
-    assert sum(left_out) == told["entries"]
+    left_out = {each["says"]: each["count"] for each in told["depths"]["opened"]["unchecked"]}
+    spoke = [b'"onbehalfof"' in each for each in whole.leaves]
+    assert left_out.pop(f"entries {SPOKE}") == sum(spoke) > 0
+    assert sum(each or 0 for each in left_out.values()) == told["entries"]
     assert "give --vkey" in json.dumps(told["depths"]["log"]["unchecked"])
     found = report(sealed, "--require", "opened", code=1)
-    assert [each["depth"] for each in found["findings"]] == ["opened"]
+    assert [each["depth"] for each in found["findings"]] == ["opened", "opened"]
     assert report(sealed, "--require", "log")["found"] == 0
     assert codes(report(export, "--require", "vault", code=1)) == {"unchecked"}
 
@@ -175,7 +179,10 @@ def test_a_key_that_is_not_the_logs_is_a_finding(
     [
         (["nowhere"], "does not exist"),
         (["."], "this is no export"),
-        (["--vkey", "no+key"], "--vkey no+key"),
+        (["--vkey", "no+key"], "a key is <name>+"),
+        (["--witness", "no+key"], "--witness no+key"),
+        (["--quorum", "2"], "--quorum is a number"),
+        (["--html", "nowhere/page.html"], "there is no folder nowhere"),
         (["--checkpoint", "nowhere"], "does not exist"),
         (["--require", "all"], "is not one of"),
         (["--data", "nowhere"], "firsthand init"),
@@ -208,3 +215,53 @@ def test_an_archive_may_not_write_outside_its_folder(export: Path, tmp_path: Pat
         archive.add(export / "manifest.json", "../../outside.json")
     assert "file" in codes(report(packed, code=1))
     assert not list(tmp_path.parent.glob("outside.json"))
+
+
+@on_sqlite
+def test_the_witnesses_given_must_have_cosigned(export: Path, tmp_path: Path) -> None:
+    one, other = Cosigner("w1.example", 1), Cosigner("w2.example", 2)
+    assert "give --witness" in run(export).stdout
+    assert codes(report(export, "--witness", one.key.vkey, code=1)) == {"checkpoint"}
+    path = export / "logs" / "0" / "checkpoint"
+    path.write_text(one.cosign(path.read_text()))
+    assert report(export, "--witness", one.key.vkey)["found"] == 0
+    both = tmp_path / "witnesses"
+    both.write_text(f"{one.key.vkey}\n{other.key.vkey}\n")
+    (found,) = report(export, "--witness", both, code=1)["findings"]
+    assert (found["field"], found["detail"]) == (
+        "cosignatures",
+        "cosigned by 1 of the witnesses given, not by 2",
+    )
+    assert report(export, "--witness", both, "--quorum", "1")["found"] == 0
+
+
+@on_sqlite
+def test_keys_may_be_several_and_an_older_one_is_hinted_at(
+    whole: Exported, export: Path, tmp_path: Path
+) -> None:
+    newer, kept = Signer(whole.signer.origin, bytes(32)), tmp_path / "keys"
+    kept.write_text(f"{newer.vkey}\n{whole.signer.vkey}\n")
+    assert report(export, "--vkey", kept)["found"] == 0
+    assert report(export, "--vkey", f"{newer.vkey} {whole.signer.vkey}")["found"] == 0
+    told = json.dumps(report(export, "--vkey", newer.vkey, code=1)["findings"])
+    assert "an older key?" in told
+    assert "+".join(whole.signer.vkey.split("+")[:2]) in told
+
+
+@on_sqlite
+def test_names_that_are_no_text_and_what_is_no_file_are_findings(export: Path) -> None:
+    os.mkfifo(export / "logs" / "0" / "checkpoints" / "7")
+    (export / "logs" / os.fsdecode(b"odd\xff")).write_text("")
+    found = {each["field"]: each["detail"] for each in report(export, code=1)["findings"]}
+    assert found["logs/0/checkpoints/7"] == "is no plain file"
+    assert "logs/odd?" in found
+
+
+def test_an_archive_out_of_all_proportion_is_a_finding(tmp_path: Path) -> None:
+    packed, great = tmp_path / "export.tar.gz", tmp_path / "great"
+    with great.open("wb") as file:
+        file.truncate(80_000_000)
+    with tarfile.open(packed, "w:gz") as archive:
+        archive.add(great, "logs/0/checkpoint")
+    (found,) = report(packed, code=1)["findings"][-1:]
+    assert "more than 100 times its size" in found["detail"]

@@ -13,7 +13,7 @@ from services.ledger.audit.course import MOST, Course
 from services.ledger.audit.findings import Report
 from services.ledger.audit.folding import Folding, unpinned
 from services.ledger.audit.shelves import Names, Shelves
-from services.ledger.audit.told import in_words, printable
+from services.ledger.audit.told import in_words, shortened
 from services.ledger.audit.tree import Tree
 from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing
@@ -202,4 +202,4 @@ def test_a_seal_is_the_same_whichever_key_was_expected(name: str) -> None:
 
 
 def test_what_a_file_holds_cannot_move_the_cursor() -> None:
-    assert printable("a\x1b[2Jb\n") == "a?[2Jb?"
+    assert shortened("a\x1b[2Jb\n") == "a?[2Jb?"

@@ -7,6 +7,7 @@ shelf after another. So memory holds the people of one shelf at a time, however 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from heapq import merge
 from typing import Any, NamedTuple, Protocol
@@ -66,6 +67,9 @@ class Source(Protocol):
     def notes(self, log: int, /) -> Iterator[Note]:
         """Checkpoints that must be of the log, by size."""
 
+    def newest(self, log: int, /) -> str:
+        """The newest checkpoint that others are shown; ValueError if there is none."""
+
     def tile(self, wanted: FullTile, tile: Tile, log: int, /) -> Found:
         """What is wrong with a full tile."""
 
@@ -74,6 +78,9 @@ class Source(Protocol):
 
     def aside(self, log: int, holds: Callable[[str], bool]) -> Iterable[tuple[str, str, str, str]]:
         """(code, field, detail, person) of what belongs to nobody; `holds` knows the people."""
+
+    def unreadable(self) -> Found:
+        """Why reading it failed, where it is of a kind that cannot be read."""
 
 
 class Audit:
@@ -96,7 +103,13 @@ class Audit:
         self._folding = Folding(self.report, source.opening, keep=keep)
 
     def everything(self) -> Report:
-        """Every log, from its first entry."""
+        """Every log, from its first entry, as far as it can be read."""
+        with self._as_far_as_it_goes():
+            self._every_log()
+        self._count()
+        return self.report
+
+    def _every_log(self) -> None:
         for log in range(self._source.logs):
             size = self._source.size(log)
             with Shelves(size) as shelves, Names(size) as names:
@@ -111,17 +124,28 @@ class Audit:
                             self._tick(WIDTH / 2)
                     self._folding.end()
                 first.end(shelves.holds)
-        self._count()
-        return self.report
+
+    @contextmanager
+    def _as_far_as_it_goes(self) -> Iterator[None]:
+        """What the source finds unreadable is a finding; any other fault is ours."""
+        try:
+            yield
+        except (TypeError, ValueError, AttributeError):
+            odd = list(self._source.unreadable())
+            if not odd:
+                raise
+            for code, name, detail in odd:
+                self.report.add(Finding(code, None, None, None, None, name, detail))
 
     def person(self, log: int, person: str, entries: Iterable[Read], first: dict[int, int]) -> None:
         """One person's entries; their log's tree is not looked at."""
         form = Form()
-        self._folding.begin(log, [person], first)
-        for each in entries:
-            if (told := _form(self.report, form, log, each)) is not None:
-                self._folding.take(each[0], each[1], self._source.line(each, told))
-        self._folding.end()
+        with self._as_far_as_it_goes():
+            self._folding.begin(log, [person], first)
+            for each in entries:
+                if (told := _form(self.report, form, log, each)) is not None:
+                    self._folding.take(each[0], each[1], self._source.line(each, told))
+            self._folding.end()
         self._count()
 
     def _count(self) -> None:

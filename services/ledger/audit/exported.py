@@ -24,6 +24,7 @@ from shared.event import Json, canonical
 from shared.problems import SettingsError
 
 LARGEST = 256 * 65_537  # bytes of any file but opened.jsonl
+MOST_TIMES = 100  # its size is as much as an archive may unpack to, and LARGEST
 LONGEST_LINE = 131_072
 
 
@@ -148,6 +149,13 @@ class Export:
             except (Gone, ValueError) as fault:
                 self._find(log, "file", path, str(fault))
 
+    def newest(self, log: int) -> str:
+        """The log's checkpoint; ValueError if it cannot be read."""
+        try:
+            return self._read(f"logs/{log}/checkpoint").decode()
+        except Gone as fault:
+            raise ValueError(str(fault)) from None
+
     def tile(self, wanted: FullTile, tile: Tile, log: int) -> Found:
         """A file of hashes that differs from those of the entries."""
         yield from self._compare(log, tile, wanted.hashes)
@@ -170,6 +178,10 @@ class Export:
 
     def aside(self, _log: int, _holds: Callable[[str], bool]) -> Aside:
         """Nothing is kept of people in an export."""
+        return ()
+
+    def unreadable(self) -> Found:
+        """What cannot be read of an export was found by then."""
         return ()
 
     def close(self) -> None:
@@ -204,8 +216,11 @@ class Export:
 
     def _read(self, path: str) -> bytes:
         self._used.add(path)
+        whole = self._folder / path
+        if whole.exists() and not whole.is_file():
+            raise Gone("is no plain file")
         try:
-            with (self._folder / path).open("rb") as file:
+            with whole.open("rb") as file:
                 raw = file.read(LARGEST + 1)
         except OSError as fault:
             raise Gone(f"cannot be read: {fault.strerror}") from None
@@ -251,12 +266,22 @@ def _lines(path: Path) -> Iterator[bytes]:
                 yield line[:-1] if line.endswith(b"\n") else b"{}"
 
 
+def _within(tar: tarfile.TarFile, packed: int) -> Iterator[tarfile.TarInfo]:
+    """An archive's files; ValueError if they are out of all proportion to its size."""
+    room = MOST_TIMES * packed + LARGEST
+    for member in tar:
+        room -= member.size + tarfile.BLOCKSIZE
+        if room < 0:
+            raise ValueError(f"it unpacks to more than {MOST_TIMES} times its size")
+        yield member
+
+
 def unpack(archive: Path, folder: Path) -> tuple[Path, list[tuple[None, str, str, str]]]:
     """An archive's files in a folder, and what is wrong with the archive."""
     found: list[tuple[None, str, str, str]] = []
     try:
         with gzip.open(archive) as whole, tarfile.open(fileobj=whole, mode="r|") as tar:
-            for member in tar:
+            for member in _within(tar, archive.stat().st_size):
                 if not (member.isfile() or member.isdir()) or (folder / member.name).is_file():
                     found.append((None, "file", member.name, "is no plain file, or is there twice"))
                     continue
@@ -264,6 +289,8 @@ def unpack(archive: Path, folder: Path) -> tuple[Path, list[tuple[None, str, str
             while whole.read(LARGEST):  # to its checksum
                 pass
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as fault:
-        found.append((None, "file", archive.name, f"is cut off, or no archive: {fault}"))
+        found.append(
+            (None, "file", archive.name, f"is cut off, no archive, or too much of one: {fault}")
+        )
     inside = [each for each in folder.iterdir() if each.is_dir()]
     return folder if (folder / "logs").exists() or len(inside) != 1 else inside[0], found

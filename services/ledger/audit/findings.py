@@ -27,8 +27,10 @@ The codes are stable:
     vault   sealed       the seal does not open, or opens to another event
             column       a column beside an entry differs from its bytes
             plan         a stored plan or snapshot differs from the folded one
-            person       a row of people differs from the folded stream
-            head         the log's head differs from its entries
+            person       a row of people differs from the folded stream, or is missing
+            head         the log's head differs from its entries, or is missing
+            ledger       a table, what a column holds, the row of the ledger, or what guards the
+                         entries is not as it was made
     any     unchecked    something of the depth that --require named was not checked
 
 A finding names log, index, person, version (the plan's) and field, where there are such. Where an
@@ -37,7 +39,7 @@ counted among what was not checked.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.ledger.audit.course import Course
@@ -47,7 +49,7 @@ DEPTHS = ("log", "opened", "vault")
 _CODES = {
     "log": "file manifest vkey checkpoint tile entry order place authorship twice",
     "opened": "opened digest verdict fold",
-    "vault": "sealed column plan person head",
+    "vault": "sealed column plan person head ledger",
 }
 DEPTH = {code: depth for depth, codes in _CODES.items() for code in codes.split()}
 CHECKED = {
@@ -56,6 +58,11 @@ CHECKED = {
     "vault": ("seals", "columns", "plans", "snapshots", "people", "heads"),
 }
 KEPT = 1_000  # findings kept in a report; all are counted
+
+
+def printable(text: str) -> str:
+    """A text without control characters, nor what is no character."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Unchecked:
-    """Something that was not checked. `count` is how many entries, None where that says nothing;
+    """Something that was not checked. `count` is how many, None where that says nothing;
     `weighs` if --require makes a finding of it.
     """
 
@@ -115,7 +122,9 @@ class Report:
         """Write down a finding. `depth` is for `unchecked` alone, which has none of its own."""
         self.found[depth or DEPTH[finding.code], finding.code] += 1
         if len(self.findings) < KEPT:
-            self.findings.append(finding)
+            person = finding.person and printable(finding.person)
+            name, detail = printable(finding.field), printable(finding.detail)
+            self.findings.append(replace(finding, person=person, field=name, detail=detail))
 
     def found_at(self, depth: str) -> int:
         """How many findings a depth has."""

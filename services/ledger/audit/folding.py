@@ -24,6 +24,7 @@ AFTER_A_FINDING = "come after one of the same person that could not be opened or
 SEALED = "stay sealed: opened.jsonl does not hold them, or not all before them"
 NO_WORDS = "are refusals that keep no words; only the ledger's own vault opens them"
 OUR_FAULT = "were refused for a fault of the ledger's own, which cannot be decided again"
+SPOKE = "in which somebody spoke for the person: whether they were named as representative"
 NO_SEAL = Seal("", b"", b"", b"")
 
 
@@ -91,14 +92,13 @@ class Folding:
             one = self._people[told["subject"]] = Someone(Person(Plan(told["subject"])))
         seal = self._in_clear(one, index, told, line)
         reused = bool(self._first) and self._reused(one, index, told)
-        if one.broken:
-            wordless = one.broken == SEALED and "sequence" not in told
-            self._report.skipped[NO_WORDS if wordless else one.broken] += 1
-            return
         try:
-            self._entry(one, index, told, seal, line, reused)
+            if one.broken:
+                self._undecided(one, index, told, seal, line)
+            else:
+                self._entry(one, index, told, seal, line, reused)
         except StaysSealed as sealed:
-            self._report.skipped[str(sealed)] += 1
+            self._skip(told, str(sealed))
             if "sequence" in told:
                 one.broken = SEALED
         except (SealBroken, VaultClosed) as fault:
@@ -108,6 +108,17 @@ class Folding:
             one.broken = AFTER_A_FINDING
             why = f"{type(fault).__name__}: no such event can have had it; later ones are skipped"
             self._find("verdict", one, index, "verdict", f"{told['verdict']}; {why}")
+
+    def _undecided(self, one: Someone, index: int, told: Json, seal: Seal, line: bytes) -> None:
+        """An entry after one that could not be opened: what an export opens of it must be it."""
+        wordless = one.broken == SEALED and "sequence" not in told
+        self._skip(told, NO_WORDS if wordless else one.broken)
+        if line and self._opening.code == "opened":
+            self._event(one, index, told, seal, line)
+
+    def _skip(self, told: Json, why: str) -> None:
+        self._report.skipped[why] += 1
+        self._report.skipped[SPOKE] += "onbehalfof" in told
 
     def _in_clear(self, one: Someone, index: int, told: Json, line: bytes) -> Seal:
         """Check the columns beside an entry, and its clear fields; what seals it."""
@@ -136,26 +147,9 @@ class Folding:
         self, one: Someone, index: int, told: Json, seal: Seal, line: bytes, reused: bool
     ) -> None:
         """Open, decide and fold one entry, and compare what is stored of the person there."""
-        posted, digest = self._opening.open(told, seal, line)
-        if digest is not None:
-            self._done["digests"] += 1
-            if digest != told["digest"]:
-                self._find("digest", one, index, "digest", "not the digest of the event")
-                if self._opening.code == "opened":  # then it may be any event
-                    one.broken = AFTER_A_FINDING
-                    return
-        event = Event.of(
-            posted,
-            author=told["author"],
-            via=told["via"],
-            issuer=told["issuer"],
-            received=told["received"],
-        )
-        if (event.id, event.subject) != (told["id"], told["subject"]) or (
-            KINDS.get(event.type) != told["kind"]
-        ):
-            detail = "it is not the event whose id, subject and kind stand in clear"
-            self._find(self._opening.code, one, index, self._opening.code, detail)
+        event = self._event(one, index, told, seal, line)
+        if event is None:
+            return
         self._verdict(one, index, told, event, reused)
         person = one.person
         if told["verdict"] == entry.ACCEPTED:
@@ -170,6 +164,30 @@ class Folding:
             self._find("fold", one, index, "planversion", detail)
         for code, name, detail in self._opening.at(person, told["recorded"]):
             self._find(code, one, None, name, detail)
+
+    def _event(self, one: Someone, index: int, told: Json, seal: Seal, line: bytes) -> Event | None:
+        """Open an entry, and compare digest, id, subject and kind; None if it may be any event."""
+        posted, digest = self._opening.open(told, seal, line)
+        if digest is not None:
+            self._done["digests"] += 1
+            if digest != told["digest"]:
+                self._find("digest", one, index, "digest", "not the digest of the event")
+                if self._opening.code == "opened":
+                    one.broken = AFTER_A_FINDING
+                    return None
+        event = Event.of(
+            posted,
+            author=told["author"],
+            via=told["via"],
+            issuer=told["issuer"],
+            received=told["received"],
+        )
+        if (event.id, event.subject) != (told["id"], told["subject"]) or (
+            KINDS.get(event.type) != told["kind"]
+        ):
+            detail = "it is not the event whose id, subject and kind stand in clear"
+            self._find(self._opening.code, one, index, self._opening.code, detail)
+        return event
 
     def _note(self, one: Someone, index: int, told: Json, event: Event) -> None:
         """Keep what is asked at the end: who wrote lines, and what was disagreed with."""

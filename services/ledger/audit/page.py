@@ -13,7 +13,7 @@ from services.ledger.audit.told import (
     headline,
     in_words,
     left_out,
-    printable,
+    shortened,
     unchecked,
 )
 
@@ -49,7 +49,7 @@ def page(report: Report, *, what: str, now: datetime, version: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shelf.filters["printable"] = printable
+    shelf.filters["printable"] = shortened
     drawn = bars(report)
     return shelf.get_template("audit.html").render(
         style=(_FOLDER / "audit.css").read_text(),

@@ -2,7 +2,7 @@
 
 import gc
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -13,31 +13,46 @@ from services.bar import bar
 from services.ledger.audit.engine import Audit, Note, Source
 from services.ledger.audit.exported import Export, unpack
 from services.ledger.audit.findings import Finding, Report
-from services.ledger.audit.folding import AFTER_A_FINDING, NO_WORDS, OUR_FAULT, SEALED
+from services.ledger.audit.folding import AFTER_A_FINDING, NO_WORDS, OUR_FAULT, SEALED, SPOKE
 from services.ledger.audit.page import page
 from services.ledger.audit.stored import Store
 from services.ledger.config import LedgerSettings, now, verifier_keys
-from services.ledger.log.note import Checkpoint, Verifier, split_note
+from services.ledger.log.note import Checkpoint, split_note
 from services.ledger.log.proof import HEADER
-from services.ledger.store.engine import StoreError, connect, transaction
+from services.ledger.store import compare, guards
+from services.ledger.store.engine import Connection, StoreError, connect, transaction
 from services.ledger.vault import Vault
+from services.ledger.witnesses import NO_WITNESSES, Policy
 from shared.inbox import Queues
-from shared.problems import SettingsError, Unavailable
+from shared.problems import SettingsError, Unavailable, Unsafe
 from shared.published import LastPublished
 
 SELDOM = 50_000, 20, 100  # of plans in the making nothing is garbage, and looking takes time
+ONE = {
+    AFTER_A_FINDING: "comes after one of the same person that could not be opened or decided",
+    SEALED: "stays sealed: opened.jsonl does not hold it, or not all before it",
+    NO_WORDS: "is a refusal that keeps no words; only the ledger's own vault opens it",
+    OUR_FAULT: "was refused for a fault of the ledger's own, which cannot be decided again",
+    SPOKE: SPOKE,
+}
 OTHERS = "whether others were shown the same history: give --checkpoint, or a receipt"
 
 
-def audit_store(settings: LedgerSettings, vkeys: list[str], outside: list[Path]) -> Report:
+def audit_store(
+    settings: LedgerSettings, vkeys: list[str], outside: list[Path], policy: Policy = NO_WITNESSES
+) -> Report:
     """Audit the live store, by the folder's own keys or those given."""
     vault, own = Vault.from_folder(settings.key_folder), verifier_keys(settings)
     published = _published(settings)
     engine = connect(settings.store_url, write=False)
     try:
         with transaction(engine) as connection:
+            if missing := compare.missing_tables(connection):
+                return _without(missing)
             store = Store(connection, vault, own, vkeys, published)
-            report = _audit(store, outside)
+            report = _audit(store, outside, policy)
+            for name, detail in _unguarded(connection):
+                report.add(Finding("ledger", None, None, None, None, name, detail))
     except StoreError as fault:
         raise Unavailable(f"The database does not answer ({type(fault).__name__}).") from fault
     finally:
@@ -48,10 +63,28 @@ def audit_store(settings: LedgerSettings, vkeys: list[str], outside: list[Path])
     if away:
         says = "whether a newer head was published: the queue, which keeps it, does not say"
         report.leave_out("log", None, says)
-    for table in ("plans", "snapshots", "people", "heads"):
-        if not report.compared[table]:
-            report.leave_out("vault", None, f"{table}: nothing is stored there")
+    for table, without in store.opening.without.items():
+        who = "person of whom nothing is" if without == 1 else "people of whom nothing is"
+        report.leave_out("vault", without, f"{who} stored in {table}: it is folded when asked for")
     return report
+
+
+def _without(tables: list[str]) -> Report:
+    """What is said of a database that lacks tables: it is read no further."""
+    report = Report()
+    for each in tables:
+        detail = "the table is missing; restore a copy of the database"
+        report.add(Finding("ledger", None, None, None, None, each, detail))
+    report.leave_out("log", None, "everything else: the database was read no further")
+    return report
+
+
+def _unguarded(connection: Connection) -> Iterator[tuple[str, str]]:
+    """What no longer keeps entries as they are: (field, detail)."""
+    try:
+        guards.check(connection)
+    except Unsafe as fault:
+        yield "entries", str(fault)
 
 
 def _published(settings: LedgerSettings) -> dict[int, str]:
@@ -66,14 +99,16 @@ def _published(settings: LedgerSettings) -> dict[int, str]:
     return found
 
 
-def audit_export(path: Path, vkeys: list[str], outside: list[Path]) -> Report:
+def audit_export(
+    path: Path, vkeys: list[str], outside: list[Path], policy: Policy = NO_WITNESSES
+) -> Report:
     """Audit an export: a folder or a .tar.gz."""
     if path.is_dir():
-        return _audit_folder(path, vkeys, outside)
+        return _audit_folder(path, vkeys, outside, policy)
     with tempfile.TemporaryDirectory() as into:
         folder, found = unpack(path, Path(into))
         try:
-            report = _audit_folder(folder, vkeys, outside)
+            report = _audit_folder(folder, vkeys, outside, policy)
         except SettingsError:
             if not found:  # whole, and yet no export
                 raise
@@ -83,22 +118,24 @@ def audit_export(path: Path, vkeys: list[str], outside: list[Path]) -> Report:
     return report
 
 
-def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path]) -> Report:
+def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path], policy: Policy) -> Report:
     export = Export(folder, vkeys)
-    report = _audit(export, outside)
+    report = _audit(export, outside, policy)
     export.close()
     for log, code, name, detail in export.found:
         report.add(Finding(code, log, None, None, None, name, detail))
+    report.leave_out("log", None, "whether the ledger has other logs than these")
     if not vkeys:
         report.leave_out("log", None, "whose signature it is: the export's own key; give --vkey")
     for why, weighs in ((SEALED, True), (NO_WORDS, False)):
-        report.leave_out("opened", report.skipped[why], f"entries {why}", weighs=weighs)
+        _skipped(report, why, weighs=weighs)
+    one = "entry whose seal only the vault opens, and what the store keeps beside it"
     says = "entries whose seals only the vault opens, and what the store keeps beside them"
-    report.leave_out("vault", report.entries, says, weighs=True)
+    report.leave_out("vault", report.entries, one if report.entries == 1 else says, weighs=True)
     return report
 
 
-def _audit(source: Source, outside: list[Path]) -> Report:
+def _audit(source: Source, outside: list[Path], policy: Policy) -> Report:
     """Audit a source, and say what both sorts leave out."""
     gc.set_threshold(*SELDOM)
     notes, odd = _outside(source, outside)
@@ -107,14 +144,36 @@ def _audit(source: Source, outside: list[Path]) -> Report:
         report = Audit(source, outside=notes, tick=tick).everything()
     for path, detail in odd:
         report.add(Finding("checkpoint", None, None, None, None, path, detail))
+    _cosigned(source, policy, report)
     if not outside:
         report.leave_out("log", None, OTHERS)
-    skipped = report.skipped
-    report.leave_out("opened", skipped[OUR_FAULT], f"entries {OUR_FAULT}")
-    says = f"entries {AFTER_A_FINDING}"
-    report.leave_out("opened", skipped[AFTER_A_FINDING], says, weighs=True)
+    _skipped(report, OUR_FAULT)
+    _skipped(report, AFTER_A_FINDING, weighs=True)
+    _skipped(report, SPOKE, weighs=True)
     report.leave_out("opened", None, "who is behind an author's name: its issuer vouches for that")
     return report
+
+
+def _cosigned(source: Source, policy: Policy, report: Report) -> None:
+    """Whether the witnesses given cosigned each log's newest checkpoint."""
+    if not policy.witnesses:
+        report.leave_out("log", None, "cosignatures: give --witness")
+        return
+    for log in range(source.logs):
+        try:
+            found = policy.cosigned(source.newest(log))
+            detail = f"cosigned by {found} of the witnesses given, not by {policy.quorum}"
+        except ValueError as fault:
+            found, detail = -1, f"its cosignatures: {fault}"
+        if found < policy.quorum:
+            report.add(Finding("checkpoint", log, None, None, None, "cosignatures", detail))
+
+
+def _skipped(report: Report, why: str, *, weighs: bool = False) -> None:
+    """Say how many entries were not decided for this reason."""
+    number = report.skipped[why]
+    says = f"entry {ONE[why]}" if number == 1 else f"entries {why}"
+    report.leave_out("opened", number, says, weighs=weighs)
 
 
 def _outside(
@@ -146,13 +205,10 @@ def note_in(raw: bytes) -> str:
     return text.partition("\n\n")[2] if text.startswith(HEADER) else text
 
 
-def check_vkeys(vkeys: Iterable[str]) -> None:
-    """SettingsError unless each is a verifier key."""
-    for each in vkeys:
-        try:
-            Verifier.parse(each)
-        except ValueError as fault:
-            raise SettingsError(f"--vkey {each}: {fault}") from None
+def check_page(path: Path) -> None:
+    """SettingsError unless a page can be written there, before anything is audited."""
+    if not path.parent.is_dir():
+        raise SettingsError(f"--html {path}: there is no folder {path.parent}")
 
 
 def write_page(report: Report, path: Path, what: str) -> None:

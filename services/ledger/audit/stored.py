@@ -17,7 +17,8 @@ from services.ledger.plan.model import dump
 from services.ledger.plan.rules import RULES
 from services.ledger.store import compare, reads
 from services.ledger.store.engine import Connection, Row
-from services.ledger.store.published import kept_checkpoints
+from services.ledger.store.published import kept_checkpoints, last_kept
+from services.ledger.store.tables import FORMAT
 from services.ledger.store.tiles import count_tiles, kept_tile
 from services.ledger.vault import LEDGER, Vault, VaultClosed
 from shared.event import Json, partition_of
@@ -108,6 +109,12 @@ class Store:
             yield Note(row["size"], f"checkpoints.{row['size']}", row["checkpoint"])
         yield from waiting
 
+    def newest(self, log: int) -> str:
+        """The checkpoint that was published last; of the same size, the most cosigned kept one."""
+        kept = last_kept(self._connection, log)
+        notes = [*self._outside(log), *([kept["checkpoint"]] if kept else [])]
+        return max(notes, key=lambda each: (size_of(each), each.count("\n")), default="")
+
     def _outside(self, log: int) -> list[str]:
         return [note] if (note := self._published.get(log)) else []
 
@@ -127,10 +134,24 @@ class Store:
         if (found := count_tiles(self._connection, log)) > self._tiles:
             yield "tile", "tiles.index", f"{found - self._tiles} kept that the entries do not fill"
         yield from self._head(log, tree, recorded)
+        if log == self.logs - 1:
+            yield from self._ledger(log)
+
+    def _ledger(self, log: int) -> Found:
+        row = reads.ledger_row(self._connection)
+        if row is None:
+            yield "ledger", "ledger.format", "the row that says what the ledger is is missing"
+            return
+        origin = self.origin(log).removesuffix(f"/{log}")
+        wanted = {"format": FORMAT, "partitions": self.logs, "origin": origin}
+        for name, value in wanted.items():
+            if row[name] != value:
+                yield "ledger", f"ledger.{name}", f"{row[name]}; keys and settings say {value}"
 
     def _head(self, log: int, tree: Tree, recorded: str) -> Found:
         head = reads.head(self._connection, log)
         if head is None:
+            yield "head", "heads.log", "the log has none; restore a copy of the database"
             return
         self.compared["heads"] += 1
         whole = tree.frontier()
@@ -155,6 +176,14 @@ class Store:
                 detail = f"{number}; this ledger has {self.logs} log(s)"
                 yield "order", "entries.log", detail, subject
 
+    def unreadable(self) -> Found:
+        """Columns that hold what they cannot."""
+        for name, rows, held in compare.mistyped(self._connection):
+            detail = (
+                f"{rows} row(s) hold something else than {held}; the database was read no further"
+            )
+            yield "ledger", name, detail
+
 
 def size_of(note: str) -> int:
     """The size that a checkpoint names; 0 if it is none, which is found when it is read."""
@@ -171,6 +200,7 @@ class Kept:
 
     def __init__(self, connection: Connection, vault: Vault) -> None:
         self.compared: Counter[str] = Counter()
+        self.without = {"plans": 0, "snapshots": 0}  # people of whom the table holds nothing
         self._connection = connection
         self._vault = vault
 
@@ -185,6 +215,14 @@ class Kept:
             except VaultClosed as fault:
                 self._closed[row["subject"]] = str(fault)
         self._plans = compare.stored_plans(self._connection, names)
+        self._has = {
+            table: {
+                name
+                for name, there in self._plans.items()
+                if any(table in x for x in there.values())
+            }
+            for table in self.without
+        }
         self._rows = reads.people_of(self._connection, names)
         self._newest = {row["subject"]: row for row in reads.plans_of(self._connection, names)}
 
@@ -240,7 +278,12 @@ class Kept:
         for sequence, tables in self._plans.get(subject, {}).items():
             detail = f"stored at sequence {sequence}, which no entry reaches"
             yield "plan", f"{tables[0]}.sequence", detail
-        if (row := self._rows.get(subject)) is not None:
+        for table in self.without:
+            self.without[table] += person.sequence > 0 and subject not in self._has[table]
+        if (row := self._rows.get(subject)) is None:
+            if person.sequence:
+                yield "person", "people.subject", "there is no row of them; run 'firsthand rebuild'"
+        else:
             self.compared["people"] += 1
             yield from self._compare("people", row, person, {"sequence": person.sequence})
 

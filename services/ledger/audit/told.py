@@ -6,9 +6,18 @@ from typing import Any
 
 import orjson
 
-from services.ledger.audit.findings import CHECKED, DEPTH, DEPTHS, Finding, Report, Unchecked
+from services.ledger.audit.findings import (
+    CHECKED,
+    DEPTH,
+    DEPTHS,
+    Finding,
+    Report,
+    Unchecked,
+    printable,
+)
 
 WIDTH = max(map(len, DEPTHS))
+ONE = {"entries": "entry", "people": "person"}  # of others the letter s is left out
 
 
 def audit_json(report: Report) -> Iterator[str]:
@@ -87,7 +96,9 @@ def headline(report: Report) -> str:
 
 def summary(report: Report, depth: str) -> str:
     """What was checked of a depth, and how much was found."""
-    checked = [f"{report.compared[name]:,} {name}" for name in CHECKED[depth]]
+    checked = [
+        count(report.compared[name], ONE.get(name, name[:-1]), name) for name in CHECKED[depth]
+    ]
     found = count(report.found_at(depth), "finding", "findings")
     return f"checked {', '.join(checked)}: {found}"
 
@@ -119,12 +130,12 @@ def finding(each: Finding) -> str:
         *([f"version {each.version}"] if each.version is not None else []),
         each.field,
     ]
-    return printable(f"{each.code}: {', '.join(place)}: {each.detail}")
+    return shortened(f"{each.code}: {', '.join(place)}: {each.detail}")
 
 
-def printable(text: str) -> str:
+def shortened(text: str) -> str:
     """A text without control characters, and not too long."""
-    return "".join(each if each.isprintable() else "?" for each in text[:600])
+    return printable(text[:600])
 
 
 def unchecked(report: Report) -> Iterator[Unchecked]:

@@ -58,6 +58,10 @@ class Ruling(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class NoEntry(SealBroken, ValueError):
+    """Bytes that are stored as an entry, and are none."""
+
+
 class Entry(NamedTuple):
     """What stands in clear on an entry, its sealed event, and its bytes."""
 
@@ -174,10 +178,16 @@ def without_words(posted: bytes) -> bytes:
 
 
 def read(leaf: bytes) -> Entry:
-    """The entry of a leaf's bytes; ValueError, KeyError or TypeError if it is not one."""
-    members = cast(dict[str, Any], orjson.loads(leaf))
-    if members["v"] != VERSION or canonical(members) != leaf:
-        raise ValueError("not a canonical entry of version 1")
-    del members["v"]
-    members["sealed"] = members["sealed"].encode()
-    return Entry(leaf=leaf, **members)
+    """The entry of a leaf's bytes; NoEntry if it is not one."""
+    why = "the bytes are no canonical entry of version 1; run 'firsthand audit'"
+    try:
+        members = cast(dict[str, Any], orjson.loads(leaf))
+        good = members["v"] == VERSION and canonical(members) == leaf
+        del members["v"]
+        members["sealed"] = members["sealed"].encode()
+        found = Entry(leaf=leaf, **members)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise NoEntry(why) from None
+    if not good:
+        raise NoEntry(why)
+    return found

@@ -111,7 +111,7 @@ class Verifier:
     @classmethod
     def parse(cls, vkey: str) -> "Verifier":
         """The key of a vkey; ValueError if it is malformed or of a type we do not know."""
-        name, told, raw = vkey.split("+", 2)
+        name, told, raw = [*vkey.split("+", 2), "", ""][:3]
         _check_name(name)
         key = strict_base64(raw)
         found = cls(name, key[0] if key else 0, key[1:])
@@ -172,7 +172,8 @@ def open_note(note: str, known: Iterable[Verifier]) -> tuple[str, list[Signature
             keys[place].verify(text, each)
             verified[place] = each
     if not verified:
-        raise ValueError("no signature by a known key")
+        there = ", ".join(f"{each.name}+{each.key_id.hex()}" for each in signatures)
+        raise ValueError(f"no signature by a known key; those there are by {there} (an older key?)")
     return text, list(verified.values())
 
 

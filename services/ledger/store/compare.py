@@ -3,12 +3,25 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Result, RowMapping, Table, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    LargeBinary,
+    Result,
+    RowMapping,
+    Table,
+    func,
+    inspect,
+    or_,
+    select,
+)
 
 from services.ledger.store.many import asking
-from services.ledger.store.tables import entries, people, plans, snapshots
+from services.ledger.store.tables import entries, metadata, people, plans, snapshots
 
 CHUNK = 2_000
+_HELD = {LargeBinary: "blob", BigInteger: "integer"}  # by SQLite; any other column holds text
 _TABLES: dict[str, Table] = {"plans": plans, "snapshots": snapshots}
 _COLUMNS = (
     entries.c.index,
@@ -48,6 +61,31 @@ def names_twice(connection: Connection, log: int) -> dict[tuple[str, str], int]:
         .having(func.count() > 1)
     )
     return {(row.author, row.id): row.first for row in connection.execute(wanted)}
+
+
+def missing_tables(connection: Connection) -> list[str]:
+    """The tables that the database should have, and has not."""
+    return sorted({*metadata.tables} - {*inspect(connection).get_table_names()})
+
+
+def mistyped(connection: Connection) -> Iterator[tuple[str, int, str]]:
+    """Columns that hold what they cannot, in how many rows, and what they should hold. SQLite
+    alone lets any value into any column.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            held = _held(column)
+            wanted = select(func.count()).select_from(table)
+            odd = connection.scalar(wanted.where(func.typeof(column).not_in((held, "null"))))
+            if odd:
+                yield f"{table.name}.{column.name}", odd, held
+
+
+def _held(column: Column[Any]) -> str:
+    kinds = (held for kind, held in _HELD.items() if isinstance(column.type, kind))
+    return next(kinds, "text")
 
 
 def elsewhere(connection: Connection, logs: int) -> list[tuple[str, int]]:

@@ -16,11 +16,9 @@ from services.ledger.log.note import Signer
 from services.ledger.store import guards, reads
 from services.ledger.store.append import keep_keys
 from services.ledger.store.engine import OLDEST_POSTGRESQL, connect, transaction
-from services.ledger.store.tables import heads, ledger
+from services.ledger.store.tables import FORMAT, heads, ledger
 from services.ledger.vault import LEDGER, Vault
 from shared.problems import Unsafe
-
-FORMAT = 1  # of a ledger's tables and bytes as a whole
 
 
 def migrations() -> Config:

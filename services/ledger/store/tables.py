@@ -27,6 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+FORMAT = 1  # of a ledger's tables and bytes as a whole
 metadata = MetaData()
 
 
