@@ -12,7 +12,7 @@ LONGEST_FILE = 300
 # It goes to whoever trusts none of us: one file, and alone.
 ONE_FILE = {"services/verify.py": 1_050}
 # Raised on purpose only, and with a line in docs/adr/0009-size.md.
-ALL_OF_IT = 22_000
+ALL_OF_IT = 23_000
 
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 
