@@ -203,3 +203,13 @@ def test_not_beside_a_worker(lost: Lost) -> None:
     put_back(lost.ledger, lost.whole)
     with Worker(lost.ledger):
         assert "another worker writes" in lost.restore(lost.export, code=3)
+
+
+def test_a_file_that_is_no_export_is_named_as_it_was_given(
+    on_valkey: Ledger, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "log.vkey"
+    wrong.write_text(signers(on_valkey.settings)[0].vkey)
+    done = CliRunner().invoke(main, ["restore", str(wrong)], env=on_valkey.environment)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"firsthand: {wrong}: neither manifest.json nor logs/")
