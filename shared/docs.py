@@ -142,10 +142,15 @@ def _operations(service: str, document: Json) -> Iterator[Json]:
 
 def _curl(base: str, path: str, operation: Json) -> str:
     """A line to paste; it asks for the operation's own example."""
+    asked = []
     for parameter in operation.get("parameters", ()):
+        name, example = parameter["name"], str(parameter.get("example", ""))
         if parameter["in"] == "path":
-            path = path.replace(f"{{{parameter['name']}}}", str(parameter.get("example", "")))
-    lines = [f'curl -sS "{base}{path}"']
+            path = path.replace(f"{{{name}}}", example)
+        elif parameter["in"] == "query" and parameter.get("required"):
+            asked.append(f"{name}={example}")
+    query = f"?{'&'.join(asked)}" if asked else ""
+    lines = [f'curl -sS "{base}{path}{query}"']
     if "security" in operation:
         lines.append('-H "Authorization: Bearer $FIRSTHAND_TOKEN"')
     for media_type, body in operation.get("requestBody", {}).get("content", {}).items():

@@ -44,5 +44,6 @@ def rows(opened: Vault, steps: Sequence[Step]) -> Iterator[Json]:
 
 def walked(opened: Vault, plan: Plan, steps: Sequence[Step], after: int = 0) -> list[Passed]:
     """What a walk from a plan goes past, beginning after so many entries of a history."""
-    walk = Walk(opened, plan)
-    return [walk.past(row["index"], row["leaf"]) for row in list(rows(opened, steps))[after:]]
+    told = list(rows(opened, steps))
+    walk = Walk(opened, plan, max((row["sequence"] or 0 for row in told[:after]), default=0))
+    return [walk.past(row["index"], row["leaf"]) for row in told[after:]]

@@ -28,6 +28,8 @@ class Waiting:
 class Hanging:
     """A projector whose batch takes until it is let go."""
 
+    partitions = 1
+
     def __init__(self) -> None:
         self.inbox, self.go, self.batches = Waiting(), threading.Event(), 0
 
@@ -40,7 +42,7 @@ class Hanging:
 def test_no_beat_comes_while_a_drain_hangs() -> None:
     projector, beats = Hanging(), threading.Event()
     drainer = Drainer(cast(Projector, projector), lambda _: None, beat=beats.set)
-    sweeper = threading.Thread(target=drainer.sweep, args=(1,))
+    sweeper = threading.Thread(target=drainer.sweep)
     sweeper.start()
     try:
         wait_until(lambda: projector.batches == 1, "a sweep that drains")
@@ -64,7 +66,7 @@ def test_a_full_disk_does_not_end_the_sweeper() -> None:
     drainer = Drainer(
         cast(Projector, projector), lambda _: None, iter(range(10**9)).__next__, beat=fail
     )
-    sweeper = threading.Thread(target=drainer.sweep, args=(1,))
+    sweeper = threading.Thread(target=drainer.sweep)
     sweeper.start()
     try:
         assert tried.acquire(timeout=30)

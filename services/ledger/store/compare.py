@@ -128,3 +128,9 @@ def subjects(connection: Connection) -> Iterator[tuple[str, str]]:
         wanted = select(table.c.subject).distinct()
         for (subject,) in connection.execute(wanted, execution_options={"yield_per": CHUNK}):
             yield table.name, subject
+
+
+def keeps_people(connection: Connection, log: int) -> bool:
+    """Whether there is a row of anybody in a log."""
+    wanted = select(people.c.subject).where(people.c.log == log).limit(1)
+    return connection.scalar(wanted) is not None
