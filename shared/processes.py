@@ -19,7 +19,10 @@ def die_with_parent() -> None:
 
 
 def look_for_garbage_seldom() -> None:
-    """Nothing made so far is garbage, and what comes from now on frees itself, cycles excepted."""
+    """Nothing made so far is garbage, and what comes from now on frees itself, cycles excepted.
+
+    Plans kept in memory are many objects; looking through them costs a tenth of a batch.
+    """
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 

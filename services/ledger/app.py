@@ -1,6 +1,5 @@
 """The ledger's read service."""
 
-import gc
 from collections.abc import Callable
 from datetime import datetime
 
@@ -22,12 +21,10 @@ from shared.callers import Callers
 from shared.inbox import Queues
 from shared.metrics import CollectorRegistry
 from shared.problems import SealBroken, Unavailable, Unsafe
-from shared.processes import die_with_parent
+from shared.processes import die_with_parent, look_for_garbage_seldom
 from shared.published import LastPublished
 from shared.web import answer, describe, install
 
-# A long plan is many objects, none of them garbage; looking through them takes longer than it does.
-SELDOM = 50_000, 20, 100
 QUEUE_TIMEOUT = 0.5  # seconds; while the queue is away, what was kept is served
 
 
@@ -92,5 +89,5 @@ def from_environment() -> Flask:
     die_with_parent()
     settings = LedgerSettings.load()
     logs.configure(settings.log_level)
-    gc.set_threshold(*SELDOM)
+    look_for_garbage_seldom()
     return create_app(*neighbours(settings), partitions=settings.partitions)

@@ -1,6 +1,5 @@
 """The worker's and the replay's start: settings to neighbours to work."""
 
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -30,18 +29,16 @@ from shared.event import partition_of
 from shared.inbox import Inbox, Queues, connect
 from shared.metrics import CollectorRegistry
 from shared.problems import SettingsError
+from shared.processes import look_for_garbage_seldom
 from shared.published import LastPublished
 from shared.transit import Transit
-
-# Of the plans kept in memory nothing is garbage, and looking through them costs a tenth of a batch.
-SELDOM = 50_000, 20, 100
 
 
 def work(*, sweeper: bool, rq: bool) -> None:
     """Run the worker until it is asked to stop."""
     settings = LedgerSettings.load()
     logs.configure(settings.log_level)
-    gc.set_threshold(*SELDOM)
+    look_for_garbage_seldom()
     folder = local_folder(settings)
     lock = lock_writer(folder) if folder else None
     try:

@@ -35,11 +35,11 @@ from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing
 from services.ledger.plan.rules import RULES
 from services.ledger.projector import BATCH, Projector
-from services.ledger.run import SELDOM
 from shared import crashpoint, logs
 from shared.callers import Callers
 from shared.event import Event
 from shared.inbox import Inbox, connect
+from shared.processes import look_for_garbage_seldom
 from shared.seal import Key
 from shared.transit import Transit
 from tests.benchmarks import sample
@@ -74,12 +74,13 @@ def listening() -> Iterator[Clock]:
     """A clock that the services tell where they are; garbage is looked for as a worker does."""
     clock, thresholds = Clock(), gc.get_threshold()
     crashpoint.listener = clock.past
-    gc.set_threshold(*SELDOM)
+    look_for_garbage_seldom()
     try:
         yield clock
     finally:
         crashpoint.listener = None
         gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def alone(works: Sequence[Callable[[], object]]) -> float:

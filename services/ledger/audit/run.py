@@ -1,6 +1,5 @@
 """The start of an audit: settings or an export, keys and checkpoints given, to a report."""
 
-import gc
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -25,9 +24,9 @@ from services.ledger.vault import Vault
 from services.ledger.witnesses import NO_WITNESSES, Policy
 from shared.inbox import Queues
 from shared.problems import SettingsError, Unavailable, Unsafe
+from shared.processes import look_for_garbage_seldom
 from shared.published import LastPublished
 
-SELDOM = 50_000, 20, 100  # of plans in the making nothing is garbage, and looking takes time
 ONE = {
     AFTER_A_FINDING: "comes after one of the same person that could not be opened or decided",
     SEALED: "stays sealed: opened.jsonl does not hold it, or not all before it",
@@ -141,7 +140,7 @@ def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path], policy: P
 
 def _audit(source: Source, outside: list[Path], policy: Policy) -> Report:
     """Audit a source, and say what both sorts leave out."""
-    gc.set_threshold(*SELDOM)
+    look_for_garbage_seldom()
     notes, odd = _outside(source, outside)
     total = sum(source.size(log) for log in range(source.logs))
     with bar("Auditing", total) as tick:
