@@ -27,7 +27,8 @@ from shared.problems import SealBroken
 
 class Store:
     """What a connection sees at one moment. `vkeys` are the ledger's own keys, by log; `given` ones
-    count in their place. `published` are watermarks from outside the store, by log.
+    count in their place. `published` are watermarks from outside the store, by log; None: not asked
+    for, nor for heads, since entries and keys are enough for a replay.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Store:
         self._connection = connection
         self._own = vkeys
         self._vkeys = [self._chosen(log, given) for log in range(len(vkeys))]
-        self._published = published or {}
+        self._published = published
         self._tiles = 0
 
     def _chosen(self, log: int, given: Sequence[str]) -> list[str]:
@@ -116,7 +117,7 @@ class Store:
         return max(notes, key=lambda each: (size_of(each), each.count("\n")), default="")
 
     def _outside(self, log: int) -> list[str]:
-        return [note] if (note := self._published.get(log)) else []
+        return [note] if (note := (self._published or {}).get(log)) else []
 
     def tile(self, wanted: FullTile, tile: Tile, log: int) -> Found:
         """A kept tile that differs. One that is not kept is made when it is asked for."""
@@ -151,7 +152,9 @@ class Store:
     def _head(self, log: int, tree: Tree, recorded: str) -> Found:
         head = reads.head(self._connection, log)
         if head is None:
-            return  # entries and keys are enough for a replay; an audit looks for it
+            if self._published is not None:
+                yield "head", "heads.log", "the log has none; restore a copy of the database"
+            return
         self.compared["heads"] += 1
         whole = tree.frontier()
         wanted = {"size": whole.size, "frontier": whole.to_bytes(), "root": whole.root()}
