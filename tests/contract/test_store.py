@@ -58,6 +58,14 @@ def test_migrations_make_exactly_the_tables_of_the_code(stored: Ledger) -> None:
         assert compare_metadata(context, tables.metadata) == []
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_postgresql_does_not_try_to_compress_sealed_plans(stored: Ledger) -> None:
+    wanted = "SELECT relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+    wanted += "WHERE attname = 'plan' AND attstorage = 'e' ORDER BY relname"
+    with stored.as_services() as connection:
+        assert [*connection.scalars(text(wanted))] == ["plans", "snapshots"]
+
+
 @pytest.mark.parametrize("table", [*tables.metadata.tables, "alembic_version"])
 def test_a_reader_cannot_write(kept: Ledger, table: str) -> None:
     with (

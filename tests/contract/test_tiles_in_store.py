@@ -82,7 +82,7 @@ def test_an_older_ledger_gets_its_tiles_when_it_is_migrated(stored: Ledger) -> N
         connection.execute(text("DROP TABLE tiles"))
         connection.execute(text("DROP TABLE checkpoints"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    with pytest.raises(Unsafe, match="revision 0001, this code 0002; run 'firsthand init'"):
+    with pytest.raises(Unsafe, match="revision 0001, this code 0003; run 'firsthand init'"):
         open_store(stored.settings, write=True)
     init(stored.settings)
     assert stored.table("tiles") == before

@@ -158,11 +158,18 @@ def write(
         "recorded": ruling.recorded,
         "digest": digest_of(salt_of(key, event.author, event.id), event.canonical),
     }
-    members = {name: each for name, each in row.items() if each is not None}
-    members["v"], members["rules"] = VERSION, ruling.rules
-    members["via"], members["issuer"] = event.via, event.issuer
-    members["received"] = event.received
-    members["sealed"] = seal(key, posted, bound, nonce=nonce).decode()
+    members = row | {
+        "v": VERSION,
+        "rules": ruling.rules,
+        "via": event.via,
+        "issuer": event.issuer,
+        "received": event.received,
+        "sealed": seal(key, posted, bound, nonce=nonce).decode(),
+    }
+    if not code:
+        del members["refusal"]
+    if not standing:
+        del members["sequence"], members["planversion"]
     if ruling.represented:
         members["onbehalfof"] = event.subject
     if ruling.warnings:
