@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from flask import Flask
 from marshmallow import validate
 
 from services.intake.bodies import Bodies
@@ -20,7 +19,7 @@ from shared.metrics import CollectorRegistry, Queue
 from shared.processes import die_with_parent, look_for_garbage_seldom
 from shared.settings import Settings, setting
 from shared.transit import Transit
-from shared.web import describe, install
+from shared.web import Service, describe, install
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +62,9 @@ def create_app(
     threads: int = 32,
     clock: Callable[[], datetime] = now,
     registry: CollectorRegistry | None = None,
-) -> Flask:
+) -> Service:
     """The Flask application, over its neighbours."""
-    app = Flask("intake", static_folder=None)
+    app = Service("intake", static_folder=None)
     may_wait = threading.Semaphore(threads // 2)
     intake = Intake(callers, inbox, partitions, Bodies(threads), may_wait, clock)
     app.register_blueprint(intake.routes())
@@ -99,7 +98,7 @@ def check() -> None:
     check_layout(inbox.queues, settings.partitions)
 
 
-def from_environment() -> Flask:
+def from_environment() -> Service:
     """The application as the environment says; what the HTTP server loads."""
     die_with_parent()
     settings = IntakeSettings.load()

@@ -76,15 +76,16 @@ class Intake:
         )
         if form is Form.BATCH:
             return self._post_batch(caller, told, received, said)
-        return self._post_one(caller, told[0], received, said)
+        return self._post_one(caller, told[0], received, said, _wait_seconds(environ))
 
-    def _post_one(self, caller: Caller, told: Json, received: datetime, said: Said) -> Response:
-        """One event; and its fate, if the caller waits for it."""
+    def _post_one(
+        self, caller: Caller, told: Json, received: datetime, said: Said, seconds: int
+    ) -> Response:
+        """One event; and its fate, if the caller waits so long for it."""
         row, kept = read(told, received)
         refused = _refusal(caller, row)
         if refused:
             raise Forbidden(refused)
-        seconds = _wait_seconds()
         waits = seconds > 0 and self.may_wait.acquire(blocking=False)
         try:
             waiter = uuid.uuid4().hex if waits else None
@@ -161,9 +162,9 @@ def _refusal(caller: Caller, row: EventType) -> str:
     return ""
 
 
-def _wait_seconds() -> int:
+def _wait_seconds(environ: Json) -> int:
     """Seconds of `Prefer: wait=N` (RFC 7240), at most 30; 0 without it."""
-    if "HTTP_PREFER" not in request.environ:
+    if "HTTP_PREFER" not in environ:
         return 0
     found = _WAIT.search(", ".join(request.headers.getlist("Prefer")))
     return min(int(found[1]), MAX_WAIT) if found else 0

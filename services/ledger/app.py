@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from flask import Flask, Response
+from flask import Response
 
 from services.ledger.api import Api
 from services.ledger.config import LedgerSettings, now, open_store, verifier_keys
@@ -23,7 +23,7 @@ from shared.metrics import CollectorRegistry
 from shared.problems import SealBroken, Unavailable, Unsafe
 from shared.processes import die_with_parent, look_for_garbage_seldom
 from shared.published import LastPublished
-from shared.web import answer, describe, install
+from shared.web import Service, answer, describe, install
 
 QUEUE_TIMEOUT = 0.5  # seconds; while the queue is away, what was kept is served
 
@@ -37,9 +37,9 @@ def create_app(
     *,
     partitions: int = 1,
     clock: Callable[[], datetime] = now,
-) -> Flask:
+) -> Service:
     """The Flask application, over its neighbours."""
-    app = Flask("ledger", static_folder=None)
+    app = Service("ledger", static_folder=None)
     app.url_map.merge_slashes = False  # a path is a tile's or none: no redirects
     people = Api(engine, vault, callers, names, watermark, partitions, clock)
     app.register_blueprint(people.routes())
@@ -84,7 +84,7 @@ def check() -> None:
     engine.dispose()  # the server forks, and no connection may be shared
 
 
-def from_environment() -> Flask:
+def from_environment() -> Service:
     """The application as the environment says; what the HTTP server loads."""
     die_with_parent()
     settings = LedgerSettings.load()

@@ -14,7 +14,7 @@ from shared.catalogue.examples import examples
 from shared.event import Json
 from shared.openapi import path_of
 from shared.problems import PROBLEMS
-from shared.web import describe
+from shared.web import Service, describe
 from tests.conforming import DOCUMENTS, is_valid
 
 NOBODY = cast(Any, None)  # a neighbour that no route is called with
@@ -101,7 +101,7 @@ def test_a_description_is_not_made_before_anybody_asks() -> None:
         made.append(1)
         return DOCUMENTS["ledger"]()
 
-    app = Flask("ledger", static_folder=None)
+    app = Service("ledger", static_folder=None)
     describe(app, "ledger", count)
     assert not made
     for _ in range(2):
