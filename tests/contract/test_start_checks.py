@@ -162,10 +162,17 @@ def test_another_key_encryption_key_opens_nothing(stored: Ledger) -> None:
     refused(stored, "cannot be unwrapped with this kek", VaultClosed)
 
 
-@pytest.mark.parametrize("revision", ["0000", "9999"])
-def test_tables_of_another_revision(stored: Ledger, revision: str) -> None:
-    sql(stored, f"UPDATE alembic_version SET version_num = '{revision}'")
-    refused(stored, f"revision {revision}, this code {setup.newest_revision()}.*firsthand init")
+def test_tables_of_an_older_revision(stored: Ledger) -> None:
+    sql(stored, "UPDATE alembic_version SET version_num = '0001'")
+    refused(stored, f"revision 0001, this code {setup.newest_revision()}; run 'firsthand init'")
+
+
+def test_tables_of_a_newer_version_are_left_alone(stored: Ledger) -> None:
+    sql(stored, "UPDATE alembic_version SET version_num = '9999'")
+    newer = f"revision 9999, this code {setup.newest_revision()}; run the newer version"
+    refused(stored, newer)
+    with pytest.raises(Unsafe, match=newer):
+        init(stored.settings)
 
 
 def test_another_format(stored: Ledger) -> None:

@@ -205,11 +205,14 @@ class Kept:
         self.without = {"plans": 0, "snapshots": 0}  # people of whom the table holds nothing
         self._connection = connection
         self._vault = vault
+        self._names: list[str] = []
 
     def begin(self, log: int, people: Iterable[str]) -> None:
-        """Unwrap these people's keys, and look up what is stored of them."""
+        """Unwrap these people's keys, and look up what is stored of them; those before are over."""
+        for name in self._names:
+            self._vault.forget(name)
         self._log, self._closed = log, dict[str, str]()
-        names = list(people)
+        names = self._names = list(people)
         wanted = names if self._vault.is_open else [LEDGER, *names]
         for row in reads.keys_of(self._connection, wanted):
             try:

@@ -8,6 +8,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, insert, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,6 +20,8 @@ from services.ledger.store.engine import OLDEST_POSTGRESQL, connect, transaction
 from services.ledger.store.tables import FORMAT, heads, ledger
 from services.ledger.vault import LEDGER, Vault
 from shared.problems import Unsafe
+
+NEWER = "run the newer version of Firsthand that made them"
 
 
 def migrations() -> Config:
@@ -49,7 +52,7 @@ def make_ledger(
         with transaction(engine) as connection:
             config = migrations()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _upgrade(connection, config)
             if connection.dialect.name == "postgresql":
                 _make_role(connection, services_url)
             found = reads.ledger_row(connection)
@@ -64,6 +67,15 @@ def make_ledger(
                 _same(found, partitions, origin)
     finally:
         engine.dispose()
+
+
+def _upgrade(connection: Connection, config: Config) -> None:
+    try:
+        command.upgrade(config, "head")
+    except CommandError:  # a revision that is not among ours
+        revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        says = f"the tables have revision {revision}, this code {newest_revision()}; {NEWER}"
+        raise Unsafe(says) from None
 
 
 def _make_log(connection: Connection, log: int, signer: Signer, created: str) -> None:
@@ -119,9 +131,11 @@ def _check_tables(connection: Connection, _: Wanted) -> None:
     except SQLAlchemyError:
         raise Unsafe("this database holds no ledger; run 'firsthand init'") from None
     if revision != newest_revision():
+        known = ScriptDirectory.from_config(migrations()).walk_revisions()
+        older = revision in {each.revision for each in known}
+        remedy = "run 'firsthand init' with this version" if older else NEWER
         raise Unsafe(
-            f"the tables have revision {revision}, this code {newest_revision()}; "
-            "run 'firsthand init' with this version"
+            f"the tables have revision {revision}, this code {newest_revision()}; {remedy}"
         )
 
 
