@@ -220,12 +220,9 @@ class Kept:
             except VaultClosed as fault:
                 self._closed[row["subject"]] = str(fault)
         self._plans = compare.stored_plans(self._connection, names)
+        stored = self._plans.items()
         self._has = {
-            table: {
-                name
-                for name, there in self._plans.items()
-                if any(table in x for x in there.values())
-            }
+            table: {name for name, kept in stored if any(table in each for each in kept.values())}
             for table in self.without
         }
         self._rows = reads.people_of(self._connection, names)
