@@ -68,7 +68,7 @@ def test_whatever_is_asked_is_answered_as_described(
     url = up.intake if service == "intake" else up.ledger
     phases = "examples,fuzzing" + (",stateful" if LONG else "")
     if LONG and (service == "ledger" or role == "person"):
-        phases += ",coverage"  # of no use to who may post nothing
+        phases += ",coverage"  # an event's shape, with its 20,000 borders, is everybody's
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "--config-file"),
         *(str(HERE / "schemathesis.toml"), "run", f"{url}/openapi.json", "--url", url),
