@@ -32,7 +32,7 @@ POINTS = {
     "batch-locked": "the log's head is locked; the stream was not read",
     "batch-read": "the head of the stream is read, under the lock",
     "batch-judged": "verdicts are worked out; the tree is as it was",
-    "batch-signed": "the new head is signed; entries are on their way, the head is not",
+    "batch-signed": "the new head is signed; nothing was written",
     "batch-inserting": "entries are inserted; keys, people, plans and head are not",
     "batch-written": "everything is written, and not committed",
     "batch-committed": "COMMIT is done; nothing was published or deleted",

@@ -10,14 +10,13 @@ from services.ledger.log.entry import Ruling, Standing
 from services.ledger.log.merkle import Frontier
 from services.ledger.log.proof import Proof, growing, inclusion
 from services.ledger.metrics import Course
-from services.ledger.people import People, Person, fold_one, plan_row
+from services.ledger.people import People, Person, fold_one, plan_row, take
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.rules import RULES, Accepted, Refusal, Verdict, decide
 from services.ledger.receipts import Recorded, answer
 from services.ledger.store import append
 from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection
-from services.ledger.store.many import Inserting
 from services.ledger.store.tiles import nodes
 from shared.catalogue import CATALOGUE
 from shared.event import Event, partition_of
@@ -68,14 +67,14 @@ class Batch:
         self._leaves: dict[int, bytes] = {}
         self._proofs: dict[int, Proof] = {}
 
-    def open(
+    def judge(
         self,
         connection: Connection,
         head: Head,
         messages: list[tuple[bytes, bytes]],
         recorded: str,
     ) -> None:
-        """Open messages, and fetch from the store what their verdicts rest on."""
+        """Work out the verdict on every message, in order."""
         self._connection, self._size, self.recorded = connection, head.size, recorded
         events = [each for place, sealed in messages if (each := self._open(place, sealed))]
         self.subjects = {each.subject for each in events}
@@ -85,13 +84,11 @@ class Batch:
         self._earlier: dict[tuple[str, str], dict[str, int]] = {}
         for row in append.earlier(connection, self._log, {each.id for each in events}):
             self._earlier.setdefault((row["author"], row["id"]), {})[row["digest"]] = row["index"]
-        self._events = events
-
-    def judge(self, entries: Inserting) -> None:
-        """Work out the verdict on every event, in order, and send its entry on its way."""
-        self._entries = entries
-        for event in self._events:
+        for event in events:
             self._take(event)
+        self._leaves = {row["index"]: row["leaf"] for row in self.rows}
+        repeats = [index for _, index, repeat in self._told if repeat and index not in self._leaves]
+        self._leaves |= append.leaves(connection, self._log, repeats)
 
     def _open(self, place: bytes, sealed: bytes) -> Event | None:
         """The event in a message; what does not open is kept aside and is no event."""
@@ -157,7 +154,6 @@ class Batch:
         index = self._size + len(self.rows)
         row["log"], row["index"] = self._log, index
         self.rows.append(row)
-        self._entries.put(row)
         if standing:
             person.sequence = standing.sequence
             self._touched[event.subject] = person
@@ -182,10 +178,12 @@ class Batch:
         return Refusal(Code.OUR_FAULT), person
 
     def _fresh(self, subject: str) -> Person:
-        """The person folded anew from the store, with this batch's entries in it."""
+        """The person folded anew: from the store, then from this batch."""
         old = self._held[subject]
-        self._entries.arrive()
         person = fold_one(self._connection, self._vault, self._log, subject)
+        for row in self.rows:
+            if row["subject"] == subject and row["sequence"] is not None:
+                take(self._vault, person, entry.read(row["leaf"]))
         person.stored, person.snapped = old.stored, old.snapped
         self._held[subject] = person
         self._people.replace(subject, person)
@@ -204,9 +202,6 @@ class Batch:
 
     def prove(self, connection: Connection, old: Head, leaves: Sequence[bytes], new: Head) -> None:
         """Make the proofs of those who wait, in the tree that this batch leaves."""
-        self._leaves = {row["index"]: row["leaf"] for row in self.rows}
-        repeats = [index for _, index, repeat in self._told if repeat and index not in self._leaves]
-        self._leaves |= append.leaves(connection, self._log, repeats)
         fresh = growing(Frontier.from_bytes(old.size, old.frontier), leaves)
         before = nodes(connection, self._log, new.size)
         for _, index, _ in self._told:

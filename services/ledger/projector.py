@@ -70,14 +70,13 @@ class Projector:
                 course.past("read")
                 if not messages and published == self._signed(head).checkpoint.encode():
                     return self._over(course, head, batch)
-                batch.open(connection, head, messages, max(self._now(), head.recorded))
-                with append.appending(connection) as entries:
-                    batch.judge(entries)
-                    crashpoint("batch-judged")
-                    leaves = [leaf_hash(row["leaf"]) for row in batch.rows]
-                    new = self._extend(head, leaves, batch.recorded)
-                    course.past("judge")
-                    crashpoint("batch-signed")
+                batch.judge(connection, head, messages, max(self._now(), head.recorded))
+                crashpoint("batch-judged")
+                leaves = [leaf_hash(row["leaf"]) for row in batch.rows]
+                new = self._extend(head, leaves, batch.recorded)
+                course.past("judge")
+                crashpoint("batch-signed")
+                append.append(connection, batch.rows)
                 crashpoint("batch-inserting")
                 keep_tiles(connection, log, head.size, leaves)
                 append.keep_keys(connection, batch.new_keys)

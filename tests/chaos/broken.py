@@ -73,7 +73,7 @@ BUILDS = [
     Broken(
         "I4",
         "a batch takes its messages in the order of their ids",
-        [(BATCH, "in self._events:\n", "in sorted(self._events, key=lambda e: e.id):\n")],
+        [(BATCH, "for event in events:\n", "for event in sorted(events, key=lambda e: e.id):\n")],
     ),
     Broken(
         "I5",

@@ -145,6 +145,22 @@ def f14(run: Run) -> None:
     run.rig.worker.goes_on()
 
 
+@fault(
+    "F14a",
+    "a drain stalls with all judged, until the store gives its lock away",
+    stores=TWO_WORKERS,
+    slow=True,
+)
+def f14a(run: Run) -> None:
+    run.rig.worker.again(f"batch-signed:{1 + run.batch()}:stop")
+    run.post()
+    run.until(lambda: run.rig.worker.stalls, "the drain to stall")
+    run.mark()
+    run.rig.second.begin()
+    run.until(run.recovered, "the second worker to go on", 60)
+    run.rig.worker.goes_on()
+
+
 @fault("F14b", "a drain stalls after COMMIT, and publishes late", stores=TWO_WORKERS)
 def f14b(run: Run) -> None:
     run.rig.worker.again(f"batch-committed:{run.batch()}:stop")

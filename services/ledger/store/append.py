@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from services.ledger.store import many
-from services.ledger.store.many import Inserting, Row, asking
+from services.ledger.store.many import Row, asking
 from services.ledger.store.tables import entries, heads, keys, people, plans, snapshots, unreadable
 from shared.problems import Unsafe
 
@@ -70,11 +70,6 @@ def leaves(connection: Connection, log: int, indexes: Collection[int]) -> dict[i
     return {
         each["index"]: each["leaf"] for each in _LEAVES(connection, indexes, log=log).mappings()
     }
-
-
-def appending(connection: Connection) -> Inserting:
-    """Entries on their way into the table, as they are made; a `with` block."""
-    return Inserting(connection, entries)
 
 
 def append(connection: Connection, rows: Sequence[Row]) -> None:

@@ -4,12 +4,10 @@ SQLAlchemy's own ways (a parameter for each value of an IN, a dictionary for eac
 again as the rows themselves; a batch touches a thousand of each.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from operator import itemgetter
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import orjson
 from sqlalchemy import (
@@ -29,7 +27,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 Row = Mapping[str, Any]
-Send = Callable[[tuple[Any, ...]], object]
 Among = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 
 
@@ -63,65 +60,22 @@ def _among(dialect: str, column: ColumnElement[Any]) -> ColumnElement[bool]:
     return column.in_(select(told.c.value))
 
 
-class Inserting:
-    """Rows on their way into a table while later ones are still made; the database refuses any
-    whose place is taken.
-
-    PostgreSQL takes them in meanwhile, and answers nothing else until they `arrive`, as they do
-    when the block ends. SQLite works in this process, and takes them in then.
-    """
-
-    def __init__(self, connection: Connection, table: Table) -> None:
-        self._connection = connection
-        self._table = table
-        self._under_way = ExitStack()
-        self._send: Send | None = None
-
-    def put(self, row: Row) -> None:
-        """Send a row; all have the names of the first."""
-        if self._send is None:
-            self._values = itemgetter(*row)
-            way = _sending(self._connection, self._table, list(row))
-            self._send = self._under_way.enter_context(way)
-        self._send(self._values(row))
-
-    def arrive(self) -> None:
-        """Have all that was sent in the table."""
-        self._under_way.close()
-        self._send = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._under_way.__exit__(kind, fault, trace)
-
-
-def insert(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
+def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert rows; the database refuses any whose place is taken."""
-    with Inserting(connection, table) as inserting:
-        for row in rows:
-            inserting.put(row)
-
-
-@contextmanager
-def _sending(connection: Connection, table: Table, names: list[str]) -> Iterator[Send]:
+    if not rows:
+        return
+    names = list(rows[0])
+    told = map(itemgetter(*names), rows)
     into = f"{table.name} ({_listed(names)})"
     if connection.dialect.name == "postgresql":
         cursor: Any = connection.connection.cursor()  # psycopg's own
         with cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types([_kind(connection, table, name).lower() for name in names])
-            yield copy.write_row
+            for row in told:
+                copy.write_row(row)
         return
-    rows: list[tuple[Any, ...]] = []
-    yield rows.append
     statement = f"INSERT INTO {into} VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our names
-    connection.exec_driver_sql(statement, rows)
+    connection.exec_driver_sql(statement, list(told))
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
