@@ -4,6 +4,7 @@ import json
 import os
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from itertools import count
@@ -73,7 +74,8 @@ class Service:
         told = {"Authorization": f"Bearer {token}", **(headers or {})}
         method = "GET" if body is None else "POST"
         try:
-            self._connection.request(method, self._below + path, body, told)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why, before
+                self._connection.request(method, self._below + path, body, told)
             heard = self._connection.getresponse()
             named = {name.lower(): value for name, value in heard.getheaders()}
             return Answer(heard.status, named, heard.read())

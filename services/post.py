@@ -6,6 +6,7 @@ and it is set aside. A 202 says that it is durable, and not what became of it: i
 ledger is asked.
 """
 
+import json
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -47,8 +48,9 @@ class Fate:
 
     @property
     def type(self) -> str:
-        """The event's type."""
-        return str(orjson.loads(self.kept.body).get("type"))
+        """The event's type, as it can be printed; a body may hold what intake takes for no JSON."""
+        told = str(json.loads(self.kept.body).get("type"))
+        return told.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)

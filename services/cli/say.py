@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 _TTL = click.IntRange(1, 24 * 3600)
 
 
+def _seconds(_context: click.Context, _option: click.Parameter, given: float) -> float:
+    """Seconds; a range of floats would take NaN, which never ends."""
+    if not 0 <= given < float("inf"):
+        raise click.BadParameter("must be 0 or more, and a number.")
+    return given
+
+
 @click.command()
 @click.argument("subject", type=ID)
 @click.option("--role", help="The role (default: what stands before the colon).")
@@ -38,7 +45,9 @@ def token(subject: str, role: str | None, scope: str | None, act: str | None, tt
 @click.argument("file", required=False, type=click.File("r", encoding="utf-8"))
 @click.option("--resume", is_flag=True, help="Send what an earlier run left in the outbox.")
 @click.option("--wait", type=click.IntRange(0, 30), default=0, help="Seconds to wait for a fate.")
-@click.option("--patience", type=float, default=30, help="Seconds to try an event again.")
+@click.option(
+    "--patience", type=float, callback=_seconds, default=30, help="Seconds to try an event again."
+)
 @AS
 @TOKEN
 @JSON
@@ -53,6 +62,7 @@ def post(file: Any, **told: Any) -> None:
     from services.client import Service, address, subject_of
     from services.post import Errand
 
+    services = Service(address("intake", 8081)), Service(address("ledger", 8082))
     outbox, bearer = _outbox(), speaker(told["author"], told["token"])
     try:
         mine = subject_of(bearer), os.environ.get("FIRSTHAND_INTAKE_URL", "")
@@ -60,7 +70,6 @@ def post(file: Any, **told: Any) -> None:
             click.echo("This input waits in the outbox already; going on with it.", err=True)
     except (ValueError, RecursionError) as fault:
         raise click.UsageError(f"{file.name if file else 'token'}: {fault}") from None
-    services = Service(address("intake", 8081)), Service(address("ledger", 8082))
     errand = Errand(bearer, *services, told["wait"], told["patience"])
     with outbox.alone(lambda: click.echo("Another post is sending; waiting for it.", err=True)):
         sys.exit(FINDINGS if _send(errand, outbox, mine, as_json=told["as_json"]) else 0)

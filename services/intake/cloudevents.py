@@ -75,6 +75,11 @@ def read(posted: Json, now: datetime) -> tuple[EventType, bytes]:
 
     Raises Invalid or TooLarge, naming the place. `now` is when it was received.
     """
+    kept = canonical({name: each for name, each in posted.items() if name != "datacontenttype"})
+    if len(kept) > MAX_DATA_BYTES and (
+        len(kept) > MAX_EVENT_BYTES or len(canonical(posted.get("data", {}))) > MAX_DATA_BYTES
+    ):
+        raise TooLarge("An event has at most 36 KiB, its data at most 32 KiB.")
     row = CATALOGUE.get(str(posted.get("type")))
     faults = list(_faults(_ATTRIBUTES, posted, ""))
     if row is not None and "data" in posted:
@@ -84,11 +89,6 @@ def read(posted: Json, now: datetime) -> tuple[EventType, bytes]:
         raise Invalid(
             "The event is not one of the catalogue; see errors.", errors=faults[:MAX_FAULTS]
         )
-    kept = canonical({name: each for name, each in posted.items() if name != "datacontenttype"})
-    if len(kept) > MAX_DATA_BYTES and (
-        len(kept) > MAX_EVENT_BYTES or len(canonical(posted["data"])) > MAX_DATA_BYTES
-    ):
-        raise TooLarge("An event has at most 36 KiB, its data at most 32 KiB.")
     return row, kept
 
 

@@ -8,6 +8,7 @@ nothing is normalised. Each fault names its place (RFC 6901).
 
 import json
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 from shared.event import MAX_WHOLE_NUMBER, Json
@@ -60,8 +61,8 @@ def refuse(pointer: str, code: str, detail: str) -> NoReturn:
 def _members(pairs: list[tuple[str, Any]]) -> Json:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        often = Counter(name for name, _ in pairs)
+        twice = next(name for name, times in often.items() if times > 1)
         raise _Bad(f"The member {twice[:64]!a} stands twice in one object.")
     if not all(map(str.isascii, members)):
         name = next(name for name in members if not name.isascii())

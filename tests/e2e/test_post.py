@@ -214,6 +214,44 @@ def test_what_cannot_be_taken_is_set_aside_and_can_be_taken_out(desk: Desk) -> N
     assert desk.run("outbox") == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("7", "/type: Text holds half of a surrogate pair."),
+        ("NaN", "/: NaN is not a whole number; send a decimal as a string."),
+        (f'"{"y" * 5_000_000}"', "A body of this form has at most 73728 bytes."),
+    ],
+    ids=["half a pair", "no number", "too long"],
+)
+def test_what_cannot_even_be_read_is_set_aside_and_what_stands_behind_it_goes(
+    desk: Desk, words: str, why: str
+) -> None:
+    started = json.dumps({"type": "plan.started", "data": STARTED})
+    wrong = f'{{"type":"strength\\ud83d.named","data":{{"words":{words}}}}}'
+    (desk.folder / "said.ndjson").write_text(f"{wrong}\n{started}\n")
+    status, output, errors = desk.run("post", "said.ndjson", "--wait=5")
+    assert (status, errors) == (1, "")
+    first, *_, last = output.splitlines()
+    assert first.startswith("invalid   strength\\ud83d.named")
+    assert last.startswith("accepted  plan.started")
+    assert desk.run("outbox")[1].endswith(f"set aside: {why}\n")
+
+
+@pytest.mark.parametrize("patience", ["nan", "-1", "inf"])
+def test_patience_is_a_number_of_seconds(desk: Desk, patience: str) -> None:
+    status, _, errors = desk.run("post", desk.write(*wishes(1)), f"--patience={patience}")
+    assert (status, "must be 0 or more" in errors) == (2, True)
+    assert desk.run("outbox") == (0, "", "")
+
+
+@pytest.mark.parametrize("address", ["ftp://x", "http://[::1"])
+def test_nothing_is_kept_for_an_address_that_is_none(desk: Desk, address: str) -> None:
+    desk.environment["FIRSTHAND_INTAKE_URL"] = address
+    status, _, errors = desk.run("post", desk.write(*wishes(1)))
+    assert (status, "is not the address of a service" in errors) == (2, True)
+    assert desk.run("outbox") == (0, "", "")
+
+
 def test_a_bar_is_for_the_terminal_and_answers_are_for_the_file(desk: Desk) -> None:
     ours, theirs = pty.openpty()
     seen = bytearray()

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,3 +56,11 @@ def test_a_body_is_taken_if_nothing_in_it_is_bad(value: Any, depth: int, half: s
     except Malformed:
         taken = False
     assert taken is not is_bad(read, depth)
+
+
+def test_a_name_that_stands_twice_is_found_among_as_many_as_a_body_can_hold() -> None:
+    """In one look at each: a body of this size once took an hour."""
+    names = [f"{number:x}" for number in range(400_000)]
+    body = json.dumps(dict.fromkeys(names, 1))[:-1] + ',"61a7f":2}'
+    with pytest.raises(Malformed, match="'61a7f' stands twice"):
+        parse(body.encode())
