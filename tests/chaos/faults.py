@@ -129,6 +129,17 @@ def f13(run: Run) -> None:
     run.rig.worker.goes_on()
 
 
+def stalls_and_wakes_up(run: Run, place: str) -> None:
+    """A drain stalls there; the second worker goes on, and then the first."""
+    run.rig.worker.again(f"{place}:stop")
+    run.post()
+    run.until(lambda: run.rig.worker.stalls, "the drain to stall")
+    run.mark()
+    run.rig.second.begin()
+    run.until(run.recovered, "the second worker to go on", 60)
+    run.rig.worker.goes_on()
+
+
 @fault(
     "F14",
     "a drain stalls until the store gives its lock away, and wakes up",
@@ -136,13 +147,7 @@ def f13(run: Run) -> None:
     slow=True,
 )
 def f14(run: Run) -> None:
-    run.rig.worker.again(f"batch-read:{1 + run.batch()}:stop")
-    run.post()
-    run.until(lambda: run.rig.worker.stalls, "the drain to stall")
-    run.mark()
-    run.rig.second.begin()
-    run.until(run.recovered, "the second worker to go on", 60)
-    run.rig.worker.goes_on()
+    stalls_and_wakes_up(run, f"batch-read:{1 + run.batch()}")
 
 
 @fault(
@@ -152,24 +157,12 @@ def f14(run: Run) -> None:
     slow=True,
 )
 def f14a(run: Run) -> None:
-    run.rig.worker.again(f"batch-signed:{1 + run.batch()}:stop")
-    run.post()
-    run.until(lambda: run.rig.worker.stalls, "the drain to stall")
-    run.mark()
-    run.rig.second.begin()
-    run.until(run.recovered, "the second worker to go on", 60)
-    run.rig.worker.goes_on()
+    stalls_and_wakes_up(run, f"batch-signed:{1 + run.batch()}")
 
 
 @fault("F14b", "a drain stalls after COMMIT, and publishes late", stores=TWO_WORKERS)
 def f14b(run: Run) -> None:
-    run.rig.worker.again(f"batch-committed:{run.batch()}:stop")
-    run.post()
-    run.until(lambda: run.rig.worker.stalls, "the drain to stall")
-    run.mark()
-    run.rig.second.begin()
-    run.until(run.recovered, "the second worker to go on", 60)
-    run.rig.worker.goes_on()
+    stalls_and_wakes_up(run, f"batch-committed:{run.batch()}")
 
 
 @fault("F15", "a drain fails once, and a job raises")
