@@ -16,7 +16,7 @@ from services.ledger.log.merkle import Frontier
 from services.ledger.log.note import Signer
 from services.ledger.store import guards, reads
 from services.ledger.store.append import keep_keys
-from services.ledger.store.engine import OLDEST_POSTGRESQL, connect, transaction
+from services.ledger.store.engine import OLDEST_POSTGRESQL, answering, connect, transaction
 from services.ledger.store.tables import FORMAT, heads, ledger
 from services.ledger.vault import LEDGER, Vault
 from shared.problems import Unsafe
@@ -46,10 +46,13 @@ def make_ledger(
     signers: list[Signer],
     vault: Vault,
 ) -> None:
-    """Migrate the store and, if it is new, make its logs, heads and ledger key. Repeatable."""
+    """Migrate the store and, if it is new, make its logs, heads and ledger key. Repeatable.
+
+    Unavailable if the database does not answer.
+    """
     engine = connect(owner_url, write=True, owner=True)
     try:
-        with transaction(engine) as connection:
+        with answering(), transaction(engine) as connection:
             config = migrations()
             config.attributes["connection"] = connection
             _upgrade(connection, config)
