@@ -26,6 +26,7 @@ from tests.contract.mixed import PEOPLE
 from tests.exports import Told
 
 on_sqlite = pytest.mark.parametrize("lived_once", ["sqlite"], indirect=True, scope="module")
+WITNESS = Cosigner("w1.example", 1).key.vkey
 DEPTHS = ("log", "opened", "vault")
 
 
@@ -182,6 +183,8 @@ def test_a_key_that_is_not_the_logs_is_a_finding(
         (["--vkey", "no+key"], "a key is <name>+"),
         (["--witness", "no+key"], "--witness no+key"),
         (["--quorum", "2"], "--quorum is a number"),
+        (["--witness", WITNESS, "--quorum", "0"], "--quorum is a number from 1"),
+        (["--witness", WITNESS, "--quorum", "2"], "--quorum is a number from 1"),
         (["--html", "nowhere/page.html"], "there is no folder nowhere"),
         (["--checkpoint", "nowhere"], "does not exist"),
         (["--require", "all"], "is not one of"),
