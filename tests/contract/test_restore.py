@@ -16,7 +16,7 @@ from services.cli import main
 from services.ledger.config import signers
 from services.ledger.log.note import Signer
 from services.ledger.store import tables
-from shared.inbox import published_key
+from shared.inbox import published_key, waiting_key
 from tests import exports
 from tests.contract.ledgers import Ledger
 from tests.contract.older import Copy, copy_of, put_back
@@ -99,7 +99,10 @@ def test_it_goes_forward_and_a_worker_goes_on(lost: Lost, tmp_path: Path) -> Non
     assert "Log 0: 286 entries, 282 restored." in lost.restore(lost.export)
     lost.is_whole()
     assert "nothing was missing" in lost.restore(lost.export), "and again"
+    redis = lost.ledger.inbox().redis
+    assert redis.exists(waiting_key(0)), "the worker that was refused said why"
     with Worker(lost.ledger) as worker:
+        assert not redis.exists(waiting_key(0)), "one that finds nothing to do waits for nothing"
         lost.ledger.post(*LATE[:3], ada.writes("Home", "A window"))
         assert worker.terminate() == 0
     lost.ledger.drain()
