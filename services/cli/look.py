@@ -134,6 +134,7 @@ def _draw(told: dict[str, Any], where: str) -> None:
     for number, code in enumerate(codes, 1):
         if where == "-":
             code.terminal(out=sys.stdout, compact=True)
+            sys.stdout.flush()
             continue
         path = Path(where)
         if len(codes) > 1:
