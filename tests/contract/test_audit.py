@@ -260,6 +260,14 @@ def test_names_that_are_no_text_and_what_is_no_file_are_findings(export: Path) -
     assert "logs/odd?" in found
 
 
+@on_sqlite
+def test_a_size_written_in_another_way_is_named_as_it_stands_there(export: Path) -> None:
+    (export / "logs" / "0" / "checkpoints" / "007").write_text("")
+    found = {each["field"]: each["detail"] for each in report(export, code=1)["findings"]}
+    assert found.pop("logs/0/checkpoints/007") == "is named as no size is"
+    assert {*found} == {"manifest.json"}
+
+
 def test_an_archive_out_of_all_proportion_is_a_finding(tmp_path: Path) -> None:
     packed, great = tmp_path / "export.tar.gz", tmp_path / "great"
     with great.open("wb") as file:
