@@ -124,6 +124,23 @@ def test_an_archive_does_as_well(lost: Lost, tmp_path: Path) -> None:
     assert "is cut off" in lost.refuses(archive, code=1)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_archive_that_is_cut_off_says_so(lost: Lost, tmp_path: Path) -> None:
+    put_back(lost.ledger, lost.whole)
+    archive = lost.exported(tmp_path / "whole.tar.gz")
+    whole = archive.read_bytes()
+    for length in (0, 1, 100):
+        archive.write_bytes(whole[:length])
+        said = lost.refuses(archive, code=2)
+        assert said.startswith(f"firsthand: {archive}: neither manifest.json nor logs/: this is no")
+        assert "; file: whole.tar.gz: is cut off, no archive, or too much of one" in said
+        assert len(said.splitlines()) == 1
+    archive.write_bytes(whole[: len(whole) // 2])
+    said = lost.refuses(archive, code=1)
+    assert "file: whole.tar.gz: is cut off" in said
+    assert "file: manifest.json: cannot be read" in said, "and no 'log None'"
+
+
 def test_it_does_not_stop_behind_what_was_published(lost: Lost, tmp_path: Path) -> None:
     said = lost.refuses(lost.short, code=3)
     assert "286 entries were published (the queue says)" in said
