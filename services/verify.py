@@ -7,7 +7,8 @@
 Written from the published formats alone (Firsthand's formats page; RFC 6962, 8785, 9162; C2SP
 tlog-tiles, tlog-checkpoint, tlog-cosignature, signed-note, tlog-proof). It shares no code with
 Firsthand, asks no network, opens no seal, and needs Python 3.11 and `cryptography`. Exit 0: nothing
-found; 1: findings; 2: not called as above. It ends with what it did not check.
+found; 1: findings; 2: not called as above; 3: the report cannot be written; 130: stopped by Ctrl-C.
+It ends with what it did not check.
 
 EXPORT is a folder or a .tar.gz. Every file is a function of the entries and the signatures:
 
@@ -46,6 +47,7 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import re
 import sqlite3
 import sys
@@ -1004,6 +1006,14 @@ def _misplaced(told: argparse.Namespace, *, export: bool) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("verify.py: stopped\n")
+        return 130
+
+
+def _main(arguments: list[str] | None) -> int:
     parser = _parser()
     told = parser.parse_args(arguments)
     packed = told.path.is_file() and told.path.suffix in (".gz", ".tgz")
@@ -1021,7 +1031,14 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         check_receipt(told.path, keys, told.event, report, quorum)
     text = json.dumps(vars(report)) if told.json else "\n".join(said(report))
-    sys.stdout.buffer.write(f"{text}\n".encode())
+    try:
+        sys.stdout.buffer.write(f"{text}\n".encode())
+        sys.stdout.buffer.flush()
+    except OSError as fault:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more
+        if not isinstance(fault, BrokenPipeError):
+            sys.stderr.write(f"verify.py: it cannot be written: {fault.strerror}\n")
+            return 3
     return 1 if report.found else 0
 
 

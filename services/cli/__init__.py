@@ -1,6 +1,7 @@
 """The `firsthand` command: thin, one function a command.
 
-Exit status: 0 clean, 1 findings or refusals, 2 usage or settings, 3 a service is unavailable.
+Exit status: 0 clean, 1 findings or refusals, 2 usage or settings, 3 a service is unavailable or the
+output cannot be written, 130 stopped by Ctrl-C.
 """
 
 import click

@@ -1,14 +1,17 @@
 """What every command shares: options, who speaks, and how a failure ends."""
 
+import errno
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-FINDINGS, USAGE, UNAVAILABLE = 1, 2, 3
+FINDINGS, USAGE, UNAVAILABLE, STOPPED = 1, 2, 3, 130
+UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # a closed pipe is none of them
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -74,6 +77,19 @@ class Command(click.Group):
             fail(str(fault), USAGE)
         except FirsthandError as fault:
             fail(str(fault), UNAVAILABLE)
+        except (KeyboardInterrupt, click.Abort):
+            fail("stopped", STOPPED)
+        except OSError as fault:
+            if fault.errno not in UNWRITTEN:
+                raise
+            _forget_output()
+            fail(f"it cannot be written: {fault.strerror}", UNAVAILABLE)
+
+
+def _forget_output() -> None:
+    """Throw away what is still to be printed: at the end Python would try once more."""
+    with suppress(OSError, ValueError, AttributeError):  # a stand-in, or none
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(why: str, status: int) -> None:

@@ -93,12 +93,20 @@ def origins(version: int | None, as_of: str | None, **told: Any) -> None:
     _look("origins", {"version": version, "as-of": as_of}, told)
 
 
+def _drawable(_: Any, __: Any, where: str | None) -> str | None:
+    """Where codes are drawn to, if they can be."""
+    if where not in (None, "-") and Path(str(where)).suffix.lower() not in (".svg", ".png"):
+        raise click.BadParameter(f"{where}: name a file that ends in .svg or .png, or - for here.")
+    return where
+
+
 @click.command()
 @PERSON
 @click.argument("event_id")
 @click.option(
     "--qr",
     metavar="FILE|-",
+    callback=_drawable,
     help="Draw it as QR codes: into FILE (.svg, .png; several are numbered), or here (-).",
 )
 @AS
@@ -126,14 +134,15 @@ def _draw(told: dict[str, Any], where: str) -> None:
     for number, code in enumerate(codes, 1):
         if where == "-":
             code.terminal(out=sys.stdout, compact=True)
+            sys.stdout.flush()
             continue
         path = Path(where)
         if len(codes) > 1:
             path = path.with_name(f"{path.stem}-{number}{path.suffix}")
         try:
             code.save(str(path), scale=4)
-        except (OSError, ValueError) as fault:
-            fail(f"{path}: {fault}. Name a file that ends in .svg or .png.", USAGE)
+        except OSError as fault:
+            fail(f"{path}: {fault.strerror}. Name a file in a folder that you may write to.", USAGE)
         click.echo(path)
 
 

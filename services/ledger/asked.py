@@ -1,22 +1,25 @@
 """What the query of a request to read asks for. A wrong one is Invalid, and names its parameter."""
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
+
+from werkzeug.datastructures import MultiDict
 
 from services.ledger.past import When
 from shared.event import timestamp
 from shared.fields import parse_time
 from shared.problems import Fault, WrongQuery
 
-_MOMENT = "Must be an RFC 3339 date-time with offset ('+' is sent as %2B)."
-_POINT = "Must be a version, as 3, or an RFC 3339 date-time with offset ('+' is sent as %2B)."
+_MOMENT = "Must be an RFC 3339 date-time with offset, as 2026-05-03T10:00:00Z."
+_POINT = "Must be a version, as 3, or an RFC 3339 date-time with offset, as 2026-05-03T10:00:00Z."
+_PLUS = re.compile(r"\d:\d\d(\.\d+)? \d\d:\d\d\Z")  # that an address made a space
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A query, by its parameters; any but those `known` is wrong, rather than left out."""
 
-    query: Mapping[str, str]
+    query: MultiDict[str, str]
     known: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -25,6 +28,8 @@ class Asked:
                 raise wrong(
                     name, f"There is no such parameter here; there is {_listed(self.known)}."
                 )
+            if len(self.query.getlist(name)) > 1:
+                raise wrong(name, "Must be given once.")
 
     def when(self) -> When:
         """Which plan is asked for, by `version`, `as-of` and `true-at`."""
@@ -59,7 +64,8 @@ class Asked:
         try:
             return None if given is None else timestamp(parse_time(given))
         except (ValueError, OverflowError):
-            raise wrong(name, told) from None
+            plus = given is not None and _PLUS.search(given)
+            raise wrong(name, f"{told} '+' is sent as %2B." if plus else told) from None
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -69,6 +69,7 @@ class Projector:
                 self._check(connection, head, published)
                 course.past("read")
                 if not messages and published == self._signed(head).checkpoint.encode():
+                    self.inbox.settle(log, (), (), None)  # what it waited for, if it did, is over
                     return self._over(course, head, batch)
                 batch.judge(connection, head, messages, max(self._now(), head.recorded))
                 crashpoint("batch-judged")

@@ -92,7 +92,8 @@ def _restore(settings: LedgerSettings, path: Path, kept: list[Path]) -> Told:
             published = _published(settings, keys, connection, kept)
         with _unpacked(path) as (found, odd):
             if not (found / "logs").is_dir() and not (found / "manifest.json").exists():
-                raise SettingsError(f"{path}: neither manifest.json nor logs/: this is no export")
+                why = "; ".join(["this is no export", *odd])
+                raise SettingsError(f"{path}: neither manifest.json nor logs/: {why}")
             export = Export(found, [key for each in keys for key in each.vkeys])
             _same_logs(export, keys)
             total = sum(export.size(log) for log in range(export.logs))
@@ -134,7 +135,7 @@ def _same_logs(export: Export, keys: list[Signer]) -> None:
 
 def _findings(export: Export, report: Report) -> Iterator[str]:
     for log, code, name, told in export.found:
-        yield shortened(f"{code}: log {log}, {name}: {told}")
+        yield shortened(f"{code}: {name if log is None else f'log {log}, {name}'}: {told}")
     for each in report.findings:
         place = f"log {each.log}" + (f", entry {each.index}" if each.index is not None else "")
         yield shortened(f"{each.code}: {place}, {each.field}: {each.detail}")

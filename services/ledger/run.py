@@ -19,16 +19,16 @@ from services.ledger.report import report_json, report_text
 from services.ledger.sentences import read_names
 from services.ledger.steps import Step
 from services.ledger.steps import steps as walk
-from services.ledger.store import reads
+from services.ledger.store import compare, reads
+from services.ledger.store.engine import Engine, answering, lock_writer, transaction
 from services.ledger.store.engine import connect as connect_store
-from services.ledger.store.engine import lock_writer, transaction
 from services.ledger.vault import Vault
 from services.ledger.witnesses import Policy
 from shared import doorbell, logs
 from shared.event import partition_of
 from shared.inbox import Inbox, Queues, connect
 from shared.metrics import CollectorRegistry
-from shared.problems import SettingsError
+from shared.problems import SettingsError, Unsafe
 from shared.processes import look_for_garbage_seldom
 from shared.published import LastPublished
 from shared.transit import Transit
@@ -89,9 +89,8 @@ def replay(person: str | None, *, as_json: bool) -> bool:
     """Replay one person, or every log; print the report. True if there are findings."""
     settings = LedgerSettings.load()
     vault = Vault.from_folder(settings.key_folder)
-    engine = connect_store(settings.store_url, write=False)
     vkeys = [each.vkeys for each in signers(settings)]
-    with transaction(engine) as connection:
+    with _whole(settings) as engine, transaction(engine) as connection:
         work = Replay(connection, vault, vkeys)
         if person is not None:
             work.person(partition_of(person, settings.partitions), person)
@@ -99,7 +98,6 @@ def replay(person: str | None, *, as_json: bool) -> bool:
             size = sum(reads.log_size(connection, log) for log in range(settings.partitions))
             with bar("Replaying", size) as tick:
                 work.everything(tick)
-    engine.dispose()
     if person is not None and not work.report.entries:
         raise SettingsError(f"there are no entries about {person}")
     for line in report_json(work.report) if as_json else report_text(work.report):
@@ -111,19 +109,32 @@ def steps(person: str) -> Iterator[Step]:
     """A person's entries one by one, from entries and keys; SettingsError if there are none."""
     settings = LedgerSettings.load()
     vault, names = Vault.from_folder(settings.key_folder), read_names(settings.names)
-    engine = connect_store(settings.store_url, write=False)
     log = partition_of(person, settings.partitions)
+    with _whole(settings) as engine:
 
-    @contextmanager
-    def reading() -> Iterator[Reader]:
-        with transaction(engine) as connection:
-            yield Reader(connection, vault, log, person)
+        @contextmanager
+        def reading() -> Iterator[Reader]:
+            with transaction(engine) as connection:
+                yield Reader(connection, vault, log, person)
 
-    told = walk(reading, names)
-    try:
+        told = walk(reading, names)
         first = next(told, None)
         if first is None:
             raise SettingsError(f"there are no entries about {person}")
         yield from chain([first], told)
+
+
+@contextmanager
+def _whole(settings: LedgerSettings) -> Iterator[Engine]:
+    """The store to read from, if all its tables are there; Unavailable if it does not answer."""
+    engine = connect_store(settings.store_url, write=False)
+    try:
+        with answering():
+            with transaction(engine) as connection:
+                missing = compare.missing_tables(connection)
+            if missing:
+                told = f"tables are missing: {', '.join(missing)}; restore a copy of the database"
+                raise Unsafe(told)
+            yield engine
     finally:
         engine.dispose()

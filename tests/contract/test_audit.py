@@ -26,6 +26,7 @@ from tests.contract.mixed import PEOPLE
 from tests.exports import Told
 
 on_sqlite = pytest.mark.parametrize("lived_once", ["sqlite"], indirect=True, scope="module")
+WITNESS = Cosigner("w1.example", 1).key.vkey
 DEPTHS = ("log", "opened", "vault")
 
 
@@ -182,6 +183,8 @@ def test_a_key_that_is_not_the_logs_is_a_finding(
         (["--vkey", "no+key"], "a key is <name>+"),
         (["--witness", "no+key"], "--witness no+key"),
         (["--quorum", "2"], "--quorum is a number"),
+        (["--witness", WITNESS, "--quorum", "0"], "--quorum is a number from 1"),
+        (["--witness", WITNESS, "--quorum", "2"], "--quorum is a number from 1"),
         (["--html", "nowhere/page.html"], "there is no folder nowhere"),
         (["--checkpoint", "nowhere"], "does not exist"),
         (["--require", "all"], "is not one of"),
@@ -255,6 +258,14 @@ def test_names_that_are_no_text_and_what_is_no_file_are_findings(export: Path) -
     found = {each["field"]: each["detail"] for each in report(export, code=1)["findings"]}
     assert found["logs/0/checkpoints/7"] == "is no plain file"
     assert "logs/odd?" in found
+
+
+@on_sqlite
+def test_a_size_written_in_another_way_is_named_as_it_stands_there(export: Path) -> None:
+    (export / "logs" / "0" / "checkpoints" / "007").write_text("")
+    found = {each["field"]: each["detail"] for each in report(export, code=1)["findings"]}
+    assert found.pop("logs/0/checkpoints/007") == "is named as no size is"
+    assert {*found} == {"manifest.json"}
 
 
 def test_an_archive_out_of_all_proportion_is_a_finding(tmp_path: Path) -> None:

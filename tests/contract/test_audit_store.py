@@ -1,5 +1,7 @@
 """`firsthand audit` and `replay` of a store that lacks something, or holds the wrong sort."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import Connection, text
@@ -72,3 +74,40 @@ def test_going_through_a_stream_that_is_not_whole_ends_in_one_line(
     done = CliRunner().invoke(main, ["replay", ADA, "--step"], env=on_valkey.environment)
     assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
     assert says in done.stderr
+
+
+ASKED = (["replay", "--all"], ["replay", ADA], ["replay", ADA, "--step"], ["init"], ["audit"])
+
+
+def unanswered(words: list[str], env: dict[str, str]) -> None:
+    """The command ends in one line, with the status of what is away."""
+    done = CliRunner().invoke(main, words, env=env)
+    assert (done.exit_code, len(done.stderr.splitlines())) == (3, 1), done.output
+    assert done.stderr.startswith("firsthand: The database does not answer (")
+
+
+@pytest.mark.parametrize("words", ASKED, ids=" ".join)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_database_that_is_away_is_told_in_one_line(stored: Ledger, words: list[str]) -> None:
+    away = "postgresql+psycopg://x@127.0.0.1:1/x"
+    nowhere = {"FIRSTHAND_DATABASE_URL": away, "FIRSTHAND_DATABASE_OWNER_URL": away}
+    unanswered(words, stored.environment | nowhere)
+
+
+@pytest.mark.parametrize("words", ASKED, ids=" ".join)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_file_that_is_no_database_is_told_in_one_line(
+    stored: Ledger, words: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "spoilt.db").write_bytes(bytes(range(256)) * 64)
+    spoilt = f"sqlite:///{tmp_path}/spoilt.db"
+    nothing = {"FIRSTHAND_DATABASE_URL": spoilt, "FIRSTHAND_DATABASE_OWNER_URL": spoilt}
+    unanswered(words, stored.environment | nothing)
+
+
+@pytest.mark.parametrize("words", ASKED[:3], ids=" ".join)
+def test_a_replay_says_which_table_is_missing(stored: Ledger, words: list[str]) -> None:
+    spoilt(stored, "DROP TABLE snapshots")
+    done = CliRunner().invoke(main, words, env=stored.environment)
+    says = "firsthand: tables are missing: snapshots; restore a copy of the database\n"
+    assert (done.exit_code, done.stderr) == (3, says)

@@ -44,7 +44,7 @@ BROKEN: dict[str, tuple[str, str, str]] = {  # by check: what is done, what is s
     "tables": (
         "UPDATE alembic_version SET version_num = '9999'",
         "revision 9999",
-        "'firsthand init'",
+        "run the newer version",
     ),
     "ledger": ("UPDATE ledger SET partitions = 4", "made with 4 partitions", "set it to 4"),
     "heads": ("UPDATE heads SET size = 3", "a head of size 3", "'firsthand replay --all'"),

@@ -16,7 +16,7 @@ from services.cli import main
 from services.ledger.config import signers
 from services.ledger.log.note import Signer
 from services.ledger.store import tables
-from shared.inbox import published_key
+from shared.inbox import published_key, waiting_key
 from tests import exports
 from tests.contract.ledgers import Ledger
 from tests.contract.older import Copy, copy_of, put_back
@@ -99,7 +99,10 @@ def test_it_goes_forward_and_a_worker_goes_on(lost: Lost, tmp_path: Path) -> Non
     assert "Log 0: 286 entries, 282 restored." in lost.restore(lost.export)
     lost.is_whole()
     assert "nothing was missing" in lost.restore(lost.export), "and again"
+    redis = lost.ledger.inbox().redis
+    assert redis.exists(waiting_key(0)), "the worker that was refused said why"
     with Worker(lost.ledger) as worker:
+        assert not redis.exists(waiting_key(0)), "one that finds nothing to do waits for nothing"
         lost.ledger.post(*LATE[:3], ada.writes("Home", "A window"))
         assert worker.terminate() == 0
     lost.ledger.drain()
@@ -119,6 +122,23 @@ def test_an_archive_does_as_well(lost: Lost, tmp_path: Path) -> None:
     lost.is_whole()
     archive.write_bytes(archive.read_bytes()[:-40])
     assert "is cut off" in lost.refuses(archive, code=1)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_archive_that_is_cut_off_says_so(lost: Lost, tmp_path: Path) -> None:
+    put_back(lost.ledger, lost.whole)
+    archive = lost.exported(tmp_path / "whole.tar.gz")
+    whole = archive.read_bytes()
+    for length in (0, 1, 100):
+        archive.write_bytes(whole[:length])
+        said = lost.refuses(archive, code=2)
+        assert said.startswith(f"firsthand: {archive}: neither manifest.json nor logs/: this is no")
+        assert "; file: whole.tar.gz: is cut off, no archive, or too much of one" in said
+        assert len(said.splitlines()) == 1
+    archive.write_bytes(whole[: len(whole) // 2])
+    said = lost.refuses(archive, code=1)
+    assert "file: whole.tar.gz: is cut off" in said
+    assert "file: manifest.json: cannot be read" in said, "and no 'log None'"
 
 
 def test_it_does_not_stop_behind_what_was_published(lost: Lost, tmp_path: Path) -> None:

@@ -175,6 +175,29 @@ def test_tables_of_a_newer_version_are_left_alone(stored: Ledger) -> None:
         init(stored.settings)
 
 
+@pytest.mark.parametrize("change", ["DELETE FROM {}", "DROP TABLE {}"])
+def test_tables_that_do_not_say_their_revision(stored: Ledger, change: str) -> None:
+    sql(stored, change.format("alembic_version"))
+    says = (
+        "do not say which revision they have: alembic_version is empty or missing; restore a copy"
+    )
+    refused(stored, says)
+    with pytest.raises(Unsafe, match=says):
+        init(stored.settings)
+
+
+def test_nothing_but_an_empty_revision_is_no_ledger(stored: Ledger, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/empty.db"
+    stored.settings = replace(stored.settings, database_url=url, database_owner_url=url)
+    opened = engine.connect(url, write=True, owner=True)
+    with engine.transaction(opened) as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num TEXT NOT NULL)"))
+    opened.dispose()
+    refused(stored, "this database holds no ledger; run 'firsthand init'")
+    init(stored.settings)
+    open_store(stored.settings, write=False)[0].dispose()
+
+
 def test_another_format(stored: Ledger) -> None:
     sql(stored, "UPDATE ledger SET format = 2")
     refused(stored, "format 2, this code format 1")

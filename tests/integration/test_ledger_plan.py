@@ -156,6 +156,30 @@ def test_a_plus_that_became_a_space_is_explained(house: Together) -> None:
     assert "as-of" in pointers(told)[0]
 
 
+def test_nothing_is_said_of_addresses_where_a_moment_is_simply_wrong(small_house: Together) -> None:
+    """The command line, too, hands on what is said."""
+    small_house.post(ADA, "plan.started", STARTED)
+    for query in ("plan?as-of=2126-03-02%2013:02", "diff?from=yesterday"):
+        told = problem(small_house.get(ADA, query), 422, "wrong-query")
+        assert told["errors"][0]["detail"].endswith("with offset, as 2026-05-03T10:00:00Z.")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("plan?version=1&version=2", "version"),
+        ("plan?version=1&version=1", "version"),
+        ("diff?from=0&to=1&to=2126-03-02T12:05:00Z", "to"),
+        ("history?limit=1&cursor=0&limit=2", "limit"),
+    ],
+)
+def test_a_parameter_given_twice_is_a_422(small_house: Together, path: str, name: str) -> None:
+    small_house.post(ADA, "plan.started", STARTED)
+    told = problem(small_house.get(ADA, path), 422, "wrong-query")
+    assert pointers(told) == [f"/{name}"]
+    assert told["errors"][0]["detail"] == "Must be given once."
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -14,6 +14,7 @@ WRONG = {
     "detail": "The query parameter 'from' is wrong.",
     "errors": [{"pointer": "/from", "code": "query", "detail": "Must be a version, as 3."}],
 }
+RECEIPT = {"entry": "{}", "proof": "c2sp.org/tlog-proof@v1"}
 
 
 def asked(code: int, members: Any, *words: str) -> Result:
@@ -53,3 +54,18 @@ def test_no_folder_is_made_that_looks_like_another_archive(name: str, tmp_path: 
     assert done.exit_code == 2
     assert "an export is a folder or a .tar.gz" in done.output
     assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["q.txt", "q.xpm", "q.svg.gz", "q", ".svg"])
+def test_codes_are_drawn_into_an_svg_or_a_png_and_nothing_else(name: str, tmp_path: Path) -> None:
+    done = asked(200, RECEIPT, "receipt", "person:ada", "an-id", "--qr", str(tmp_path / name))
+    assert done.exit_code == 2
+    assert "name a file that ends in .svg or .png" in done.output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "begins"), [("q.SVG", b"<?xml"), ("q.png", b"\x89PNG")])
+def test_codes_are_drawn_into_the_file_named(name: str, begins: bytes, tmp_path: Path) -> None:
+    done = asked(200, RECEIPT, "receipt", "person:ada", "an-id", "--qr", str(tmp_path / name))
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / name}\n")
+    assert (tmp_path / name).read_bytes().startswith(begins)

@@ -5,6 +5,7 @@ folded again, each person as far as all of their entries with standing are there
 """
 
 import gzip
+import re
 import tarfile
 import zlib
 from base64 import b64encode
@@ -136,12 +137,12 @@ class Export:
         folder = self._folder / f"logs/{log}/checkpoints"
         names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
         self._kept.append(len(names))
-        sizes = {name: int(name) for name in names if name.isascii() and name.isdigit()}
-        for name in sorted(set(names) - {str(each) for each in sizes.values()}):
+        sizes = {int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name)}
+        for name in sorted(set(names) - {str(each) for each in sizes}):
             self._find(log, "file", f"logs/{log}/checkpoints/{name}", "is named as no size is")
             self._used.add(f"logs/{log}/checkpoints/{name}")
         head = self._heads[log]
-        paths = [(size, f"logs/{log}/checkpoints/{size}") for size in sorted({*sizes.values()})]
+        paths = [(size, f"logs/{log}/checkpoints/{size}") for size in sorted(sizes)]
         whole = [(head.size, f"logs/{log}/checkpoint")] if head else []
         for size, path in sorted(paths + whole):
             try:

@@ -42,6 +42,6 @@ def given_policy(witnesses: Iterable[str], quorum: int | None) -> Policy:
     """The witnesses given, and how many must have cosigned: all of them, unless told."""
     keys = {Verifier.parse(each) for each in given_keys("--witness", witnesses, COSIGNATURE)}
     wanted = len(keys) if quorum is None else quorum
-    if (quorum is not None and not keys) or not 0 <= wanted <= len(keys):
+    if quorum is not None and not 1 <= quorum <= len(keys):
         raise SettingsError("--quorum is a number from 1 to that of the witnesses given")
     return Policy(wanted, tuple(Witness("", each) for each in keys))

@@ -19,7 +19,7 @@ from services.ledger.config import LedgerSettings, now, verifier_keys
 from services.ledger.log.note import Checkpoint, split_note
 from services.ledger.log.proof import HEADER
 from services.ledger.store import compare, guards
-from services.ledger.store.engine import Connection, StoreError, connect, transaction
+from services.ledger.store.engine import Connection, answering, connect, transaction
 from services.ledger.vault import Vault
 from services.ledger.witnesses import NO_WITNESSES, Policy
 from shared.inbox import Queues
@@ -45,15 +45,13 @@ def audit_store(
     published = _published(settings)
     engine = connect(settings.store_url, write=False)
     try:
-        with transaction(engine) as connection:
+        with answering(), transaction(engine) as connection:
             if missing := compare.missing_tables(connection):
                 return _without(missing)
             store = Store(connection, vault, own, vkeys, published)
             report = _audit(store, outside, policy)
             for name, detail in _unguarded(connection):
                 report.add(Finding("ledger", None, None, None, None, name, detail))
-    except StoreError as fault:
-        raise Unavailable(f"The database does not answer ({type(fault).__name__}).") from fault
     finally:
         engine.dispose()
     for log, detail in store.found:

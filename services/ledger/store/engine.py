@@ -18,10 +18,19 @@ from sqlalchemy import RowMapping as Row
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import SQLAlchemyError as StoreError
 
-from shared.problems import FirsthandError, SettingsError, Unsafe
+from shared.problems import FirsthandError, SettingsError, Unavailable, Unsafe
 
 # What the rest of the ledger knows of SQLAlchemy: these names, and nothing else.
-__all__ = ["Connection", "Engine", "Row", "StoreError", "connect", "lock_writer", "transaction"]
+__all__ = [
+    "Connection",
+    "Engine",
+    "Row",
+    "StoreError",
+    "answering",
+    "connect",
+    "lock_writer",
+    "transaction",
+]
 
 try:
     from pysqlite3 import dbapi2 as sqlite
@@ -145,6 +154,15 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         warned = connection.info.pop("warned", None)
         if warned:
             raise CommitUnknown(f"the database warned at commit: {warned}")
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Whatever the database fails with, for a command that ends with it: Unavailable."""
+    try:
+        yield
+    except StoreError as fault:
+        raise Unavailable(f"The database does not answer ({type(fault).__name__}).") from fault
 
 
 def lock_writer(folder: Path) -> BinaryIO:

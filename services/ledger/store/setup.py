@@ -9,15 +9,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, insert, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, insert, inspect, make_url, text
 
 from services.ledger.log.merkle import Frontier
 from services.ledger.log.note import Signer
 from services.ledger.store import guards, reads
 from services.ledger.store.append import keep_keys
-from services.ledger.store.engine import OLDEST_POSTGRESQL, connect, transaction
-from services.ledger.store.tables import FORMAT, heads, ledger
+from services.ledger.store.engine import OLDEST_POSTGRESQL, answering, connect, transaction
+from services.ledger.store.tables import FORMAT, heads, ledger, metadata
 from services.ledger.vault import LEDGER, Vault
 from shared.problems import Unsafe
 
@@ -46,10 +45,13 @@ def make_ledger(
     signers: list[Signer],
     vault: Vault,
 ) -> None:
-    """Migrate the store and, if it is new, make its logs, heads and ledger key. Repeatable."""
+    """Migrate the store and, if it is new, make its logs, heads and ledger key. Repeatable.
+
+    Unavailable if the database does not answer.
+    """
     engine = connect(owner_url, write=True, owner=True)
     try:
-        with transaction(engine) as connection:
+        with answering(), transaction(engine) as connection:
             config = migrations()
             config.attributes["connection"] = connection
             _upgrade(connection, config)
@@ -69,11 +71,24 @@ def make_ledger(
         engine.dispose()
 
 
+def _revision(connection: Connection) -> str | None:
+    """The revision of the tables, None where there are none; Unsafe where they do not say it."""
+    names, found = {*inspect(connection).get_table_names()}, None
+    if "alembic_version" in names:
+        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if found is None and names & {*metadata.tables}:
+        raise Unsafe(
+            "the tables do not say which revision they have: alembic_version is empty or missing; "
+            "restore a copy of the database"
+        )
+    return found
+
+
 def _upgrade(connection: Connection, config: Config) -> None:
+    revision = _revision(connection)
     try:
         command.upgrade(config, "head")
     except CommandError:  # a revision that is not among ours
-        revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
         says = f"the tables have revision {revision}, this code {newest_revision()}; {NEWER}"
         raise Unsafe(says) from None
 
@@ -125,11 +140,9 @@ def check_ledger(connection: Connection, *, partitions: int, origin: str = "") -
 
 
 def _check_tables(connection: Connection, _: Wanted) -> None:
-    try:
-        with connection.begin_nested():
-            revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    except SQLAlchemyError:
-        raise Unsafe("this database holds no ledger; run 'firsthand init'") from None
+    revision = _revision(connection)
+    if revision is None:
+        raise Unsafe("this database holds no ledger; run 'firsthand init'")
     if revision != newest_revision():
         known = ScriptDirectory.from_config(migrations()).walk_revisions()
         older = revision in {each.revision for each in known}
