@@ -448,9 +448,7 @@ class Stream:
     version: int = 0
     kid: str = ""
     opened: bool = False  # the person said once whom they let in, or who may speak for them
-    sealed: int = (
-        0  # accepted of kind whose from the person, not opened here: they may name anybody
-    )
+    sealed: int = 0  # accepted `whose` of the person, not opened here: they may name anybody
     named: frozenset[str] = frozenset()  # representatives, by what is opened
 
 

@@ -64,6 +64,11 @@ class Unsafe(FirsthandError):
     """The store or the queue is not set as it must be; the message names the remedy."""
 
 
+def escape(name: object) -> str:
+    """One reference token of a pointer (RFC 6901, section 3)."""
+    return str(name).replace("~", "~0").replace("/", "~1")
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing wrong in a body: where (RFC 6901 pointer), which kind, and in words."""

@@ -12,11 +12,10 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from services.intake.strict import escape
 from shared.catalogue import CATALOGUE, EventType
 from shared.event import MAX_DATA_BYTES, MAX_EVENT_BYTES, MAX_WHOLE_NUMBER, Json, canonical
 from shared.fields import Pattern, WholeNumber, fits, moment, parse_time, party
-from shared.problems import Fault, Invalid, TooLarge
+from shared.problems import Fault, Invalid, TooLarge, escape
 
 MAX_FAULTS = 100  # that one answer names
 AHEAD = timedelta(minutes=5)  # how far `time` may lie in the future

@@ -164,9 +164,7 @@ def _refusal(caller: Caller, row: EventType) -> str:
 
 def _wait_seconds(environ: Json) -> int:
     """Seconds of `Prefer: wait=N` (RFC 7240), at most 30; 0 without it."""
-    if "HTTP_PREFER" not in environ:
-        return 0
-    found = _WAIT.search(", ".join(request.headers.getlist("Prefer")))
+    found = _WAIT.search(environ.get("HTTP_PREFER", ""))
     return min(int(found[1]), MAX_WAIT) if found else 0
 
 

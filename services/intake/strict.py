@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any, NoReturn
 
 from shared.event import MAX_WHOLE_NUMBER, Json
-from shared.problems import Fault, Malformed
+from shared.problems import Fault, Malformed, escape
 
 MAX_DEPTH = 16
 _ESCAPES = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # of NUL, and of halves of surrogate pairs
@@ -128,8 +128,3 @@ def _text(text: str, pointer: str) -> None:
         refuse(pointer, "nul", "Text must not hold NUL (U+0000).")
     if _HALF.search(text):
         refuse(pointer, "lone-surrogate", "Text holds half of a surrogate pair.")
-
-
-def escape(name: object) -> str:
-    """One reference token of a pointer (RFC 6901, section 3)."""
-    return str(name).replace("~", "~0").replace("/", "~1")

@@ -8,7 +8,7 @@ from werkzeug.datastructures import MultiDict
 from services.ledger.past import When
 from shared.event import timestamp
 from shared.fields import parse_time
-from shared.problems import Fault, WrongQuery
+from shared.problems import Fault, WrongQuery, escape
 
 _MOMENT = "Must be an RFC 3339 date-time with offset, as 2026-05-03T10:00:00Z."
 _POINT = "Must be a version, as 3, or an RFC 3339 date-time with offset, as 2026-05-03T10:00:00Z."
@@ -74,6 +74,5 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def wrong(name: str, detail: str) -> WrongQuery:
     """A wrong query: its pointer is into the query as one object (RFC 6901)."""
-    pointer = name.replace("~", "~0").replace("/", "~1")
-    fault = Fault(f"/{pointer}", "query", detail)
+    fault = Fault(f"/{escape(name)}", "query", detail)
     return WrongQuery(f"The query parameter '{name}' is wrong.", errors=[fault])

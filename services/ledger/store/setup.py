@@ -8,7 +8,6 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, insert, inspect, make_url, text
 
 from services.ledger.log.merkle import Frontier
@@ -54,7 +53,10 @@ def make_ledger(
         with answering(), transaction(engine) as connection:
             config = migrations()
             config.attributes["connection"] = connection
-            _upgrade(connection, config)
+            revision = _revision(connection)
+            if revision is not None and revision not in _revisions():
+                raise _other_tables(revision)
+            command.upgrade(config, "head")
             if connection.dialect.name == "postgresql":
                 _make_role(connection, services_url)
             found = reads.ledger_row(connection)
@@ -84,13 +86,17 @@ def _revision(connection: Connection) -> str | None:
     return found
 
 
-def _upgrade(connection: Connection, config: Config) -> None:
-    revision = _revision(connection)
-    try:
-        command.upgrade(config, "head")
-    except CommandError:  # a revision that is not among ours
-        says = f"the tables have revision {revision}, this code {newest_revision()}; {NEWER}"
-        raise Unsafe(says) from None
+def _revisions() -> set[str]:
+    """Every revision this code knows."""
+    scripts = ScriptDirectory.from_config(migrations())
+    return {each.revision for each in scripts.walk_revisions()}
+
+
+def _other_tables(revision: str) -> Unsafe:
+    """What is said of tables of a revision that is not this code's newest."""
+    older = "run 'firsthand init' with this version"
+    remedy = older if revision in _revisions() else NEWER
+    return Unsafe(f"the tables have revision {revision}, this code {newest_revision()}; {remedy}")
 
 
 def _make_log(connection: Connection, log: int, signer: Signer, created: str) -> None:
@@ -144,12 +150,7 @@ def _check_tables(connection: Connection, _: Wanted) -> None:
     if revision is None:
         raise Unsafe("this database holds no ledger; run 'firsthand init'")
     if revision != newest_revision():
-        known = ScriptDirectory.from_config(migrations()).walk_revisions()
-        older = revision in {each.revision for each in known}
-        remedy = "run 'firsthand init' with this version" if older else NEWER
-        raise Unsafe(
-            f"the tables have revision {revision}, this code {newest_revision()}; {remedy}"
-        )
+        raise _other_tables(revision)
 
 
 def _check_ledger(connection: Connection, wanted: Wanted) -> None:
