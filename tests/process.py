@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -74,7 +75,7 @@ def wait_until(true: Callable[[], bool], what: str, patience: float = PATIENCE) 
         time.sleep(0.005)
 
 
-class Server:
+class Server(ABC):
     """One process with a folder of its own. A subclass says how to start it and when it answers."""
 
     name: str
@@ -106,13 +107,13 @@ class Server:
         """Stop and remove the folder, whatever happened in the block."""
         self.close()
 
+    @abstractmethod
     def command(self) -> list[str]:
         """The program, by its full path, and its arguments."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether the server takes requests now."""
-        raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
         """Its environment: ours, unless a subclass adds to it."""

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import platform
 import shutil
+from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
@@ -42,14 +43,14 @@ class RedisLikeServer(Server):
         self.socket = self.folder / f"{self.name}.sock"
 
     @classmethod
+    @abstractmethod
     def find(cls) -> str | None:
         """The program's path, or None where this machine has none."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def where(cls) -> str:
         """Where `find` looks, in words."""
-        raise NotImplementedError
 
     @property
     def url(self) -> str:
