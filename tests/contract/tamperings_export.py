@@ -99,8 +99,8 @@ def sham_representative(told: Exported) -> None:
     all_of_it = [members(told, at) for at in range(len(told.leaves))]
     before = [each for each in all_of_it if each["subject"] == ADA and "sequence" in each][-1]
     sham = {"author": "partner:sam", "id": SHAM, "subject": ADA}
-    _, *rest = before["sealed"].split(".")
-    header = orjson.loads(from_b64url(before["sealed"].partition(".")[0].encode())) | sham
+    first, *rest = before["sealed"].split(".")
+    header = orjson.loads(from_b64url(first.encode())) | sham
     told.leaves.append(told.leaves[told.place(of_ada)])
     told.rewrite(
         len(told.leaves) - 1,
