@@ -74,5 +74,6 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def wrong(name: str, detail: str) -> WrongQuery:
     """A wrong query: its pointer is into the query as one object (RFC 6901)."""
-    fault = Fault(f"/{escape(name)}", "query", detail)
+    pointer = f"/{escape(name)}"
+    fault = Fault(pointer, "query", detail)
     return WrongQuery(f"The query parameter '{name}' is wrong.", errors=[fault])
