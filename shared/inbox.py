@@ -6,6 +6,11 @@
     firsthand:{p<n>}:done:<id>  list with one sealed receipt, for a request that waits; 60 s
     firsthand:{p<n>}:published  the last published checkpoint of log n; its size never falls
     firsthand:{p<n>}:waiting    why the partition waits, in words; expires after 60 s
+    firsthand:{p<n>}:moved      how many messages of the stream were moved to other partitions
+    firsthand:{p<n>}:trying     the batch that a worker is judging, if it is large or was cut down
+                                (services/ledger/trial.py)
+    firsthand:{p<n>}:held-full  set of people, as aliases, of whom as many messages are held back as
+                                may be; intake takes no more about them; expires after 60 s
     firsthand:layout            on each server: how many partitions the ledger has, and which of the
                                 servers this is, in words (shared/layout.py); said by the worker
     firsthand:{p<n>}:pace:<key> when what a caller brought would be through, in microseconds since
@@ -25,11 +30,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from shared.crashpoint import crashpoint
@@ -42,13 +47,14 @@ from shared.problems import FirsthandError, SettingsError
 from shared.together import Together
 from shared.transit import Transit
 
-DONE_SECONDS, WAITING_SECONDS = 60, 60
+DONE_SECONDS, WAITING_SECONDS, HELD_SECONDS = 60, 60, 60
 SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
 MAX_CONNECTIONS = 64
 NO_LIMITS = Limits()
 PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
-if size(redis.call('GET', KEYS[1]) or '') > size(ARGV[1]) then return end
+local old = redis.pcall('GET', KEYS[1]) -- an error where the key has another type
+if type(old) == 'string' and size(old) > size(ARGV[1]) then return end
 redis.call('DEL', KEYS[1]) -- a script whose first write takes no memory goes on when there is none
 redis.call('SET', KEYS[1], ARGV[1])
 """
@@ -79,6 +85,21 @@ def waiting_key(partition: int) -> str:
     return f"firsthand:{{p{partition}}}:waiting"
 
 
+def moved_key(partition: int) -> str:
+    """How many messages were moved to other partitions."""
+    return f"firsthand:{{p{partition}}}:moved"
+
+
+def trying_key(partition: int) -> str:
+    """The batch that is being judged."""
+    return f"firsthand:{{p{partition}}}:trying"
+
+
+def held_key(partition: int) -> str:
+    """The people of whom as many messages are held back as may be."""
+    return f"firsthand:{{p{partition}}}:held-full"
+
+
 def pace_key(partition: int, caller: str) -> str:
     """How fast a caller posts."""
     return f"firsthand:{{p{partition}}}:pace:{caller}"
@@ -97,6 +118,35 @@ def answers(url: str) -> bool:
             return bool(client.ping())
     except RedisError:
         return False
+
+
+class Reading(NamedTuple):
+    """The head of a stream, and what the queue says about it at that one moment.
+
+    `messages` are (id, sealed event) each; `published` the last published checkpoint. `added` is
+    how many messages were ever added to the stream (None: this server does not count), `length` how
+    many are in it, `moved` how many were moved elsewhere; `clock` is the queue's, in seconds since
+    1970, and `trying` the batch that a worker was judging.
+    """
+
+    messages: list[tuple[bytes, bytes]]
+    published: bytes | None = None
+    added: int | None = None
+    length: int = 0
+    moved: int = 0
+    clock: float | None = None
+    trying: bytes | None = None
+
+
+class Glance(NamedTuple):
+    """A partition at a glance: `oldest` is the age of its oldest message in seconds, None if none
+    waits and negative if the queue's clock was set back; the rest as in `Reading`.
+    """
+
+    oldest: float | None
+    added: int | None
+    length: int
+    moved: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,16 +298,50 @@ class Inbox:
             self.queues.of(partition).xread({inbox_key(partition): "0"}, count=1, block=linger)
         )
 
-    def read(self, partition: int, count: int) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
-        """The head of the stream, (message id, sealed event) each, and the last checkpoint.
+    def read(self, partition: int, count: int) -> Reading:
+        """The head of the stream, up to `count` messages, and the state of the stream around it.
 
         A message that is not ours comes as it stands, to be kept aside: nothing is thrown away.
         """
-        pipe = self.queues.of(partition).pipeline(transaction=False)
+        pipe = self.queues.of(partition).pipeline(transaction=True)  # all of it at one moment
         pipe.xrange(inbox_key(partition), count=count)
-        pipe.get(published_key(partition))
-        head, published = pipe.execute()
-        return [message_of(each) for each in head], published
+        pipe.xinfo_stream(inbox_key(partition))
+        pipe.time()
+        for key in (published_key, moved_key, trying_key):
+            pipe.get(key(partition))
+        head, stream, clock, *others = pipe.execute(raise_on_error=False)
+        if isinstance(head, Exception):
+            raise head
+        published, moved, trying = (_bytes(each) for each in others)
+        return Reading(
+            [message_of(each) for each in head],
+            published,
+            *_counts(stream),
+            _number(moved),
+            clock[0] + clock[1] / 1e6,
+            trying,
+        )
+
+    def more(self, partition: int, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+        """Further messages, past one of the stream."""
+        found = self.queues.of(partition).xrange(
+            inbox_key(partition), min=f"({after.decode()}", count=count
+        )
+        return [message_of(each) for each in cast(list[Any], found)]
+
+    def glance(self, partition: int) -> Glance:
+        """How a partition is, in one round trip."""
+        pipe = self.queues.of(partition).pipeline(transaction=True)
+        pipe.xrange(inbox_key(partition), count=1)
+        pipe.xinfo_stream(inbox_key(partition))
+        pipe.time()
+        pipe.get(moved_key(partition))
+        head, stream, clock, moved = pipe.execute(raise_on_error=False)
+        if isinstance(head, Exception):
+            raise head
+        now = clock[0] + clock[1] / 1e6
+        oldest = now - int(head[0][0].split(b"-")[0]) / 1e3 if head else None
+        return Glance(oldest, *_counts(stream), _number(_bytes(moved)))
 
     def settle(
         self,
@@ -279,9 +363,32 @@ class Inbox:
             pipe.xdel(inbox_key(partition), *places)
         pipe.execute()
 
-    def delete(self, partition: int, places: Sequence[bytes]) -> None:
-        """Delete messages that are safe elsewhere."""
-        self.queues.of(partition).xdel(inbox_key(partition), *places)
+    def delete_moved(self, partition: int, places: Sequence[bytes]) -> None:
+        """Delete messages that are safe in another partition, and count them as moved."""
+        pipe = self.queues.of(partition).pipeline(transaction=True)
+        pipe.xdel(inbox_key(partition), *places)
+        pipe.incrby(moved_key(partition), len(places))
+        pipe.execute()
+
+    def publish_again(self, partition: int, checkpoint: bytes) -> None:
+        """Publish a checkpoint, unless a larger one is published."""
+        self.queues.of(partition).eval(PUBLISHED, 1, published_key(partition), checkpoint)
+
+    def try_batch(self, partition: int, what: bytes | None) -> None:
+        """Note which batch is being judged, or that none is."""
+        queue = self.queues.of(partition)
+        queue.delete(trying_key(partition)) if what is None else queue.set(
+            trying_key(partition), what
+        )
+
+    def close_for(self, partition: int, people: Iterable[str]) -> None:
+        """Have intake refuse events about these people, and no others, for a minute."""
+        pipe = self.queues.of(partition).pipeline(transaction=True)
+        pipe.delete(held_key(partition))
+        if aliases := [self.transit.alias(each) for each in people]:
+            pipe.sadd(held_key(partition), *aliases)
+            pipe.expire(held_key(partition), HELD_SECONDS)
+        pipe.execute()
 
     def clear_wake(self, partition: int) -> None:
         """First act of a drain: whoever publishes from now on rings again."""
@@ -290,6 +397,25 @@ class Inbox:
     def wait_because(self, partition: int, why: str) -> None:
         """Say why a partition waits; forgotten after 60 s unless said again."""
         self.queues.of(partition).set(waiting_key(partition), why, ex=WAITING_SECONDS)
+
+
+def _counts(stream: object) -> tuple[int | None, int]:
+    """How many messages were added to a stream, and how many are in it, as XINFO STREAM says."""
+    if isinstance(stream, ResponseError):  # there is no stream
+        return 0, 0
+    if isinstance(stream, Exception):
+        raise stream
+    found = cast(dict[str, Any], stream)
+    return found.get("entries-added"), found["length"]
+
+
+def _bytes(answer: object) -> bytes | None:
+    """What a key holds; None also if it has another type: somebody else wrote it."""
+    return answer if isinstance(answer, bytes) else None
+
+
+def _number(text: bytes | None) -> int:
+    return int(text) if text is not None and text.isdigit() else 0
 
 
 def message_of(each: tuple[bytes, dict[bytes, bytes]]) -> tuple[bytes, bytes]:

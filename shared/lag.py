@@ -113,16 +113,3 @@ def under(queues: "Redis | Queues", partitions: int, kid: str) -> int:
 
 def _text(told: bytes | None) -> str | None:
     return None if told is None else told.decode(errors="replace")
-
-
-def oldest_age(queue: "Redis", partition: int) -> float | None:
-    """Seconds that the oldest message has waited, by the queue's own clock; None if none. Less
-    than nothing, if that clock was set back.
-    """
-    pipe = queue.pipeline(transaction=False)
-    pipe.xrange(inbox_key(partition), count=1)
-    pipe.time()
-    head, (seconds, microseconds) = pipe.execute()
-    if not head:
-        return None
-    return float(seconds + microseconds / 1e6 - int(head[0][0].split(b"-")[0]) / 1e3)

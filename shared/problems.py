@@ -6,6 +6,8 @@
     ├── TooNew                   sealed by a newer catalogue; the partition waits
     ├── KeyAway                  sealed under a transit key we do not have; the partition waits
     ├── Misplaced                an event in another partition than its person's; it is moved
+    ├── ClockLeap                a clock is too far from another; the partition waits
+    ├── QueueReplaced            the queue lost what was published; the partition waits
     ├── Unsafe                   the store or the queue is not set as it must be
     └── Problem                  answered over HTTP as application/problem+json
         ├── Malformed      400   the bytes are not a JSON object we take
@@ -58,6 +60,14 @@ class KeyAway(FirsthandError):
 
 class Misplaced(FirsthandError):
     """An event stands in another partition than its person's: nothing of the batch is recorded."""
+
+
+class ClockLeap(FirsthandError):
+    """A clock is too far from the queue's: what is recorded would keep its time for good."""
+
+
+class QueueReplaced(FirsthandError):
+    """The queue was emptied or replaced, or the database is an older copy: an operator decides."""
 
 
 class Unsafe(FirsthandError):

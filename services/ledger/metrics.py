@@ -36,6 +36,8 @@ class Course:
     size: int = 0
     people: int = 0
     unreadable: int = 0
+    held: int = 0
+    released: int = 0
     repeats: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     traces: list[str] = field(default_factory=list)
@@ -102,6 +104,8 @@ def _line(course: Course) -> dict[str, object]:
         "size": course.size,
         "repeats": course.repeats,
         "unreadable": course.unreadable,
+        **({"held": course.held} if course.held else {}),
+        **({"released": course.released} if course.released else {}),
         "verdicts": dict(course.verdicts),
         "milliseconds": round(sum(course.seconds.values()) * 1000, 1),
         "stages": {name: round(each * 1000, 2) for name, each in course.seconds.items()},

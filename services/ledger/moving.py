@@ -38,7 +38,7 @@ def move(inbox: Inbox, partition: int, partitions: int) -> set[int]:
             kept = inbox.publish(home, [event for _, event in theirs])
             if kept.level is None:
                 raise Unavailable(f"what is moved to partition {home} is not safe: {kept.why}")
-            inbox.delete(partition, [place for place, _ in theirs])
+            inbox.delete_moved(partition, [place for place, _ in theirs])
             log_line.error("moved", log=home, out_of=partition, messages=len(theirs))
         went |= homes.keys()
         if later is not None:

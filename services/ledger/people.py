@@ -3,6 +3,9 @@
 A cached plan is used only if its sequence equals the row read under the head lock, and was made
 by the same rules; a batch that does not commit drops every plan it touched. Whatever is not
 cached is folded again: stored plan, then the entries past it; without one, every entry.
+
+When a plan is stored, and when a snapshot of it is kept, depends on how much was posted since: what
+is written for one person stays in proportion to what came about them.
 """
 
 from collections import OrderedDict
@@ -17,28 +20,50 @@ from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump, load
 from services.ledger.plan.rules import RULES
 from services.ledger.store import reads
-from services.ledger.store.engine import Connection, Row
-from services.ledger.vault import LEDGER, Vault
+from services.ledger.store.engine import Connection, Row, StoreError
+from services.ledger.vault import HOLD, LEDGER, Vault, VaultClosed
 from shared.logs import told
 from shared.problems import SealBroken
 from shared.seal import Key, seal, unseal
 
 log_line = structlog.get_logger()
 LIMIT = 20_000  # people kept in memory
+CACHE_BYTES = 32 * 1024 * 1024  # of accepted events in the plans kept: ten times that in memory
+STORE_EVERY = 16  # entries of one person, and more for longer plans: so many a reader folds
+SNAPSHOT_BYTES = 16 * 1024  # of accepted events between two snapshots, and more for longer plans
+SNAPSHOT_ENTRIES = 4_096  # of one person: of refusals, too, a reader passes no more than these
 
 
 @dataclass(slots=True)
 class Person:
     """A person's plan, and where their stream stands.
 
-    `stored` and `snapped` are the sequences at which the plan was last stored and last kept for
-    the past.
+    `stored` is the sequence at which the plan was last stored, `unstored` how many bytes of entries
+    came since.
     """
 
     plan: Plan
     sequence: int = 0
     stored: int = 0
-    snapped: int = 0
+    unstored: int = 0
+
+
+def store_due(person: Person) -> bool:
+    """Whether a person's plan is to be stored again: after some entries, and not before a 64th of
+    its bytes came, so that small events do not write a long plan again and again.
+    """
+    entries = max(STORE_EVERY, len(person.plan.entries) // 64)
+    enough = person.unstored >= person.plan.accepted_bytes // 64
+    return person.sequence - person.stored >= entries and enough
+
+
+def snapshot_due(before: int, person: Person) -> bool:
+    """Whether a snapshot is kept after an entry, before which the plan had accepted `before` bytes:
+    at every 16 KiB, or at every eighth of the power of two below what the plan has accepted.
+    """
+    after = person.plan.accepted_bytes
+    step = max(SNAPSHOT_BYTES, (1 << max(after.bit_length() - 1, 0)) >> 3)
+    return after // step > before // step or person.sequence % SNAPSHOT_ENTRIES == 0
 
 
 class People:
@@ -47,49 +72,128 @@ class People:
     def __init__(self, vault: Vault) -> None:
         self.vault = vault
         self._known: OrderedDict[str, Person] = OrderedDict()
+        self._weights: dict[str, int] = {}
+        self._weight = 0
 
-    def open(self, connection: Connection, log: int, subjects: set[str]) -> dict[str, Person]:
-        """These people, true to what the head lock shows. Loads their keys too."""
+    def weights(self, connection: Connection, subjects: Iterable[str]) -> dict[str, int]:
+        """Bytes to be read from the store for people who are not in memory."""
+        missing = [each for each in subjects if each not in self._known]
+        return reads.plan_bytes(connection, missing) if missing else {}
+
+    def load(
+        self,
+        connection: Connection,
+        log: int,
+        subjects: set[str],
+        kept: frozenset[str] = frozenset(),
+    ) -> dict[str, Exception]:
+        """Bring people into memory, true to what the head lock shows, with their keys.
+
+        Returns why, of those who cannot be: their key or their entries are not what they must be.
+        Those `kept` stay in memory, whatever it takes: a batch changed their plans.
+        """
         rows = reads.people_of(connection, subjects)
-        unwrap_keys(connection, self.vault, (s for s in subjects if self.vault.person(s) is None))
-        stale = [each for each in subjects if not self._is_true(each, rows.get(each))]
-        if stale:
-            self._known.update(fold(connection, self.vault, log, stale))
-        for subject in stale:
-            if subject in rows and not self._is_true(subject, rows[subject]):
-                raise SealBroken(f"{subject}: the entries end where the row of people does not")
-        for subject in subjects:
+        keyless = (each for each in subjects if self.vault.person(each) is None)
+        failed: dict[str, Exception] = {**unwrap_each(connection, self.vault, keyless)}
+        stale = [
+            each
+            for each in subjects
+            if each not in failed and not self._is_true(each, rows.get(each))
+        ]
+        found, broken = self._fold(connection, log, stale, kept)
+        for subject, person in found.items():
+            row = rows.get(subject)
+            if row and person.sequence != row["sequence"]:
+                broken[subject] = SealBroken("the entries end where the row of people does not")
+            else:
+                self.replace(subject, person)
+        failed |= broken
+        self.drop(failed)
+        for subject in subjects - failed.keys():
             self._known.move_to_end(subject)
-        return {subject: self._known[subject] for subject in subjects}
+        return failed
+
+    def _fold(
+        self, connection: Connection, log: int, subjects: list[str], kept: frozenset[str]
+    ) -> tuple[dict[str, Person], dict[str, Exception]]:
+        """Fold people; where memory does not suffice, one by one with nothing else in memory."""
+        try:
+            return fold_each(connection, self.vault, log, subjects) if subjects else ({}, {})
+        except MemoryError:
+            self.drop([each for each in self._known if each not in kept])
+        found, failed = dict[str, Person](), dict[str, Exception]()
+        for subject in subjects:
+            try:
+                some, none = fold_each(connection, self.vault, log, [subject])
+                found, failed = found | some, failed | none
+            except MemoryError as fault:
+                failed[subject] = fault
+        return found, failed
 
     def _is_true(self, subject: str, row: Row | None) -> bool:
         person = self._known.get(subject)
         return person is not None and person.sequence == (row["sequence"] if row else 0)
 
+    def __getitem__(self, subject: str) -> Person:
+        """Somebody who was loaded."""
+        return self._known[subject]
+
     def replace(self, subject: str, person: Person) -> None:
         """Put a freshly folded person in place of the one at hand."""
         self._known[subject] = person
+        self._weigh(subject, person.plan.accepted_bytes)
 
     def drop(self, subjects: Iterable[str]) -> None:
         """Forget people whose batch did not commit."""
         for subject in subjects:
             self._known.pop(subject, None)
+            self._weigh(subject, 0)
             self.vault.forget(subject)
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self.drop(list(self._known))
+
+    def _weigh(self, subject: str, weight: int) -> None:
+        self._weight += weight - self._weights.pop(subject, 0)
+        if weight:
+            self._weights[subject] = weight
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def trim(self) -> None:
-        """Keep the newest people only. Between batches: nobody holds a plan then."""
-        while len(self._known) > LIMIT:
+    def trim(self, touched: Iterable[str] = ()) -> None:
+        """Keep the newest people only, by number and by bytes. Nobody holds a plan meanwhile."""
+        for subject in touched:
+            if subject in self._known:
+                self._weigh(subject, self._known[subject].plan.accepted_bytes)
+        while len(self._known) > LIMIT or (self._weight > CACHE_BYTES and len(self._known) > 1):
             self.drop([next(iter(self._known))])
 
 
-def unwrap_keys(connection: Connection, vault: Vault, subjects: Iterable[str]) -> None:
-    """Bring people's keys, and the ledger's own, into the vault's memory."""
-    wanted = {*subjects} if vault.is_open else {LEDGER, *subjects}
+def unwrap_each(
+    connection: Connection, vault: Vault, subjects: Iterable[str]
+) -> dict[str, VaultClosed]:
+    """Bring people's keys, and the ledger's own, into the vault's memory; why, where one is wrong.
+
+    VaultClosed if the ledger's own is: then nobody can be judged.
+    """
+    wanted = {*subjects} if vault.is_open else {LEDGER, HOLD, *subjects}
+    failed: dict[str, VaultClosed] = {}
     for row in reads.keys_of(connection, wanted) if wanted else ():
-        vault.remember(row["subject"], vault.unwrap(row["kid"], row["wrapped"]))
+        try:
+            vault.remember(row["subject"], vault.unwrap(row["kid"], row["wrapped"]))
+        except VaultClosed as fault:
+            if row["subject"] == LEDGER:
+                raise
+            failed[row["subject"]] = fault
+    return failed
+
+
+def unwrap_keys(connection: Connection, vault: Vault, subjects: Iterable[str]) -> None:
+    """The same; VaultClosed if any of them is wrong."""
+    for fault in unwrap_each(connection, vault, subjects).values():
+        raise fault
 
 
 def fold(
@@ -98,20 +202,45 @@ def fold(
     """People as the store has them now: the stored plan, if it opens and is of these rules, and
     the entries past it; else every entry. Their keys must be in the vault's memory.
     """
+    found, failed = fold_each(connection, vault, log, subjects)
+    for fault in failed.values():
+        raise fault
+    return found
+
+
+def fold_each(
+    connection: Connection, vault: Vault, log: int, subjects: Collection[str]
+) -> tuple[dict[str, Person], dict[str, Exception]]:
+    """The same, and why, of those who cannot be folded."""
     found = {subject: Person(Plan(subject)) for subject in subjects}
-    snapped = reads.last_snapshots(connection, subjects)
+    failed: dict[str, Exception] = {}
     for row in reads.plans_of(connection, subjects):
         if (plan := usable_plan(vault, row)) is not None:
             subject, sequence = row["subject"], row["sequence"]
-            found[subject] = Person(plan, sequence, sequence, snapped.get(subject, 0))
+            found[subject] = Person(plan, sequence, sequence)
     new = [subject for subject, person in found.items() if person.sequence == 0]
-    for row in reads.entries_of_many(connection, log, new):
-        take(vault, found[row["subject"]], entry.read(row["leaf"]))
+    for row in reads.entries_of_many(connection, log, new) if new else ():
+        _fold_on(vault, found, failed, row["subject"], row)
     for subject in found.keys() - new:
-        person = found[subject]
-        for row in reads.entries_in_sequence(connection, log, subject, after=person.sequence):
-            take(vault, person, entry.read(row["leaf"]))
-    return found
+        after = found[subject].sequence
+        for row in reads.entries_in_sequence(connection, log, subject, after=after):
+            _fold_on(vault, found, failed, subject, row)
+    return found, failed
+
+
+def _fold_on(
+    vault: Vault, found: dict[str, Person], failed: dict[str, Exception], subject: str, row: Row
+) -> None:
+    """Take a person past an entry, unless they failed; whatever fails is of theirs alone."""
+    if subject in failed:
+        return
+    try:
+        take(vault, found[subject], entry.read(row["leaf"]))
+    except (StoreError, MemoryError):
+        raise
+    except Exception as fault:  # noqa: BLE001 - damage, or a fault of ours: it stays one person's
+        failed[subject] = fault
+        del found[subject]
 
 
 def usable_plan(vault: Vault, row: Row) -> Plan | None:
@@ -133,14 +262,24 @@ def fold_one(connection: Connection, vault: Vault, log: int, subject: str) -> Pe
 
 
 def take(vault: Vault, person: Person, each: entry.Entry) -> None:
-    """Move a person past the next entry of their stream; SealBroken if it is not the next."""
+    """Move a person past the next entry of their stream; SealBroken if it is not the next, or its
+    clear fields are not what folding gives: whoever changed one bit of them changed the plan.
+    """
     if each.sequence != person.sequence + 1:
         raise SealBroken(
             f"{each.subject}: {each.sequence} follows {person.sequence}; run 'firsthand audit'"
         )
+    if each.verdict != (entry.ACCEPTED if each.refusal is None else entry.REFUSED):
+        raise SealBroken(f"{each.subject}: {each.sequence} has no verdict; run 'firsthand audit'")
     if each.verdict == entry.ACCEPTED:
         evolve(person.plan, each.open(vault.find(each.subject)))
+    if each.planversion != person.plan.version:
+        raise SealBroken(
+            f"{each.subject}: {each.sequence} says plan version {each.planversion}, folding gives "
+            f"{person.plan.version}; run 'firsthand audit'"
+        )
     person.sequence = each.sequence
+    person.unstored += len(each.leaf)
 
 
 def seal_plan(key: Key, person: Person) -> bytes:

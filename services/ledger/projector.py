@@ -3,13 +3,21 @@
 BEGIN; lock the log's head; *then* read the head of the stream; drop repeats; decide; append;
 extend the tree and its tiles; sign; COMMIT; then publish checkpoint and receipts and delete
 exactly the messages recorded. A crash anywhere re-reads the same head of the stream.
+
+What fails for one person holds that person's messages back (holding.py). What fails for all, SQL,
+the queue, a key of the ledger, memory, records nothing; the partition waits and says why.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import structlog
+
+from services.ledger.accounting import Alarm, reconcile, taken
 from services.ledger.batch import Batch
+from services.ledger.holding import Holding
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.note import Signer, read_checkpoint
 from services.ledger.log.proof import subtree
@@ -19,19 +27,24 @@ from services.ledger.plan.rules import RULES
 from services.ledger.store import append
 from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection, Engine, transaction
+from services.ledger.store.published import last_kept
 from services.ledger.store.tiles import keep_tiles, nodes
+from services.ledger.trial import LARGE, Trials
 from services.ledger.vault import Vault
 from shared.crashpoint import crashpoint
 from shared.event import timestamp
-from shared.inbox import Inbox
-from shared.problems import Unsafe
+from shared.inbox import Glance, Inbox, Reading
+from shared.problems import ClockLeap, QueueReplaced, Unsafe
 
-BATCH = 2000  # messages at most
+BATCH_BYTES = 8 * 1024 * 1024  # of messages, sealed, after which no more are read
+SKEW, LATE = 60.0, 3_600.0  # seconds that our clock may differ from the queue's; and lag behind
+
+log_line = structlog.get_logger()
 
 
 class Projector:
     """Drains partitions into their logs. Two of them on one partition are legal: the head row's
-    lock orders them.
+    lock orders them. `skew` bounds, in seconds, how far our clock may be from the queue's.
     """
 
     def __init__(
@@ -42,6 +55,8 @@ class Projector:
         signers: list[Signer],
         clock: Callable[[], datetime],
         observe: Callable[[Course], None] = lambda _: None,
+        *,
+        skew: float = SKEW,
     ) -> None:
         self.inbox = inbox
         self.partitions = len(signers)
@@ -49,8 +64,12 @@ class Projector:
         self._signers = signers
         self._clock = clock
         self._observe = observe
+        self._skew = skew
         self._people = People(vault)
+        self._holding = Holding()
+        self._trials = Trials(inbox)
         self._left: dict[int, Head] = {}  # each log's head, as this process left it
+        self._added = defaultdict[int, int](int)  # messages that were ever seen added to a stream
 
     def batch(self, log: int) -> int:
         """Record the head of a partition's stream; returns how many messages left it.
@@ -58,65 +77,138 @@ class Projector:
         An empty one too is committed and published, if that head is not what was published last.
         Whatever raises here has recorded nothing that was not committed, and deleted nothing.
         """
-        batch, course = Batch(log, self.partitions, self._people, self.inbox.transit), Course(log)
+        course = Course(log)
+        batch = Batch(log, self.partitions, self._people, self.inbox.transit, self._holding)
         try:
             with transaction(self._engine) as connection:
-                head = append.lock_head(connection, log)
+                head = found = append.lock_head(connection, log)
                 course.past("lock")
                 crashpoint("batch-locked")
-                messages, published = self.inbox.read(log, BATCH)
+                reading = self.inbox.read(log, LARGE)
                 crashpoint("batch-read")
-                self._check(connection, head, published)
+                head, alarm = self._check(connection, head, reading)
                 course.past("read")
-                if not messages and published == self._signed(head).checkpoint.encode():
+                if self._is_idle(head, reading, alarm):
+                    self._left[log] = found
                     self.inbox.settle(log, (), (), None)  # what it waited for, if it did, is over
                     return self._over(course, head, batch)
-                batch.judge(connection, head, messages, max(self._now(), head.recorded))
+                self._judge(connection, head, reading, batch)
                 crashpoint("batch-judged")
                 leaves = [leaf_hash(row["leaf"]) for row in batch.rows]
-                new = self._extend(head, leaves, batch.recorded)
+                new = taken(self._extend(head, leaves, batch.recorded), batch.places)
                 course.past("judge")
                 crashpoint("batch-signed")
-                append.append(connection, batch.rows)
-                crashpoint("batch-inserting")
-                keep_tiles(connection, log, head.size, leaves)
-                append.keep_keys(connection, batch.new_keys)
-                append.keep_unreadable(connection, batch.unreadable)
-                append.keep_people(connection, batch.people_rows())
-                append.keep_plans(connection, batch.plan_rows())
-                append.keep_snapshots(connection, batch.snapshots)
-                append.save_head(connection, new)
-                batch.prove(connection, head, leaves, new)
+                self._write(connection, batch, head, new, leaves, alarm)
                 course.past("append")
                 crashpoint("batch-written")
         except BaseException:
             self._people.drop(batch.subjects)
+            self._holding.forget(log)
             raise
-        self._left[log] = new
+        self._committed(log, new, batch, alarm)
         course.past("commit")
         crashpoint("batch-committed")
-        checkpoint = new.checkpoint.encode()
-        places = [place for place, _ in messages]
-        self.inbox.settle(log, places, batch.receipts(), checkpoint)
+        self.inbox.settle(log, batch.places, batch.receipts(), new.checkpoint.encode())
         course.past("settle")
         crashpoint("batch-settled")
-        self._people.trim()
-        course.messages = len(messages)
+        self._people.drop(batch.blocked)
+        self._people.trim(batch.touched)
         return self._over(course, new, batch)
+
+    def _judge(self, connection: Connection, head: Head, reading: Reading, batch: Batch) -> None:
+        """Judge messages until the batch's deadline, or until there are enough of them."""
+        trial = self._trials.begin(head.log, head.size, reading)
+        alone = trial.messages == 1
+        try:
+            now = self._clock()
+            latest = timestamp(now + timedelta(seconds=LATE))
+            batch.begin(connection, head, max(timestamp(now), head.recorded), latest)
+            messages, size = reading.messages[: trial.messages], 0
+            while messages and not batch.is_over:
+                done = batch.judge(messages, aside=trial.aside, alone=alone)
+                size += sum(len(sealed) for _, sealed in messages)
+                room = min(2 * len(messages), trial.messages - len(batch.places))
+                if done < len(messages) or size >= BATCH_BYTES or room < 1:
+                    break
+                messages = self.inbox.more(head.log, messages[-1][0], room)
+            batch.end()
+        except MemoryError:
+            self._trials.too_large(head.log)
+            self._people.clear()
+            raise
+        finally:
+            self._trials.end(head.log)
+
+    def _write(
+        self,
+        connection: Connection,
+        batch: Batch,
+        head: Head,
+        new: Head,
+        leaves: Sequence[bytes],
+        alarm: Alarm | None,
+    ) -> None:
+        """Write all that a batch worked out, and make the proofs for those who wait."""
+        append.append(connection, batch.rows)
+        crashpoint("batch-inserting")
+        keep_tiles(connection, head.log, head.size, leaves)
+        append.keep_keys(connection, batch.new_keys)
+        append.keep_unreadable(connection, batch.unreadable)
+        append.keep_held(connection, batch.held)
+        append.release_held(connection, batch.released)
+        append.keep_alarms(connection, [alarm.row(batch.recorded)] if alarm else [])
+        append.keep_people(connection, batch.people_rows())
+        append.keep_plans(connection, batch.plan_rows())
+        append.keep_snapshots(connection, batch.snapshots)
+        append.save_head(connection, new)
+        batch.prove(connection, head, leaves, new)
+        if batch.held or batch.released:
+            self._holding.look(connection, head.log)
+
+    def _committed(self, log: int, new: Head, batch: Batch, alarm: Alarm | None) -> None:
+        """Remember what is in the store now, and raise the alarm that is kept there."""
+        self._left[log] = new
+        self._trials.succeeded(log)
+        if alarm:
+            log_line.error(alarm.kind, log=log, missing=alarm.missing, why=alarm.detail)
+        if batch.held or batch.released:
+            self.close_for_full(log)
+
+    def _is_idle(self, head: Head, reading: Reading, alarm: Alarm | None) -> bool:
+        """Whether there is nothing to record, to publish, to release or to say."""
+        if reading.messages or alarm or self._holding.is_due(head.log):
+            return False
+        return reading.published == self._signed(head).checkpoint.encode()
 
     def forget(self) -> None:
         """Fold everybody from the store again: it was rebuilt."""
-        self._people = People(self._people.vault)
+        self._people.clear()
+
+    def wants_a_look(self, log: int, glance: Glance) -> bool:
+        """Whether a partition in which no message waits for long wants a batch all the same: its
+        stream holds more or less than it must, or held messages are to be tried again.
+        """
+        head = self._left.get(log)
+        if head is None or glance.added is None:
+            return False
+        self._added[log] = max(self._added[log], glance.added)
+        waiting = glance.added - head.taken - glance.moved
+        return waiting != glance.length or self._holding.is_due(log)
+
+    def close_for_full(self, log: int) -> None:
+        """Have intake refuse what comes about people of whom as much is held as may be."""
+        self.inbox.close_for(log, self._holding.full(log))
+
+    def has_full(self, log: int) -> bool:
+        """Whether there are such people, of whom intake hears again and again."""
+        return bool(self._holding.full(log))
 
     def _over(self, course: Course, head: Head, batch: Batch) -> int:
-        """Tell whoever observes what the batch did; returns how many messages left the stream."""
+        """Report to the observer what the batch did; returns how many messages left the stream."""
         course.size, course.people = head.size, len(self._people)
         batch.tell(course)
         self._observe(course)
         return course.messages
-
-    def _now(self) -> str:
-        return timestamp(self._clock())
 
     def _extend(self, head: Head, leaves: Sequence[bytes], recorded: str) -> Head:
         """The head after these leaves, its tree extended and signed."""
@@ -130,25 +222,71 @@ class Projector:
         checkpoint = self._signers[head.log].checkpoint(head.size, head.root)
         return replace(head, checkpoint=checkpoint, rules=RULES)
 
-    def _check(self, connection: Connection, head: Head, published: bytes | None) -> None:
-        """Stop rather than write behind newer rules, or behind what was published."""
+    def _check(
+        self, connection: Connection, head: Head, reading: Reading
+    ) -> tuple[Head, Alarm | None]:
+        """Stop rather than write behind newer rules, behind what was published, or by a clock that
+        leapt; the head, brought in step with the stream, and what is missing from that.
+        """
+        log, published = head.log, reading.published
+        self._check_clock(reading)
+        if not self._holding.known(log) or head != self._left.get(log):
+            self._holding.look(connection, log)  # somebody else wrote since, or we just started
+            if head.rules > RULES:
+                raise Unsafe(f"log {log} was ruled by rules {head.rules}, this worker has {RULES}")
+        if published != head.checkpoint.encode():
+            head = replace(head, published=self._check_published(connection, head, published))
+        else:
+            head = replace(head, published=head.size)
+        seen = self._added[log] = max(self._added[log], reading.added or 0)
+        return reconcile(head, reading, seen)
+
+    def _check_clock(self, reading: Reading) -> None:
+        ours = self._clock().timestamp()
+        if reading.clock is not None and abs(off := ours - reading.clock) > self._skew:
+            way = "ahead of" if off > 0 else "behind"
+            raise ClockLeap(
+                f"the worker's clock is {abs(off):.0f} s {way} the queue's, and entries would keep "
+                "its time for good; set both by the same time server"
+            )
+
+    def _check_published(self, connection: Connection, head: Head, published: bytes | None) -> int:
+        """The size that was published last. Unsafe if the database is behind it, or not the one
+        it was published from; QueueReplaced if nothing is published where something was.
+        """
         log = head.log
-        if head == self._left.get(log) and published == head.checkpoint.encode():
-            return  # nobody else wrote either since
-        if head.rules > RULES:
-            raise Unsafe(f"log {log} was ruled by rules {head.rules}, this worker has {RULES}")
-        if published is None:
-            return
-        size, root = read_checkpoint(published.decode(), *self._signers[log].vkeys)
+        size, root = self._read_published(head, published)
+        if root is None:
+            kept = last_kept(connection, log)
+            known = max(head.published, kept["size"] if kept else 0)
+            if known:
+                raise QueueReplaced(
+                    f"at least {known} entries of log {log} were published, and the queue does not "
+                    "say so any more: it was emptied or replaced, or this database is an older "
+                    "copy; make sure that it is the newest one, then run 'firsthand accept-queue'"
+                )
+            return 0
         if size > head.size:
             raise Unsafe(
                 f"log {log} ends at {head.size}, but {size} entries were published: this "
                 "database is an older copy. Bring back the newer one, or run 'firsthand restore' "
                 "with an export that holds them"
             )
-        kept = head.root if size == head.size else subtree(nodes(connection, log, size), 0, size)
-        if root != kept:
+        kept_root = (
+            head.root if size == head.size else subtree(nodes(connection, log, size), 0, size)
+        )
+        if root != kept_root:
             raise Unsafe(
                 f"log {log} holds other entries than the {size} that were published: this "
                 "database is not the one they were published from. Bring that one back"
             )
+        return max(size, head.published)
+
+    def _read_published(self, head: Head, published: bytes | None) -> tuple[int, bytes | None]:
+        """Size and root of what is published; no root if that is nothing, or no checkpoint."""
+        try:
+            note = (published or b"").decode()
+            return read_checkpoint(note, *self._signers[head.log].vkeys) if note else (0, None)
+        except ValueError as fault:
+            log_line.warning("published-unreadable", log=head.log, why=str(fault))
+            return 0, None

@@ -15,11 +15,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.ledger.audit.tree import Tree
-from services.ledger.batch import snapshot_every, store_every
 from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.tiles import FullTile, Tile, hashes_at
-from services.ledger.people import Person, open_plan, plan_row, take, unwrap_keys
+from services.ledger.people import (
+    Person,
+    open_plan,
+    plan_row,
+    snapshot_due,
+    store_due,
+    take,
+    unwrap_keys,
+)
 from services.ledger.plan.model import Plan, dump
 from services.ledger.plan.rules import RULES
 from services.ledger.spool import Spool
@@ -86,10 +93,6 @@ class Rebuilding:
         self._log, tree = log, Tree()
         self._people: dict[str, _Folded] = {}
         self._stored = derived.places(self._connection, log)
-        self._newest: dict[str, int] = {}
-        for (subject, sequence), tables in self._stored.items():
-            if "snapshots" in tables:
-                self._newest[subject] = max(sequence, self._newest.get(subject, 0))
         for row in reads.entries_in_order(self._connection, log):
             tree.add(leaf_hash(row["leaf"]))
             if not tree.room:
@@ -111,6 +114,7 @@ class Rebuilding:
             person = self._people[subject] = _Folded(Plan(subject))
         if person.broken:
             return
+        before = person.plan.accepted_bytes
         try:
             take(self._vault, person, entry.read(row["leaf"]))
         except (SealBroken, VaultClosed, ValueError, KeyError, TypeError) as fault:
@@ -118,9 +122,12 @@ class Rebuilding:
             told = f"cannot be folded: {fault}; this person's rows stay as they are"
             self._note("entries", self._log, subject, row["sequence"], told, mends=False)
             return
-        for table in self._stored.pop((subject, person.sequence), ()):
+        tables = self._stored.pop((subject, person.sequence), ())
+        for table in tables:
             self._compare(table, person, row["recorded"])
-        self._snapshot_due(person, row["recorded"])
+        if "snapshots" not in tables and snapshot_due(before, person):
+            self._person_differs("snapshots", person, "is missing")
+            self._spool.put("snapshots", self._snapshot(person, row["recorded"]))
 
     def _compare(self, table: str, person: _Folded, recorded: str) -> None:
         """A stored plan or snapshot, at the place it says it is of."""
@@ -128,9 +135,7 @@ class Rebuilding:
         row = derived.plan_at(self._connection, table, subject, person.sequence)
         why = self._wrong(row, person, recorded)
         if table == "plans" and not why:
-            person.stored = person.sequence
-        if table == "snapshots":
-            person.snapped = person.sequence
+            person.stored, person.unstored = person.sequence, 0
         if why:
             self._person_differs(table, person, why)
             if table == "snapshots":
@@ -148,14 +153,6 @@ class Rebuilding:
             return "" if dump(open_plan(self._vault, row)) == dump(person.plan) else "plan differs"
         except (SealBroken, ValueError, KeyError, TypeError) as fault:
             return f"plan does not open: {fault}"
-
-    def _snapshot_due(self, person: _Folded, recorded: str) -> None:
-        """Past the newest snapshot none may be due: a batch would have kept one by now."""
-        newest = max(self._newest.get(person.plan.subject, 0), person.snapped)
-        if person.sequence - newest >= snapshot_every(person):
-            self._person_differs("snapshots", person, "is missing")
-            self._spool.put("snapshots", self._snapshot(person, recorded))
-            person.snapped = person.sequence
 
     def _snapshot(self, person: Person, recorded: str) -> dict[str, Any]:
         return self._plan_row(person) | {"recorded": recorded}
@@ -209,7 +206,7 @@ class Rebuilding:
 
     def _last(self, person: _Folded) -> None:
         """A stored plan that is overdue; and for whoever differs, the right one."""
-        if person.sequence - person.stored >= store_every(person) and "plans" not in person.differs:
+        if store_due(person) and "plans" not in person.differs:
             self._person_differs("plans", person, "is missing")
         if person.differs:
             self._spool.put("plans", self._plan_row(person))

@@ -13,11 +13,12 @@ not an erasure: it is told.
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import orjson
 
+from services.ledger.accounting import UNKNOWN
 from services.ledger.audit.engine import Audit, Note
 from services.ledger.audit.exported import Export
 from services.ledger.audit.findings import Report
@@ -138,7 +139,8 @@ class Restoring:
         self.told.logs.append((head.size, tree.size))
         if tree.size > head.size:
             note = self._signers[head.log].checkpoint(tree.size, tree.root())
-            grown = Head(head.log, tree.size, tree.to_bytes(), tree.root(), note, recorded, rules)
+            grown = replace(head, size=tree.size, frontier=tree.to_bytes(), root=tree.root())
+            grown = replace(grown, checkpoint=note, recorded=recorded, rules=rules, added=UNKNOWN)
             append.save_head(self._connection, grown)
         self._keep(head.log, export)
 

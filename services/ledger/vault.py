@@ -6,8 +6,10 @@ sealed under the person's **envelope key**, HKDF(ledger key, "firsthand/envelope
 subject), which needs no row.
 
 Rows are wrapped with AES Key Wrap (RFC 3394) under `kek` (32 bytes, base64url, in the key
-folder). The ledger key is itself such a row, of the subject "ledger". A key that cannot be
-unwrapped is an incident: VaultClosed, and whoever needed it waits.
+folder). The ledger key is itself such a row, of the subject "ledger"; so is the hold key, of the
+subject "hold", which encrypts messages that cannot be judged yet (services/ledger/holding.py). A
+key that cannot be unwrapped is an incident: VaultClosed. A person's makes that person's events wait,
+the ledger's makes everybody's wait.
 """
 
 from collections.abc import Callable
@@ -21,7 +23,8 @@ from shared.seal import Key, b64url, derive, from_b64url
 
 LIMIT = 50_000  # keys of each sort kept at hand
 ENVELOPE = b"firsthand/envelope/1\x00"
-LEDGER = "ledger"  # the subject of the ledger key's row; no person's id looks like it
+# The subjects of the two rows that belong to nobody; no person's id looks like them.
+LEDGER, HOLD = "ledger", "hold"
 
 
 class VaultClosed(FirsthandError):
@@ -36,6 +39,7 @@ class Vault:
         self._people: dict[str, Key] = {}
         self._envelopes: dict[str, Key] = {}
         self._ledger: Key | None = None
+        self._hold: Key | None = None
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Vault":
@@ -76,6 +80,8 @@ class Vault:
         """Keep an unwrapped key at hand."""
         if subject == LEDGER:
             self._ledger = key
+        elif subject == HOLD:
+            self._hold = key
         else:
             if len(self._people) >= LIMIT:
                 self._people.pop(next(iter(self._people)))
@@ -85,6 +91,13 @@ class Vault:
         """Drop what was remembered of a person."""
         self._people.pop(subject, None)
         self._envelopes.pop(subject, None)
+
+    @property
+    def hold(self) -> Key:
+        """The key that encrypts held messages; VaultClosed if its row is missing."""
+        if self._hold is None:
+            raise VaultClosed("the hold key is not there; run 'firsthand init'")
+        return self._hold
 
     def person(self, subject: str) -> Key | None:
         """The person's key, if it was remembered."""

@@ -21,7 +21,7 @@ from services.ledger.moving import move
 from services.ledger.projector import Projector
 from shared.crashpoint import crashpoint
 from shared.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
-from shared.lag import beyond, oldest_age
+from shared.lag import beyond
 from shared.layout import lay_out
 from shared.logs import told
 from shared.problems import Misplaced, Unsafe
@@ -143,7 +143,9 @@ class Drainer:
             self._lay_out()
             for partition in range(self._projector.partitions):
                 try:
-                    waited = oldest_age(self._projector.inbox.queues.of(partition), partition)
+                    glance = self._projector.inbox.glance(partition)
+                    if self._projector.has_full(partition):
+                        self._projector.close_for_full(partition)
                 except RedisError as fault:
                     if partition not in away:  # said once, until it was there again
                         log_line.warning("sweep", log=partition, why=told(fault))
@@ -151,10 +153,11 @@ class Drainer:
                     continue
                 away.discard(partition)
                 # Less than nothing: the queue's clock was set back behind its messages.
-                forgotten = waited is not None and not 0 <= waited < SWEEP_EVERY
-                if forgotten and not self.stopping.is_set():
+                forgotten = glance.oldest is not None and not 0 <= glance.oldest < SWEEP_EVERY
+                looks = self._projector.wants_a_look(partition, glance)
+                if (forgotten or looks) and not self.stopping.is_set():
                     crashpoint("sweep-found")
-                    self.drain(partition)
+                    self.drain(partition, starting=looks)
             with suppress(OSError):  # a full disk must not end the sweeper
                 self._beat()
 

@@ -12,6 +12,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ from sqlalchemy import Connection, select, text
 from services.ledger.config import LedgerSettings, now, open_store, signers
 from services.ledger.log import entry
 from services.ledger.make import init
-from services.ledger.projector import Projector
+from services.ledger.projector import SKEW, Projector
 from services.ledger.replay import Replay, Report
 from services.ledger.store import engine, tables
 from services.ledger.vault import Vault
@@ -104,10 +105,15 @@ class Ledger:
     def projector(
         self, clock: Callable[[], datetime] = now, inbox: Inbox | None = None
     ) -> Projector:
-        """A projector of its own, checked at start as a worker is."""
+        """A projector of its own, checked at start as a worker is. A clock of the test's own may be
+        any time away from the queue's.
+        """
         opened, vault = open_store(self.settings, write=True)
         self._left.callback(opened.dispose)
-        return Projector(opened, inbox or self.inbox(), vault, signers(self.settings), clock)
+        skew = SKEW if clock is now else inf
+        return Projector(
+            opened, inbox or self.inbox(), vault, signers(self.settings), clock, skew=skew
+        )
 
     def drain(self, projector: Projector | None = None) -> int:
         """Record all that waits; how many messages left the streams."""

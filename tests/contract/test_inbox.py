@@ -8,7 +8,6 @@ from redis import Redis
 from shared import doorbell
 from shared.event import Event
 from shared.inbox import MAX_CONNECTIONS, Inbox, Outgoing, connect
-from shared.lag import oldest_age
 from shared.problems import SealBroken, Unavailable
 from shared.transit import Transit
 from tests.contract.conftest import REAL
@@ -32,7 +31,7 @@ def inbox(queue: "Redis", transit: Transit, rung: list[int]) -> Inbox:
 
 def opened(inbox: Inbox, partition: int = 0) -> list[Event]:
     """The events that wait, in order."""
-    messages, _ = inbox.read(partition, 1000)
+    messages = inbox.read(partition, 1000).messages
     unseal = inbox.transit.unseal
     return [Event.from_message(unseal(partition, sealed, "event")) for _, sealed in messages]
 
@@ -49,7 +48,7 @@ def test_events_wait_in_the_order_they_came(inbox: Inbox) -> None:
 
 def test_the_head_of_the_stream_is_read_again_and_again(inbox: Inbox) -> None:
     inbox.publish(0, [ada.starts(), ada.states(), ada.writes("Food", "Fish")])
-    assert inbox.read(0, 2) == inbox.read(0, 2)
+    assert inbox.read(0, 2).messages == inbox.read(0, 2).messages
     assert len(inbox.read(0, 2)[0]) == 2
 
 
@@ -184,7 +183,7 @@ def test_a_receipt_is_for_its_partition_and_no_event(inbox: Inbox, queue: "Redis
 
 def test_a_message_does_not_open_in_another_partition(inbox: Inbox) -> None:
     inbox.publish(0, [sam.states()])
-    ((_, sealed),), _ = inbox.read(0, 1)
+    ((_, sealed),) = inbox.read(0, 1).messages
     with pytest.raises(SealBroken, match="sealed for another place"):
         inbox.transit.unseal(1, sealed, "event")
 
@@ -192,7 +191,7 @@ def test_a_message_does_not_open_in_another_partition(inbox: Inbox) -> None:
 def test_a_stranger_in_the_stream_is_read_whole(inbox: Inbox, queue: "Redis") -> None:
     """Nothing is thrown away, least of all what nobody can explain."""
     queue.xadd("firsthand:{p0}:inbox", {"note": "left by a stranger", "more": b"\xff\x00"})
-    ((_, read),), _ = inbox.read(0, 10)
+    ((_, read),) = inbox.read(0, 10).messages
     for part in (b"note", b"left by a stranger", b"more", b"\\xff\\x00"):
         assert part in read
     with pytest.raises(SealBroken):
@@ -200,15 +199,15 @@ def test_a_stranger_in_the_stream_is_read_whole(inbox: Inbox, queue: "Redis") ->
 
 
 def test_the_age_of_the_oldest_is_the_queues_own_clock(inbox: Inbox, queue: "Redis") -> None:
-    assert oldest_age(inbox.redis, 0) is None
+    assert inbox.glance(0).oldest is None
     inbox.publish(0, [ada.starts()])
-    age = oldest_age(inbox.redis, 0)
+    age = inbox.glance(0).oldest
     assert age is not None
     assert -0.1 < age < 5
     seconds, _ = queue.time()
     queue.delete("firsthand:{p0}:inbox")
     queue.xadd("firsthand:{p0}:inbox", {"e": "x"}, id=f"{(seconds - 100) * 1000}-0")
-    assert 99 < (oldest_age(inbox.redis, 0) or 0) < 105
+    assert 99 < (inbox.glance(0).oldest or 0) < 105
 
 
 def test_why_a_partition_waits_is_forgotten_in_a_minute(inbox: Inbox, queue: "Redis") -> None:

@@ -1,14 +1,15 @@
 """Where a reader begins to fold: snapshots in the midst of a batch, and plans that were kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 
 import pytest
 
-from services.ledger.batch import SNAPSHOT_EVERY
 from services.ledger.history import Reader
 from services.ledger.kept import LIMIT, Kept
 from services.ledger.past import When
+from services.ledger.people import SNAPSHOT_BYTES as STEP
 from services.ledger.people import Person
 from services.ledger.plan.model import Plan, dump
 from services.ledger.vault import Vault
@@ -16,7 +17,7 @@ from shared.event import Event
 from tests.contract.ledgers import Ledger
 from tests.given import ADA, ada, fold, started
 
-LONG = 3 * SNAPSHOT_EVERY
+LONG = 200  # events: several snapshots
 
 
 @contextmanager
@@ -44,15 +45,24 @@ def seen(ledger: Ledger, kept: Kept, version: int | None = None) -> bytes:
         return dump(plan)
 
 
+def _before(weights: Sequence[int], number: int) -> int:
+    """How many steps the plan's accepted bytes had passed before an entry."""
+    return weights[number - 2] // STEP if number > 1 else 0
+
+
 def test_a_batch_leaves_snapshots_in_its_midst_and_each_is_true(on_valkey: Ledger) -> None:
     events = life(LONG)
     inbox = on_valkey.inbox()
     inbox.publish(0, events)
     assert on_valkey.projector().batch(0) == len(events)
     places = [row["sequence"] for row in on_valkey.table("snapshots")]
-    assert places == list(range(SNAPSHOT_EVERY, len(events) + 1, SNAPSHOT_EVERY))
+    weights = list(accumulate(len(each.canonical) for each in events))
+    wanted = [n for n in range(1, len(events) + 1) if weights[n - 1] // STEP > _before(weights, n)]
+    assert places == wanted
+    assert len(places) > 1
     assert on_valkey.replay().findings == []
-    for version in (1, SNAPSHOT_EVERY - 1, SNAPSHOT_EVERY, SNAPSHOT_EVERY + 1, LONG):
+    first = places[0]
+    for version in (1, first - 1, first, first + 1, LONG):
         assert seen(on_valkey, Kept(), version) == plan_of(events[:version])
 
 
@@ -70,7 +80,7 @@ def test_what_is_kept_is_what_would_be_folded(on_valkey: Ledger) -> None:
 
 
 def test_a_reader_folds_on_from_what_is_kept(on_valkey: Ledger) -> None:
-    events, kept = life(SNAPSHOT_EVERY), Kept()
+    events, kept = life(64), Kept()
     on_valkey.post(*events[:40])
     on_valkey.drain()
     seen(on_valkey, kept)

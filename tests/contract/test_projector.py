@@ -204,7 +204,7 @@ def test_what_was_committed_is_published(on_valkey: Ledger) -> None:
     on_valkey.post(STARTED, STATED)
     on_valkey.drain()
     (head,) = on_valkey.table("heads")
-    _, published = on_valkey.inbox().read(0, 1)
+    published = on_valkey.inbox().read(0, 1).published
     assert published is not None
     assert published.decode() == head["checkpoint"]
     assert (head["size"], head["rules"]) == (2, 1)

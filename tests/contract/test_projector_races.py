@@ -139,7 +139,7 @@ def test_what_was_published_never_goes_back(ledger: Ledger) -> None:
         ledger.post(*TOLD[2:])
         ledger.drain()
         inbox.go.set()
-    _, published = ledger.inbox().read(0, 1)
+    published = ledger.inbox().read(0, 1).published
     assert published is not None
     size, _ = read_checkpoint(published.decode(), signers(ledger.settings)[0].vkey)
     assert size == len(TOLD) == len(ledger.rows())

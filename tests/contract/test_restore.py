@@ -72,7 +72,9 @@ class Lost:
     def is_whole(self) -> None:
         """Every entry is there as it was, and nothing finds anything."""
         assert self.ledger.rows() == self.whole["entries"]
-        assert self.ledger.table("heads") == self.whole["heads"]
+        chain = ("log", "size", "frontier", "root", "checkpoint", "recorded", "rules")
+        for here, there in zip(self.ledger.table("heads"), self.whole["heads"], strict=True):
+            assert [here[name] for name in chain] == [there[name] for name in chain]
         assert self.ledger.replay().findings == []
         done = CliRunner().invoke(main, ["rebuild", "--check"], env=self.ledger.environment)
         assert done.exit_code == 0, done.output

@@ -47,7 +47,7 @@ def batch(door: Door, told: Any, author: str = ADA, **headers: str) -> TestRespo
 def resting(door: Door, partition: int = 0) -> list[Event]:
     """What rests in the queue, opened."""
     transit = door.inbox.transit
-    messages, _ = door.inbox.read(partition, 2_000)
+    messages = door.inbox.read(partition, 2_000).messages
     return [Event.from_message(transit.unseal(partition, each, "event")) for _, each in messages]
 
 

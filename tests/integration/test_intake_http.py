@@ -40,7 +40,7 @@ def quiet() -> Iterator[None]:
 
 def resting(door: Door) -> list[Event]:
     """What rests in the queue, opened."""
-    messages, _ = door.inbox.read(0, 100)
+    messages = door.inbox.read(0, 100).messages
     sealed = [door.inbox.transit.unseal(0, each, "event") for _, each in messages]
     return [Event.from_message(each) for each in sealed]
 

@@ -7,7 +7,9 @@ import fakeredis
 
 from services.ledger.projector import Projector
 from services.ledger.worker import Drainer
-from shared.inbox import Queues, inbox_key
+from shared.inbox import Glance, Inbox, Queues, inbox_key
+from shared.seal import Key
+from shared.transit import Transit
 from tests.process import wait_until
 
 
@@ -17,6 +19,9 @@ class Waiting:
     def __init__(self) -> None:
         self.queues = Queues(fakeredis.FakeStrictRedis(server=fakeredis.FakeServer()))
         self.queues.first.xadd(inbox_key(0), {"e": "sealed"}, id="1-0")
+
+    def glance(self, partition: int) -> Glance:
+        return Inbox(self.queues, Transit([Key(bytes(32))])).glance(partition)
 
     def clear_wake(self, _: int) -> None:
         """Nobody rang."""
@@ -32,6 +37,12 @@ class Hanging:
 
     def __init__(self) -> None:
         self.inbox, self.go, self.batches = Waiting(), threading.Event(), 0
+
+    def has_full(self, _: int) -> bool:
+        return False
+
+    def wants_a_look(self, _: int, __: Glance) -> bool:
+        return False
 
     def batch(self, _: int) -> int:
         self.batches += 1

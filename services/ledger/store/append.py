@@ -3,17 +3,32 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, RowMapping, bindparam, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, select, update
 
 from services.ledger.store import many
 from services.ledger.store.many import Row, asking
-from services.ledger.store.tables import entries, heads, keys, people, plans, snapshots, unreadable
+from services.ledger.store.tables import (
+    alarms,
+    entries,
+    heads,
+    held,
+    keys,
+    people,
+    plans,
+    snapshots,
+    unreadable,
+)
 from shared.problems import Unsafe
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A log's head: size, frontier bytes, root, signed checkpoint, when, and newest rules."""
+    """A log's head: size, frontier bytes, root, signed checkpoint, when, and newest rules.
+
+    Then what is known of its stream (services/ledger/accounting.py): the largest size that was
+    published, how many messages were ever added to the stream, how many of them were taken off it
+    by this log and how many moved elsewhere, and the id of the last one taken.
+    """
 
     log: int
     size: int
@@ -22,6 +37,11 @@ class Head:
     checkpoint: str
     recorded: str
     rules: int
+    published: int = 0
+    added: int = 0
+    taken: int = 0
+    moved: int = 0
+    last: str = ""
 
 
 _HEAD = select(heads).where(heads.c.log == bindparam("log")).with_for_update()
@@ -85,6 +105,22 @@ def keep_keys(connection: Connection, rows: Sequence[Row]) -> None:
 def keep_unreadable(connection: Connection, rows: Sequence[Row]) -> None:
     """Keep messages that did not open."""
     many.insert(connection, unreadable, rows)
+
+
+def keep_held(connection: Connection, rows: Sequence[Row]) -> None:
+    """Hold messages back."""
+    many.insert(connection, held, rows)
+
+
+def release_held(connection: Connection, numbers: Collection[int]) -> None:
+    """Remove held messages that were judged in this transaction."""
+    if numbers:
+        connection.execute(delete(held).where(held.c.number.in_(numbers)))
+
+
+def keep_alarms(connection: Connection, rows: Sequence[Row]) -> None:
+    """Keep alarms."""
+    many.insert(connection, alarms, rows)
 
 
 def keep_people(connection: Connection, rows: Sequence[Row]) -> None:

@@ -86,11 +86,13 @@ WHERE has_table_privilege(c.oid, privilege)
 """  # noqa: S608 - our own words
 _ALLOWED = {
     "SELECT": "ledger, heads, entries, keys, people, plans, snapshots, tiles, checkpoints, "
-    "unreadable, alembic_version",
-    "INSERT": "entries, keys, people, plans, snapshots, tiles, checkpoints, unreadable",
+    "unreadable, held, alarms, alembic_version",
+    "INSERT": "entries, keys, people, plans, snapshots, tiles, checkpoints, unreadable, held, "
+    "alarms",
     "UPDATE": "heads, people, plans",
-    "DELETE": "people, plans, snapshots, tiles",
+    "DELETE": "people, plans, snapshots, tiles, held",
 }
+_COUNTERS = "unreadable_number_seq, held_number_seq, alarms_number_seq"
 
 
 _GUARD_AGAIN = (
@@ -104,7 +106,7 @@ def grant(connection: Connection, role: str) -> None:
     quoted = connection.dialect.identifier_preparer.quote(role)
     for privilege, tables in _ALLOWED.items():
         connection.execute(text(f"GRANT {privilege} ON {tables} TO {quoted}"))
-    connection.execute(text(f"GRANT USAGE ON SEQUENCE unreadable_number_seq TO {quoted}"))
+    connection.execute(text(f"GRANT USAGE ON SEQUENCE {_COUNTERS} TO {quoted}"))
 
 
 def check(connection: Connection) -> None:

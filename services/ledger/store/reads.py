@@ -19,8 +19,10 @@ from sqlalchemy import (
 from services.ledger.store.append import Head
 from services.ledger.store.many import asking
 from services.ledger.store.tables import (
+    alarms,
     entries,
     heads,
+    held,
     keys,
     ledger,
     people,
@@ -77,6 +79,52 @@ def last_unreadable(connection: Connection) -> str:
     return connection.scalar(select(func.max(unreadable.c.seen))) or ""
 
 
+class Held(NamedTuple):
+    """Held messages of one person: how many, their bytes, and why the first one is held."""
+
+    log: int
+    subject: str
+    messages: int
+    bytes: int
+    reason: str
+
+
+def held_people(connection: Connection, log: int | None = None) -> list[Held]:
+    """The people of whom messages are held, in a log or in all; the one held longest first."""
+    first = func.min(held.c.number)
+    counted = select(
+        held.c.log, held.c.subject, func.count(), func.sum(func.length(held.c.message)), first
+    ).group_by(held.c.log, held.c.subject)
+    if log is not None:
+        counted = counted.where(held.c.log == log)
+    rows = connection.execute(counted.order_by(first)).all()
+    numbers = [row[4] for row in rows]
+    wanted = select(held.c.number, held.c.reason).where(held.c.number.in_(numbers))
+    reasons = {row.number: row.reason for row in connection.execute(wanted)} if numbers else {}
+    return [Held(row[0], row[1], row[2], int(row[3]), reasons[row[4]]) for row in rows]
+
+
+def held_of(
+    connection: Connection, log: int, subject: str | None = None, *, limit: int | None = None
+) -> list[RowMapping]:
+    """Held messages of a log, or of one person in it, in the order in which they came."""
+    wanted = select(held).where(held.c.log == log).order_by(held.c.number)
+    if subject is not None:
+        wanted = wanted.where(held.c.subject == subject)
+    return _all(connection, wanted if limit is None else wanted.limit(limit))
+
+
+def alarms_since(connection: Connection, moment: str) -> list[RowMapping]:
+    """Alarms seen since a moment, oldest first."""
+    return _all(connection, select(alarms).where(alarms.c.seen >= moment).order_by(alarms.c.number))
+
+
+def alarm_counts(connection: Connection) -> dict[str, int]:
+    """How many messages are missing by all alarms, by their kind."""
+    counted = select(alarms.c.kind, func.sum(alarms.c.missing)).group_by(alarms.c.kind)
+    return {row[0]: int(row[1]) for row in connection.execute(counted)}
+
+
 def version(connection: Connection) -> str:
     """The database, by name and version."""
     if connection.dialect.name == "sqlite":
@@ -94,11 +142,9 @@ def clock(connection: Connection) -> float | None:
 _KEYS = asking(lambda among: select(keys).where(among(keys.c.subject)))
 _PEOPLE = asking(lambda among: select(people).where(among(people.c.subject)))
 _PLANS = asking(lambda among: select(plans).where(among(plans.c.subject)))
-_LAST_SNAPSHOTS = asking(
-    lambda among: (
-        select(snapshots.c.subject, func.max(snapshots.c.sequence).label("sequence"))
-        .where(among(snapshots.c.subject))
-        .group_by(snapshots.c.subject)
+_PLAN_BYTES = asking(
+    lambda among: select(plans.c.subject, func.length(plans.c.plan).label("bytes")).where(
+        among(plans.c.subject)
     )
 )
 _WITH_STANDING = asking(
@@ -125,9 +171,9 @@ def plans_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping
     return list(_PLANS(connection, subjects).mappings())
 
 
-def last_snapshots(connection: Connection, subjects: Iterable[str]) -> dict[str, int]:
-    """The sequence of each person's newest snapshot, by subject."""
-    return {row.subject: row.sequence for row in _LAST_SNAPSHOTS(connection, subjects)}
+def plan_bytes(connection: Connection, subjects: Iterable[str]) -> dict[str, int]:
+    """The length of each person's stored plan, by subject, without reading it."""
+    return {row.subject: row.bytes for row in _PLAN_BYTES(connection, subjects)}
 
 
 class Within(NamedTuple):

@@ -16,7 +16,7 @@ from services.ledger.store import guards, reads
 from services.ledger.store.append import keep_keys
 from services.ledger.store.engine import OLDEST_POSTGRESQL, answering, connect, transaction
 from services.ledger.store.tables import FORMAT, heads, ledger, metadata
-from services.ledger.vault import LEDGER, Vault
+from services.ledger.vault import HOLD, LEDGER, Vault
 from shared.problems import Unsafe
 
 NEWER = "run the newer version of Firsthand that made them"
@@ -63,12 +63,13 @@ def make_ledger(
             if found is None:
                 fixed = {"format": FORMAT, "partitions": partitions, "origin": origin}
                 connection.execute(insert(ledger), [fixed | {"created": created}])
-                _, row = vault.fresh(LEDGER)
-                keep_keys(connection, [row])
+                keep_keys(connection, [vault.fresh(LEDGER)[1]])
                 for log, signer in enumerate(signers):
                     _make_log(connection, log, signer, created)
             else:
                 _same(found, partitions, origin)
+            if not reads.keys_of(connection, [HOLD]):
+                keep_keys(connection, [vault.fresh(HOLD)[1]])
     finally:
         engine.dispose()
 

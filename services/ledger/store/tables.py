@@ -1,7 +1,8 @@
 """The tables. Entries, keys and checkpoints are the truth; the rest is derived.
 
     ledger      one row: what was fixed when the ledger was made
-    heads       one row a log: size, frontier, root, signed checkpoint. Locked by each batch
+    heads       one row a log: size, frontier, root, signed checkpoint, and what is known of the
+                log's stream in the queue (services/ledger/accounting.py). Locked by each batch
     entries     append-only: the entry's bytes (`leaf`), and columns that are functions of them
     keys        a wrapped key a person, and the ledger key
     people      derived: where a person's stream stands
@@ -10,6 +11,9 @@
     tiles       derived: full tiles of the logs' hashes (log/tiles.py), each with its root
     checkpoints append-only: published checkpoints, at most one a second, with cosignatures
     unreadable  messages that did not open; nothing is thrown away
+    held        messages about people whose key or entries cannot be used just now, encrypted under
+                the hold key, in stream order
+    alarms      append-only: what went wrong outside this database, with the number of messages lost
 
 `index` is the place in the log, from 0; `sequence` the place in a person's stream, from 1.
 `plan` columns are sealed under the person's key, binding subject, sequence and rules.
@@ -62,6 +66,11 @@ heads = Table(
     _text("checkpoint"),
     _text("recorded"),
     _number("rules"),
+    _number("published"),
+    _number("added"),
+    _number("taken"),
+    _number("moved"),
+    _text("last"),
 )
 
 entries = Table(
@@ -161,4 +170,28 @@ unreadable = Table(
     _text("reason"),
     _text("seen"),
     _bytes("message"),
+)
+
+held = Table(
+    "held",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    _number("log"),
+    _text("subject"),
+    _text("place"),
+    _text("reason"),
+    _text("seen"),
+    _bytes("message"),
+    Index("held_of_a_person", "log", "subject", "number"),
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    _number("log"),
+    _text("kind"),
+    _text("seen"),
+    _number("missing"),
+    _text("detail"),
 )
