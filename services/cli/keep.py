@@ -92,6 +92,28 @@ def restore(path: Path, kept: tuple[Path, ...], as_json: bool) -> None:
     sys.exit(0 if told.clean else FINDINGS)
 
 
+@click.command()
+@click.option(
+    "--checkpoint",
+    "kept",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="One that somebody kept: a checkpoint, .tlog-proof or receipt (repeatable).",
+)
+@JSON
+@DATA
+def accept_queue(kept: tuple[Path, ...], as_json: bool) -> None:
+    """Go on with a queue that was emptied or replaced, once this database is the newest one.
+
+    Publishes the heads of the database again, after it was held against all known checkpoints.
+    """
+    from services.ledger import accepting
+
+    found = accepting.accept(list(kept))
+    for line in (accepting.as_json if as_json else accepting.as_text)(found):
+        click.echo(line)
+
+
 def _end_well() -> None:
     """SIGTERM ends a command as Ctrl-C does: nothing half-made stays."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

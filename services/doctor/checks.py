@@ -65,6 +65,8 @@ CHECKS: dict[str, Check] = {
     "signatures": store.signs,
     "published": store.published,
     "unreadable": store.unreadable,
+    "held": store.held,
+    "queue's completeness": store.complete,
     "database's clock": store.clock,
     "intake": ready("intake"),
     "read API": ready("ledger"),

@@ -12,7 +12,7 @@ from shared.lag import beyond, lags
 from shared.layout import other_layout
 from shared.problems import Unsafe
 
-OLDEST = (6, 2)
+OLDEST = (7, 0)
 LOOKED_AT = 10_000  # keys
 SKEW = 5.0  # seconds
 LATE = 30.0  # seconds that a message may wait before we ask why
@@ -25,7 +25,7 @@ def version(ground: Ground) -> str:
         info = each.info("server")
         spoken = str(info["redis_version"])
         if tuple(int(part) for part in spoken.split(".")[:2]) < OLDEST:
-            raise Unsafe(f"it speaks as Redis {spoken}; use Redis 6.2 or newer, or Valkey")
+            raise Unsafe(f"it speaks as Redis {spoken}; use Redis 7.0 or newer, or Valkey")
         valkey = info.get("valkey_version")
         found.append(f"Valkey {valkey}" if valkey else f"Redis {spoken}")
     return ", ".join(found)

@@ -98,6 +98,38 @@ def unreadable(ground: Ground) -> str:
     return f"{count} messages did not open, the last one on {last[:10]}"
 
 
+def held(ground: Ground) -> str:
+    """Nobody's events are held back."""
+    with ground.store() as connection:
+        found = reads.held_people(connection)
+    if not found:
+        return "nobody's events are held back"
+    named = ", ".join(f"{each.subject} ({each.messages}: {each.reason})" for each in found[:5])
+    more = f" and {len(found) - 5} more people" if len(found) > 5 else ""
+    raise Unsafe(
+        f"events are held back about {named}{more}; bring back their row of the table keys, or their "
+        "damaged entry, from a copy, and the worker goes on by itself"
+    )
+
+
+def complete(ground: Ground) -> str:
+    """Nothing that was acknowledged is missing from the queue."""
+    with ground.store() as connection:
+        recent = reads.alarms_since(connection, timestamp(ground.clock() - OLD_NEWS))
+        ever = reads.alarm_counts(connection)
+    if recent:
+        last = recent[-1]
+        missing = sum(each["missing"] for each in recent)
+        raise Unsafe(
+            f"log {last['log']}, {last['seen'][:19]}: {last['detail']} ({missing} in the last 7 "
+            "days); find out who emptied or trimmed the queue, and have senders post again from "
+            "their outboxes"
+        )
+    if missing := sum(ever.values()):
+        return f"{missing} messages are missing, none of them since {OLD_NEWS.days} days"
+    return "every message that left the queue was recorded"
+
+
 def clock(ground: Ground) -> str:
     """PostgreSQL's clock and ours agree."""
     with ground.store() as connection:

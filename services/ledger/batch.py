@@ -1,7 +1,7 @@
 """What one batch works out: verdicts, entries, touched people, receipts. It writes nothing.
 
-A batch is bounded in time: people are loaded and events judged in order until the deadline. What was
-judged by then, at least one message, is the batch; the rest stays in the queue.
+A batch is bounded in time: people are loaded and events judged in order until the deadline. What
+was judged by then, at least one message, is the batch; the rest stays in the queue.
 """
 
 import time

@@ -75,13 +75,17 @@ def export(
     sink: Sink,
     opened: Iterable[Json] = (),
     tick: Callable[[int], None] = lambda _: None,
+    held: Iterable[Json] = (),
 ) -> Json:
     """Write an export of these heads; returns its manifest. `tick` hears of entries.
 
-    `opened` are the lines of opened.jsonl, in their order and within these heads.
+    `opened` are the lines of opened.jsonl, in their order and within these heads; `held` those of
+    held.jsonl, which stands beside the logs: no checkpoint signs what is not recorded yet.
     """
     in_order = sorted(logs, key=lambda each: str(each.log))  # as an archive sorts its names
     kept = {each.log: _log(source, each, sink, tick) for each in in_order}
+    if waiting := b"".join(canonical(each) + b"\n" for each in held):
+        sink.put("held.jsonl", waiting)
     with SpooledTemporaryFile(max_size=IN_MEMORY) as lines:
         count = sum(lines.write(canonical(each) + b"\n") > 0 for each in opened)
         told = [each.manifest(kept[each.log]) for each in logs]

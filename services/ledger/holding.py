@@ -8,15 +8,17 @@ person can be judged, their messages are judged in order, before the next ones o
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from services.ledger.store import reads
+import orjson
+
+from services.ledger.store import append, reads
 from services.ledger.store.engine import Connection, Row
 from services.ledger.store.reads import Held
 from services.ledger.vault import Vault
-from shared.event import Event
-from shared.seal import seal, unseal
+from shared.event import Event, Json
+from shared.seal import b64url, from_b64url, seal, unseal
 
 RETRY, LONGEST_RETRY = 2.0, 60.0  # seconds between two tries, twice as long each time, up to this
 AT_ONCE = 20  # people that are tried in one batch
@@ -83,7 +85,7 @@ def held_row(
     }
 
 
-def held_event(vault: Vault, row: Row) -> Event:
+def held_event(vault: Vault, row: Row | dict[str, Any]) -> Event:
     """The event of a row; SealBroken or ValueError if it is not what the row says."""
     key = vault.hold
     header, message = unseal(row["message"], {key.kid: key}.get)
@@ -95,3 +97,37 @@ def held_event(vault: Vault, row: Row) -> Event:
     ):
         raise ValueError("a held message of another row")
     return event
+
+
+_EXPORTED = ("log", "subject", "place", "reason", "seen")
+
+
+def exported(connection: Connection, logs: int) -> Iterator[Json]:
+    """The lines of an export's held.jsonl, one a held message, in order; still encrypted."""
+    for log in range(logs):
+        for row in reads.held_of(connection, log):
+            line = {name: row[name] for name in _EXPORTED}
+            yield line | {"message": b64url(row["message"]).decode()}
+
+
+def take_back(connection: Connection, vault: Vault, lines: Iterable[bytes]) -> int:
+    """Hold again what an export held and this database does not; how many messages that is.
+
+    ValueError or SealBroken, and nothing is held, if a line is not one that this ledger exported.
+    What was recorded since is recognised as a duplicate when it is released.
+    """
+    rows: list[dict[str, Any]] = []
+    there: dict[int, set[tuple[str, str]]] = {}
+    for line in lines:
+        told = orjson.loads(line)
+        row = {name: told[name] for name in _EXPORTED}
+        row["message"] = from_b64url(told["message"].encode())
+        held_event(vault, row)
+        log = int(row["log"])
+        if log not in there:
+            known = reads.held_of(connection, log)
+            there[log] = {(each["subject"], each["place"]) for each in known}
+        if (row["subject"], row["place"]) not in there[log]:
+            rows.append(row)
+    append.keep_held(connection, rows)
+    return len(rows)

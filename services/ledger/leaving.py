@@ -9,8 +9,10 @@ import orjson
 from services.bar import bar
 from services.ledger.config import LedgerSettings, open_store, verifier_keys
 from services.ledger.export import Exported, Source, export, heads
+from services.ledger.holding import exported
 from services.ledger.packing import is_free, packing
 from services.ledger.sources import HttpSource, StoreSource, may_open, opened_lines
+from services.ledger.store.engine import transaction
 from services.ledger.watermark import Watermark
 from services.ledger.witnesses import Policy
 from shared import logs
@@ -26,10 +28,11 @@ class Told:
 
     out: Path
     manifest: Json
+    held: int = 0
 
     def as_json(self) -> Iterator[str]:
         """The manifest, and the place."""
-        yield orjson.dumps({"out": str(self.out), **self.manifest}).decode()
+        yield orjson.dumps({"out": str(self.out), "held": self.held, **self.manifest}).decode()
 
     def as_text(self) -> Iterator[str]:
         """A line a log, and one for the whole."""
@@ -38,7 +41,8 @@ class Told:
             yield f"{each['origin']}: {size}, root {each['root']}, {kept} kept before"
         opened = self.manifest["opened"]
         more = f", with {_count(opened, 'entry')} opened" if opened else ""
-        yield f"Exported into {self.out}{more}."
+        held = f"; {_count(self.held, 'message')} held back, still encrypted" if self.held else ""
+        yield f"Exported into {self.out}{more}{held}."
 
 
 def _count(number: int, one: str) -> str:
@@ -66,14 +70,19 @@ def export_store(out: Path, tokens: Sequence[str], people: Sequence[str]) -> Tol
         last = LastPublished(Queues.connect(settings.queue_urls))
         policy = Policy.from_folder(settings.key_folder)
         source = StoreSource(engine, Watermark(engine, last, verifier_keys(settings), policy))
-        return _export(source, out, lambda heads: opened_lines(engine, vault, heads, theirs))
+        with transaction(engine) as connection:
+            held = list(exported(connection, settings.partitions))
+        return _export(source, out, lambda heads: opened_lines(engine, vault, heads, theirs), held)
     finally:
         engine.dispose()
 
 
 def _export(
-    source: Source, out: Path, opened: Callable[[list[Exported]], Iterable[Json]] = lambda _: ()
+    source: Source,
+    out: Path,
+    opened: Callable[[list[Exported]], Iterable[Json]] = lambda _: (),
+    held: Sequence[Json] = (),
 ) -> Told:
     found = heads(source)
     with bar("Exporting", sum(each.size for each in found)) as tick, packing(out) as sink:
-        return Told(out, export(source, found, sink, opened(found), tick))
+        return Told(out, export(source, found, sink, opened(found), tick, held), len(held))

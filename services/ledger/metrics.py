@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
 from prometheus_client import Counter as Total
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.ledger.store import reads
@@ -142,14 +142,27 @@ class Store(Collector):
         aside = GaugeMetricFamily(
             "firsthand_unreadable_messages", "Messages kept aside since they did not open."
         )
+        held = GaugeMetricFamily("firsthand_held_messages", "Messages held back.", labels=["log"])
+        missing = CounterMetricFamily(
+            "firsthand_missing_messages",
+            "Messages that left the queue and were not recorded.",
+            labels=["kind"],
+        )
         try:
             with transaction(self._engine) as connection:
                 for log, entries in reads.log_sizes(connection).items():
                     size.add_metric([str(log)], entries)
                 aside.add_metric([], reads.unreadable_count(connection))
+                waiting = Counter[int]()
+                for each in reads.held_people(connection):
+                    waiting[each.log] += each.messages
+                for log, count in waiting.items():
+                    held.add_metric([str(log)], count)
+                for kind, count in reads.alarm_counts(connection).items():
+                    missing.add_metric([kind], count)
         except StoreError:
             up.add_metric([], 0)
             yield up
             return
         up.add_metric([], 1)
-        yield from (up, size, aside)
+        yield from (up, size, aside, held, missing)

@@ -52,6 +52,7 @@ class Restored:
     logs: list[tuple[int, int]] = field(default_factory=list)
     keyless: dict[str, int] = field(default_factory=dict)
     derived: list[Finding] = field(default_factory=list)
+    held: int = 0
 
 
 def audited(

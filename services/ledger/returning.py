@@ -15,17 +15,20 @@ from services.ledger.audit.findings import Report
 from services.ledger.audit.run import note_in
 from services.ledger.audit.told import shortened
 from services.ledger.config import LedgerSettings, local_folder, now, open_store, signers
+from services.ledger.holding import take_back
 from services.ledger.log.note import Checkpoint, Signer, read_checkpoint, split_note
 from services.ledger.restore import Restored, Restoring, audited
 from services.ledger.store.engine import Connection, lock_writer, transaction
 from services.ledger.store.published import kept_checkpoints
+from services.ledger.vault import Vault, VaultClosed
 from services.ledger.witnesses import Policy
 from services.standalone import queue_at_hand
 from shared import logs
 from shared.crashpoint import crashpoint
 from shared.event import timestamp
 from shared.inbox import Queues
-from shared.problems import SettingsError, Unsafe
+from shared.logs import told
+from shared.problems import SealBroken, SettingsError, Unsafe
 from shared.published import LastPublished
 
 Published = dict[int, list[Note]]
@@ -55,6 +58,8 @@ class Told:
         for log, (before, after) in enumerate(self.restored.logs):
             more = f"{after - before:,} restored" if after > before else "nothing was missing"
             yield f"Log {log}: {max(before, after):,} entries, {more}."
+        if held := self.restored.held:
+            yield f"{held:,} held back again, until the people they are about can be judged."
         keyless = self.restored.keyless
         for person, count in sorted(keyless.items()):
             yield f"No key of {person} for {count:,} of these entries: nobody can read them."
@@ -104,12 +109,25 @@ def _restore(settings: LedgerSettings, path: Path, kept: list[Path]) -> Told:
                 return Told(findings, Restored())
             with transaction(engine) as connection:
                 work = Restoring(connection, vault, keys, policy, timestamp(now()))
-                told = work.run(export, published)
+                restored = work.run(export, published)
+                restored.held = _held(connection, vault, found)
                 crashpoint("restore-written")
             crashpoint("restore-committed")
-            return Told([], told)
+            return Told([], restored)
     finally:
         engine.dispose()
+
+
+def _held(connection: Connection, vault: Vault, folder: Path) -> int:
+    """Hold back what the export held back; Unsafe if it is not what this ledger exported."""
+    path = folder / "held.jsonl"
+    if not path.is_file():
+        return 0
+    try:
+        with path.open("rb") as lines:
+            return take_back(connection, vault, lines)
+    except (SealBroken, VaultClosed, ValueError, KeyError, TypeError) as fault:
+        raise Unsafe(f"held.jsonl is not what this ledger exported: {told(fault)}") from None
 
 
 @contextmanager
@@ -120,7 +138,7 @@ def _unpacked(path: Path) -> Iterator[tuple[Path, list[str]]]:
         return
     with tempfile.TemporaryDirectory() as into:
         folder, odd = unpack(path, Path(into))
-        yield folder, [shortened(f"{code}: {name}: {told}") for _, code, name, told in odd]
+        yield folder, [shortened(f"{code}: {name}: {why}") for _, code, name, why in odd]
 
 
 def _same_logs(export: Export, keys: list[Signer]) -> None:
@@ -134,8 +152,8 @@ def _same_logs(export: Export, keys: list[Signer]) -> None:
 
 
 def _findings(export: Export, report: Report) -> Iterator[str]:
-    for log, code, name, told in export.found:
-        yield shortened(f"{code}: {name if log is None else f'log {log}, {name}'}: {told}")
+    for log, code, name, why in export.found:
+        yield shortened(f"{code}: {name if log is None else f'log {log}, {name}'}: {why}")
     for each in report.findings:
         place = f"log {each.log}" + (f", entry {each.index}" if each.index is not None else "")
         yield shortened(f"{each.code}: {place}, {each.field}: {each.detail}")
@@ -154,6 +172,14 @@ def _published(
     for log in found:
         for row in kept_checkpoints(connection, log):
             found[log].append(_note(keys[log], row["checkpoint"], f"kept on {row['kept']}"))
+    for log, notes in given_notes(keys, given).items():
+        found[log] += notes
+    return {log: sorted(notes) for log, notes in found.items()}
+
+
+def given_notes(keys: list[Signer], given: list[Path]) -> Published:
+    """The checkpoints in these files, by log; SettingsError if one is not of this ledger."""
+    found: Published = {log: [] for log in range(len(keys))}
     origins = {each.origin: log for log, each in enumerate(keys)}
     for path in given:
         try:
@@ -162,7 +188,7 @@ def _published(
         except (OSError, ValueError, KeyError) as fault:
             raise SettingsError(f"{path}: no checkpoint of this ledger: {fault}") from None
         found[log].append(_note(keys[log], note, str(path)))
-    return {log: sorted(notes) for log, notes in found.items()}
+    return found
 
 
 def _note(key: Signer, note: str, where: str) -> Note:

@@ -2,11 +2,11 @@
 
     firsthand:{p<n>}:trying = "<messages> <size of the log> <deaths> <id of the first message>"
 
-It is written before a large batch is judged, and removed when it was judged. A worker that finds it,
-under the head's lock and for the log's present size, knows that another one died while it judged, and
-takes half as many; each batch that succeeds then doubles the number again. A single message at which
-workers died `DEATHS` times, judging nothing else, is set aside. Small batches write nothing: one more
-round trip would cost more than they do.
+It is written before a large batch is judged, and removed when it was judged. A worker that finds
+it, under the head's lock and for the log's present size, knows that another one died while it
+judged, and takes half as many; each batch that succeeds then doubles the number again. A single
+message at which workers died `DEATHS` times, judging nothing else, is set aside. Small batches
+write nothing: one more round trip would cost more than they do.
 """
 
 from contextlib import suppress

@@ -8,8 +8,8 @@ subject), which needs no row.
 Rows are wrapped with AES Key Wrap (RFC 3394) under `kek` (32 bytes, base64url, in the key
 folder). The ledger key is itself such a row, of the subject "ledger"; so is the hold key, of the
 subject "hold", which encrypts messages that cannot be judged yet (services/ledger/holding.py). A
-key that cannot be unwrapped is an incident: VaultClosed. A person's makes that person's events wait,
-the ledger's makes everybody's wait.
+key that cannot be unwrapped is an incident, VaultClosed: if it is a person's, that person's events
+wait, and if it is the ledger's, everybody's.
 """
 
 from collections.abc import Callable

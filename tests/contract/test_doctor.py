@@ -176,7 +176,7 @@ def test_a_queue_that_is_away(on_valkey: Ledger, valkey: RedisLikeServer) -> Non
 @SQLITE
 def test_a_queue_that_is_too_old(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "OLDEST", (99, 0))
-    named(ledger, "queue", "wrong", "it speaks as Redis", "use Redis 6.2 or newer")
+    named(ledger, "queue", "wrong", "it speaks as Redis", "use Redis 7.0 or newer")
 
 
 @SQLITE

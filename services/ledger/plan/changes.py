@@ -29,7 +29,6 @@ def evolve(plan: Plan, event: Event) -> Plan:
         case Kind.WHOSE:
             _say_whose(plan, event, cast(WhoseType, event.type))
     plan.entries[event.id] = _named(event)
-    plan.own_bytes += len(event.canonical)
     return plan
 
 

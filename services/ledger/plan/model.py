@@ -88,15 +88,9 @@ class Plan:
     denied: dict[str, str] = field(default_factory=dict)
     avoid: dict[str, str] = field(default_factory=dict)
     entries: dict[str, list[str]] = field(default_factory=dict)
-    own_bytes: int = 0
     _opened: dict[str, list[Beside]] | None = field(
         default=None, init=False, repr=False, compare=False
     )
-
-    @property
-    def accepted_bytes(self) -> int:
-        """STUB"""
-        return self.own_bytes
 
     def line(self, thing: str, name: str) -> Line | None:
         """The line of that thing and name, if there is one."""
@@ -168,7 +162,6 @@ def copy_of(plan: Plan) -> Plan:
     copied.disagreements = {
         name: [each.copy() for each in several] for name, several in plan.disagreements.items()
     }
-    copied.own_bytes = plan.own_bytes
     copied.denied, copied.avoid = plan.denied.copy(), plan.avoid.copy()
     copied.entries = plan.entries.copy()
     return copied
