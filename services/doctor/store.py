@@ -107,8 +107,8 @@ def held(ground: Ground) -> str:
     named = ", ".join(f"{each.subject} ({each.messages}: {each.reason})" for each in found[:5])
     more = f" and {len(found) - 5} more people" if len(found) > 5 else ""
     raise Unsafe(
-        f"events are held back about {named}{more}; bring back their row of the table keys, or their "
-        "damaged entry, from a copy, and the worker goes on by itself"
+        f"events are held back about {named}{more}; bring back from a copy their row of the table "
+        "keys, or their damaged entry, and the worker goes on by itself"
     )
 
 

@@ -280,7 +280,7 @@ class Batch:
                 self._take(event)
             except CannotJudge as fault:
                 self._block(subject, fault.__cause__ or fault)
-            except (SealBroken, ValueError, KeyError, TypeError) as fault:
+            except (SealBroken, ValueError, KeyError, TypeError, MemoryError) as fault:
                 self._block(subject, fault)
             else:
                 self.released.append(row["number"])

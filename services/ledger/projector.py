@@ -124,7 +124,7 @@ class Projector:
             latest = timestamp(now + timedelta(seconds=LATE))
             batch.begin(connection, head, max(timestamp(now), head.recorded), latest)
             messages, size = reading.messages[: trial.messages], 0
-            while messages and not batch.is_over:
+            while messages and not (batch.places and batch.is_over):
                 done = batch.judge(messages, aside=trial.aside, alone=alone)
                 size += sum(len(sealed) for _, sealed in messages)
                 room = min(2 * len(messages), trial.messages - len(batch.places))

@@ -89,6 +89,25 @@ class Ledger:
             for statement in statements:
                 assert connection.execute(text(statement), values).rowcount != 0, statement
 
+    def rewrite(self, index: int, leaf: bytes) -> None:
+        """Change an entry's bytes, guards or not, and drop what is derived from them."""
+        with self.as_owner() as connection:
+            if self.kind == "sqlite":
+                (sql,) = connection.execute(
+                    text("SELECT sql FROM sqlite_master WHERE name = 'entries_no_update'")
+                ).scalars()
+                connection.execute(text("DROP TRIGGER entries_no_update"))
+            else:
+                sql = "ALTER TABLE entries_0 ENABLE ALWAYS TRIGGER no_change"
+                connection.execute(text("ALTER TABLE entries_0 DISABLE TRIGGER no_change"))
+            connection.execute(
+                text('UPDATE entries SET leaf = :leaf WHERE "index" = :index'),
+                {"leaf": leaf, "index": index},
+            )
+            connection.execute(text(sql))
+            for name in ("plans", "snapshots"):
+                connection.execute(text(f"DELETE FROM {name}"))
+
     def inbox(self, ring: Callable[[int], None] = lambda _: None) -> Inbox:
         """The inbox, over a connection of its own."""
         urls = self.settings.queue_urls
@@ -103,14 +122,18 @@ class Ledger:
             assert inbox.publish(partition, [each]).level == "fsync"
 
     def projector(
-        self, clock: Callable[[], datetime] = now, inbox: Inbox | None = None
+        self,
+        clock: Callable[[], datetime] = now,
+        inbox: Inbox | None = None,
+        skew: float | None = None,
     ) -> Projector:
         """A projector of its own, checked at start as a worker is. A clock of the test's own may be
         any time away from the queue's.
         """
         opened, vault = open_store(self.settings, write=True)
         self._left.callback(opened.dispose)
-        skew = SKEW if clock is now else inf
+        if skew is None:
+            skew = SKEW if clock is now else inf
         return Projector(
             opened, inbox or self.inbox(), vault, signers(self.settings), clock, skew=skew
         )
