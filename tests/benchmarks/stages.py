@@ -34,7 +34,7 @@ from services.ledger.config import LedgerSettings, open_store, signers
 from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing
 from services.ledger.plan.rules import RULES
-from services.ledger.projector import BATCH, Projector
+from services.ledger.projector import Projector
 from shared import crashpoint, logs
 from shared.callers import Callers
 from shared.event import Event
@@ -151,7 +151,7 @@ def projector(mine: Ours, told: Told) -> Stages:
         work = Projector(engine, box, vault, signers(settings), lambda: datetime.now(UTC))
         with on_core(SERVER_CORE), listening() as clock:
             clock.begin()
-            while work.batch(0) == BATCH:
+            while work.batch(0):
                 pass
             return _per_event(_projector_stages(clock, box.transit, messages), len(told))
     finally:

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 PROJECTOR, INBOX = "services/ledger/projector.py", "shared/inbox.py"
 BATCH, GUARDS = "services/ledger/batch.py", "services/ledger/store/guards.py"
 TABLES = "services/ledger/store/migrations/versions/0001_first.py"
-READS = "                messages, published = self.inbox.read(log, BATCH)\n"
-EXECUTES = "        head, published = pipe.execute()\n"
+READS = "                reading = self.inbox.read(log, LARGE)\n"
+EXECUTES = "        head, stream, clock, *others = pipe.execute(raise_on_error=False)\n"
 BEGINS = "            with transaction(self._engine) as connection:\n"
 TAKE = """pipe.eval("local found = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[1]) \\
 for _, each in ipairs(found) do redis.call('XDEL', KEYS[1], each[1]) end return found", \\
@@ -43,7 +43,8 @@ class Broken:
         return folder
 
 
-DELETES = "self.inbox.settle(log, [place for place, _ in messages], [], None)"
+SORTED = "for place, each in sorted(part, key=lambda both: both[1].id):\n"
+DELETES = "self.inbox.settle(log, [place for place, _ in reading.messages], [], None)"
 BUILDS = [
     Broken(
         "I1",
@@ -73,7 +74,7 @@ BUILDS = [
     Broken(
         "I4",
         "a batch takes its messages in the order of their ids",
-        [(BATCH, "for event in events:\n", "for event in sorted(events, key=lambda e: e.id):\n")],
+        [(BATCH, "for place, each in part:\n", SORTED)],
     ),
     Broken(
         "I5",
@@ -89,7 +90,11 @@ BUILDS = [
                     "        return self._signed(replace(grown, "
                 ),
             ),
-            (PROJECTOR, "if root != kept:", "if root is None:"),  # or it would stop the next batch
+            (
+                PROJECTOR,
+                "if root != kept_root:",
+                "if root is None:",
+            ),  # or it would stop the next batch
         ],
     ),
 ]

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from services.ledger.config import now, signers
 from services.ledger.log.note import read_checkpoint
-from shared.inbox import Inbox
+from shared.inbox import Inbox, Reading
 from tests.contract.ledgers import Ledger, Together
 from tests.contract.standins import IDS, TOLD, Stalls, like
 from tests.given import ADA, event
@@ -30,7 +30,7 @@ class Looks(Inbox):
         self.found, self._locked = list[bool](), locked
         return self
 
-    def read(self, partition: int, count: int) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+    def read(self, partition: int, count: int) -> Reading:
         """Look, then read."""
         self.found.append(self._locked())
         return super().read(partition, count)

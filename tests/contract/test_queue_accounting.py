@@ -145,7 +145,7 @@ def test_a_database_that_is_another_one_is_not_accepted(on_valkey: Ledger) -> No
 def test_whatever_is_put_in_the_place_of_what_was_published(ledger: Ledger, spoil: str) -> None:
     """Garbage counts as nothing; an earlier checkpoint is one that this log signed."""
     projector, redis = recorded(ledger), ledger.inbox().redis
-    earlier = redis.get(published_key(0))
+    earlier = redis.get(published_key(0)) or b""
     ledger.post(TOLD[2])
     ledger.drain(projector)
     redis.delete(published_key(0))

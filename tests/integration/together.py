@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -119,7 +120,7 @@ class Together:
             blocking=self._clients[1],
         )
         told = signers(self.settings)
-        self._projector = Projector(self._writer, inbox, vault, told, lambda: self.now)
+        self._projector = Projector(self._writer, inbox, vault, told, lambda: self.now, skew=inf)
         intake = create_intake(callers, inbox, clock=lambda: self.now)
         watermark = Watermark(
             self.reader, LastPublished(self._clients[0]), [each.vkeys for each in told]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
@@ -123,7 +124,8 @@ class Worker:
         redis = FaultyRedis(server=world.server)
         redis.begin(world.fate, world.ahead)
         inbox = Inbox(redis, world.template.transit)
-        projector = Projector(self.engine, inbox, vault, world.template.signers, world.now)
+        signers = world.template.signers
+        projector = Projector(self.engine, inbox, vault, signers, world.now, skew=inf)
         ring: Any = Bell(world)
         drainer = Drainer(projector, lambda each: doorbell.ring(ring, each), world.clock)
         drainer.stopping = OneRound()
