@@ -95,7 +95,7 @@ class Batch:
         self._leaves: dict[int, bytes] = {}
         self._proofs: dict[int, Proof] = {}
 
-    def begin(self, connection: Connection, head: Head, recorded: str, latest: str = "9") -> None:
+    def begin(self, connection: Connection, head: Head, recorded: str, latest: str) -> None:
         """Start under the head's lock; release held messages of people who can be judged again.
 
         `latest` is the moment after which no event can have been received, by the worker's clock.

@@ -121,8 +121,7 @@ class Projector:
         alone = trial.messages == 1
         try:
             now = self._clock()
-            latest = timestamp(now + timedelta(seconds=LATE))
-            batch.begin(connection, head, max(timestamp(now), head.recorded), latest)
+            batch.begin(connection, head, max(timestamp(now), head.recorded), self._latest(now))
             messages, size = reading.messages[: trial.messages], 0
             while messages and not (batch.places and batch.is_over):
                 done = batch.judge(messages, aside=trial.aside, alone=alone)
@@ -138,6 +137,11 @@ class Projector:
             raise
         finally:
             self._trials.end(head.log)
+
+    def _latest(self, now: datetime) -> str:
+        """The moment after which no event can have been received, if our clock is right."""
+        bounded = self._skew <= LATE
+        return timestamp(now + timedelta(seconds=LATE)) if bounded else "9999"
 
     def _write(
         self,
