@@ -56,10 +56,10 @@ def test_a_plan_that_others_have_filled_takes_no_more_of_theirs_and_still_the_pe
     ada, sam = somebody(), somebody("partner")
     up.say(ada, "plan.started", dict(CATALOGUE["plan.started"].example), ada)
     up.say(ada, "access.granted", {**CATALOGUE["access.granted"].example, "to": sam}, ada)
-    seen = {"who_saw": sam, "seen_or_heard": "x" * 16_000, "verbatim": "y" * 15_000}
-    answers = [up.post(sam, event("observation.recorded", seen, ada)) for _ in range(67)]
+    seen = {"who_saw": sam, "seen_or_heard": "x" * 16_000, "verbatim": "y" * 14_500}
+    answers = [up.post(sam, event("observation.recorded", seen, ada)) for _ in range(69)]
     codes = [answer.json().get("code") for answer in answers]
-    assert codes == [None] * 66 + ["plan-full"], "66 of them fit into 2 MiB"
+    assert codes == [None] * 68 + ["plan-full"], "68 of them fit into 2 MiB"
     up.say(sam, "observation.recorded", {"who_saw": sam, "seen_or_heard": "Small."}, ada)
     up.say(ada, "observation.recorded", seen | {"who_saw": ada}, ada)
 
