@@ -374,12 +374,14 @@ class Inbox:
         """Publish a checkpoint, unless a larger one is published."""
         self.queues.of(partition).eval(PUBLISHED, 1, published_key(partition), checkpoint)
 
-    def try_batch(self, partition: int, what: bytes | None) -> None:
-        """Note which batch is being judged, or that none is."""
-        queue = self.queues.of(partition)
-        queue.delete(trying_key(partition)) if what is None else queue.set(
-            trying_key(partition), what
-        )
+    def try_batch(self, partition: int, what: bytes) -> None:
+        """Note which batch is being judged."""
+        self.queues.of(partition).set(trying_key(partition), what)
+
+    def batch_tried(self, partition: int) -> None:
+        """Note that none is; what stays there says nothing once the log has grown."""
+        with suppress(RedisError):
+            self.queues.of(partition).delete(trying_key(partition))
 
     def close_for(self, partition: int, people: Iterable[str]) -> None:
         """Have intake refuse events about these people, and no others, for a minute."""

@@ -1,6 +1,6 @@
 """How many messages a batch may take: all there is room for, unless a worker died in one.
 
-    firsthand:{p<n>}:trying = "<messages> <size of the log> <deaths> <id of the first message>"
+    trying = "<messages> <size of the log> <deaths> <id of the first message>"   (shared/inbox.py)
 
 It is written before a large batch is judged, and removed when it was judged. A worker that finds
 it, under the head's lock and for the log's present size, knows that another one died while it
@@ -9,11 +9,9 @@ message at which workers died `DEATHS` times, judging nothing else, is set aside
 write nothing: one more round trip would cost more than they do.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from redis.exceptions import RedisError
 
 from shared.inbox import Inbox, Reading
 
@@ -74,8 +72,7 @@ class Trials:
     def end(self, log: int) -> None:
         """It was judged, or failed without ending the process."""
         if self._written.pop(log, None) is not None:
-            with suppress(RedisError):  # what stays there says nothing once the log has grown
-                self._inbox.try_batch(log, None)
+            self._inbox.batch_tried(log)
 
     def succeeded(self, log: int) -> None:
         """It is committed: the next one may take twice as many."""

@@ -40,6 +40,10 @@ def test_a_database_that_is_away(on_valkey: Ledger) -> None:
     assert "secret" not in found.told
 
 
+HOLDS = """INSERT INTO held (log, subject, place, reason, seen, message)
+VALUES (0, 'person:ada', '1-0', 'no key', '2026', 'sealed')"""
+LOSES = """INSERT INTO alarms (log, kind, seen, missing, detail)
+VALUES (0, 'queue-replaced', '2999', 4, 'the queue was emptied')"""
 BROKEN: dict[str, tuple[str, str, str]] = {  # by check: what is done, what is said, the remedy
     "tables": (
         "UPDATE alembic_version SET version_num = '9999'",
@@ -48,6 +52,8 @@ BROKEN: dict[str, tuple[str, str, str]] = {  # by check: what is done, what is s
     ),
     "ledger": ("UPDATE ledger SET partitions = 4", "made with 4 partitions", "set it to 4"),
     "heads": ("UPDATE heads SET size = 3", "a head of size 3", "'firsthand replay --all'"),
+    "held": (HOLDS, "held back about person:ada (1: no key)", "goes on by itself"),
+    "queue's completeness": (LOSES, "emptied (4 in the last 7 days)", "from their outboxes"),
     "signatures": ("UPDATE heads SET checkpoint = 'x'", "log-0.key is not the key", "put back"),
 }
 
