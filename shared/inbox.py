@@ -7,6 +7,8 @@
     firsthand:{p<n>}:published  the last published checkpoint of log n; its size never falls
     firsthand:{p<n>}:waiting    why the partition waits, in words; expires after 60 s
     firsthand:{p<n>}:moved      how many messages of the stream were moved to other partitions
+    firsthand:{p<n>}:added      how many messages were added to the stream before it was emptied or
+                                replaced, as far as an intake saw it; the worker takes it away
     firsthand:{p<n>}:trying     the batch that a worker is judging, if it is large or was cut down
                                 (services/ledger/trial.py)
     firsthand:{p<n>}:held-full  set of people, as aliases, of whom as many messages are held back as
@@ -90,6 +92,11 @@ def moved_key(partition: int) -> str:
     return f"firsthand:{{p{partition}}}:moved"
 
 
+def added_key(partition: int) -> str:
+    """How many messages had been added to a stream that is another one now."""
+    return f"firsthand:{{p{partition}}}:added"
+
+
 def trying_key(partition: int) -> str:
     """The batch that is being judged."""
     return f"firsthand:{{p{partition}}}:trying"
@@ -125,8 +132,9 @@ class Reading(NamedTuple):
 
     `messages` are (id, sealed event) each; `published` the last published checkpoint. `added` is
     how many messages were ever added to the stream (None: this server does not count), `length` how
-    many are in it, `moved` how many were moved elsewhere; `clock` is the queue's, in seconds since
-    1970, and `trying` the batch that a worker was judging.
+    many are in it, `moved` how many were moved elsewhere, `before` how many had been added to an
+    earlier stream; `clock` is the queue's, in seconds since 1970, and `trying` the batch that a
+    worker was judging.
     """
 
     messages: list[tuple[bytes, bytes]]
@@ -134,6 +142,7 @@ class Reading(NamedTuple):
     added: int | None = None
     length: int = 0
     moved: int = 0
+    before: int = 0
     clock: float | None = None
     trying: bytes | None = None
 
@@ -307,17 +316,18 @@ class Inbox:
         pipe.xrange(inbox_key(partition), count=count)
         pipe.xinfo_stream(inbox_key(partition))
         pipe.time()
-        for key in (published_key, moved_key, trying_key):
+        for key in (published_key, moved_key, added_key, trying_key):
             pipe.get(key(partition))
         head, stream, clock, *others = pipe.execute(raise_on_error=False)
         if isinstance(head, Exception):
             raise head
-        published, moved, trying = (_bytes(each) for each in others)
+        published, moved, before, trying = (_bytes(each) for each in others)
         return Reading(
             [message_of(each) for each in head],
             published,
             *_counts(stream),
             _number(moved),
+            _number(before),
             clock[0] + clock[1] / 1e6,
             trying,
         )
@@ -373,6 +383,15 @@ class Inbox:
     def publish_again(self, partition: int, checkpoint: bytes) -> None:
         """Publish a checkpoint, unless a larger one is published."""
         self.queues.of(partition).eval(PUBLISHED, 1, published_key(partition), checkpoint)
+
+    def remember_added(self, partition: int, added: int) -> None:
+        """Note how many messages had been added to a stream that was emptied or replaced."""
+        self.queues.of(partition).set(added_key(partition), added)
+
+    def forget_added(self, partition: int) -> None:
+        """An alarm says it now."""
+        with suppress(RedisError):
+            self.queues.of(partition).delete(added_key(partition))
 
     def try_batch(self, partition: int, what: bytes) -> None:
         """Note which batch is being judged."""

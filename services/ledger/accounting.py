@@ -86,7 +86,7 @@ def _afresh(head: Head, reading: Reading) -> Head:
 
 def _replaced(head: Head, reading: Reading, seen: int) -> tuple[Head, Alarm]:
     """Begin to count afresh: the stream is a new one."""
-    missing = max(0, max(seen, head.added) - head.taken - head.moved)
+    missing = max(0, max(seen, head.added, reading.before) - head.taken - head.moved)
     detail = (
         "the queue was emptied or replaced: of the messages that were in it before, at least "
         f"{missing} were not recorded"

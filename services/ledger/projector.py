@@ -175,6 +175,8 @@ class Projector:
         self._trials.succeeded(log)
         if alarm:
             log_line.error(alarm.kind, log=log, missing=alarm.missing, why=alarm.detail)
+            self._added[log] = new.added
+            self.inbox.forget_added(log)
         if batch.held or batch.released:
             self.close_for_full(log)
 

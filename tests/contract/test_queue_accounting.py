@@ -95,6 +95,20 @@ def test_a_wiped_queue_stops_the_writer_until_somebody_accepts_it(ledger: Ledger
     assert ledger.replay().findings == []
 
 
+def test_what_an_intake_saw_is_counted_where_no_worker_did(ledger: Ledger) -> None:
+    recorded(ledger)
+    ledger.inbox().redis.flushall()
+    ledger.inbox().remember_added(0, 32)
+    accept(ledger)
+    ledger.post(*TOLD[2:])
+    ledger.drain()
+    assert alarms(ledger) == [("queue-replaced", 30)]
+    ledger.inbox().redis.delete(inbox_key(0))
+    ledger.post(*TOLD)
+    ledger.drain()
+    assert alarms(ledger)[1:] == [("queue-replaced", 0)], "the count began again"
+
+
 def test_a_stream_that_is_removed_alone_is_counted_and_the_writer_goes_on(ledger: Ledger) -> None:
     projector = recorded(ledger)
     ledger.post(*TOLD[2:6])
