@@ -21,6 +21,7 @@ from typing import Self
 
 from shared.keyfiles import put
 from shared.problems import SettingsError, Unsafe
+from shared.terminal import printable
 
 NOTE, FILES = "queue-server.json", "appendonlydir"
 KEPT = 16_384  # bytes of a server's log
@@ -162,8 +163,7 @@ class Tail:
         except BlockingIOError:
             pass
         lines = self._kept.decode(errors="replace").splitlines()
-        said = (_PREFIX.sub("", each) for each in lines)
-        shown = ("".join(c if c.isprintable() else "?" for c in each[:LONGEST]) for each in said)
+        shown = (printable(_PREFIX.sub("", each)[:LONGEST]) for each in lines)
         return [each for each in shown if each.strip() and _NOISE not in each][-SHOWN:]
 
     def close(self) -> None:

@@ -204,6 +204,14 @@ def test_nobodys_words_pass_for_lines_of_the_plan() -> None:
     assert "\x1b" not in text
 
 
+def test_nothing_in_somebodys_words_turns_the_direction_of_ours() -> None:
+    marks = "".join(
+        map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+    )
+    text = text_of(*IN_FORCE, ada.states(f"Walk{marks} to the sea."))
+    assert "- Walk to the sea.\n" in text
+
+
 def whole_life() -> list[Event]:
     """Something of everything that is read out."""
     seen, asked = sam.observes(), ada.asks(SAM, due=NOON)

@@ -44,6 +44,7 @@ from typing import Any
 
 from services.ledger.audit.course import Course
 from services.ledger.people import Person
+from shared.terminal import printable
 
 DEPTHS = ("log", "opened", "vault")
 _CODES = {
@@ -58,11 +59,6 @@ CHECKED = {
     "vault": ("seals", "columns", "plans", "snapshots", "people", "heads"),
 }
 KEPT = 1_000  # findings kept in a report; all are counted
-
-
-def printable(text: str) -> str:
-    """A text without control characters, nor what is no character."""
-    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 @dataclass(frozen=True, slots=True)
