@@ -1,14 +1,18 @@
 """The worker as a process: RQ alone suffices, the sweeper alone suffices, no stop loses a thing."""
 
 import contextlib
+import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from services.ledger import worker as worker_module
 from services.ledger.config import signers
+from services.ledger.store import reads
+from services.ledger.store.engine import connect, transaction
 from shared import doorbell
 from shared.event import Event
 from shared.inbox import Inbox
@@ -47,6 +51,26 @@ def in_order(ledger: Ledger, told: list[Event]) -> None:
     """Everything is there once, in the order in which it was posted."""
     assert [row["id"] for row in ledger.rows()] == [each.id for each in told]
     assert not ledger.replay().findings
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_after_its_stop_all_is_in_the_database_file(on_valkey: Ledger, tmp_path: Path) -> None:
+    """Though the read API, which may only read, is the last to close it."""
+    reader = connect(on_valkey.settings.store_url, write=False)
+    with Worker(on_valkey) as worker:
+        with transaction(reader) as connection:
+            assert reads.log_sizes(connection) == {0: 0}
+        for each in TOLD:
+            ringing(on_valkey).publish(0, [each])
+        until_drained(on_valkey, SWEPT)
+        assert worker.terminate() == 0
+    copy = tmp_path / "copy.db"
+    shutil.copy(on_valkey.settings.store_url.removeprefix("sqlite:///"), copy)
+    reader.dispose()
+    copied = connect(f"sqlite:///{copy}", write=False)
+    with transaction(copied) as connection:
+        assert reads.log_sizes(connection) == {0: len(TOLD)}
+    copied.dispose()
 
 
 def test_rq_alone_drains(on_valkey: Ledger) -> None:
