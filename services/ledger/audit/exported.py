@@ -100,9 +100,12 @@ class Export:
         except (Gone, ValueError) as fault:
             self._find(log, "vkey", path, str(fault))
             own = []
-        mine = [each for each in self._given if each.partition("+")[0] == self.origin(log)]
+        name = self.origin(log)
+        if name and (odd := {_name(each) for each in own} - {name}):
+            self._find(log, "vkey", path, f"holds a key of {min(odd)}, and the log is {name}")
+        mine = [each for each in self._given if _name(each) == name]
         if self._given and not mine:
-            self._find(log, "vkey", path, f"none of the keys given is of {self.origin(log)}")
+            self._find(log, "vkey", path, f"none of the keys given is of {name}")
         elif self._given and not {*mine} & {*own}:
             self._find(log, "vkey", path, "holds none of the keys given")
         return mine if self._given else own
@@ -232,6 +235,10 @@ class Export:
 
     def _find(self, log: int | None, code: str, name: str, detail: str) -> None:
         self.found.append((log, code, name, detail))
+
+
+def _name(vkey: str) -> str:
+    return vkey.partition("+")[0]
 
 
 def read_vkeys(text: str) -> list[str]:
