@@ -22,8 +22,7 @@ from tests.given import ADA, Voice, about, ada, event
 from tests.process import wait_until
 from tests.servers import ValkeyServer
 
-SWEPT = 5.0  # seconds: what a lost bell may cost
-STARTS = 4.0  # seconds a process may take to come up on a busy machine
+SWEPT = 20.0  # seconds; a lost bell costs 5 s, on a busy machine more, and unswept it costs 30 s
 TOLD = [ada.starts(), *(ada.writes("Food", f"Fish {number}") for number in range(20))]
 IDS = [each.id for each in TOLD]
 EVERY_WAY = [(), ("--no-sweeper",), ("--no-rq",)]
@@ -86,10 +85,10 @@ def test_rq_alone_drains(on_valkey: Ledger) -> None:
     in_order(on_valkey, [*TOLD, ada.states()])
 
 
-def test_the_sweeper_alone_drains_within_five_seconds(on_valkey: Ledger) -> None:
+def test_the_sweeper_alone_drains(on_valkey: Ledger) -> None:
     with Worker(on_valkey, "--no-rq") as worker:
         on_valkey.post(TOLD[0])
-        until_drained(on_valkey, SWEPT + STARTS)
+        until_drained(on_valkey, SWEPT)
         for part in (TOLD[1:5], TOLD[5:]):
             inbox = ringing(on_valkey)
             for each in part:
@@ -197,7 +196,7 @@ def test_the_queue_comes_back(on_valkey: Ledger, valkey: ValkeyServer) -> None:
         time.sleep(0.5)
         valkey.start()
         ringing(on_valkey).publish(0, TOLD[5:])
-        until_drained(on_valkey, 2 * SWEPT)
+        until_drained(on_valkey, SWEPT)
         assert worker.lives
     in_order(on_valkey, TOLD)
 
@@ -249,7 +248,7 @@ def test_a_running_worker_stops_for_newer_rules(on_valkey: Ledger) -> None:
         with on_valkey.as_owner() as connection:
             connection.execute(text("UPDATE heads SET rules = 2"))
         on_valkey.post(*TOLD)
-        wait_until(lambda: not worker.lives, "the worker to stop", 2 * SWEPT)
+        wait_until(lambda: not worker.lives, "the worker to stop", SWEPT)
         assert "this worker has 1" in worker.said()
     assert (on_valkey.rows(), on_valkey.waiting()) == ([], len(TOLD))
 
