@@ -961,7 +961,8 @@ def check_receipt(
         receipt, around = read_receipt(path.read_bytes())
         whole = [receipt, *receipt.get("also", ())]
         report.facts += [_prove(each, keys, report, quorum) for each in whole]
-        if left := sorted(around.union(*map(_besides, whole))):
+        nested = {"also/also" for each in whole[1:] if "also" in each}
+        if left := sorted(around.union(nested, *map(_besides, whole))):
             says = f"what the file says besides, which no entry holds: {', '.join(left)}"
             report.unchecked.append(plain(says))
         if event:
@@ -995,8 +996,6 @@ def _leaf(receipt: Json) -> bytes:
 def _besides(receipt: Json) -> Iterator[str]:
     """The members of a receipt that cannot be compared with its entry."""
     yield from receipt.keys() - COMPARED
-    for each in receipt.get("also", ()):
-        yield from ("also/also" for name in each if name == "also")
     if isinstance(receipt.get("warnings"), list):
         yield "warnings/because"
 

@@ -90,8 +90,9 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
     assert (report.findings, besides(report)) == ([], "because, kid, status, title")
     odd = check(receipt(entry, **{"a\x1b[2J": 1}), tmp_path)
     assert besides(odd) == "a?[2J"
-    nested = receipt(entry, also=[receipt(entry, also=[{"entry": "x"}])])
-    assert besides(check(nested, tmp_path)) == "also/also"
+    for deep in ([{"entry": "x"}], 5, None):
+        nested = receipt(entry, also=[receipt(entry, also=deep)])
+        assert besides(check(nested, tmp_path)) == "also/also"
 
 
 def test_newer_rules_do_not_spoil_a_receipt_but_are_said(tmp_path: Path) -> None:
