@@ -124,8 +124,8 @@ def _writer(data: Path) -> Program | None:
     try:
         if not (data / FILES).exists():
             return None
-        told = json.loads((data / NOTE).read_bytes())
-        known = Program(str(told["name"]), str(told["program"]), str(told["version"]))
+        noted = json.loads((data / NOTE).read_bytes())
+        known = Program(str(noted["name"]), str(noted["program"]), str(noted["version"]))
         return known if _VERSION.fullmatch(f"{known.name} server v={known.version}") else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -133,10 +133,10 @@ def _writer(data: Path) -> Program | None:
 
 def note(data: Path, program: Program) -> None:
     """Note in a data folder which program writes the queue's files there, from now on."""
-    told = json.dumps(asdict(program), sort_keys=True).encode()
+    noted = json.dumps(asdict(program), sort_keys=True).encode()
     path = data / NOTE
-    if not path.exists() or path.read_bytes() != told:
-        put(path, told, 0o600)
+    if not path.exists() or path.read_bytes() != noted:
+        put(path, noted, 0o600)
 
 
 class Tail:

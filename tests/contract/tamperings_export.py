@@ -118,32 +118,32 @@ def sham_representative(told: Exported) -> None:
 def from_the_future(member: str) -> Callable[[Exported], None]:
     """The last entry bears a time that has not come."""
 
-    def change(told: Exported) -> None:
-        told.rewrite(len(told.leaves) - 1, **{member: "2999-01-01T00:00:00.000Z"})
+    def change(export: Exported) -> None:
+        export.rewrite(len(export.leaves) - 1, **{member: "2999-01-01T00:00:00.000Z"})
 
     return change
 
 
-def newer_rules(told: Exported) -> None:
+def newer_rules(export: Exported) -> None:
     """Rules that no version knows."""
-    told.rewrite(told.place(a_refusal), rules=99)
+    export.rewrite(export.place(a_refusal), rules=99)
 
 
-def no_warnings(told: Exported) -> None:
+def no_warnings(export: Exported) -> None:
     """An empty list, where an entry has none."""
-    told.rewrite(told.place(of_ada), warnings=[])
+    export.rewrite(export.place(of_ada), warnings=[])
 
 
-def signed_twice(told: Exported) -> None:
+def signed_twice(export: Exported) -> None:
     """The checkpoint bears the log's signature twice."""
-    path = told.folder / "logs/0/checkpoint"
+    path = export.folder / "logs/0/checkpoint"
     note = path.read_text()
     path.write_text(note + note.rpartition("\n\n")[2])
 
 
-def key_of_another_log(told: Exported) -> None:
+def key_of_another_log(export: Exported) -> None:
     """Beside the log's own."""
-    path = told.folder / "logs/0/log.vkey"
+    path = export.folder / "logs/0/log.vkey"
     path.write_text(f"{path.read_text()}{Signer('log.example/7', bytes(32)).vkey}\n")
 
 

@@ -42,10 +42,10 @@ ONLY_DECIDED_AGAIN = {"verdict", "fold", "unchecked"}  # takes the rules, which 
 
 
 @on_sqlite
-@pytest.mark.parametrize("told", IN_EXPORT, ids=[each.says for each in IN_EXPORT])
-def test_verify_and_audit_agree(whole: Exported, tmp_path: Path, told: InExport) -> None:
-    report = audited(whole, tmp_path, told)
-    kept = [tmp_path / "kept"] if told.outside else []
+@pytest.mark.parametrize("change", IN_EXPORT, ids=[each.says for each in IN_EXPORT])
+def test_verify_and_audit_agree(whole: Exported, tmp_path: Path, change: InExport) -> None:
+    report = audited(whole, tmp_path, change)
+    kept = [tmp_path / "kept"] if change.outside else []
     second = verify.Report()
     verify.check_export(tmp_path / "export", [verify.read_vkey(whole.signer.vkey)], kept, second)
     found = {code for _, code in report.found} - ONLY_DECIDED_AGAIN

@@ -135,8 +135,8 @@ def test_what_one_server_wrote_is_not_given_to_another(data: Path) -> None:
     """With a real Redis 7, which ends at once on what Valkey 9 wrote."""
     with queue_at_hand(settings(data)), connect(settings(data).queue_url) as client:
         client.set("kept", "1")
-    told = json.loads((data / embedded.NOTE).read_bytes())
-    assert told["name"] == "Valkey"
+    noted = json.loads((data / embedded.NOTE).read_bytes())
+    assert noted["name"] == "Valkey"
     with (
         pytest.raises(Unsafe, match="were written by Valkey"),
         queue_at_hand(settings(data, REDIS)),

@@ -110,8 +110,7 @@ def test_a_signature_that_is_there_twice_spoils_a_checkpoint(
 def test_names_are_told_apart_by_another_hash_in_each_run() -> None:
     def stored() -> list[Any]:
         streams = verify.Streams(0, 1, verify.Report())
-        told = json.loads(LEAF) | {"kid": ""}
-        streams.check(told, "here")
+        streams.check(json.loads(LEAF) | {"kid": ""}, "here")
         return streams.names.execute("SELECT name FROM names").fetchall()
 
     first, second = stored(), stored()

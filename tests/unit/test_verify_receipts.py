@@ -20,8 +20,8 @@ Json = dict[str, Any]
 
 
 def members(name: str) -> Json:
-    told: Json = orjson.loads((HERE / f"entry/{name}.json").read_bytes())
-    return told
+    content: Json = orjson.loads((HERE / f"entry/{name}.json").read_bytes())
+    return content
 
 
 def receipt(entry: Json, **more: Any) -> Json:
@@ -31,9 +31,9 @@ def receipt(entry: Json, **more: Any) -> Json:
     return {"entry": leaf.decode(), "proof": proof, **more}
 
 
-def check(told: Json, folder: Path) -> verify.Report:
+def check(content: Json, folder: Path) -> verify.Report:
     path, report = folder / "receipt.json", verify.Report()
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(content))
     verify.check_receipt(path, [verify.read_vkey(SIGNER.vkey)], None, report)
     return report
 
