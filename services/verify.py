@@ -25,7 +25,9 @@ EXPORT is a folder or a .tar.gz. Every file is a function of the entries and the
 opened.jsonl are RFC 8785 JSON.
 
 RECEIPT is JSON with at least `entry` (the entry's exact bytes, as text) and `proof` (a
-.tlog-proof), and for its author `salt` (base64url), by which EVENT is known as it was posted; or
+.tlog-proof), and for its author `salt` (base64url), by which EVENT is known as it was posted. Any
+other member that an entry has must be the entry's (`warnings` are [{"code","because"}] here),
+`index` the proof's, and `log` the number that ends the log's name. It is that JSON; or
 what was scanned from its printed codes, in any order, one a line:
 FIRSTHAND1:<k>/<n>:<part k of n of base32(zlib(that JSON)), unpadded>.
 
@@ -34,9 +36,10 @@ was changed give the old ones too, since they signed what was kept before. Of th
 (all, unless it is said) must have cosigned each log's head, or the receipt's.
 
 Findings: `file` missing, cut off, or none of the above · `manifest` · `vkey` · `checkpoint` not
-signed, not cosigned, or not of these entries · `tile` is not of these entries · `entry` not of the
-format · `order` not the next in its stream or log · `twice` · `authorship` accepted or weighed,
-though not theirs to say · `opened` is not what the entry holds · `receipt` proves nothing.
+signed, signed twice by one key, not cosigned, or not of these entries · `tile` is not of these
+entries · `entry` not of the format, or by rules newer than this file · `order` not the next in its
+stream or log · `clock` received or recorded later than now · `twice` · `authorship` accepted or
+weighed, though not theirs to say · `opened` is not what the entry holds · `receipt` proves nothing.
 
 Whom a person named to speak for them is sealed. Where opened.jsonl opens all in which they might
 have, a representative that they had not named is a finding, too; else it is counted as not checked.
@@ -57,13 +60,15 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+RULES = 1  # the newest that are known
+AHEAD = timedelta(minutes=5)  # that a ledger's clock may be ahead of this machine's
 ED25519, COSIGNATURE = 0x01, 0x04  # types of keys
 OTHER_ARCHIVES = (".tar", ".zip", ".bz2", ".xz", ".zst", ".7z")
 PERHAPS_NAMED = "for the person, by somebody perhaps never named"
@@ -127,8 +132,12 @@ class Report:
         """Write down a finding; what a file holds cannot move the terminal's cursor."""
         self.found[code] += 1
         if len(self.findings) < SHOWN:
-            told = [re.sub(r"[^ -~\u2014]", "?", str(each)[:500]) for each in (where, says)]
-            self.findings.append(Finding(code, *told))
+            self.findings.append(Finding(code, plain(where), plain(says)))
+
+
+def plain(text: object) -> str:
+    """What cannot move the terminal's cursor, and is not too long."""
+    return re.sub(r"[^ -~\u2014]", "?", str(text)[:500])
 
 
 def sha256(*parts: bytes) -> bytes:
@@ -241,18 +250,33 @@ def read_checkpoint(raw: bytes) -> Checkpoint:
         raise Wrong("is not a signed checkpoint") from None
 
 
+def _signers(
+    head: Checkpoint, keys: list[Key], message: Callable[[bytes], tuple[bytes, bytes]]
+) -> int:
+    """How many of the keys signed a head; Wrong if a signature of one is false, or there twice.
+
+    `message` gives what a signature signs, and the bare signature.
+    """
+    known, good = {key[:2]: key.public for key in keys}, set[tuple[str, bytes]]()
+    for name, signature in head.signatures:
+        place = name, signature[:4]
+        if place not in known:
+            continue
+        if place in good:
+            raise Wrong(f"{name} signed twice with one key")
+        signed, bare = message(signature[4:])
+        try:
+            known[place].verify(bare, signed)
+        except InvalidSignature:
+            raise Wrong(f"the signature of {name} is false") from None
+        good.add(place)
+    return len(good)
+
+
 def verify_note(head: Checkpoint, keys: list[Key]) -> None:
     """At least one signature is of a key given, and none that claims to be is false."""
-    by_known = 0
-    for name, signature in head.signatures:
-        for key in keys:
-            if (name, signature[:4]) == (key.name, key.id) and name == head.origin:
-                try:
-                    key.public.verify(signature[4:], head.text)
-                except InvalidSignature:
-                    raise Wrong(f"the signature of {name} is false") from None
-                by_known += 1
-    if not by_known:
+    ours = [key for key in keys if key.name == head.origin]
+    if not _signers(head, ours, lambda signature: (head.text, signature)):
         ids = {told[:4].hex() for name, told in head.signatures if name == head.origin}
         by = ", ".join(sorted(ids)) or "others"
         raise Wrong(f"{head.origin} is signed by none of the keys, but by {by}: an older key?")
@@ -265,25 +289,18 @@ class Quorum(NamedTuple):
     needed: int
 
     def check(self, head: Checkpoint) -> None:
-        """Count the good cosignatures under a head (C2SP tlog-cosignature); Wrong if too few."""
-        good = {
-            key.id
-            for key in self.witnesses
-            for name, signature in head.signatures
-            if (name, signature[:4]) == key[:2] and _cosigned(key, signature[4:], head.text)
-        }
-        if len(good) < self.needed:
-            says = f"{head.origin}, size {head.size}: {len(good)} good cosignatures"
+        """Count the cosignatures under a head (C2SP tlog-cosignature); Wrong if too few are good,
+        or one is false.
+        """
+
+        def message(signature: bytes) -> tuple[bytes, bytes]:
+            time = int.from_bytes(signature[:8], "big")
+            return b"cosignature/v1\ntime %d\n%b" % (time, head.text), signature[8:]
+
+        good = _signers(head, self.witnesses, message)
+        if good < self.needed:
+            says = f"{head.origin}, size {head.size}: {good} good cosignatures"
             raise Wrong(f"{says}; {self.needed} are wanted of the {len(self.witnesses)} witnesses")
-
-
-def _cosigned(key: Key, signature: bytes, text: bytes) -> bool:
-    time = int.from_bytes(signature[:8], "big")
-    try:
-        key.public.verify(signature[8:], b"cosignature/v1\ntime %d\n%b" % (time, text))
-    except InvalidSignature:
-        return False
-    return True
 
 
 # --- The tree (RFC 6962, section 2.1; C2SP tlog-tiles) ------------------------------------------
@@ -400,11 +417,14 @@ MEMBERS: dict[str, Callable[[Any], bool]] = {
     "planversion": _whole,
     "verdict": _text("accepted|refused"),
     "refusal": lambda told: isinstance(told, str) and told in REFUSALS,
-    "warnings": lambda told: isinstance(told, list) and all(map(_text("[a-z-]+"), told)),
+    "warnings": lambda told: (
+        isinstance(told, list) and told != [] and all(map(_text("[a-z-]+"), told))
+    ),
     "digest": lambda told: isinstance(told, str) and len(unbase64(told, url=True)) == 32,
     "sealed": lambda told: isinstance(told, str),
 }
 OPTIONAL = {"onbehalfof", "sequence", "planversion", "refusal", "warnings"}
+COMPARED = {*MEMBERS, "index", "log", "entry", "proof", "salt", "also"}  # of a receipt
 
 
 def read_entry(raw: bytes) -> Json:
@@ -440,6 +460,12 @@ def _kid(told: Json) -> str:
     return kid
 
 
+def _latest() -> str:
+    """The latest time that an entry may bear."""
+    moment = (datetime.now(UTC) + AHEAD).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
+
+
 @dataclass(slots=True)
 class Stream:
     """Where a person's stream stands."""
@@ -458,15 +484,19 @@ class Streams:
     def __init__(self, log: int, logs: int, report: Report) -> None:
         self.log, self.logs, self.report = log, logs, report
         self.people: dict[str, Stream] = {}
-        self.recorded = ""
+        self.recorded, self.latest = "", _latest()
         self.names = sqlite3.connect("", isolation_level=None)  # on disk, and gone when closed
         self.names.execute("BEGIN")
         self.names.execute("CREATE TABLE names (name INTEGER PRIMARY KEY)")
+        self.seed = os.urandom(16)  # or names could be chosen that are taken for one another
 
     def check(self, told: Json, where: str) -> None:
         """Check one entry against what came before it."""
         where = f"{where} ({told['subject']}, version {told.get('planversion', '–')})"
         stream = self.people.setdefault(told["subject"], Stream())
+        for name, before in (("received", ""), ("recorded", self.recorded)):
+            if told[name] > max(before, self.latest):
+                self.report.add("clock", where, f"{name} at {told[name]}: later than now")
         for says in self._order(told, stream):
             self.report.add("order", where, says)
         if not self._is_new(told["author"], told["id"], told["digest"]):
@@ -475,6 +505,9 @@ class Streams:
             self.report.add("twice", where, f"id {told['id']} is accepted twice")
         if "sequence" in told and (says := self._authorship(told, stream)):
             self.report.add("authorship", where, says)
+        if told["rules"] > RULES:
+            says = f"was ruled by rules {told['rules']}; this file knows none after {RULES}"
+            self.report.add("entry", where, says)
 
     def _order(self, told: Json, stream: Stream) -> Iterator[str]:
         person = int.from_bytes(sha256(told["subject"].encode())[:8], "big")
@@ -536,7 +569,8 @@ class Streams:
             stream.named -= whom
 
     def _is_new(self, *name: str) -> bool:
-        number = int.from_bytes(sha256("\0".join(name).encode())[:8], "big") >> 1
+        hashed = hashlib.blake2b("\0".join(name).encode(), key=self.seed, digest_size=8)
+        number = int.from_bytes(hashed.digest(), "big") >> 1
         return bool(self.names.execute("INSERT OR IGNORE INTO names VALUES (?)", [number]).rowcount)
 
 
@@ -633,16 +667,19 @@ class Log:
 
     def check(self, given: list[Key], outside: Heads) -> None:
         """All of it. `given` keys count, not the export's own; so do heads kept `outside`."""
+        self.head = self._read_head(path := f"{self.where}/checkpoint")
         self.keys = self._keys(given)
-        self.head = self._read_head(f"{self.where}/checkpoint")
         if self.head is None:
             return
+        self._expect(path, self.head)
         kept = self.export.names(f"{self.where}/checkpoints")
         self.kept = len(kept)
         if self.quorum:
             self._cosigned(self.head, self.quorum)
         for name in kept:
             head = self._read_head(path := f"{self.where}/checkpoints/{name}")
+            if head:
+                self._expect(path, head)
             if head and (str(head.size), head.origin) != (name, self.head.origin):
                 self.report.add("checkpoint", path, f"is of {head.origin}, size {head.size}")
         for path, head in outside:
@@ -660,17 +697,23 @@ class Log:
 
     def _keys(self, given: list[Key]) -> list[Key]:
         path, own = f"{self.where}/log.vkey", list[Key]()
+        name = self.head.origin if self.head else ""
+        mine = [key for key in given if name in ("", key.name)]
+        if given and not mine:
+            self.report.add("vkey", path, f"none of the keys given is of {name}")
         try:
             text = self.export.read(path).decode(errors="replace")
             own = [read_vkey(line) for line in text.splitlines()]
         except Wrong as fault:
             self.report.add("vkey", path, fault)
-            return given
+            return mine
         if not own or text != "".join(f"{line}\n" for line in text.splitlines()):
             self.report.add("vkey", path, "is not a list of keys, one a line")
-        if given and not {key[:2] for key in given} & {key[:2] for key in own}:
+        if odd := {key.name for key in own if name not in ("", key.name)}:
+            self.report.add("vkey", path, f"holds a key of {min(odd)}, and the log is {name}")
+        if mine and not {key[:2] for key in mine} & {key[:2] for key in own}:
             self.report.add("vkey", path, "holds none of the keys given")
-        return given or own
+        return mine if given else own
 
     def _read_head(self, path: str) -> Checkpoint | None:
         try:
@@ -678,7 +721,6 @@ class Log:
         except Wrong as fault:
             self.report.add("checkpoint", path, fault)
             return None
-        self._expect(path, head)
         return head
 
     def _expect(self, path: str, head: Checkpoint) -> None:
@@ -815,6 +857,25 @@ def _leave_out(report: Report, opened: int, keys: bool, outside: bool) -> None:
     report.unchecked += [says for holds, says in told if holds]
 
 
+def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> str:
+    """Write one member below the folder, by its vetted name; what is wrong with it, if anything."""
+    parts = member.name.split("/")
+    if member.name.startswith("/") or ".." in parts:
+        return "leads out of the export"
+    place = folder.joinpath(*parts)
+    if member.isdir():
+        place.mkdir(parents=True, exist_ok=True)
+        return ""
+    if not member.isreg() or member.issparse() or place.is_file():
+        return "is no plain file, or is there twice"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    source = tar.extractfile(member)
+    with place.open("xb") as file:
+        while source and (block := source.read(LARGEST_FILE)):
+            file.write(block)
+    return ""
+
+
 def unpacked(archive: Path, folder: Path, report: Report) -> Path:
     """An archive's files in a folder; what cannot be unpacked is a finding."""
     try:
@@ -822,13 +883,11 @@ def unpacked(archive: Path, folder: Path, report: Report) -> Path:
             room = 4 * LARGEST_FILE + 100 * archive.stat().st_size
             for member in tar:
                 room -= member.size
-                if room < 0:
+                if room < 0 or member.size < 0:
                     report.add("file", archive.name, "unpacks to far more than an export does")
                     break
-                if not (member.isfile() or member.isdir()) or (folder / member.name).is_file():
-                    report.add("file", member.name, "is no plain file, or is there twice")
-                    continue
-                tar.extract(member, folder, filter="data")
+                if says := _member(tar, member, folder):
+                    report.add("file", member.name, says)
             while room >= 0 and whole.read(LARGEST_FILE):  # to its checksum
                 pass
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as fault:
@@ -840,8 +899,8 @@ def unpacked(archive: Path, folder: Path, report: Report) -> Path:
 # --- A receipt (C2SP tlog-proof) ----------------------------------------------------------------
 
 
-def read_receipt(raw: bytes) -> Json:
-    """A receipt's members, from JSON or from its scanned codes."""
+def read_receipt(raw: bytes) -> tuple[Json, set[str]]:
+    """A receipt's members, from JSON or its scanned codes; and the names of those around it."""
     if raw.startswith(b"FIRSTHAND1:"):
         codes = {}
         for line in raw.decode(errors="replace").split():
@@ -856,13 +915,14 @@ def read_receipt(raw: bytes) -> Json:
             raw = zlib.decompressobj().decompress(packed, 4 * LONGEST_ENTRY)
         except (ValueError, zlib.error):
             raise Wrong("the codes do not give a receipt") from None
-    told = read_json(raw, exact=False)
-    told = told["receipt"] if isinstance(told.get("receipt"), dict) else told  # of a refusal
+    told, around = read_json(raw, exact=False), set[str]()
+    if isinstance(told.get("receipt"), dict):  # of a refusal
+        told, around = told["receipt"], told.keys() - {"receipt"}
     also = told.get("also", [])
     for each in [told, *also] if isinstance(also, list) else [{}]:
         if not isinstance(each, dict) or {type(each.get(n)) for n in ("entry", "proof")} != {str}:
             raise Wrong("has no entry and proof")
-    return told
+    return told, around
 
 
 def read_proof(text: str) -> tuple[int, list[bytes], Checkpoint]:
@@ -883,7 +943,7 @@ def read_outside(path: Path) -> Checkpoint:
     """A checkpoint that somebody kept: bare, or in a proof or receipt."""
     raw = path.read_bytes()
     if raw.startswith((b"{", b"FIRSTHAND1:")):
-        raw = read_receipt(raw)["proof"].encode(errors="replace")
+        raw = read_receipt(raw)[0]["proof"].encode(errors="replace")
     if raw.startswith(b"c2sp.org/tlog-proof@v1\n"):
         return read_proof(raw.decode(errors="replace"))[2]
     return read_checkpoint(raw)
@@ -898,9 +958,13 @@ def check_receipt(
 ) -> None:
     """A receipt, those of others with the same id, and with `event` what its author kept."""
     try:
-        receipt = read_receipt(path.read_bytes())
+        receipt, around = read_receipt(path.read_bytes())
         whole = [receipt, *receipt.get("also", ())]
         report.facts += [_prove(each, keys, report, quorum) for each in whole]
+        nested = {"also/also" for each in whole[1:] if "also" in each}
+        if left := sorted(around.union(nested, *map(_besides, whole))):
+            says = f"what the file says besides, which no entry holds: {', '.join(left)}"
+            report.unchecked.append(plain(says))
         if event:
             held = read_json(event.read_bytes(), exact=False)
             held.pop("datacontenttype", None)  # the canonical event leaves it out
@@ -929,6 +993,26 @@ def _leaf(receipt: Json) -> bytes:
     return str(receipt["entry"]).encode(errors="replace")
 
 
+def _besides(receipt: Json) -> Iterator[str]:
+    """The members of a receipt that cannot be compared with its entry."""
+    yield from receipt.keys() - COMPARED
+    if isinstance(receipt.get("warnings"), list):
+        yield "warnings/because"
+
+
+def _holds(held: Json, receipt: Json, name: str) -> bool:
+    """Whether a member of a receipt is what its entry and proof hold."""
+    if name in ("entry", "proof", "salt", "also"):  # compared otherwise
+        return True
+    said = receipt[name]
+    if name == "log":
+        return type(said) is int and str(said) == held["log"]
+    if name == "warnings" and isinstance(said, list):
+        codes = [each.get("code") for each in said if isinstance(each, dict)]
+        return codes == held.get("warnings") and len(codes) == len(said)
+    return name in held and canonical(said) == canonical(held[name])
+
+
 def _prove(receipt: Json, keys: list[Key], report: Report, quorum: Quorum | None) -> str:
     told = read_entry(leaf := _leaf(receipt))
     index, proof, head = read_proof(receipt["proof"])
@@ -937,9 +1021,16 @@ def _prove(receipt: Json, keys: list[Key], report: Report, quorum: Quorum | None
         raise Wrong("the proof does not lead from the entry to the checkpoint's root")
     if quorum:
         quorum.check(head)
-    beside = told | {"index": index}
-    odd = [name for name in receipt.keys() & beside.keys() if receipt[name] != beside[name]]
-    if any(name != "warnings" for name in odd):
+    for name in ("received", "recorded"):
+        if told[name] > _latest():
+            report.add("clock", f"entry {index}", f"{name} at {told[name]}: later than now")
+    if told["rules"] > RULES:
+        says = f"rules {told['rules']}, by which it was ruled: this file knows none after {RULES}"
+        report.unchecked.append(says)
+    held = told | {"index": index, "log": head.origin.rpartition("/")[2]}
+    if odd := [
+        name for name in sorted(receipt.keys() & COMPARED) if not _holds(held, receipt, name)
+    ]:
         raise Wrong(f"{', '.join(odd)}: not what the entry says")
     stranger = told["author"] != told["subject"] and "onbehalfof" not in told
     if told["verdict"] == "accepted" and told["kind"] in ("plan", "answer") and stranger:

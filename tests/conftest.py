@@ -39,11 +39,21 @@ def pytest_configure(config: pytest.Config) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
+    _forget_the_shell()
     if not hasattr(config, "workerinput"):
         process.sweep_abandoned_folders()
         config.pluginmanager.register(matrix.Matrix(), "firsthand-matrix")
     elif sys.platform == "linux":
         launch.die_with(os.getppid(), signal.SIGTERM)
+
+
+def _forget_the_shell() -> None:
+    """Run the same in every shell: without its settings, and without a proxy on this machine."""
+    for name in [each for each in os.environ if each.startswith("FIRSTHAND_")]:
+        if not name.startswith("FIRSTHAND_CHAOS"):
+            del os.environ[name]
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = "127.0.0.1,localhost"
 
 
 def _serve(kind: type[AnyServer]) -> Iterator[AnyServer]:

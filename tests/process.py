@@ -75,6 +75,16 @@ def wait_until(true: Callable[[], bool], what: str, patience: float = PATIENCE) 
         time.sleep(0.005)
 
 
+def as_in_a_terminal() -> None:
+    """For `preexec_fn`: the signals' default effects, as a program has that is typed in a shell.
+
+    A background job of a shell ignores SIGINT, and so does all that it starts.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 class Server(ABC):
     """One process with a folder of its own. A subclass says how to start it and when it answers."""
 

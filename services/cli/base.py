@@ -92,9 +92,19 @@ def _forget_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def say(text: str, **options: Any) -> None:
+    """Print text that may quote what others wrote, without what steers a terminal.
+
+    JSON that is not ASCII is printed by `click.echo`: programs read it as it is.
+    """
+    from shared.terminal import plain
+
+    click.echo(plain(text), **options)
+
+
 def fail(why: str, status: int) -> None:
     """Say why on standard error and end with `status`."""
-    click.echo(f"firsthand: {why}", err=True)
+    say(f"firsthand: {why}", err=True)
     sys.exit(status)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.base import DATA, FINDINGS, JSON, UNAVAILABLE, fail
+from services.cli.base import DATA, FINDINGS, JSON, UNAVAILABLE, fail, say
 
 if TYPE_CHECKING:
     from services.doctor.checks import Result
@@ -66,9 +66,10 @@ def _step(steps: "Iterator[Step]", *, as_json: bool) -> None:
     waits = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
     seen: list[str] = []
     for told, text in steps:
-        click.echo(json.dumps(told, ensure_ascii=False) if as_json else "\n".join([*text, ""]))
+        shown = json.dumps(told, ensure_ascii=False) if as_json else "\n".join([*text, ""])
+        (click.echo if as_json else say)(shown)
         if waits:
-            seen.append("\n".join([*text, ""]))
+            seen.append(shown)
             if not _goes_on(seen):
                 return
 
@@ -82,7 +83,7 @@ def _goes_on(seen: list[str]) -> bool:
             return False
         place = max(place - 1, 0) if key == "b" else place + 1
         if place < len(seen):
-            click.echo(seen[place])
+            say(seen[place])
     return True
 
 
@@ -134,7 +135,7 @@ def audit(
     if html:
         run.write_page(report, html, str(export or "the live ledger"))
     for line in told.audit_json(report) if as_json else told.audit_text(report):
-        click.echo(line)
+        (click.echo if as_json else say)(line)
     sys.exit(FINDINGS if report.found else 0)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from services.cli.base import BEARER, DATA, FINDINGS, JSON
+from services.cli.base import BEARER, DATA, FINDINGS, JSON, say
 
 
 @click.command()
@@ -45,7 +45,7 @@ def export(
     _end_well()
     told = export_url(out, url, tokens[0]) if url else export_store(out, tokens, people)
     for line in told.as_json() if as_json else told.as_text():
-        click.echo(line)
+        (click.echo if as_json else say)(line)
 
 
 @click.command()
@@ -62,7 +62,7 @@ def rebuild(check: bool, as_json: bool) -> None:
     _end_well()
     report = mending.rebuild(check=check)
     for line in (mending.as_json if as_json else mending.as_text)(report):
-        click.echo(line)
+        (click.echo if as_json else say)(line)
     left = [each for each in report.findings if not (report.switched and each.mends)]
     sys.exit(FINDINGS if left else 0)
 
@@ -88,7 +88,7 @@ def restore(path: Path, kept: tuple[Path, ...], as_json: bool) -> None:
     _end_well()
     told = run(path, list(kept))
     for line in told.as_json() if as_json else told.as_text():
-        click.echo(line)
+        (click.echo if as_json else say)(line)
     sys.exit(0 if told.clean else FINDINGS)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from services.cli.base import AS, DATA, FINDINGS, JSON, PERSON, TOKEN, USAGE, fail, speaker
+from services.cli.base import AS, DATA, FINDINGS, JSON, PERSON, TOKEN, USAGE, fail, say, speaker
 
 _VERSION = click.option("--version", type=int, help="The plan at this version.")
 _AS_OF = click.option("--as-of", metavar="MOMENT", help="The plan as it was known at this moment.")
@@ -42,7 +42,10 @@ def _look(path: str, asked: dict[str, Any], told: dict[str, Any]) -> None:
     absent = f"There is no plan of {told['person']}{at and ' at' + at}, or it is not yours to read."
     path = f"{path}?{urlencode(given)}"
     answer = _show(path, told["author"], told["token"], told["person"], accept, absent)
-    click.echo(answer.body, nl=told["as_json"])
+    if told["as_json"]:
+        click.echo(answer.body)
+    else:
+        say(answer.body.decode(errors="replace"), nl=False)
 
 
 @click.command()
@@ -161,5 +164,5 @@ def history(person: str, author: str | None, token: str | None, as_json: bool) -
         query = f"history?limit=500&cursor={cursor}" if cursor >= 0 else "history?limit=500"
         page = _show(query, author, token, person, "application/json").json()
         for each in page["entries"]:
-            click.echo(json.dumps(each) if as_json else history_line(each))
+            say(json.dumps(each) if as_json else history_line(each))
         cursor = page.get("next")

@@ -162,15 +162,20 @@ def worker(sweeper: bool, rq: bool) -> None:
     envvar="FIRSTHAND_METRICS_PORT",
     help="Where the worker's figures are read; 0: nowhere.",
 )
+@click.option(
+    "--queue-server",
+    type=click.Path(path_type=Path),
+    help="Program of the embedded queue (default: FIRSTHAND_QUEUE_SERVER, or the wheel's Valkey).",
+)
 @DATA
-def up(**ports: int) -> None:
+def up(queue_server: Path | None, **ports: int) -> None:
     """Run everything on this machine until Ctrl-C."""
     from services.ledger.config import LedgerSettings
     from services.ledger.make import init as make
     from services.standalone import Everything
     from services.welcome import welcome
 
-    settings = LedgerSettings.load()
+    settings = LedgerSettings.load(queue_server=queue_server)
     os.environ.setdefault("FIRSTHAND_LOG_LEVEL", "warning")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until wait() takes it over
     make(settings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.base import AS, DATA, FINDINGS, ID, JSON, TOKEN, fail, local_bearer, speaker
+from services.cli.base import AS, DATA, FINDINGS, ID, JSON, TOKEN, fail, local_bearer, say, speaker
 
 if TYPE_CHECKING:
     from services.outbox import Outbox
@@ -86,7 +86,7 @@ def _send(errand: "Errand", outbox: "Outbox", mine: tuple[str, str], *, as_json:
         with bar("Posting", len(events)) as step:
             for fate in errand.run(outbox, events, step):
                 said.add(fate.word)
-                click.echo(json.dumps(fate.told) if as_json else told(fate))
+                say(json.dumps(fate.told) if as_json else told(fate))
     except FirsthandError as fault:
         left = len(outbox.waiting(*mine))
         more = f"{fault} ({left} in the outbox; 'firsthand post --resume' goes on)"
@@ -127,4 +127,4 @@ def outbox(forget: str | None, as_json: bool) -> None:
         state = f"set aside: {each.aside}" if each.aside else "waits"
         where = f" for {each.goes}" if each.goes else ""
         line = {"id": each.id, "author": each.author, "for": each.goes, "aside": each.aside}
-        click.echo(json.dumps(line) if as_json else f"{each.id}  {each.author}{where}  {state}")
+        say(json.dumps(line) if as_json else f"{each.id}  {each.author}{where}  {state}")

@@ -14,6 +14,7 @@ from services.ledger.store import setup
 from services.ledger.store.engine import StoreError
 from shared.logs import told
 from shared.problems import FirsthandError
+from shared.terminal import printable
 
 Check = Callable[[Ground], str]
 
@@ -88,7 +89,7 @@ def examine(ground: Ground) -> Iterator[Result]:
 
 def _result(name: str, check: Check, ground: Ground) -> Result:
     try:
-        return Result(name, "ok", check(ground))
+        return Result(name, "ok", printable(check(ground)))
     except Away as fault:
         return Result(name, "unknown", *_parts(str(fault)), down=fault.down)
     except Odd as fault:
@@ -96,11 +97,15 @@ def _result(name: str, check: Check, ground: Ground) -> Result:
     except FirsthandError as fault:
         return Result(name, "wrong", *_parts(str(fault)))
     except (RedisError, StoreError, OSError) as fault:
-        return Result(name, "unknown", told(fault), "see whether it answers", down=True)
+        return Result(name, "unknown", printable(told(fault)), "see whether it answers", down=True)
 
 
 def _parts(said: str) -> tuple[str, str]:
-    """What is wrong, and the remedy: what stands after the last semicolon or `Run …`."""
+    """What is wrong, and the remedy: what stands after the last semicolon or `Run …`.
+
+    Both may quote what somebody wrote into the queue or the database.
+    """
+    said = printable(said)
     what, semicolon, remedy = said.rpartition("; ")
     if not semicolon:
         what, _, remedy = said.partition(". Run ")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from services.doctor import queue
-from services.doctor.ground import Ground
+from services.doctor.ground import Ground, Odd
 from services.ledger.config import check_signers, signers
 from services.ledger.log.note import read_checkpoint
 from services.ledger.people import unwrap_keys
@@ -64,13 +64,13 @@ def signs(ground: Ground) -> str:
 def published(ground: Ground) -> str:
     """The database is not older than what was published."""
     ground.key_file("log-0.key", "workers")
-    vkeys = [each.vkey for each in signers(ground.settings)]
+    keys, unused = [each.vkeys for each in signers(ground.settings)], list[int]()
     with ground.store() as connection:
         sizes = reads.log_sizes(connection)
     for each in lags(ground.queues, ground.settings.partitions):
         try:
-            vkey = vkeys[each.partition]
-            size = read_checkpoint(each.published, vkey)[0] if each.published else 0
+            vkeys = keys[each.partition]
+            size = read_checkpoint(each.published, *vkeys)[0] if each.published else 0
         except ValueError as fault:
             raise Unsafe(
                 f"what was published of log {each.partition} cannot be read ({fault}); "
@@ -81,7 +81,20 @@ def published(ground: Ground) -> str:
                 f"log {each.partition} ends at {sizes.get(each.partition, 0)}, but {size} entries "
                 "were published: an older copy; bring back the newer database"
             )
+        if each.published and not _is_signed_by(each.published, vkeys[0]):
+            unused.append(each.partition)
+    if unused:
+        logs = ", ".join(map(str, unused))
+        raise Odd(f"a new key of log {logs} is there, and not in use; restart worker and ledger")
     return f"{sum(sizes.values())} entries, none that was published is missing"
+
+
+def _is_signed_by(note: str, vkey: str) -> bool:
+    try:
+        read_checkpoint(note, vkey)
+    except ValueError:
+        return False
+    return True
 
 
 def unreadable(ground: Ground) -> str:

@@ -34,7 +34,11 @@ class LedgerSettings(Settings):
     names: Path | None = setting(
         "path", None, 'JSON file from ids to names shown in sentences, as "Sam (nurse)"'
     )
-
+    queue_server: Path | None = setting(
+        "path",
+        None,
+        "Program of the embedded queue (default: the wheel's Valkey; one on PATH without a wheel)",
+    )
     metrics_port: int = setting(
         "int",
         0,

@@ -2,16 +2,22 @@
 
 It is written beside its place, fsynced, and renamed at the end: there is all of it, or nothing. An
 archive is a function of its files: in the order they came, without times or owners.
+
+Nobody else can read it, whatever the umask: with opened entries it holds words in clear. It is
+locked while it is written, so that the next export of that name removes what a killed one left.
 """
 
+import fcntl
+import glob
 import gzip
 import io
 import os
 import shutil
 import tarfile
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -45,11 +51,20 @@ class Folder(Sink):
         """Write a file and fsync it."""
         file.seek(0)
         to = self._folder / path
-        to.parent.mkdir(parents=True, exist_ok=True)
-        with to.open("xb") as opened:
+        self._make(to.parent)
+        with open(to, "xb", opener=_for_us_alone) as opened:
             shutil.copyfileobj(file, opened)
             opened.flush()
             os.fsync(opened.fileno())
+
+    def _make(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._make(folder.parent)
+            folder.mkdir(mode=0o700)
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class Archive(Sink):
@@ -61,6 +76,7 @@ class Archive(Sink):
     def put_file(self, path: str, file: IO[bytes]) -> None:
         """Write a file with nothing but its name and its bytes."""
         told = tarfile.TarInfo(path)
+        told.mode = 0o600
         told.size = file.seek(0, os.SEEK_END)
         file.seek(0)
         self._tar.addfile(told, file)
@@ -81,22 +97,55 @@ def packing(out: Path) -> Iterator[Sink]:
     """Take files for `out`, which is there when the block ends, and not at all if it raises."""
     out = out.absolute()
     is_free(out)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    archived = out.name.endswith(ARCHIVES)
     try:
-        with _archive(part) if out.name.endswith(ARCHIVES) else _folder(part) as sink:
-            yield sink
-        is_free(out)
-        part.rename(out)
+        _remove_abandoned(out)
+        with _unfinished(out, archived=archived) as part:
+            with _archive(part) if archived else _folder(part) as sink:
+                yield sink
+            is_free(out)
+            part.rename(out)
     except OSError as fault:
         raise SettingsError(f"{out} cannot be written: {fault.strerror or fault}") from None
-    finally:
-        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
     keep_name(out.parent)
 
 
 @contextmanager
+def _unfinished(out: Path, *, archived: bool) -> Iterator[Path]:
+    """A new file or folder beside `out`, locked; it is removed unless it was renamed."""
+    prefix = f".{out.name}."
+    if archived:
+        lock, name = tempfile.mkstemp(".part", prefix, out.parent)
+    else:
+        name = tempfile.mkdtemp(".part", prefix, out.parent)
+        lock = os.open(name, os.O_RDONLY)
+    part = Path(name)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield part
+    finally:
+        _remove(part)
+        os.close(lock)
+
+
+def _remove_abandoned(out: Path) -> None:
+    """Remove what exports to `out` left that were killed: nobody holds its lock."""
+    for part in out.parent.glob(f".{glob.escape(out.name)}.*.part"):
+        with suppress(OSError):  # another removes it, it is somebody else's, or no lock is given
+            lock = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(part)
+            finally:
+                os.close(lock)
+
+
+def _remove(part: Path) -> None:
+    shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+
+
+@contextmanager
 def _folder(part: Path) -> Iterator[Sink]:
-    part.mkdir()
     yield Folder(part)
     for each, _, _ in os.walk(part, topdown=False):
         keep_name(Path(each))
@@ -104,7 +153,7 @@ def _folder(part: Path) -> Iterator[Sink]:
 
 @contextmanager
 def _archive(part: Path) -> Iterator[Sink]:
-    with part.open("xb") as file:
+    with part.open("wb") as file:
         with (
             gzip.GzipFile("", "wb", LEVEL, file, mtime=0) as packed,
             tarfile.open(fileobj=packed, mode="w|", format=tarfile.USTAR_FORMAT) as tar,

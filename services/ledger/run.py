@@ -22,6 +22,7 @@ from services.ledger.steps import steps as walk
 from services.ledger.store import compare, reads
 from services.ledger.store.engine import Engine, answering, lock_writer, transaction
 from services.ledger.store.engine import connect as connect_store
+from services.ledger.store.wal import empty_wal
 from services.ledger.vault import Vault
 from services.ledger.witnesses import Policy
 from shared import doorbell, logs
@@ -78,6 +79,7 @@ def work(*, sweeper: bool, rq: bool) -> None:
             sweeper=sweeper,
             rq=rq,
         )
+        empty_wal(engine)
         engine.dispose()
         reader.dispose()
     finally:

@@ -4,7 +4,6 @@ Sentences never hold the words of an event: those stand beside, where they may b
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +13,11 @@ from shared.event import Event, Json
 from shared.fields import parse_time
 from shared.problems import SettingsError
 from shared.refusals import BECAUSE, Code
+from shared.terminal import plain
 
 Names = Mapping[str, str]
 YOU = "You"
 FURTHER = "\n      "  # where further lines of somebody's words begin
-_STEERING = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202d\u202e]")
 _CORRECTED = {
     "correction.requested": ("asked to correct", "what_is_wrong"),
     "correction.made": ("corrected", "words"),
@@ -60,8 +59,7 @@ def spoken(words: str) -> str:
     >>> spoken("One.\nWhat you want\n- Two.\x1b[2J")
     'One.\n      What you want\n      - Two.[2J'
     """
-    lines = (_STEERING.sub("", line) for line in words.splitlines())
-    return FURTHER.join(lines)
+    return FURTHER.join(map(plain, words.splitlines()))
 
 
 def day(moment: str) -> str:

@@ -26,10 +26,11 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import main
+from services.embedded import queue_server
 from services.ledger.config import signers
 from services.ledger.people import unwrap_keys
 from services.ledger.vault import Vault
-from services.standalone import free_port, queue_server
+from services.standalone import free_port
 from shared.callers import local_token
 from tests.chaos.checks import Heard, tally
 from tests.chaos.posters import Posters, told
@@ -107,7 +108,7 @@ def seed() -> int:
 def test_what_was_acknowledged_is_there_once_and_in_order(
     tmp_path: Path, database: Database, seed: int, in_matrix: Callable[..., None]
 ) -> None:
-    in_matrix(queue="valkey" if "valkey" in queue_server() else "redis")
+    in_matrix(queue=queue_server().name.lower())
     if database.kind == "sqlite":  # `up` keeps its own in its folder
         (tmp_path / "data").mkdir(mode=0o700)
         url = f"sqlite:///{tmp_path / 'data' / 'ledger.db'}"

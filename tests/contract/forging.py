@@ -6,6 +6,7 @@ A `Forge` is a store in a transaction that is taken back; an `Exported` an expor
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, select, update
 
 from services.ledger.audit.engine import Audit, Note
 from services.ledger.audit.findings import Report
-from services.ledger.audit.run import audit_export
+from services.ledger.audit.run import AHEAD, audit_export
 from services.ledger.audit.stored import Store
 from services.ledger.config import signers
 from services.ledger.log import entry
@@ -23,6 +24,7 @@ from services.ledger.log.note import Signer
 from services.ledger.store import tables
 from services.ledger.store.published import keep_checkpoint
 from services.ledger.vault import Vault
+from shared.event import timestamp
 from shared.seal import b64url, unseal
 from tests import exports
 from tests.contract.ledgers import Ledger, kid_of
@@ -101,7 +103,8 @@ def audit_store(
         kept = Note(len(leaves), "kept", forge.published)
         change(forge)
         store = Store(connection, vault, [signer.vkeys], (), {0: forge.published})
-        return Audit(store, outside={0: [kept]} if outside else {}).everything()
+        latest = timestamp(datetime.now(UTC) + AHEAD)
+        return Audit(store, outside={0: [kept]} if outside else {}, latest=latest).everything()
     raise AssertionError
 
 

@@ -46,10 +46,10 @@ class Decide:
 
 
 def clock() -> Iterator[datetime]:
-    """A clock that goes on by a second a look, so that each batch has its own moment."""
-    moment = datetime(2099, 5, 1, 12, tzinfo=UTC)
+    """A clock that moves at each look, so that each batch has its own moment; it starts now."""
+    moment = datetime.now(UTC)
     while True:
-        moment += timedelta(seconds=1)
+        moment += timedelta(milliseconds=10)
         yield moment
 
 

@@ -199,6 +199,12 @@ def moved_version(forge: Forge) -> None:
     forge.sign()
 
 
+def from_the_future(forge: Forge) -> None:
+    """With the true key: the last entry is recorded in the future, as after a leap of the clock."""
+    forge.rewrite(len(forge.leaves()) - 1, recorded="2999-01-01T00:00:00.000Z")
+    forge.sign()
+
+
 def cut_and_sign(forge: Forge) -> None:
     """With the true key, and the queue's."""
     cut(forge)
@@ -242,6 +248,7 @@ IN_STORE = [
     InStore("an event replaced, with the person's key and the log's", other_event),
     InStore("an author replaced, with the log's key", not_theirs),
     InStore("a plan's version replaced, with the log's key", moved_version),
+    InStore("an entry recorded in the future, with the log's key", from_the_future),
     InStore("the last entry dropped, and all signed again with the log's key", cut_and_sign),
     InStore(
         "the same, and somebody kept a checkpoint (`--checkpoint`)", cut_and_sign, outside=True

@@ -115,6 +115,38 @@ def sham_representative(told: Exported) -> None:
     )
 
 
+def from_the_future(member: str) -> Callable[[Exported], None]:
+    """The last entry bears a time that has not come."""
+
+    def change(export: Exported) -> None:
+        export.rewrite(len(export.leaves) - 1, **{member: "2999-01-01T00:00:00.000Z"})
+
+    return change
+
+
+def newer_rules(export: Exported) -> None:
+    """Rules that no version knows."""
+    export.rewrite(export.place(a_refusal), rules=99)
+
+
+def no_warnings(export: Exported) -> None:
+    """An empty list, where an entry has none."""
+    export.rewrite(export.place(of_ada), warnings=[])
+
+
+def signed_twice(export: Exported) -> None:
+    """The checkpoint bears the log's signature twice."""
+    path = export.folder / "logs/0/checkpoint"
+    note = path.read_text()
+    path.write_text(note + note.rpartition("\n\n")[2])
+
+
+def key_of_another_log(export: Exported) -> None:
+    """Beside the log's own."""
+    path = export.folder / "logs/0/log.vkey"
+    path.write_text(f"{path.read_text()}{Signer('log.example/7', bytes(32)).vkey}\n")
+
+
 def line_doubled(told: Exported) -> None:
     """A line of opened.jsonl stands there twice."""
     told.opened.insert(20, told.opened[20])
@@ -161,6 +193,8 @@ IN_EXPORT = [
     InExport("one bit of log.vkey", after=flip("logs/0/log.vkey")),
     InExport("one bit of manifest.json", after=flip("manifest.json")),
     InExport("a bundle cut off", after=cut),
+    InExport("the checkpoint's signature doubled", after=signed_twice),
+    InExport("a key of another log added to log.vkey", after=key_of_another_log),
     InExport("signed by another key of the same name", other_signer),
     InExport("a salt replaced in opened.jsonl", other_salt),
     InExport("an event replaced in opened.jsonl", other_words),
@@ -174,6 +208,10 @@ IN_EXPORT = [
     InExport(f"{SIGNED}a grant's entry removed", cut_grant),
     InExport(f"{SIGNED}a digest replaced", other_digest),
     InExport(f"{SIGNED}a nonce replaced", other_nonce),
+    InExport(f"{SIGNED}an entry received in the future", from_the_future("received")),
+    InExport(f"{SIGNED}an entry recorded in the future", from_the_future("recorded")),
+    InExport(f"{SIGNED}rules that nobody knows", newer_rules),
+    InExport(f"{SIGNED}an empty list of warnings", no_warnings),
     InExport(
         f"{SIGNED}somebody speaks for a person who never named them, with `--require opened`",
         sham_representative,

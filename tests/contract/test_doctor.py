@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from services.cli import main
 from services.doctor import queue
 from services.doctor.checks import CHECKS
 from shared import doorbell
@@ -217,6 +219,20 @@ def test_a_partition_that_waits_says_why(ledger: Ledger) -> None:
 
 
 @SQLITE
+def test_what_stands_in_the_queue_does_not_steer_the_terminal(ledger: Ledger) -> None:
+    hostile, client = b"\x1b[2J\xe2\x80\xae\xe2\x81\xa6; \x1b]0;x", ledger.inbox().redis
+    client.set("firsthand:{p0}:waiting", hostile)
+    client.set("firsthand:layout", hostile)
+    client.set(b"\x1b[2J", 1)
+    found = examined(ledger)
+    said = [each.told + each.remedy for each in found.values()]
+    assert all(each.isprintable() for each in said), said
+    assert "?[2J" in found["lag"].told
+    assert "?[2J" in found["queue's other keys"].told
+    lines = CliRunner().invoke(main, ["doctor"], env=ledger.environment).stdout.splitlines()
+    assert all(each.isprintable() for each in lines)
+
+
 def test_messages_that_nobody_takes(ledger: Ledger) -> None:
     redis = ledger.inbox().redis
     seconds, _ = redis.time()

@@ -10,12 +10,14 @@ from sqlalchemy import text
 
 from services.doctor.checks import CHECKS
 from services.ledger.config import signers
+from services.ledger.make import rotate
 from services.ledger.store import setup
 from services.ledger.vault import Vault
 from shared.inbox import inbox_key
 from tests.contract.examined import POSTGRESQL, SQLITE, examined, named
 from tests.contract.ledgers import Ledger
 from tests.contract.test_start_checks import TOO_MUCH, UNGUARDED
+from tests.given import ada
 
 
 @pytest.fixture
@@ -128,6 +130,17 @@ def test_an_older_copy_of_the_database(on_valkey: Ledger) -> None:
     ahead = signers(on_valkey.settings)[0].checkpoint(5, bytes(32))
     on_valkey.inbox().settle(0, [], [], ahead.encode())
     named(on_valkey, "published", "wrong", "but 5 entries were published", "bring back the newer")
+
+
+def test_a_new_log_key_is_said_until_worker_and_ledger_have_it(on_valkey: Ledger) -> None:
+    on_valkey.post(ada.starts())
+    on_valkey.drain()
+    for finish in (False, True):
+        rotate(on_valkey.settings, 0, finish=finish)
+        says = "a new key of log 0 is there, and not in use"
+        named(on_valkey, "published", "odd", says, "restart worker and ledger")
+    on_valkey.projector().batch(0)  # as a worker's start does
+    assert examined(on_valkey)["published"].state == "ok"
 
 
 def test_what_was_published_is_not_ours(on_valkey: Ledger) -> None:

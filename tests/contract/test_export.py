@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services import verify
+from services.ledger.audit.exported import unpack
 from services.ledger.export import export as write
 from services.ledger.export import heads
 from services.ledger.log.tiles import Tile
@@ -99,8 +100,9 @@ def test_two_archives_of_one_checkpoint_are_the_same_bytes(
     assert len({out.read_bytes() for out in outs}) == 1
     with tarfile.open(outs[0]) as archive:
         names = archive.getnames()
-        archive.extractall(tmp_path / "unpacked", filter="data")
     assert names == sorted(names)
+    (tmp_path / "unpacked").mkdir()
+    assert unpack(outs[0], tmp_path / "unpacked")[1] == []
     export(on_valkey, tmp_path / "folder")
     assert files(tmp_path / "unpacked") == files(tmp_path / "folder")
     assert verify.main([str(outs[0])]) == 0

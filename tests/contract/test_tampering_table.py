@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services import verify
 from services.ledger.audit.findings import DEPTH, DEPTHS
 from tests.contract.forging import Exported, audit_files, audit_store, codes, exported
 from tests.contract.ledgers import Ledger
@@ -35,6 +36,21 @@ def test_in_a_store(lived: Ledger, told: InStore) -> None:
 def test_in_an_export(whole: Exported, tmp_path: Path, told: InExport) -> None:
     report = audited(whole, tmp_path, told)
     assert row("export", told.says, report) in TABLE.splitlines(), STALE
+
+
+ONLY_DECIDED_AGAIN = {"verdict", "fold", "unchecked"}  # takes the rules, which verify.py has not
+
+
+@on_sqlite
+@pytest.mark.parametrize("change", IN_EXPORT, ids=[each.says for each in IN_EXPORT])
+def test_verify_and_audit_agree(whole: Exported, tmp_path: Path, change: InExport) -> None:
+    report = audited(whole, tmp_path, change)
+    kept = [tmp_path / "kept"] if change.outside else []
+    second = verify.Report()
+    verify.check_export(tmp_path / "export", [verify.read_vkey(whole.signer.vkey)], kept, second)
+    found = {code for _, code in report.found} - ONLY_DECIDED_AGAIN
+    assert bool(second.found) == bool(found), (second.findings, report.findings)
+    assert ("clock" in second.found) == ("clock" in found)
 
 
 @on_sqlite

@@ -9,9 +9,10 @@ import httpx
 import pytest
 import redis
 
+from services.embedded import queue_server
 from services.ledger.config import LedgerSettings
 from services.ledger.make import init
-from services.standalone import free_port, queue_server
+from services.standalone import free_port
 from shared.callers import Callers, local_token
 from shared.problems import Unauthorised
 from tests.docs.blocks import BLOCK, ROOT, Block, blocks, environment, is_shown
@@ -51,7 +52,7 @@ def unpublish(folder: Path) -> None:
     socket = folder / "q.sock"
     options = {"port": "0", "unixsocket": str(socket), "dir": str(folder), "appendonly": "yes"}
     words = (word for name, value in options.items() for word in (f"--{name}", value))
-    with subprocess.Popen([queue_server(), *words], stdout=subprocess.DEVNULL) as server:
+    with subprocess.Popen([queue_server().program, *words], stdout=subprocess.DEVNULL) as server:
         try:
             wait_until(socket.exists, "the queue")
             with redis.Redis(unix_socket_path=str(socket)) as client:

@@ -19,7 +19,8 @@ from uuid import uuid4
 
 import httpx
 
-from services.standalone import free_port, queue_server
+from services.embedded import queue_server
+from services.standalone import free_port
 from shared.callers import local_token
 from shared.event import Json
 from tests.process import children_of, is_running, wait_until
@@ -128,7 +129,7 @@ class Up:
     @property
     def queue(self) -> str:
         """Which queue server it found: valkey or redis."""
-        return Path(queue_server()).name.partition("-")[0]
+        return queue_server().name.lower()
 
     @property
     def process(self) -> "subprocess.Popen[str]":

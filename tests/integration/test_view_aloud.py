@@ -1,7 +1,8 @@
 """How a plan reads when it is read aloud: the person's words, and plain sentences of ours."""
 
 import re
-from time import perf_counter
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -204,6 +205,14 @@ def test_nobodys_words_pass_for_lines_of_the_plan() -> None:
     assert "\x1b" not in text
 
 
+def test_nothing_in_somebodys_words_turns_the_direction_of_ours() -> None:
+    marks = "".join(
+        map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+    )
+    text = text_of(*IN_FORCE, ada.states(f"Walk{marks} to the sea."))
+    assert "- Walk to the sea.\n" in text
+
+
 def whole_life() -> list[Event]:
     """Something of everything that is read out."""
     seen, asked = sam.observes(), ada.asks(SAM, due=NOON)
@@ -250,13 +259,29 @@ def test_stored_or_folded_it_reads_the_same() -> None:
     assert aloud(NAMES, view(again_loaded, NOON)) == aloud(NAMES, view(plan, NOON))
 
 
-def test_a_long_plan_is_shown_in_little_time() -> None:
-    plan = plan_of(*IN_FORCE, ada.states(), *(bulk(ada, number) for number in range(2500)))
-    begun = perf_counter()
-    shown = view(plan, NOON)
-    aloud(NAMES, shown)
-    assert perf_counter() - begun < 2, "joining looks things up; it does not search"
-    assert len(shown["lines"]) == 2502
+def steps_to_show(count: int) -> int:
+    """How many lines of code run to show a plan of so many lines, and to read it aloud."""
+    plan = plan_of(*IN_FORCE, ada.states(), *(bulk(ada, number) for number in range(count)))
+    steps, before = 0, sys.gettrace()
+
+    def step(*_: object) -> Callable[..., Any]:
+        nonlocal steps
+        steps += 1
+        return step
+
+    sys.settrace(step)
+    try:
+        shown = view(plan, NOON)
+        aloud(NAMES, shown)
+    finally:
+        sys.settrace(before)
+    assert len(shown["lines"]) == count + 2
+    return steps
+
+
+def test_a_plan_of_four_times_the_lines_takes_four_times_the_steps() -> None:
+    few, many = steps_to_show(200), steps_to_show(800)
+    assert many < 5 * few, "joining looks things up; it does not search"
 
 
 def bulk(voice: Voice, number: int) -> Event:

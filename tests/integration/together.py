@@ -99,7 +99,7 @@ class Together:
     """Intake, queue, projector, store and read API, in one process."""
 
     def __init__(self, folder: Path, queue_url: str, store: Database) -> None:
-        self.now = NOON
+        self.now, self.step = NOON, timedelta(minutes=1)
         self.settings = LedgerSettings.load(
             data=folder,
             redis_url=queue_url,
@@ -150,7 +150,7 @@ class Together:
 
     def drain(self) -> int:
         """Record what waits; each drain is a minute after the one before."""
-        self.now += timedelta(minutes=1)
+        self.now += self.step
         return self._projector.batch(0)
 
     @contextmanager

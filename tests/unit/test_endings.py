@@ -15,6 +15,7 @@ from tests import exports
 from tests.answering import Answering, Heard, Said, status
 from tests.docs.blocks import ROOT
 from tests.exports import Told
+from tests.process import as_in_a_terminal
 
 FULL = Path("/dev/full")
 CLI = [sys.executable, "-m", "services.cli"]
@@ -94,7 +95,14 @@ def test_ctrl_c_ends_with_its_own_status() -> None:
     with Answering(never) as ledger:
         env = os.environ | {"FIRSTHAND_LEDGER_URL": ledger.url, "FIRSTHAND_TOKEN": "a.b.c"}
         command = [*CLI, "plan", "person:ada"]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env)
+        process = subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=env,
+            preexec_fn=as_in_a_terminal,  # noqa: PLW1509 - it calls nothing that a thread may hold
+        )
         assert asked.wait(30)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
@@ -106,7 +114,13 @@ def test_so_does_the_second_opinion(tmp_path: Path) -> None:
     receipt = tmp_path / "receipt"
     os.mkfifo(receipt)
     command = [*VERIFY, str(receipt), "--vkey", Signer("example.org/log/0", bytes(32)).vkey]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=as_in_a_terminal,  # noqa: PLW1509 - there are no threads here
+    )
     with receipt.open("w"):  # it waits for what the receipt says
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)

@@ -1,5 +1,6 @@
 """What the commands that look something up say when there is nothing to show."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,26 @@ def test_a_plan_that_is_not_there_is_named(words: tuple[str, ...], where: str) -
     assert done.exit_code == 1
     told = f"firsthand: There is no plan of person:ada{where}, or it is not yours to read.\n"
     assert done.output == told
+
+
+HOSTILE = "Walk.\x1b[2J\u202e\u2067\x07"
+
+
+@pytest.mark.parametrize("command", ["plan", "origins", "history"])
+def test_what_a_ledger_says_does_not_steer_the_terminal(command: str) -> None:
+    entry = {"index": 0, "sentence": HOSTILE, "words": HOSTILE, "recorded": "2026-05-03"}
+    page = {"entries": [entry | {"notes": [HOSTILE]}]}
+    body = json.dumps(page) if command == "history" else HOSTILE
+    with Answering(lambda _: (200, {}, body.encode())) as ledger:
+        environment = {"FIRSTHAND_LEDGER_URL": ledger.url, "FIRSTHAND_TOKEN": "a.b.c"}
+        done = CliRunner().invoke(main, [command, "person:ada"], env=environment)
+    assert (done.exit_code, "Walk.[2J" in done.stdout) == (0, True)
+    assert not set(HOSTILE) & set(done.stdout) - set("Walk.[2J")
+
+
+def test_nor_does_why_it_says_no() -> None:
+    done = asked(503, {"detail": HOSTILE}, "plan", "person:ada")
+    assert done.output == "firsthand: Walk.[2J\n"
 
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.gz", "x.tar.bz2"])

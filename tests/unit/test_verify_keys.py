@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services import verify
+from services.ledger.audit.run import audit_export
 from services.ledger.log.note import Signer
 from tests import exports
 from tests.exports import Told
@@ -70,6 +71,53 @@ def test_what_is_no_key_is_named(
     assert "is no verifier key, and no file of some" in capsys.readouterr().err
 
 
+@pytest.fixture
+def two_logs(tmp_path: Path) -> tuple[Path, list[str]]:
+    """Two logs of one ledger, and both their keys."""
+    signers = [Signer(f"log.example/{log}", bytes([log] * 32)) for log in (0, 1)]
+    logs = [Told([], each) for each in signers]
+    return exports.write(tmp_path / "two", logs), [each.vkey for each in signers]
+
+
+def found_by_both(folder: Path, vkeys: list[str]) -> list[tuple[str, str]]:
+    """Code and place of what verify.py finds, if `firsthand audit` finds as many."""
+    report = verify.Report()
+    verify.check_export(folder, [verify.read_vkey(each) for each in vkeys], [], report)
+    audited = audit_export(folder, vkeys, [])
+    assert [each.code for each in audited.findings] == [each.code for each in report.findings]
+    return [(each.code, each.where) for each in report.findings]
+
+
+def test_each_logs_keys_are_its_own(two_logs: tuple[Path, list[str]]) -> None:
+    folder, vkeys = two_logs
+    assert found_by_both(folder, vkeys) == []
+    (folder / "logs/1/log.vkey").write_text(f"{vkeys[0]}\n")
+    assert found_by_both(folder, vkeys) == [("vkey", "logs/1/log.vkey")] * 2
+    (folder / "logs/1/log.vkey").write_text("".join(f"{each}\n" for each in vkeys))
+    for given in (vkeys, []):
+        assert found_by_both(folder, given) == [("vkey", "logs/1/log.vkey")]
+
+
+def test_a_signature_that_is_there_twice_spoils_a_checkpoint(
+    two_logs: tuple[Path, list[str]],
+) -> None:
+    folder, vkeys = two_logs
+    head = folder / "logs/1/checkpoint"
+    head.write_text(head.read_text() + head.read_text().rpartition("\n\n")[2])
+    assert found_by_both(folder, vkeys) == [("checkpoint", "logs/1/checkpoint")]
+
+
+def test_names_are_told_apart_by_another_hash_in_each_run() -> None:
+    def stored() -> list[Any]:
+        streams = verify.Streams(0, 1, verify.Report())
+        streams.check(json.loads(LEAF) | {"kid": ""}, "here")
+        return streams.names.execute("SELECT name FROM names").fetchall()
+
+    first, second = stored(), stored()
+    assert len(first) == len(second) == 1
+    assert first != second
+
+
 class Cosigner:
     """A witness that cosigns as C2SP tlog-cosignature says."""
 
@@ -105,19 +153,25 @@ def test_so_many_witnesses_must_have_cosigned_as_are_asked_for(
     code, said = told([export, *BOTH], capsys)
     assert code == 1
     assert "FINDING checkpoint: logs/0/checkpoint: log.example/0, size 1: 1 good cosign" in said
+    before = head.read_text()
     TWO.cosign(head, signed_time=1)
-    assert told([export, *BOTH], capsys)[0] == 1, "the time is signed too"
+    for words in ([], ["--quorum", "1"]):
+        code, said = told([export, *BOTH, *words], capsys)
+        assert (code, f"the signature of {TWO.name} is false" in said) == (1, True), "its time too"
+    head.write_text(before)
     TWO.cosign(head)
     code, said = told([export, *BOTH], capsys)
     assert (code, "cosignatures" in said) == (0, False)
 
 
 def test_one_witness_counts_once(export: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for _ in range(2):
-        ONE.cosign(export / "logs/0/checkpoint")
+    ONE.cosign(export / "logs/0/checkpoint")
     assert told([export, *BOTH], capsys)[0] == 1
     twice = ["--witness", ONE.vkey, "--witness", ONE.vkey]
     assert told([export, *twice], capsys)[0] == 0
+    ONE.cosign(export / "logs/0/checkpoint")
+    code, said = told([export, *twice], capsys)
+    assert (code, f"{ONE.name} signed twice with one key" in said) == (1, True)
 
 
 def test_a_receipt_too_may_have_to_be_cosigned(

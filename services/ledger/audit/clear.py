@@ -109,8 +109,8 @@ def _check_verdict(told: Json, placed: bool) -> None:
         raise ValueError("sequence is there, or missing, against the verdict")
     if told["kind"] not in (*Kind, "ledger"):
         raise ValueError("kind is none of the format")
-    if type(warnings) is not list or any(type(each) is not str for each in warnings):
-        raise ValueError("warnings are no list of texts")
+    if type(warnings) is not list or not warnings or any(type(n) is not str for n in warnings):
+        raise ValueError("warnings are no list of texts, or an empty one")
 
 
 def _text(told: Json, name: str) -> str:

@@ -21,6 +21,7 @@ from services.ledger.log.note import read_checkpoint
 from services.ledger.log.tiles import WIDTH, FullTile, Tile
 from shared.event import Json, partition_of
 
+NEVER = "9999-12-31T23:59:59.999Z"
 Read = Sequence[Any]  # index, leaf, and what the source knows besides
 
 
@@ -85,7 +86,8 @@ class Source(Protocol):
 
 class Audit:
     """Audits a source into one report. `outside` are checkpoints that somebody kept, by log;
-    `tick` hears of progress: in each pass, of half an entry for each.
+    no entry may bear a time after `latest`; `tick` hears of progress: in each pass, of half an
+    entry for each.
     """
 
     def __init__(
@@ -94,12 +96,14 @@ class Audit:
         *,
         outside: dict[int, list[Note]] | None = None,
         keep: bool = False,
+        latest: str = NEVER,
         tick: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.report = Report()
         self._source = source
         self._outside = outside or {}
         self._tick = tick
+        self._latest = latest
         self._folding = Folding(self.report, source.opening, keep=keep)
 
     def everything(self) -> Report:
@@ -113,7 +117,8 @@ class Audit:
         for log in range(self._source.logs):
             size = self._source.size(log)
             with Shelves(size) as shelves, Names(size) as names:
-                first = _FirstPass(self._source, log, self.report, self._outside.get(log, ()))
+                kept = self._outside.get(log, ())
+                first = _FirstPass(self._source, log, self.report, kept, self._latest)
                 first.run(shelves, names, self._tick)
                 twice = names.twice()
                 for shelf in range(shelves.count):
@@ -176,7 +181,10 @@ def person_of(each: Read) -> str | None:
 class _FirstPass:
     """A log in its own order."""
 
-    def __init__(self, source: Source, log: int, report: Report, outside: Iterable[Note]) -> None:
+    def __init__(
+        self, source: Source, log: int, report: Report, outside: Iterable[Note], latest: str
+    ) -> None:
+        self._latest = latest
         self._source, self._log, self._report = source, log, report
         self._keys = source.keys(log)
         self._notes = merge(source.notes(log), sorted(outside))
@@ -208,6 +216,8 @@ class _FirstPass:
                 self._report.course.add(recorded, run, refused)
                 recorded, run, refused = told["recorded"], 0, 0
                 self._follows(index, told)
+            if told["received"] > self._latest:
+                self._find("clock", index, "received", told["received"], told["subject"])
             subject, code = told["subject"], told.get("refusal", "")
             run += 1
             refused += code != ""
@@ -251,7 +261,9 @@ class _FirstPass:
             self._find("checkpoint", None, note.where, says)
 
     def _follows(self, index: int, told: Json) -> None:
-        """Entries are recorded in their order."""
+        """Entries are recorded in their order, and not in the future."""
+        if told["recorded"] > max(self._recorded, self._latest):
+            self._find("clock", index, "recorded", told["recorded"], told["subject"])
         if told["recorded"] < self._recorded:
             detail = f"{told['recorded']}, before the entry before it"
             self._find("order", index, "recorded", detail, told["subject"])

@@ -6,12 +6,13 @@ folded again, each person as far as all of their entries with standing are there
 
 import gzip
 import re
+import shutil
 import tarfile
 import zlib
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import orjson
@@ -99,9 +100,12 @@ class Export:
         except (Gone, ValueError) as fault:
             self._find(log, "vkey", path, str(fault))
             own = []
-        mine = [each for each in self._given if each.partition("+")[0] == self.origin(log)]
+        name = self.origin(log)
+        if name and (odd := {_name(each) for each in own} - {name}):
+            self._find(log, "vkey", path, f"holds a key of {min(odd)}, and the log is {name}")
+        mine = [each for each in self._given if _name(each) == name]
         if self._given and not mine:
-            self._find(log, "vkey", path, f"none of the keys given is of {self.origin(log)}")
+            self._find(log, "vkey", path, f"none of the keys given is of {name}")
         elif self._given and not {*mine} & {*own}:
             self._find(log, "vkey", path, "holds none of the keys given")
         return mine if self._given else own
@@ -233,6 +237,10 @@ class Export:
         self.found.append((log, code, name, detail))
 
 
+def _name(vkey: str) -> str:
+    return vkey.partition("+")[0]
+
+
 def read_vkeys(text: str) -> list[str]:
     """The keys of a log.vkey; ValueError if it is none."""
     keys = text.split("\n")
@@ -272,9 +280,26 @@ def _within(tar: tarfile.TarFile, packed: int) -> Iterator[tarfile.TarInfo]:
     room = MOST_TIMES * packed + LARGEST
     for member in tar:
         room -= member.size + tarfile.BLOCKSIZE
-        if room < 0:
+        if room < 0 or member.size < 0:
             raise ValueError(f"it unpacks to more than {MOST_TIMES} times its size")
         yield member
+
+
+def _place_of(member: tarfile.TarInfo, folder: Path) -> Path | None:
+    """Where a member goes below `folder`; None if its name leads out of it or its type is wrong."""
+    name = PurePosixPath(member.name)
+    plain = member.isdir() or (member.isreg() and not member.issparse())
+    return None if not plain or name.is_absolute() or ".." in name.parts else folder / name
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
+    """Write a member's bytes. `TarFile.extract` is not used: its `filter` came with 3.11.4."""
+    if member.isdir():
+        place.mkdir(parents=True, exist_ok=True)
+    elif packed := tar.extractfile(member):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with packed, place.open("xb") as file:
+            shutil.copyfileobj(packed, file)
 
 
 def unpack(archive: Path, folder: Path) -> tuple[Path, list[tuple[None, str, str, str]]]:
@@ -283,10 +308,12 @@ def unpack(archive: Path, folder: Path) -> tuple[Path, list[tuple[None, str, str
     try:
         with gzip.open(archive) as whole, tarfile.open(fileobj=whole, mode="r|") as tar:
             for member in _within(tar, archive.stat().st_size):
-                if not (member.isfile() or member.isdir()) or (folder / member.name).is_file():
-                    found.append((None, "file", member.name, "is no plain file, or is there twice"))
-                    continue
-                tar.extract(member, folder, filter="data")
+                place = _place_of(member, folder)
+                if place is None or place.is_file():
+                    says = "is no plain file, is there twice, or leads out of the export"
+                    found.append((None, "file", member.name, says))
+                else:
+                    _write(tar, member, place)
             while whole.read(LARGEST):  # to its checksum
                 pass
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as fault:

@@ -14,8 +14,9 @@ The codes are stable:
             vkey         the keys are none, or not those that were given
             checkpoint   not signed by the log's key, or not of these entries
             tile         a tile holds other hashes than the entries have
-            entry        the bytes are no entry of this format
+            entry        the bytes are no entry of this format, or ruled by rules newer than ours
             order        a place in the log is missing, taken twice, or another log's
+            clock        received or recorded more than five minutes after the auditor's now
             place        sequence or planversion is not the next in the person's stream
             authorship   accepted or weighed, though not theirs to say: seen from kind and author
             twice        an event is recorded twice, or an id accepted twice
@@ -44,10 +45,11 @@ from typing import Any
 
 from services.ledger.audit.course import Course
 from services.ledger.people import Person
+from shared.terminal import printable
 
 DEPTHS = ("log", "opened", "vault")
 _CODES = {
-    "log": "file manifest vkey checkpoint tile entry order place authorship twice",
+    "log": "file manifest vkey checkpoint tile entry order clock place authorship twice",
     "opened": "opened digest verdict fold",
     "vault": "sealed column plan person head ledger",
 }
@@ -58,11 +60,6 @@ CHECKED = {
     "vault": ("seals", "columns", "plans", "snapshots", "people", "heads"),
 }
 KEPT = 1_000  # findings kept in a report; all are counted
-
-
-def printable(text: str) -> str:
-    """A text without control characters, nor what is no character."""
-    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 @dataclass(frozen=True, slots=True)

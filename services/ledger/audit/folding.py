@@ -129,6 +129,9 @@ class Folding:
         except ValueError as fault:
             self._find("entry", one, index, "sealed", str(fault))
             seal, one.broken = NO_SEAL, one.broken or AFTER_A_FINDING
+        if told["rules"] > RULES:
+            detail = f"{told['rules']}; this version knows none after {RULES}"
+            self._find("entry", one, index, "rules", detail)
         for code, name, detail in one.stream.take(told, seal.kid):
             self._find(code, one, index, name, detail)
         return seal

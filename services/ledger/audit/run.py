@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from services.ledger.store import compare, guards
 from services.ledger.store.engine import Connection, answering, connect, transaction
 from services.ledger.vault import Vault
 from services.ledger.witnesses import NO_WITNESSES, Policy
+from shared.event import timestamp
 from shared.inbox import Queues
 from shared.problems import SettingsError, Unavailable, Unsafe
 from shared.processes import look_for_garbage_seldom
@@ -34,6 +36,7 @@ ONE = {
     OUR_FAULT: "was refused for a fault of the ledger's own, which cannot be decided again",
     SPOKE: SPOKE,
 }
+AHEAD = timedelta(minutes=5)  # that a ledger's clock may be ahead of the auditor's
 OTHERS = "whether others were shown the same history: give --checkpoint, or a receipt"
 
 
@@ -138,7 +141,8 @@ def _audit(source: Source, outside: list[Path], policy: Policy) -> Report:
     notes, odd = _outside(source, outside)
     total = sum(source.size(log) for log in range(source.logs))
     with bar("Auditing", total) as tick:
-        report = Audit(source, outside=notes, tick=tick).everything()
+        latest = timestamp(now() + AHEAD)
+        report = Audit(source, outside=notes, latest=latest, tick=tick).everything()
     for path, detail in odd:
         report.add(Finding("checkpoint", None, None, None, None, path, detail))
     _cosigned(source, policy, report)

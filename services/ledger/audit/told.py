@@ -13,8 +13,8 @@ from services.ledger.audit.findings import (
     Finding,
     Report,
     Unchecked,
-    printable,
 )
+from shared.terminal import printable
 
 WIDTH = max(map(len, DEPTHS))
 ONE = {"entries": "entry", "people": "person"}  # of others the letter s is left out
