@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from operator import attrgetter
 from typing import Any, cast
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from shared.inbox import (
     Queues,
@@ -76,6 +77,58 @@ def _lags(server: "Redis", partitions: Sequence[int]) -> Iterator[Lag]:
         messages, head, rung, waits, published = answers[5 * place : 5 * place + 5]
         since = int(head[0][0].split(b"-")[0]) / 1e3 if head else now
         yield Lag(each, messages, max(0.0, now - since), bool(rung), _text(waits), _text(published))
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What one partition has to record: how many messages, the age of the oldest in seconds by the
+    queue's own clock, and why the partition waits, if it does.
+    """
+
+    partition: int
+    messages: int
+    oldest: float
+    waits: str | None
+
+
+def backlogs(queues: "Redis | Queues", partitions: int) -> list[Backlog]:
+    """Every partition's backlog, for a reader who may not read messages (services/hand_out.py):
+    XINFO STREAM shows the first and the last one, sealed, and no others. Unavailable if a server
+    does not answer.
+    """
+    servers = queues_of(queues).servers
+    found: list[Backlog] = []
+    try:
+        for place, server in enumerate(servers):
+            found += _backlogs(server, range(place, partitions, len(servers)))
+    except RedisError as fault:
+        raise Unavailable(f"The queue did not answer ({type(fault).__name__}).") from fault
+    return sorted(found, key=attrgetter("partition"))
+
+
+def _backlogs(server: "Redis", partitions: Sequence[int]) -> Iterator[Backlog]:
+    pipe = server.pipeline(transaction=False)
+    pipe.time()
+    for each in partitions:
+        pipe.get(waiting_key(each))
+        pipe.xlen(inbox_key(each))
+    (seconds, microseconds), *answers = pipe.execute()
+    now = seconds + microseconds / 1e6
+    for place, each in enumerate(partitions):
+        waits, messages = answers[2 * place : 2 * place + 2]
+        oldest = max(0.0, now - _first(server, each)) if messages else 0.0
+        yield Backlog(each, messages, oldest, _text(waits))
+
+
+def _first(server: "Redis", partition: int) -> float:
+    """When the oldest message came, in seconds since 1970; infinite if it has just gone."""
+    try:
+        head = cast(Any, server.xinfo_stream(inbox_key(partition)))["first-entry"]
+    except ResponseError as fault:
+        if "no such key" in str(fault):
+            return inf
+        raise
+    return int(head[0].split(b"-")[0]) / 1e3 if head else inf
 
 
 def beyond(queues: "Redis | Queues", partitions: int) -> dict[int, int]:

@@ -25,6 +25,24 @@ class LedgerSettings(Settings):
     database_owner_url: str = setting(
         "str", "", "The owner of the tables, for 'init' alone (default: the database address)"
     )
+    database_reader_url: str = setting(
+        "str",
+        "",
+        "The read API's own role, which may only read; 'init' makes it (default: the database "
+        "address)",
+    )
+    read_limit: int = setting(
+        "int",
+        100,
+        "Milliseconds of work a second that one caller's costly reads may take; 0: any number",
+        validate=validate.Range(min=0, max=1_000_000),
+    )
+    read_burst: int = setting(
+        "int",
+        5000,
+        "Milliseconds of work that one caller's costly reads may take at once, before that counts",
+        validate=validate.Range(min=0, max=1_000_000),
+    )
     origin: str = setting(
         "str",
         "",
@@ -47,6 +65,11 @@ class LedgerSettings(Settings):
     def store_url(self) -> str:
         """The database's address."""
         return self.database_url or f"sqlite:///{self.data / 'ledger.db'}"
+
+    @property
+    def reading_url(self) -> str:
+        """The database's address for who only reads."""
+        return self.database_reader_url or self.store_url
 
 
 def now() -> datetime:
