@@ -60,14 +60,14 @@ _RECORDING: Json = {
     "description": "How far recording is behind; null where the queue does not answer.",
     "properties": {
         "messages": WHOLE,
-        "oldest_seconds": {"type": "number", "minimum": 0},
+        "stalled_seconds": {"type": "number", "minimum": 0},
         "waiting": {
             "type": "object",
             "description": "Why a partition waits, by its number.",
             "additionalProperties": TEXT,
         },
     },
-    "required": ["messages", "oldest_seconds", "waiting"],
+    "required": ["messages", "stalled_seconds", "waiting"],
 }
 _READY: Json = {
     "type": "object",

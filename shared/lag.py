@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import inf
 from operator import attrgetter
 from typing import Any, cast
 
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from shared.inbox import (
     Queues,
@@ -81,20 +80,19 @@ def _lags(server: "Redis", partitions: Sequence[int]) -> Iterator[Lag]:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What one partition has to record: how many messages, the age of the oldest in seconds by the
-    queue's own clock, and why the partition waits, if it does.
+    """What one partition has to record, as far as somebody may see who cannot read messages: how
+    many there are, why the partition waits, if it does, and what was published last.
     """
 
     partition: int
     messages: int
-    oldest: float
     waits: str | None
+    published: bytes | None
 
 
 def backlogs(queues: "Redis | Queues", partitions: int) -> list[Backlog]:
-    """Every partition's backlog, for a reader who may not read messages (services/hand_out.py):
-    XINFO STREAM shows the first and the last one, sealed, and no others. Unavailable if a server
-    does not answer.
+    """Every partition's backlog, by GET and XLEN alone, since the read API's account has no more
+    (services/hand_out.py). Unavailable if a server does not answer.
     """
     servers = queues_of(queues).servers
     found: list[Backlog] = []
@@ -108,27 +106,14 @@ def backlogs(queues: "Redis | Queues", partitions: int) -> list[Backlog]:
 
 def _backlogs(server: "Redis", partitions: Sequence[int]) -> Iterator[Backlog]:
     pipe = server.pipeline(transaction=False)
-    pipe.time()
     for each in partitions:
-        pipe.get(waiting_key(each))
         pipe.xlen(inbox_key(each))
-    (seconds, microseconds), *answers = pipe.execute()
-    now = seconds + microseconds / 1e6
+        pipe.get(waiting_key(each))
+        pipe.get(published_key(each))
+    answers = pipe.execute()
     for place, each in enumerate(partitions):
-        waits, messages = answers[2 * place : 2 * place + 2]
-        oldest = max(0.0, now - _first(server, each)) if messages else 0.0
-        yield Backlog(each, messages, oldest, _text(waits))
-
-
-def _first(server: "Redis", partition: int) -> float:
-    """When the oldest message came, in seconds since 1970; infinite if it has just gone."""
-    try:
-        head = cast(Any, server.xinfo_stream(inbox_key(partition)))["first-entry"]
-    except ResponseError as fault:
-        if "no such key" in str(fault):
-            return inf
-        raise
-    return int(head[0].split(b"-")[0]) / 1e3 if head else inf
+        messages, waits, published = answers[3 * place : 3 * place + 3]
+        yield Backlog(each, messages, _text(waits), published)
 
 
 def beyond(queues: "Redis | Queues", partitions: int) -> dict[int, int]:

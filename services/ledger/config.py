@@ -8,7 +8,7 @@ from marshmallow import validate
 
 from services.ledger.log.note import ORIGIN, Signer, Verifier, read_checkpoint
 from services.ledger.people import unwrap_keys
-from services.ledger.store import reads, setup
+from services.ledger.store import guards, reads, setup
 from services.ledger.store.engine import Connection, Engine, StoreError, connect, transaction
 from services.ledger.vault import Vault
 from shared.problems import SettingsError, Unsafe
@@ -116,11 +116,13 @@ def read_signer(path: Path) -> Signer:
 def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]:
     """The store, checked, and the vault with the ledger's key. Unsafe if not as it must be."""
     vault = Vault.from_folder(settings.key_folder)
-    engine = connect(settings.store_url, write=write)
+    engine = connect(settings.store_url if write else settings.reading_url, write=write)
     try:
         with transaction(engine) as connection:
             setup.check_ledger(connection, partitions=settings.partitions, origin=settings.origin)
             unwrap_keys(connection, vault, ())
+            if settings.database_reader_url and not write:
+                guards.check_reader(connection)
             if write:
                 check_signers(connection, settings)
     except StoreError as fault:

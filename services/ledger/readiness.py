@@ -1,11 +1,13 @@
 """What the read service says of itself in /readyz: whether it can be read, and how far recording is
 behind.
 
-    {"ready": true, "recording": {"messages": 0, "oldest_seconds": 0.0, "waiting": {}}}
+    {"ready": true, "recording": {"messages": 0, "stalled_seconds": 0.0, "waiting": {}}}
 
 It is ready when the store is as it must be. Recording is another matter: while it is behind, reads
-are answered as ever. `messages` are not yet recorded, the oldest for `oldest_seconds`; `waiting`
-says of each partition that waits, why. `recording` is null where the queue does not answer.
+are answered as ever. `messages` are not yet recorded; `stalled_seconds` is for how long this
+process has seen messages wait in a partition in which nothing was recorded; `waiting` says of each
+partition that waits, why. `recording` is null where the queue does not answer. (The age of the
+oldest message stands in intake's figures: this service may not look at messages.)
 
 It needs no token, so ids are taken out of the reasons. It is asked for at most once a second, by
 one thread: whoever asks meanwhile hears what was found before.
@@ -22,7 +24,7 @@ from services.ledger.store.engine import Engine, StoreError, transaction
 from shared.event import Json
 from shared.fields import ID_PATTERN
 from shared.inbox import Queues
-from shared.lag import backlogs
+from shared.lag import Backlog, backlogs
 from shared.problems import Unavailable, Unsafe
 
 FRESH, STALE = 1.0, 5.0  # seconds
@@ -53,6 +55,7 @@ class Readiness:
         self._clock = clock
         self._asking = Lock()
         self._found: Found | None = None
+        self._stalled: dict[int, tuple[bytes | None, float]] = {}  # what was published, since when
 
     def why(self) -> str | None:
         """Why the service is not ready, in words; None if it is."""
@@ -95,9 +98,17 @@ class Readiness:
             return None
         return {
             "messages": sum(each.messages for each in found),
-            "oldest_seconds": round(max((each.oldest for each in found), default=0.0), 1),
+            "stalled_seconds": round(max(map(self._stalled_for, found), default=0.0), 1),
             "waiting": {str(each.partition): _public(each.waits) for each in found if each.waits},
         }
+
+    def _stalled_for(self, each: Backlog) -> float:
+        now = self._clock()
+        published, since = self._stalled.get(each.partition, (None, now))
+        if not each.messages or published != each.published:
+            since = now
+        self._stalled[each.partition] = (each.published, since)
+        return now - since
 
 
 def _public(why: str) -> str:

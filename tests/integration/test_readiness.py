@@ -16,7 +16,7 @@ from tests.integration.together import ADA, SAM, SEA, STARTED, Together, event
 from tests.process import wait_until
 from tests.servers import RedisLikeServer
 
-NONE: Json = {"messages": 0, "oldest_seconds": 0.0, "waiting": {}}
+NONE: Json = {"messages": 0, "stalled_seconds": 0.0, "waiting": {}}
 
 
 class Clock:
@@ -105,7 +105,6 @@ def test_it_tells_how_far_recording_is_behind_and_stays_ready(
     clock.now += FRESH
     told = readiness.recording()["recording"]
     assert told["messages"] == 2
-    assert 0 <= told["oldest_seconds"] < 60
     assert told["waiting"] == {"0": "somebody: no key [31m of somebody"}
     assert readiness.why() is None
     small_house.drain()
@@ -113,17 +112,28 @@ def test_it_tells_how_far_recording_is_behind_and_stays_ready(
     assert readiness.recording() == {"recording": NONE}
 
 
-def test_the_age_is_that_of_the_oldest_message(
+def test_it_tells_for_how_long_nothing_was_recorded_though_messages_wait(
     small_house: Together, readiness: Readiness, clock: Clock
 ) -> None:
-    redis = small_house.door.inbox.redis
-    seconds, _ = redis.time()
-    redis.xadd(inbox_key(0), {"e": b"x"}, id=f"{(seconds - 50) * 1000}-0")
-    redis.xadd(inbox_key(0), {"e": b"x"})
-    assert 50 <= readiness.recording()["recording"]["oldest_seconds"] < 110
-    redis.delete(inbox_key(0))
-    redis.set(inbox_key(0), "a wrong type")
-    clock.now += FRESH
+    def stalled() -> float:
+        clock.now += 10
+        return float(readiness.recording()["recording"]["stalled_seconds"])
+
+    small_house.post(ADA, "plan.started", STARTED)
+    assert [stalled(), stalled()] == [0, 0]
+    small_house.door.post(event("aspiration.stated", SEA), ADA)
+    assert [stalled(), stalled()] == [10, 20]
+    small_house.drain()
+    small_house.door.post(event("aspiration.stated", SEA), ADA)
+    assert [stalled(), stalled()] == [0, 10]
+    small_house.drain()
+    assert stalled() == 0
+
+
+def test_what_is_not_ours_in_the_queue_makes_no_noise(
+    small_house: Together, readiness: Readiness
+) -> None:
+    small_house.door.inbox.redis.set(inbox_key(0), "a wrong type")
     assert readiness.recording() == {"recording": None}
     assert readiness.why() is None
 
