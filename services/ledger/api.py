@@ -43,7 +43,6 @@ class Api:
     callers: Callers
     names: Names
     watermark: Watermark
-    partitions: int
     clock: Callable[[], datetime]
     kept: Kept = field(default_factory=Kept)
     shares: Shares = field(default_factory=Shares)
@@ -157,7 +156,7 @@ class Api:
         caller = caller_of(self.callers, "read")
         if not (subject + name).isprintable():
             raise NotFound  # no id is like that, and PostgreSQL takes no NUL
-        log = partition_of(subject, self.partitions)
+        log = partition_of(subject, self.watermark.partitions)
         with (
             self.shares.cheap(caller.subject),
             self.watermark.reading(log) as (connection, published),
@@ -174,7 +173,7 @@ class Api:
     @contextmanager
     def _reader(self, subject: str) -> Iterator[Reader]:
         with transaction(self.engine) as connection:
-            log = partition_of(subject, self.partitions)
+            log = partition_of(subject, self.watermark.partitions)
             yield Reader(connection, self.vault, log, subject, self.kept)
 
 

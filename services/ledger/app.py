@@ -40,16 +40,16 @@ def create_app(
     shares: Shares | None = None,
 ) -> Service:
     """The Flask application, over its neighbours."""
-    shares, partitions = shares or Shares(), len(watermark.vkeys)
+    shares = shares or Shares()
     app = Service("ledger", static_folder=None)
     app.url_map.merge_slashes = False  # a path is a tile's or none: no redirects
-    people = Api(engine, vault, callers, names, watermark, partitions, clock, shares=shares)
+    people = Api(engine, vault, callers, names, watermark, clock, shares=shares)
     app.register_blueprint(people.routes())
     app.register_blueprint(LogsApi(watermark, callers, shares).routes())
 
     figures = CollectorRegistry()
     figures.register(Store(engine))
-    readiness = Readiness(engine, watermark.queues, partitions)
+    readiness = Readiness(engine, watermark)
     install(app, "ledger", readiness.why, figures, more=readiness.recording)
     describe(app, "ledger", described)
     for kind in (StoreError, VaultClosed, SealBroken):

@@ -21,9 +21,9 @@ from threading import Lock
 
 from services.ledger.store import setup
 from services.ledger.store.engine import Engine, StoreError, transaction
+from services.ledger.watermark import Watermark
 from shared.event import Json
 from shared.fields import ID_PATTERN
-from shared.inbox import Queues
 from shared.lag import Backlog, backlogs
 from shared.problems import Unavailable, Unsafe
 
@@ -47,12 +47,10 @@ class Readiness:
     def __init__(
         self,
         engine: Engine,
-        queues: Queues,
-        partitions: int,
+        watermark: Watermark,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._engine, self._queues, self._partitions = engine, queues, partitions
-        self._clock = clock
+        self._engine, self._watermark, self._clock = engine, watermark, clock
         self._asking = Lock()
         self._found: Found | None = None
         self._stalled: dict[int, tuple[bytes | None, float]] = {}  # what was published, since when
@@ -84,7 +82,7 @@ class Readiness:
     def _of_store(self) -> str | None:
         try:
             with transaction(self._engine) as connection:
-                setup.check_ledger(connection, partitions=self._partitions)
+                setup.check_ledger(connection, partitions=self._watermark.partitions)
         except StoreError as fault:
             return f"the store did not answer ({type(fault).__name__})"
         except Unsafe as fault:
@@ -93,7 +91,7 @@ class Readiness:
 
     def _of_queue(self) -> Json | None:
         try:
-            found = backlogs(self._queues, self._partitions)
+            found = backlogs(self._watermark.queues, self._watermark.partitions)
         except Unavailable:
             return None
         return {

@@ -55,6 +55,11 @@ class Watermark:
         self._lock = Lock()
 
     @property
+    def partitions(self) -> int:
+        """How many logs there are: one a partition."""
+        return len(self.vkeys)
+
+    @property
     def queues(self) -> Queues:
         """The queue's servers, where the watermark stands."""
         return self._last.queues

@@ -9,8 +9,10 @@ from sqlalchemy import text
 
 from services.ledger.readiness import FRESH, STALE, Readiness
 from services.ledger.store.engine import connect, transaction
+from services.ledger.watermark import Watermark
 from shared.event import Json
-from shared.inbox import Queues, inbox_key, waiting_key
+from shared.inbox import inbox_key, waiting_key
+from shared.published import LastPublished
 from tests.contract.ledgers import Together as AtOnce
 from tests.integration.together import ADA, SAM, SEA, STARTED, Together, event
 from tests.process import wait_until
@@ -37,8 +39,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def readiness(small_house: Together, clock: Clock) -> Readiness:
-    queues = Queues(small_house.door.inbox.redis)
-    return Readiness(small_house.reader, queues, 1, clock)
+    last = LastPublished(small_house.door.inbox.redis)
+    watermark = Watermark(small_house.reader, last, [[]])
+    return Readiness(small_house.reader, watermark, clock)
 
 
 @pytest.fixture
