@@ -2,7 +2,7 @@
 
     intake      transit.jwks, queue.url, issuers.json, the issuers' *.jwks
     worker      transit.jwks, queue.url, database.url, kek, log-<n>.key, witnesses.json
-    ledger      queue-reader.url, database.url, kek, log-<n>.vkey, witnesses.json,
+    ledger      queue-reader.url, database-reader.url, kek, log-<n>.vkey, witnesses.json,
                 issuers.json, the issuers' *.jwks
     valkey      users.acl
     postgres    owner.password
@@ -20,14 +20,17 @@ from services.ledger.make import make_keys
 from shared.keyfiles import keep, put
 from shared.problems import SettingsError
 
-ROLE, OWNER = "services", "owner"  # the database's two; see docs/how-to/run-with-postgresql.md
+# The database's three roles; see docs/how-to/run-with-postgresql.md.
+ROLE, READER, OWNER = "services", "reader", "owner"
 GROUP_READS = {"valkey", "postgres"}  # they have an account of their own, in our group
 # Whoever has no password may ask whether the queue answers, and nothing else. The services may
 # touch their own keys, with no command that could lose or lay open what rests there. The read API
-# may look up what was published.
+# may look up what was published, how many messages are not yet recorded, and why a partition waits:
+# it has no command that shows a message, sealed as they are (XINFO STREAM … FULL would).
 ACCOUNTS = """user default on nopass resetkeys resetchannels -@all +ping
 user firsthand on #{queue} ~firsthand:* ~{{firsthand}}:* allchannels +@all -@dangerous {besides}
-user reader on #{reader} %R~firsthand:*:published resetchannels -@all +get +ping +client|setinfo
+user reader on #{reader} %R~firsthand:*:published %R~firsthand:*:waiting %R~firsthand:*:inbox \
+resetchannels -@all +get +xlen +ping +client|setinfo
 """
 BESIDES = "+info +config|get +client|list"  # `info` and `client list`: RQ asks them
 
@@ -48,7 +51,7 @@ def hand_out(settings: LedgerSettings, to: Path, *, queue: str, database: str) -
 def _make_passwords(folder: Path, queue: str, database: str) -> None:
     """A password each, made once; what is said with them follows from it."""
     told = {}
-    for name in ("queue", "reader", ROLE, OWNER):
+    for name in ("queue", "reader", ROLE, "database-reader", OWNER):
         keep(folder / f"{name}.password", secrets.token_urlsafe(32).encode())
         told[name] = (folder / f"{name}.password").read_text().strip()
     hashed = {name: sha256(secret.encode()).hexdigest() for name, secret in told.items()}
@@ -57,6 +60,7 @@ def _make_passwords(folder: Path, queue: str, database: str) -> None:
         "queue.url": f"redis://firsthand:{told['queue']}@{queue}/0",
         "queue-reader.url": f"redis://reader:{told['reader']}@{queue}/0",
         "database.url": f"postgresql+psycopg://{ROLE}:{told[ROLE]}@{database}",
+        "database-reader.url": f"postgresql+psycopg://{READER}:{told['database-reader']}@{database}",
         "owner.url": f"postgresql+psycopg://{OWNER}:{told[OWNER]}@{database}",
     }
     for name, text in texts.items():
@@ -74,7 +78,7 @@ def _shares(folder: Path) -> dict[str, set[str]]:
     return {
         "intake": between | issuers,
         "worker": between | signing | witnesses | {"database.url", "kek"},
-        "ledger": issuers | public | witnesses | {"queue-reader.url", "database.url", "kek"},
+        "ledger": issuers | public | witnesses | {"queue-reader.url", "database-reader.url", "kek"},
         "valkey": {"users.acl"},
         "postgres": {f"{OWNER}.password"},
     }

@@ -30,7 +30,9 @@ from shared.processes import check_port, die_with_parent
 START_SECONDS = 20
 STOP_SECONDS = 45  # intake answers who waits for a verdict, and they may wait for 30 s
 _OWNER = {"FIRSTHAND_DATABASE_OWNER_URL", "FIRSTHAND_DATABASE_OWNER_URL_FILE"}  # for `init` alone
-_DATABASE = {"FIRSTHAND_DATABASE_URL", "FIRSTHAND_DATABASE_URL_FILE"}  # never seen by intake
+_DATABASE = {  # never seen by intake
+    f"FIRSTHAND_DATABASE_{name}" for name in ("URL", "URL_FILE", "READER_URL", "READER_URL_FILE")
+}
 
 
 def _queue_command(settings: LedgerSettings, server: Program) -> list[str]:
@@ -47,6 +49,7 @@ def _queue_command(settings: LedgerSettings, server: Program) -> list[str]:
         "appendonly": "yes",
         "appendfsync": "always",
         "save": "",
+        "maxmemory": settings.queue_memory,
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
     }

@@ -55,9 +55,23 @@ RECEIPT: Json = {
     },
     "required": [*FATE["required"], "proof"],
 }
+_RECORDING: Json = {
+    "type": ["object", "null"],
+    "description": "How far recording is behind; null where the queue does not answer.",
+    "properties": {
+        "messages": WHOLE,
+        "stalled_seconds": {"type": "number", "minimum": 0},
+        "waiting": {
+            "type": "object",
+            "description": "Why a partition waits, by its number.",
+            "additionalProperties": TEXT,
+        },
+    },
+    "required": ["messages", "stalled_seconds", "waiting"],
+}
 _READY: Json = {
     "type": "object",
-    "properties": {"ready": {"type": "boolean"}, "why": TEXT},
+    "properties": {"ready": {"type": "boolean"}, "why": TEXT, "recording": _RECORDING},
     "required": ["ready"],
 }
 _PROBLEM: Json = {

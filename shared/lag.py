@@ -78,6 +78,44 @@ def _lags(server: "Redis", partitions: Sequence[int]) -> Iterator[Lag]:
         yield Lag(each, messages, max(0.0, now - since), bool(rung), _text(waits), _text(published))
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What one partition has to record, as far as somebody may see who cannot read messages: how
+    many there are, why the partition waits, if it does, and what was published last.
+    """
+
+    partition: int
+    messages: int
+    waits: str | None
+    published: bytes | None
+
+
+def backlogs(queues: "Redis | Queues", partitions: int) -> list[Backlog]:
+    """Every partition's backlog, by GET and XLEN alone, since the read API's account has no more
+    (services/hand_out.py). Unavailable if a server does not answer.
+    """
+    servers = queues_of(queues).servers
+    found: list[Backlog] = []
+    try:
+        for place, server in enumerate(servers):
+            found += _backlogs(server, range(place, partitions, len(servers)))
+    except RedisError as fault:
+        raise Unavailable(f"The queue did not answer ({type(fault).__name__}).") from fault
+    return sorted(found, key=attrgetter("partition"))
+
+
+def _backlogs(server: "Redis", partitions: Sequence[int]) -> Iterator[Backlog]:
+    pipe = server.pipeline(transaction=False)
+    for each in partitions:
+        pipe.xlen(inbox_key(each))
+        pipe.get(waiting_key(each))
+        pipe.get(published_key(each))
+    answers = pipe.execute()
+    for place, each in enumerate(partitions):
+        messages, waits, published = answers[3 * place : 3 * place + 3]
+        yield Backlog(each, messages, _text(waits), published)
+
+
 def beyond(queues: "Redis | Queues", partitions: int) -> dict[int, int]:
     """How many messages stand where this ledger has no partition, by the partition's number."""
     servers, found = queues_of(queues).servers, dict[int, int]()

@@ -28,6 +28,7 @@ HEADERS: dict[str, tuple[str, Json]] = {
     "Cache-Control": ("Who may keep the answer, and for how long.", TEXT),
     "Content-Security-Policy": ("What the page may load: nothing.", TEXT),
     "ETag": ("A hash of the body, for If-None-Match.", TEXT),
+    "Link": ("Leads to the next page, where there is one (RFC 8288).", TEXT),
     "Location": ("The path of the event's fate at the ledger.", TEXT),
     "Preference-Applied": ("`wait`: the answer came after waiting (RFC 7240).", {"const": "wait"}),
     "Retry-After": ("Seconds until it is worth while.", {"type": "string", "pattern": "^[0-9]+$"}),

@@ -19,7 +19,7 @@
         ├── WrongMedia     415   names the media type to send
         ├── Invalid        422   JSON, but not an event of the catalogue
         ├── WrongQuery     422   a query parameter that is wrong
-        ├── TooFast        429   too many events of one caller; nothing is said of their fate
+        ├── TooFast        429   too much of one caller; nothing is said of an event's fate
         ├── Refused   403, 409   recorded: the ledger said no, and the person can see it
         ├── OurFault       500   a fault of ours; never the caller's
         └── Unavailable    503   says nothing about the event's fate: send the same bytes again
@@ -235,13 +235,13 @@ class Refused(Problem):
 
 
 class TooFast(Problem):
-    """The caller posts faster than it may (429). Nothing is said of the fate."""
+    """The caller posts, or reads, more than it may (429). Nothing is said of an event's fate."""
 
     status = 429
     promises = ("Retry-After",)
     slug = "too-fast"
-    title = "Too many events at once"
-    remedy = "Send the same bytes with the same id again after Retry-After seconds."
+    title = "Too much at once"
+    remedy = "Send the same request again after Retry-After seconds: an event with the same id."
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})

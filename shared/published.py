@@ -7,24 +7,29 @@ logs look here.
 from typing import cast
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from shared.inbox import Queues, published_key, queues_of
 from shared.problems import Unavailable
+
+WRONG_TYPE = "(not a text)"
 
 
 class LastPublished:
     """Asks the queue."""
 
     def __init__(self, redis: Redis | Queues) -> None:
-        self._queues = queues_of(redis)
+        self.queues = queues_of(redis)
 
     def of(self, log: int) -> str:
-        """The checkpoint, as it stands there; empty if there is none. Unavailable if the queue
-        does not answer.
+        """The checkpoint, as it stands there; empty if there is none. Whoever writes to the queue
+        may have put anything there: of a wrong type it is WRONG_TYPE, which is no checkpoint
+        either. Unavailable if the queue does not answer.
         """
         try:
-            note = cast(bytes | None, self._queues.of(log).get(published_key(log)))
+            note = cast(bytes | None, self.queues.of(log).get(published_key(log)))
         except RedisError as fault:
+            if isinstance(fault, ResponseError) and str(fault).startswith("WRONGTYPE"):
+                return WRONG_TYPE
             raise Unavailable(f"The queue did not answer ({type(fault).__name__}).") from fault
         return (note or b"").decode("utf-8", "replace")

@@ -40,6 +40,12 @@ class Settings:
         "The inbox's Redis or Valkey; several with a space between: partition n is on server n "
         "modulo their number (default: the embedded one in DATA)",
     )
+    queue_memory: str = setting(
+        "str",
+        "1gb",
+        "Memory that the embedded queue may use, as 512mb or 1gb; beyond it intake answers 503",
+        validate=validate.Regexp(r"(?i)\A[1-9][0-9]*(kb|mb|gb)?\Z", error="As 512mb, 1gb."),
+    )
     partitions: int = setting(
         "int",
         1,

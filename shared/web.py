@@ -74,10 +74,13 @@ def install(
     service: str,
     ready: Callable[[], str | None],
     registry: CollectorRegistry | None = None,
+    *,
+    more: Callable[[], Json] = dict,
 ) -> None:
     """Give an app its problems, /livez, /readyz, /metrics and /problems, and its log lines.
 
-    `ready` says in words why the service is not ready, or None.
+    `ready` says in words why the service is not ready, or None; `more` are further members of
+    the body of /readyz, whatever its status.
     """
     figures = registry or CollectorRegistry()
     requests = Requests(figures)
@@ -93,7 +96,8 @@ def install(
     @app.get("/readyz")
     def readyz() -> Response:
         why = ready()
-        return as_json({"ready": why is None} | ({"why": why} if why else {}), 503 if why else 200)
+        told = {"ready": why is None, **({"why": why} if why else {}), **more()}
+        return as_json(told, 503 if why else 200)
 
     @app.get("/metrics")
     def metrics() -> Response:

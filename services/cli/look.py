@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from services.cli.base import AS, DATA, FINDINGS, JSON, PERSON, TOKEN, USAGE, fail, say, speaker
 
+TRIES = 5  # after an answer that says too fast
 _VERSION = click.option("--version", type=int, help="The plan at this version.")
 _AS_OF = click.option("--as-of", metavar="MOMENT", help="The plan as it was known at this moment.")
 
@@ -21,6 +23,11 @@ def _show(
     bearer = speaker(author, token, person)
     url = f"{address('ledger', 8082)}/people/{person}/{path}"
     answer = send(url, bearer, headers={"Accept": accept})
+    for _ in range(TRIES):
+        if answer.status != 429:
+            break
+        time.sleep(answer.retry_after or 1)  # a long history may take more than there is at once
+        answer = send(url, bearer, headers={"Accept": accept})
     if answer.status == 404 and absent:
         fail(absent, FINDINGS)
     if answer.status != 200:

@@ -62,6 +62,7 @@ CHECKS: dict[str, Check] = {
     "bells": queue.bells,
     "database": store.answers,
     **{name: store.at_start(name) for name in setup.CHECKS},
+    "read API's role": store.reader,
     "vault": store.unwraps,
     "signatures": store.signs,
     "published": store.published,

@@ -82,10 +82,11 @@ class Ground:
     def _engine(self) -> "Engine | FirsthandError":
         settings = self.settings
         file = settings.data / "ledger.db"
-        if not settings.database_url and settings.redis_url and not file.exists():
+        given = settings.database_url or settings.database_reader_url
+        if not given and settings.redis_url and not file.exists():
             return Away("no database address on this host; intake needs none", down=False)
         try:
-            engine = connect_store(settings.store_url, write=False)
+            engine = connect_store(given or settings.store_url, write=False)
         except FirsthandError as fault:
             return fault
         try:

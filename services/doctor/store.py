@@ -8,7 +8,8 @@ from services.doctor.ground import Ground, Odd
 from services.ledger.config import check_signers, signers
 from services.ledger.log.note import read_checkpoint
 from services.ledger.people import unwrap_keys
-from services.ledger.store import reads, setup
+from services.ledger.store import guards, reads, setup
+from services.ledger.store.engine import connect, transaction
 from services.ledger.vault import Vault, VaultClosed
 from shared.event import timestamp
 from shared.lag import lags
@@ -40,6 +41,25 @@ def at_start(name: str) -> Callable[[Ground], str]:
             return GOOD.get(name) or reads.version(connection)
 
     return check
+
+
+def reader(ground: Ground) -> str:
+    """The read API has a role of its own, which may only read."""
+    if not ground.settings.database_reader_url:
+        with ground.store() as connection:
+            if connection.dialect.name == "sqlite":
+                return "SQLite's file is opened for reading alone"
+        raise Odd(
+            "the read API shares the worker's role, which may write; set "
+            "FIRSTHAND_DATABASE_READER_URL, and run 'firsthand init'"
+        )
+    engine = connect(ground.settings.reading_url, write=False)
+    try:
+        with transaction(engine) as connection:
+            guards.check_reader(connection)
+    finally:
+        engine.dispose()
+    return "it may read, and nothing else"
 
 
 def unwraps(ground: Ground) -> str:

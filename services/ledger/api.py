@@ -1,6 +1,7 @@
 """The read API. It has no write route, and until grants open it only the person reads here.
 
-What is not the caller's is 404 with the same body as what does not exist.
+What is not the caller's is 404 with the same body as what does not exist. Every answer is complete
+before its first byte is sent, and bounded: a history comes in pages.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,9 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from itertools import chain
 
-import structlog
 from flask import Blueprint, Response, request
 
 from services.ledger.aloud import aloud
@@ -19,19 +18,19 @@ from services.ledger.history import Backwards, Reader
 from services.ledger.kept import Kept
 from services.ledger.past import NOW
 from services.ledger.sentences import Names
+from services.ledger.shares import Shares
 from services.ledger.store.engine import Engine, transaction
 from services.ledger.vault import Vault
 from services.ledger.view import view
 from services.ledger.watermark import Published, Watermark
 from shared.callers import Callers
 from shared.event import Json, canonical, partition_of, timestamp
-from shared.problems import NotFound, Unavailable
+from shared.problems import NotFound
 from shared.seal import b64url
 from shared.web import as_json, caller_of
 
 PAGE, LONGEST_PAGE = 100, 500
 _WHEN = ("version", "as-of", "true-at")
-log_line = structlog.get_logger()
 NDJSON, _PLAIN = "application/x-ndjson", "text/plain; charset=utf-8"
 
 
@@ -44,24 +43,34 @@ class Api:
     callers: Callers
     names: Names
     watermark: Watermark
-    partitions: int
     clock: Callable[[], datetime]
     kept: Kept = field(default_factory=Kept)
+    shares: Shares = field(default_factory=Shares)
 
     def routes(self) -> Blueprint:
         """The routes, each below /people/<subject>."""
         people = Blueprint("people", __name__, url_prefix="/people/<subject>")
-        people.add_url_rule("/plan", view_func=self.plan)
-        people.add_url_rule("/history", view_func=self.history)
-        people.add_url_rule("/diff", view_func=self.diff)
-        people.add_url_rule("/origins", view_func=self.origins)
+        for each in (self.plan, self.history, self.diff, self.origins):
+            name = each.__name__
+            people.add_url_rule(f"/{name}", name, self._for_the_person(each))
         people.add_url_rule("/events/<name>", view_func=self.event)
         people.add_url_rule("/events/<name>/receipt", view_func=self.receipt)
         return people
 
+    def _for_the_person(self, route: Callable[[str], Response]) -> Callable[[str], Response]:
+        """A route for the person alone, within what one caller may use."""
+
+        def answer(subject: str) -> Response:
+            if caller_of(self.callers, "read").subject != subject:
+                raise NotFound
+            is_cheap = route.__name__ == "plan" and not request.args
+            with self.shares.plan(subject) if is_cheap else self.shares.costly(subject):
+                return route(subject)
+
+        return answer
+
     def plan(self, subject: str) -> Response:
         """The plan, now or as it was; JSON, or plain text for reading aloud."""
-        self._only_the_person(subject)
         when, now = Asked(request.args, _WHEN).when(), timestamp(self.clock())
         with self._reader(subject) as reader:
             found, until = reader.plan_until(when)
@@ -75,7 +84,6 @@ class Api:
 
     def diff(self, subject: str) -> Response:
         """What changed from one plan to a later one; JSON, or plain text."""
-        self._only_the_person(subject)
         asked = Asked(request.args, ("from", "to"))
         start, end = asked.point("from"), asked.point("to", NOW)
         try:
@@ -93,7 +101,6 @@ class Api:
 
     def origins(self, subject: str) -> Response:
         """Where the words of each line come from; JSON, or plain text."""
-        self._only_the_person(subject)
         when = Asked(request.args, _WHEN).when()
         if when.true_at is not None:
             raise wrong("true-at", "Words are traced in a version, or 'as-of' a moment.")
@@ -107,29 +114,29 @@ class Api:
         return _cached(canonical(told), "application/json")
 
     def history(self, subject: str) -> Response:
-        """Everything that was done or tried: a page, `next` being the next page's cursor; or as
-        NDJSON all of it, an entry a line.
+        """A page of everything that was done or tried; JSON, or as NDJSON an entry a line. If there
+        may be more, `Link` leads to the next page (RFC 8288), and so does the JSON's `next`.
         """
-        self._only_the_person(subject)
         asked = Asked(request.args, ("cursor", "limit"))
         cursor, limit = asked.number("cursor"), asked.number("limit")
         after = -1 if cursor is None else cursor
-        if _best("application/json", NDJSON) == NDJSON:
-            return _streamed(self._pages(subject, after, LONGEST_PAGE))
-        limit = min(max(PAGE if limit is None else limit, 1), LONGEST_PAGE)
-        told = next(self._pages(subject, after, limit))
-        more = {"next": told[-1]["index"]} if len(told) == limit else {}
-        return _cached(canonical({"subject": subject, "entries": told, **more}), "application/json")
-
-    def _pages(self, subject: str, after: int, limit: int) -> Iterator[list[Json]]:
-        """A history in pages, each read in a transaction that is over when it is told."""
-        while True:
-            with self._reader(subject) as reader:
-                told = reader.history(self.names, after=after, limit=limit)
-            yield told
-            if len(told) < limit:
-                return
-            after = told[-1]["index"]
+        as_lines = _best("application/json", NDJSON) == NDJSON
+        if limit is None:
+            limit = LONGEST_PAGE if as_lines else PAGE
+        limit = min(max(limit, 1), LONGEST_PAGE)
+        with self._reader(subject) as reader:
+            page = reader.history(self.names, after=after, limit=limit)
+        if as_lines:
+            body = b"".join(canonical(each) + b"\n" for each in page.entries)
+            response = _cached(body, NDJSON)
+        else:
+            more = {} if page.following is None else {"next": page.following}
+            told = {"subject": subject, "entries": page.entries, **more}
+            response = _cached(canonical(told), "application/json")
+        if page.following is not None:
+            link = f'<?cursor={page.following}&limit={limit}>; rel="next"'
+            response.headers["Link"] = link
+        return response
 
     def event(self, subject: str, name: str) -> Response:
         """The fate of an event, for its author and the person."""
@@ -143,16 +150,19 @@ class Api:
         return as_json(told)
 
     def _told(
-        self, subject: str, name: str, find: Callable[[Reader, str, Published], list[Json]]
+        self, subject: str, name: str, find: Callable[[Reader, str, str, Published], list[Json]]
     ) -> Json:
         """What is told of an event. The salt, which opens guesses at its words, is its author's."""
         caller = caller_of(self.callers, "read")
         if not (subject + name).isprintable():
             raise NotFound  # no id is like that, and PostgreSQL takes no NUL
-        log = partition_of(subject, self.partitions)
-        with self.watermark.reading(log) as (connection, published):
-            found = find(Reader(connection, self.vault, log, subject), name, published)
-        told = [each for each in found if caller.subject in (subject, each["author"])]
+        log = partition_of(subject, self.watermark.partitions)
+        with (
+            self.shares.cheap(caller.subject),
+            self.watermark.reading(log) as (connection, published),
+        ):
+            reader = Reader(connection, self.vault, log, subject)
+            told = find(reader, name, caller.subject, published)
         if not told:
             raise NotFound
         for each in told:
@@ -160,14 +170,10 @@ class Api:
                 del each["salt"]
         return told[0] | ({"also": told[1:]} if told[1:] else {})
 
-    def _only_the_person(self, subject: str) -> None:
-        if caller_of(self.callers, "read").subject != subject:
-            raise NotFound
-
     @contextmanager
     def _reader(self, subject: str) -> Iterator[Reader]:
         with transaction(self.engine) as connection:
-            log = partition_of(subject, self.partitions)
+            log = partition_of(subject, self.watermark.partitions)
             yield Reader(connection, self.vault, log, subject, self.kept)
 
 
@@ -183,24 +189,4 @@ def _cached(body: bytes, media_type: str) -> Response:
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Accept, Authorization"
     response.make_conditional(request)
-    return response
-
-
-def _streamed(pages: Iterator[list[Json]]) -> Response:
-    """An entry a line. What fails before the first page is told as ever; what fails later is a
-    problem in the last line, since the server ends an answer that broke off like any other.
-    """
-    first = next(pages)
-
-    def lines() -> Iterator[bytes]:
-        try:
-            for page in chain([first], pages):
-                yield b"".join(canonical(each) + b"\n" for each in page)
-        except Exception:
-            log_line.exception("unforeseen", route="history")
-            yield Unavailable("The history breaks off here. Ask for the rest.").body() + b"\n"
-
-    response = Response(lines(), content_type=NDJSON)
-    response.headers["Cache-Control"] = "private, no-cache"
-    response.headers["Vary"] = "Accept, Authorization"
     return response

@@ -10,9 +10,10 @@ from services.ledger.config import LedgerSettings, now, open_store, verifier_key
 from services.ledger.described import described
 from services.ledger.logs_api import LogsApi
 from services.ledger.metrics import Store
+from services.ledger.readiness import Readiness
 from services.ledger.sentences import Names, read_names
-from services.ledger.store import setup
-from services.ledger.store.engine import Engine, StoreError, transaction
+from services.ledger.shares import Shares
+from services.ledger.store.engine import Engine, StoreError
 from services.ledger.vault import Vault, VaultClosed
 from services.ledger.watermark import Watermark
 from services.ledger.witnesses import Policy
@@ -20,7 +21,7 @@ from shared import logs
 from shared.callers import Callers
 from shared.inbox import Queues
 from shared.metrics import CollectorRegistry
-from shared.problems import SealBroken, Unavailable, Unsafe
+from shared.problems import SealBroken, Unavailable
 from shared.processes import die_with_parent, look_for_garbage_seldom
 from shared.published import LastPublished
 from shared.web import Service, answer, describe, install
@@ -35,29 +36,21 @@ def create_app(
     names: Names,
     watermark: Watermark,
     *,
-    partitions: int = 1,
     clock: Callable[[], datetime] = now,
+    shares: Shares | None = None,
 ) -> Service:
     """The Flask application, over its neighbours."""
+    shares = shares or Shares()
     app = Service("ledger", static_folder=None)
     app.url_map.merge_slashes = False  # a path is a tile's or none: no redirects
-    people = Api(engine, vault, callers, names, watermark, partitions, clock)
+    people = Api(engine, vault, callers, names, watermark, clock, shares=shares)
     app.register_blueprint(people.routes())
-    app.register_blueprint(LogsApi(watermark, callers).routes())
-
-    def ready() -> str | None:
-        try:
-            with transaction(engine) as connection:
-                setup.check_ledger(connection, partitions=partitions)
-        except StoreError as fault:
-            return f"the store did not answer ({type(fault).__name__})"
-        except Unsafe as fault:
-            return str(fault)
-        return None
+    app.register_blueprint(LogsApi(watermark, callers, shares).routes())
 
     figures = CollectorRegistry()
     figures.register(Store(engine))
-    install(app, "ledger", ready, figures)
+    readiness = Readiness(engine, watermark)
+    install(app, "ledger", readiness.why, figures, more=readiness.recording)
     describe(app, "ledger", described)
     for kind in (StoreError, VaultClosed, SealBroken):
         app.register_error_handler(kind, _away)
@@ -90,4 +83,5 @@ def from_environment() -> Service:
     settings = LedgerSettings.load()
     logs.configure(settings.log_level)
     look_for_garbage_seldom()
-    return create_app(*neighbours(settings), partitions=settings.partitions)
+    shares = Shares(settings.read_limit / 1000, settings.read_burst / 1000)
+    return create_app(*neighbours(settings), shares=shares)

@@ -8,7 +8,7 @@ from marshmallow import validate
 
 from services.ledger.log.note import ORIGIN, Signer, Verifier, read_checkpoint
 from services.ledger.people import unwrap_keys
-from services.ledger.store import reads, setup
+from services.ledger.store import guards, reads, setup
 from services.ledger.store.engine import Connection, Engine, StoreError, connect, transaction
 from services.ledger.vault import Vault
 from shared.problems import SettingsError, Unsafe
@@ -24,6 +24,24 @@ class LedgerSettings(Settings):
     )
     database_owner_url: str = setting(
         "str", "", "The owner of the tables, for 'init' alone (default: the database address)"
+    )
+    database_reader_url: str = setting(
+        "str",
+        "",
+        "The read API's own role, which may only read; 'init' makes it (default: the database "
+        "address)",
+    )
+    read_limit: int = setting(
+        "int",
+        100,
+        "Milliseconds of work a second that one caller's costly reads may take; 0: any number",
+        validate=validate.Range(min=0, max=1_000_000),
+    )
+    read_burst: int = setting(
+        "int",
+        5000,
+        "Milliseconds of work that one caller's costly reads may take at once, before that counts",
+        validate=validate.Range(min=0, max=1_000_000),
     )
     origin: str = setting(
         "str",
@@ -51,6 +69,11 @@ class LedgerSettings(Settings):
     def store_url(self) -> str:
         """The database's address."""
         return self.database_url or f"sqlite:///{self.data / 'ledger.db'}"
+
+    @property
+    def reading_url(self) -> str:
+        """The database's address for who only reads."""
+        return self.database_reader_url or self.store_url
 
 
 def now() -> datetime:
@@ -97,11 +120,13 @@ def read_signer(path: Path) -> Signer:
 def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]:
     """The store, checked, and the vault with the ledger's key. Unsafe if not as it must be."""
     vault = Vault.from_folder(settings.key_folder)
-    engine = connect(settings.store_url, write=write)
+    engine = connect(settings.store_url if write else settings.reading_url, write=write)
     try:
         with transaction(engine) as connection:
             setup.check_ledger(connection, partitions=settings.partitions, origin=settings.origin)
             unwrap_keys(connection, vault, ())
+            if settings.database_reader_url and not write:
+                guards.check_reader(connection)
             if write:
                 check_signers(connection, settings)
     except StoreError as fault:

@@ -8,7 +8,15 @@ from shared.catalogue.examples import examples
 from shared.described import BOTH, JSON, TIME
 from shared.event import Json
 from shared.openapi import TEXT, Answer, Operation, Parameter, document, schema
-from shared.problems import Forbidden, NotFound, Problem, Unauthorised, Unavailable, WrongQuery
+from shared.problems import (
+    Forbidden,
+    NotFound,
+    Problem,
+    TooFast,
+    Unauthorised,
+    Unavailable,
+    WrongQuery,
+)
 
 _TOLD = (
     "Serves what people said, and what became of it; takes nothing. What is not the caller's is "
@@ -48,7 +56,8 @@ _IF_NONE_MATCH = Parameter(
 )
 _CACHED = ("ETag", "Cache-Control", "Vary")
 _SAME = Answer("As you have it already.", None, _CACHED)
-_READING: tuple[type[Problem], ...] = (Unauthorised, Forbidden, NotFound, Unavailable)
+_OF_LOG: tuple[type[Problem], ...] = (Unauthorised, Forbidden, NotFound, Unavailable)
+_READING = (*_OF_LOG, TooFast)
 
 
 def _number(name: str, told: str) -> Parameter:
@@ -132,10 +141,10 @@ OPERATIONS = (
         "Everything that was said or tried, in order, in sentences.",
         {
             200: Answer(
-                "A page; or all entries, one a line.",
+                "A page.",
                 {JSON: schema("history"), "application/x-ndjson": schema("told")},
-                ["Cache-Control", "Vary"],
-                ["ETag"],
+                _CACHED,
+                ["Link"],
             ),
             304: _SAME,
         },
@@ -143,11 +152,15 @@ OPERATIONS = (
         (
             _SUBJECT,
             _number("cursor", "`next` of the page before."),
-            _number("limit", "Entries in a page: 100; at least 1 and at most 500 are told."),
+            _number(
+                "limit",
+                "Entries in a page: 100, or 500 as lines; at least 1 and at most 500 are told, and "
+                "fewer where they are long.",
+            ),
             _IF_NONE_MATCH,
         ),
         scope="read",
-        more="With `Accept: application/x-ndjson`, all entries after the cursor, one a line.",
+        more="With `Accept: application/x-ndjson`, an entry a line. `Link` leads to the next page.",
     ),
     Operation(
         "GET",
@@ -197,7 +210,7 @@ OPERATIONS = (
         "tile",
         "A tile of hashes, or a bundle of entries (C2SP tlog-tiles).",
         {200: Answer("The tile.", {"application/octet-stream": TEXT}, ["Cache-Control"])},
-        _READING,
+        _OF_LOG,
         (_LOG, _TILE),
         scope="log",
         anybody=True,

@@ -4,6 +4,7 @@ Whatever shows an entry shows what is said of it (services/ledger/against.py), a
 later; in a view of the past `since` names that.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from services.ledger.against import Against
@@ -18,13 +19,25 @@ from services.ledger.plan.model import Plan
 from services.ledger.receipts import Recorded, fate, receipt
 from services.ledger.sentences import Names
 from services.ledger.store import reads
-from services.ledger.store.engine import Connection
+from services.ledger.store.engine import Connection, Row
 from services.ledger.store.tiles import nodes
 from services.ledger.telling import Telling
 from services.ledger.vault import Vault
 from services.ledger.walk import Walk
 from services.ledger.watermark import Published
 from shared.event import Json
+
+PART = 50  # entries that are read at once
+PAGE_BYTES = 1_000_000  # after which a page takes no further entry
+MOST_OF_ONE_ID = 100  # entries that are told under one id
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries of a history, told, and the cursor of the page after it; None: it is the last."""
+
+    entries: list[Json]
+    following: int | None
 
 
 class Backwards(Exception):
@@ -66,11 +79,32 @@ class Reader:
         """The plan as it is now, started or not."""
         return self.past.now().plan
 
-    def history(self, names: Names, *, after: int, limit: int) -> list[Json]:
-        """Entries about the person past a place in the log, each told in a sentence."""
+    def history(self, names: Names, *, after: int, limit: int) -> Page:
+        """Entries about the person past a place in the log, each told in a sentence: `limit` at
+        most, and fewer where they are long.
+        """
         telling, against = self._telling(names)
-        rows = reads.entries_of(self.connection, self.log, self.subject, after=after, limit=limit)
-        return [telling.told(entry.read(each["leaf"]), each["index"], against) for each in rows]
+        told: list[Json] = []
+        size = 0
+        for row in self._entries(after, limit):
+            told.append(telling.told(entry.read(row["leaf"]), row["index"], against))
+            size += len(row["leaf"])
+            if size >= PAGE_BYTES:
+                break
+        ends = len(told) < limit and size < PAGE_BYTES
+        return Page(told, None if ends else told[-1]["index"])
+
+    def _entries(self, after: int, limit: int) -> Iterator[Row]:
+        """A page's rows, read in parts, so that long ones are not read for nothing."""
+        while limit > 0:
+            asked = min(PART, limit)
+            part = list(
+                reads.entries_of(self.connection, self.log, self.subject, after=after, limit=asked)
+            )
+            yield from part
+            if len(part) < asked:
+                return
+            after, limit = part[-1]["index"], limit - asked
 
     def difference(self, names: Names, start: When, end: When) -> tuple[Difference, Plan, Plan]:
         """What changed from one plan to another, and the two; Backwards if the first is later."""
@@ -95,24 +129,34 @@ class Reader:
         """What tells the person's entries, and what is said of them now."""
         return Telling(self.vault, names, self.subject), Against(self.now())
 
-    def fates(self, name: str, published: Published) -> list[Json]:
-        """What became of the events about the person that bear an id, oldest first; as far as
-        the log was published.
+    def fates(self, name: str, reader: str, published: Published) -> list[Json]:
+        """What became of the events about the person that bear an id, oldest first, as far as the
+        log was published: for the person all of them, for anybody else their own.
         """
-        return [fate(each, self.vault) for each in self._recorded(name, published)]
+        return [fate(each, self.vault) for each in self._recorded(name, reader, published)]
 
-    def receipts(self, name: str, published: Published) -> list[Json]:
+    def receipts(self, name: str, reader: str, published: Published) -> list[Json]:
         """The same, each with its proof in the published checkpoint."""
         node = nodes(self.connection, self.log, published.size)
         found = []
-        for each in self._recorded(name, published):
+        for each in self._recorded(name, reader, published):
             path = tuple(inclusion(node, each.index, published.size))
             proof = Proof(each.index, path, published.checkpoint)
             found.append(receipt(each, self.vault, proof))
         return found
 
-    def _recorded(self, name: str, published: Published) -> list[Recorded]:
-        unwrap_keys(self.connection, self.vault, [self.subject])
-        rows = reads.entry_of(self.connection, self.log, self.subject, name)
-        told = (Recorded(self.log, row["index"], entry.read(row["leaf"])) for row in rows)
-        return [each for each in told if each.index < published.size]
+    def _recorded(self, name: str, reader: str, published: Published) -> list[Recorded]:
+        """The entries with an id that this reader may hear of. The person's key is unwrapped only
+        where there are some: the time of an answer must not tell whether the person has one.
+        """
+        rows = [
+            row
+            for row in reads.entry_of(self.connection, self.log, self.subject, name)
+            if reader in (self.subject, row["author"]) and row["index"] < published.size
+        ]
+        if rows:
+            unwrap_keys(self.connection, self.vault, [self.subject])
+        return [
+            Recorded(self.log, row["index"], entry.read(row["leaf"]))
+            for row in rows[:MOST_OF_ONE_ID]
+        ]

@@ -5,11 +5,12 @@ recorded, and a receipt could not be checked without them. Bundles of entries na
 spoke about whom and when: they need the scope `log` in the token of an auditor or operator.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Blueprint, Response, request
 
 from services.ledger.log.tiles import ENTRIES, Tile
+from services.ledger.shares import Shares
 from services.ledger.store.tiles import tile_bytes
 from services.ledger.watermark import Watermark
 from shared.callers import Callers
@@ -26,6 +27,7 @@ class LogsApi:
 
     watermark: Watermark
     callers: Callers
+    shares: Shares = field(default_factory=Shares)
 
     def routes(self) -> Blueprint:
         """The routes, each below /logs/<n>."""
@@ -37,7 +39,9 @@ class LogsApi:
 
     def checkpoint(self, n: str) -> Response:
         """The last published checkpoint; where there are witnesses, the last one with quorum."""
-        response = _text(self.watermark.checkpoint(self._log(n)))
+        log = self._log(n)
+        with self.shares.log():
+            response = _text(self.watermark.checkpoint(log))
         response.add_etag()
         response.make_conditional(request)
         return response
@@ -55,7 +59,7 @@ class LogsApi:
             raise NotFound from None
         if wanted.level == ENTRIES:
             self._only_readers()
-        with self.watermark.reading(log) as (connection, published):
+        with self.shares.log(), self.watermark.reading(log) as (connection, published):
             if not wanted.within(published.size):
                 raise NotFound
             stored = tile_bytes(connection, log, wanted)

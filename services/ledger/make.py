@@ -35,6 +35,7 @@ def init(settings: LedgerSettings) -> str:
             created=timestamp(now()),
             signers=signers(settings),
             vault=Vault.from_folder(settings.key_folder),
+            reader_url=settings.database_reader_url,
         )
     except OSError as fault:
         why = f"{fault.filename or settings.data}: {fault.strerror}"

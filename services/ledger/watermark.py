@@ -1,12 +1,18 @@
-"""How far each log was published: no reader of a log sees beyond it.
+"""How far each log was published: no reader of a log sees beyond it, and what was served stays so.
 
-The watermark stands in the queue, outside the database (shared/inbox.py). While the queue is
-away, the last checkpoint that was kept stands for it: readers see a little less, never more.
+The watermark stands in the queue, outside the database (shared/inbox.py). Of what the queue says,
+what was kept (`checkpoints`), and what this process has served, the largest counts: a rightly
+signed checkpoint of before, put there by somebody who may write to the queue, takes nothing away.
+What is there and is no checkpoint counts as missing, and is logged. While the queue is away, the
+last checkpoint that was kept stands for it: readers see a little less, never more.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
+
+import structlog
 
 from services.ledger.log.note import read_checkpoint
 from services.ledger.store import reads
@@ -14,13 +20,16 @@ from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection, Engine, transaction
 from services.ledger.store.published import last_kept
 from services.ledger.witnesses import NO_WITNESSES, Policy
+from shared.inbox import Queues
 from shared.problems import Unavailable
 from shared.published import LastPublished
+
+log_line = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The last published head of a log: its size and its signed checkpoint."""
+    """A published head of a log: its size and its signed checkpoint."""
 
     size: int
     checkpoint: str
@@ -40,17 +49,30 @@ class Watermark:
         self._policy = policy
         self._engine = engine
         self._last = last
-        self._known: dict[int, Published] = {}
+        self._largest: dict[int, Published] = {}
+        self._verified: dict[tuple[int, str], Published] = {}
+        self._logged: dict[tuple[int, str], str] = {}
+        self._lock = Lock()
+
+    @property
+    def partitions(self) -> int:
+        """How many logs there are: one a partition."""
+        return len(self.vkeys)
+
+    @property
+    def queues(self) -> Queues:
+        """The queue's servers, where the watermark stands."""
+        return self._last.queues
 
     @contextmanager
     def reading(self, log: int) -> Iterator[tuple[Connection, Published]]:
         """A connection, and how far its log may be read. Unavailable if nobody can say."""
-        published = self._in_queue(log)  # first: the store was committed before it was published
+        note = self._in_queue(log)  # first: the store was committed before it was published
         with transaction(self._engine) as connection:
             head = reads.head(connection, log)
             if head is None:
                 raise Unavailable(f"Log {log} is not in this ledger.")
-            published = published or _kept(connection, head)
+            published = self._published(connection, head, note)
             if head.size < published.size:
                 raise Unavailable("This database is behind what was published.")
             yield connection, published
@@ -67,23 +89,56 @@ class Watermark:
                 raise Unavailable("No checkpoint has the cosignatures it needs yet.")
             return row["checkpoint"] if row else published.checkpoint
 
-    def _in_queue(self, log: int) -> Published | None:
-        """What the queue says, if it answers with a checkpoint of this log."""
-        with suppress(Unavailable, ValueError):
-            note = self._last.of(log)
-            known = self._known.get(log)
-            if known is None or known.checkpoint != note:
-                size, _ = read_checkpoint(note, *self.vkeys[log])
-                known = self._known[log] = Published(size, note)
+    def _in_queue(self, log: int) -> str:
+        """What stands in the queue; nothing while it is away."""
+        try:
+            return self._last.of(log)
+        except Unavailable:
+            return ""
+
+    def _published(self, connection: Connection, head: Head, note: str) -> Published:
+        """The largest of what the queue says, what was kept, and what was found here before. Of an
+        empty log, which can hide nothing, its head.
+        """
+        log = head.log
+        told = self._read(log, note, "queue") if note else None
+        largest = self._larger(log, told)
+        row = last_kept(connection, log)
+        if row is not None and (largest is None or row["size"] > largest.size):
+            largest = self._larger(log, self._read(log, row["checkpoint"], "table of checkpoints"))
+        if largest is None:
+            if head.size == 0:
+                return Published(0, head.checkpoint)
+            raise Unavailable("It is not known just now how far this log was published.")
+        if told is not None and told.size < largest.size:
+            why = f"the queue says size {told.size}, and {largest.size} was published"
+            self._warn(log, "queue", note, why)
+        return largest
+
+    def _read(self, log: int, note: str, where: str) -> Published | None:
+        """A checkpoint, if it is one of this log; the last one is not verified again."""
+        known = self._verified.get((log, where))
+        if known is not None and known.checkpoint == note:
             return known
-        return None
+        try:
+            found = Published(read_checkpoint(note, *self.vkeys[log])[0], note)
+        except ValueError as fault:
+            why = f"what stands in the {where} is no checkpoint of this log ({fault})"
+            self._warn(log, where, note, why)
+            return None
+        self._verified[log, where] = found
+        return found
 
+    def _larger(self, log: int, found: Published | None) -> Published | None:
+        """The largest one so far, this one included."""
+        with self._lock:
+            known = self._largest.get(log)
+            if found is not None and (known is None or found.size > known.size):
+                known = self._largest[log] = found
+            return known
 
-def _kept(connection: Connection, head: Head) -> Published:
-    """What was kept; of an empty log, which can hide nothing, its head."""
-    row = last_kept(connection, head.log)
-    if row is not None:
-        return Published(row["size"], row["checkpoint"])
-    if head.size == 0:
-        return Published(0, head.checkpoint)
-    raise Unavailable("It is not known just now how far this log was published.")
+    def _warn(self, log: int, where: str, note: str, why: str) -> None:
+        """Log what is wrong, once for as long as it stands there."""
+        if self._logged.get((log, where)) != note:
+            self._logged[log, where] = note
+            log_line.warning("published", log=log, why=why)

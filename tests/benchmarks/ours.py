@@ -73,7 +73,8 @@ class Ours:
         """The read API."""
         port = free_port()
         words = [*FIRSTHAND, "ledger", "--port", str(port)]
-        with Service("ledger", words, port=port, variables=self.variables) as service:
+        variables = {**self.variables, "FIRSTHAND_READ_LIMIT": "0"}  # one caller asks for it all
+        with Service("ledger", words, port=port, variables=variables) as service:
             yield service
 
     @contextlib.contextmanager

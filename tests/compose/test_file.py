@@ -25,7 +25,8 @@ OURS = {name for name, each in SERVICES.items() if str(each["image"]).startswith
 CLIENT = {"FIRSTHAND_INTAKE_URL", "FIRSTHAND_LEDGER_URL"}  # read by the commands
 KEYS = {  # of compose's specification, as far as we use it
     *("build", "cap_drop", "command", "depends_on", "environment", "group_add", "healthcheck"),
-    *("image", "init", "logging", "network_mode", "networks", "ports", "profiles", "pull_policy"),
+    *("image", "init", "logging", "mem_limit", "network_mode", "networks", "pids_limit", "ports"),
+    *("profiles", "pull_policy"),
     *("read_only", "restart", "security_opt", "shm_size", "stop_grace_period", "tmpfs", "user"),
     "volumes",
 }
@@ -210,9 +211,32 @@ def test_the_inbox_and_the_ledger_are_durable() -> None:
 def test_the_read_api_may_read_in_the_queue_how_far_it_may_read_and_nothing_else() -> None:
     account = next(each for each in ACCOUNTS.splitlines() if each.startswith("user reader "))
     assert account.split("} ", 1)[1].split() == [
-        "%R~firsthand:*:published",
-        *("resetchannels", "-@all", "+get", "+ping", "+client|setinfo"),
+        *(f"%R~firsthand:*:{each}" for each in ("published", "waiting", "inbox")),
+        *("resetchannels", "-@all", "+get", "+xlen", "+ping", "+client|setinfo"),
     ]
+
+
+@EACH
+def test_a_container_has_a_limit_of_memory_and_of_processes(name: str) -> None:
+    service = SERVICES[name]
+    limit = memory(service["mem_limit"])
+    assert memory("128m") <= limit <= memory("4g")
+    assert 16 <= service["pids_limit"] <= 512
+    page = (ROOT / "docs/how-to/run-with-compose.md").read_text()
+    told = re.search(rf"^\| `?{name}`? \| (\d+[mg]) \| (\d+) \|$", page, re.MULTILINE)
+    assert told, f"the page says no limit of {name}"
+    assert (told[1], told[2]) == (service["mem_limit"], str(service["pids_limit"]))
+
+
+def test_the_queue_has_room_to_rewrite_its_file() -> None:
+    command = [str(each) for each in SERVICES["valkey"]["command"]]
+    used = memory(command[command.index("--maxmemory") + 1].removesuffix("b"))
+    assert memory(SERVICES["valkey"]["mem_limit"]) >= 2 * used
+
+
+def memory(told: str) -> int:
+    """Bytes, as compose writes them."""
+    return int(told[:-1]) << {"k": 10, "m": 20, "g": 30}[told[-1]]
 
 
 def test_the_queues_account_gets_only_what_is_harmless_of_the_dangerous() -> None:

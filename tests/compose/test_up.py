@@ -67,7 +67,7 @@ def test_who_is_in_the_network_metrics_reads_the_figures_of_every_worker(
             "ledger",
             {
                 "queue-reader.url",
-                "database.url",
+                "database-reader.url",
                 "kek",
                 "log-0.vkey",
                 "issuers.json",
@@ -133,6 +133,9 @@ def test_the_read_api_sees_nothing_of_the_queue_but_what_was_published(
     assert refused.startswith("NOPERM")
     assert queue(compose, "SET", "firsthand:{p0}:published", "", of="ledger").startswith("NOPERM")
     assert queue(compose, "GET", "firsthand:{p0}:wake", of="ledger").startswith("NOPERM")
+    for each in ("XINFO", "STREAM", "firsthand:{p0}:inbox"), ("XREAD", "STREAMS", "x", "0"):
+        assert queue(compose, *each, of="ledger").startswith("NOPERM")
+    assert queue(compose, "XLEN", "firsthand:{p0}:inbox", of="ledger").isdigit()
     assert queue(compose, "GET", "firsthand:{p0}:published", of="ledger").startswith("firsthand-")
 
 

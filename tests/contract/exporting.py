@@ -63,7 +63,7 @@ def served(ledger: Ledger) -> Iterator[str]:
     vkeys = [each.vkeys for each in signers(ledger.settings)]
     watermark = Watermark(engine, LastPublished(ledger.inbox().redis), vkeys)
     callers = Callers.from_folder(ledger.settings.key_folder, "firsthand")
-    app = create_app(engine, vault, callers, {}, watermark, partitions=len(vkeys))
+    app = create_app(engine, vault, callers, {}, watermark)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

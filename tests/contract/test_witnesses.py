@@ -32,7 +32,7 @@ from shared.published import LastPublished
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD, answering
 from tests.postgres import sqlite_database
-from tests.process import wait_until
+from tests.process import PATIENCE, wait_until
 
 NAME = "witness.example/{}"
 FORK = "what it cosigned at size 4 is not this log: one of them is a fork"
@@ -42,18 +42,20 @@ AWAY = "http://127.0.0.1:1"
 class House:
     """A ledger, a keeper of its checkpoints, and the witnesses it knows."""
 
-    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+    def __init__(self, ledger: Ledger, policy: Policy, grace: float) -> None:
         self.ledger = ledger
         self.queue = ledger.inbox().redis
         self.vkeys = [each.vkeys for each in signers(ledger.settings)]
         self._engine, _ = open_store(ledger.settings, write=True)
         self._reader, _ = open_store(ledger.settings, write=False)
         last = LastPublished(self.queue)
-        self.keeper = Keeper(self._engine, self._reader, last, self.vkeys, policy, now)
+        stores = self._engine, self._reader
+        self.keeper = Keeper(*stores, last, self.vkeys, policy, now, grace=grace)
         self.watermark = Watermark(self._reader, last, self.vkeys, policy)
 
     def close(self) -> None:
-        """Close both engines."""
+        """Ask no witness any more, and close both engines."""
+        self.keeper.close()
         self._engine.dispose()
         self._reader.dispose()
 
@@ -76,9 +78,11 @@ class House:
 
 
 @contextmanager
-def house(ledger: Ledger, *witnesses: Witness, quorum: int = 0) -> Iterator[House]:
-    """A house with witnesses."""
-    made = House(ledger, Policy(quorum, witnesses))
+def house(
+    ledger: Ledger, *witnesses: Witness, quorum: int = 0, grace: float = PATIENCE
+) -> Iterator[House]:
+    """A house with witnesses, which waits for their answers."""
+    made = House(ledger, Policy(quorum, witnesses), grace)
     try:
         yield made
     finally:

@@ -1,19 +1,17 @@
 """The plan as it was, what changed, and where words come from, over HTTP; on both stores."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
 
 import pytest
-from flask import Response
-from flask.testing import FlaskClient
-from sqlalchemy import text
+from werkzeug.test import TestResponse
 
-from services.ledger.history import Reader
+from services.ledger.history import PAGE_BYTES, Reader
 from services.ledger.kept import Kept
 from services.ledger.steps import steps
-from services.ledger.store.engine import connect, transaction
+from services.ledger.store.engine import transaction
 from services.ledger.vault import Vault
 from shared.event import Json
 from tests.integration.together import (
@@ -195,49 +193,65 @@ def test_it_is_told_aloud_with_what_is_said_of_it(lived: Together) -> None:
         assert "Lose weight" not in answer.text
 
 
-# A history as it comes, an entry a line.
+# A history in pages, an entry a line.
 
 
 def test_a_history_comes_line_by_line(lived: Together) -> None:
     answer = lived.get(ADA, "history", Accept=LINES)
-    assert (answer.mimetype, "ETag" in answer.headers) == (LINES, False)
+    assert (answer.mimetype, "Link" in answer.headers) == (LINES, False)
     assert [json.loads(line) for line in answer.text.splitlines()] == lived.history()
+    again = lived.get(ADA, "history", Accept=LINES, If_None_Match=answer.headers["ETag"])
+    assert again.status_code == 304
     late = lived.get(ADA, "history?cursor=5", Accept=LINES).text.splitlines()
     assert [json.loads(line) for line in late] == lived.history()[6:]
     assert lived.get(ADA, "history?cursor=99", Accept=LINES).text == ""
 
 
-def pages_of(house: Together) -> Iterator[bytes]:
-    """A history of 601 entries as it is sent, page by page."""
+def wish(house: Together, words: list[str]) -> None:
+    """Begin Ada's plan, and state her wishes, all in one batch."""
     house.post(ADA, "plan.started", STARTED)
-    wishes = [event("aspiration.stated", {"words": f"Wish {each}."}) for each in range(600)]
+    wishes = [event("aspiration.stated", {"words": each}) for each in words]
     batch = {"Content_Type": "application/cloudevents-batch+json"}
     assert house.door.send(body(wishes), ADA, **batch).status_code == 202
-    assert house.drain() == 600
-    client = FlaskClient(house.ledger.application, Response)
-    headers = {"Accept": LINES, "Authorization": house.door.bearer(ADA)}
-    answer = client.get(f"/people/{ADA}/history", headers=headers)
-    return iter(cast(Iterator[bytes], answer.response))
+    assert house.drain() == len(words)
 
 
-def test_a_long_history_comes_page_by_page_and_holds_no_transaction(house: Together) -> None:
-    pages = pages_of(house)
-    first = next(pages).splitlines()
-    assert len(first) == 500
-    house.post(ADA, "aspiration.stated", SEA)  # no transaction of before would show it
-    lines = first + b"".join(pages).splitlines()
-    assert [json.loads(line)["index"] for line in lines] == list(range(602))
+def linked(answer: TestResponse) -> str | None:
+    """The query of the next page."""
+    found = re.fullmatch(r'<(\?[^>]+)>; rel="next"', answer.headers.get("Link", ""))
+    assert found or "Link" not in answer.headers
+    return found[1] if found else None
 
 
-def test_a_history_that_breaks_off_says_so_in_its_last_line(house: Together) -> None:
-    pages = pages_of(house)
-    assert len(next(pages).splitlines()) == 500
-    owner = connect(house.settings.database_owner_url, write=True, owner=True)
-    with transaction(owner) as connection:
-        connection.execute(text("UPDATE keys SET wrapped = :spoilt"), {"spoilt": b"spoilt"})
-    owner.dispose()
-    last = json.loads(b"".join(pages))
-    assert (last["type"], last["status"]) == ("/problems/unavailable", 503)
+@pytest.mark.parametrize("accept", [LINES, "application/json"])
+def test_a_history_as_lines_is_never_one_endless_answer(small_house: Together, accept: str) -> None:
+    """A reader who takes nothing of it would hold a thread for as long as they like."""
+    wish(small_house, [f"Wish {each}." for each in range(1100)])
+    pages, query = list[list[Json]](), "?limit=999999"
+    while query:
+        answer = small_house.get(ADA, f"history{query}", Accept=accept)
+        assert answer.headers["Content-Length"] == str(len(answer.data))
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        pages.append(lines if accept == LINES else lines[0]["entries"])
+        query = linked(answer) or ""
+        assert accept == LINES or (lines[0].get("next") is None) == (not query)
+    assert [len(page) for page in pages] == [500, 500, 101]
+    assert [each["index"] for page in pages for each in page] == list(range(1101))
+
+
+def test_a_page_is_bounded_in_bytes(small_house: Together) -> None:
+    wish(small_house, ["Sea. " * 6000] * 80)  # 30 kB each
+    first = small_house.get(ADA, "history", Accept=LINES)
+    second = small_house.get(ADA, f"history{linked(first)}", Accept=LINES)
+    third = small_house.get(ADA, f"history{linked(second)}", Accept=LINES)
+    told = [
+        json.loads(line)["index"]
+        for each in (first, second, third)
+        for line in each.data.splitlines()
+    ]
+    assert told == list(range(81))
+    assert max(len(each.data) for each in (first, second, third)) < 2 * PAGE_BYTES
+    assert linked(third) is None
 
 
 # Step by step, as `replay --step` tells it.

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from services.hand_out import hand_out
 from services.ledger.config import LedgerSettings, verifier_keys
@@ -17,7 +18,8 @@ BETWEEN, ISSUERS = {"transit.jwks", "queue.url"}, {"issuers.json", "tokens.jwks"
 SHARES = {
     "intake": BETWEEN | ISSUERS,
     "worker": BETWEEN | {"kek", "database.url", "log-0.key", "log-1.key"},
-    "ledger": ISSUERS | {"kek", "database.url", "queue-reader.url", "log-0.vkey", "log-1.vkey"},
+    "ledger": ISSUERS
+    | {"kek", "database-reader.url", "queue-reader.url", "log-0.vkey", "log-1.vkey"},
     "valkey": {"users.acl"},
     "postgres": {"owner.password"},
 }
@@ -85,6 +87,18 @@ def test_the_same_password_stands_everywhere(settings: LedgerSettings) -> None:
     secret = found["postgres"]["owner.password"].decode()
     assert owner == f"postgresql+psycopg://owner:{secret}@{DATABASE}"
     assert secret not in str({who: found[who] for who in ("intake", "worker", "ledger")})
+
+
+def test_the_read_api_has_a_database_role_of_its_own(settings: LedgerSettings) -> None:
+    run(settings)
+    found = contents(settings)
+    reader = found["ledger"]["database-reader.url"].decode()
+    assert reader.startswith("postgresql+psycopg://reader:")
+    assert reader.endswith(f"@{DATABASE}")
+    services = found["worker"]["database.url"].decode()
+    assert services.startswith("postgresql+psycopg://services:")
+    assert make_url(reader).password != make_url(services).password
+    assert str(make_url(services).password) not in str(found["ledger"])
 
 
 def test_nothing_is_for_everybodys_eyes(settings: LedgerSettings) -> None:

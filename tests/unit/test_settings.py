@@ -40,6 +40,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "data": Path("/tmp/d"),  # noqa: S108 - only named, never opened
         "keys": Path("/tmp/k"),  # noqa: S108 - only named, never opened
         "redis_url": "redis://queue.example/0",
+        "queue_memory": "512mb",
         "partitions": 8,
         "replicas": 2,
         "audience": "ours",

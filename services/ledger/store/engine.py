@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy import RowMapping as Row
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import SQLAlchemyError as StoreError
+from sqlalchemy.pool import QueuePool
 
 from shared.problems import FirsthandError, SettingsError, Unavailable, Unsafe
 
@@ -37,6 +38,9 @@ try:
 except ImportError:  # no wheel for this machine: the interpreter's own, if it is new enough
     import sqlite3 as sqlite
 
+# One connection for each of 16 threads, and some to spare. A thread that finds none free gives up
+# soon: the caller hears 503 and may ask again, rather than wait half a minute for an answer.
+POOL: dict[str, Any] = {"pool_size": 16, "max_overflow": 4, "pool_timeout": 3}
 OLDEST_SQLITE = (3, 51, 3)
 OLDEST_POSTGRESQL = 140000
 BUSY_MILLISECONDS = 10_000
@@ -102,8 +106,15 @@ def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
             connection.set_authorizer(_deny_drop)
         return connection
 
+    # The address "sqlite://" alone would select SingletonThreadPool, which closes the connection of
+    # another thread, in use or not, as soon as there are more threads than connections.
     engine = create_engine(
-        "sqlite://", module=sqlite, creator=opened, pool_size=16, hide_parameters=True
+        "sqlite://",
+        module=sqlite,
+        creator=opened,
+        poolclass=QueuePool,
+        hide_parameters=True,
+        **POOL,
     )
     begin = "BEGIN IMMEDIATE" if write else "BEGIN"
 
@@ -123,10 +134,10 @@ def _postgresql(url: str, *, write: bool) -> Engine:
     options = _POSTGRESQL_OPTIONS + ("" if write else _READ_ONLY)
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
-        pool_size=16,
-        pool_timeout=5,
+        poolclass=QueuePool,
         pool_pre_ping=True,
         hide_parameters=True,  # an error's text goes into logs
+        **POOL,
         connect_args={"options": options, "connect_timeout": 5},
     )
 

@@ -5,7 +5,8 @@ against (its place, its event's name and digest, its rowid), since REPLACE delet
 without a word to the other two; our connections refuse to drop or alter guarded tables (an
 authorizer, `deny_drop`). PostgreSQL: the services' role has INSERT and SELECT on entries and
 owns nothing, and triggers, ENABLE ALWAYS, refuse UPDATE, DELETE and TRUNCATE on `entries` and
-on every partition, made by the function that makes partitions.
+on every partition, made by the function that makes partitions. The read API may have a role of its
+own, the reader's, with SELECT and nothing else.
 """
 
 from sqlalchemy import Connection, text
@@ -95,6 +96,15 @@ _ALLOWED = {
 _COUNTERS = "unreadable_number_seq, held_number_seq, alarms_number_seq"
 
 
+_READERS_TOO_MUCH = """
+SELECT privilege, t.relname FROM pg_class t, unnest(ARRAY[
+    'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
+WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p')
+AND (has_table_privilege(t.oid, privilege) OR (
+    privilege IN ('INSERT', 'UPDATE') AND has_any_column_privilege(t.oid, privilege)))
+ORDER BY t.relname, privilege
+"""
+
 _GUARD_AGAIN = (
     "find out who changed it, make it again as services/ledger/store/guards.py has it, and run "
     "'firsthand replay --all'"
@@ -107,6 +117,26 @@ def grant(connection: Connection, role: str) -> None:
     for privilege, tables in _ALLOWED.items():
         connection.execute(text(f"GRANT {privilege} ON {tables} TO {quoted}"))
     connection.execute(text(f"GRANT USAGE ON SEQUENCE {_COUNTERS} TO {quoted}"))
+
+
+def grant_reading(connection: Connection, role: str) -> None:
+    """Give the read API's role what it needs: SELECT, and nothing more (PostgreSQL)."""
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    connection.execute(text(f"GRANT SELECT ON {_ALLOWED['SELECT']} TO {quoted}"))
+
+
+def check_reader(connection: Connection) -> None:
+    """Raise Unsafe, naming a table, if this role may do more than read (PostgreSQL). On SQLite who
+    reads opens the file for reading alone.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    too_much = connection.execute(text(_READERS_TOO_MUCH)).first()
+    if too_much is not None:
+        raise Unsafe(
+            f"the read API's database role may {too_much.privilege} {too_much.relname}; let "
+            "FIRSTHAND_DATABASE_READER_URL name a role of its own, and run 'firsthand init'"
+        )
 
 
 def check(connection: Connection) -> None:

@@ -34,7 +34,7 @@ def newest_revision() -> str:
     return str(ScriptDirectory.from_config(migrations()).get_current_head())
 
 
-def make_ledger(
+def make_ledger(  # noqa: PLR0913 - all by name, from the settings of one command
     owner_url: str,
     services_url: str,
     *,
@@ -43,6 +43,7 @@ def make_ledger(
     created: str,
     signers: list[Signer],
     vault: Vault,
+    reader_url: str = "",
 ) -> None:
     """Migrate the store and, if it is new, make its logs, heads and ledger key. Repeatable.
 
@@ -58,7 +59,9 @@ def make_ledger(
                 raise _other_tables(revision)
             command.upgrade(config, "head")
             if connection.dialect.name == "postgresql":
-                _make_role(connection, services_url)
+                _make_role(connection, services_url, guards.grant)
+                if reader_url:
+                    _make_role(connection, reader_url, guards.grant_reading)
             found = reads.ledger_row(connection)
             if found is None:
                 fixed = {"format": FORMAT, "partitions": partitions, "origin": origin}
@@ -116,11 +119,13 @@ def _make_log(connection: Connection, log: int, signer: Signer, created: str) ->
     connection.execute(insert(heads), [head])
 
 
-def _make_role(connection: Connection, services_url: str) -> None:
-    """The role the services connect as: it owns nothing, and appends."""
-    url = make_url(services_url)
+def _make_role(
+    connection: Connection, address: str, grant: Callable[[Connection, str], None]
+) -> None:
+    """A role that services connect as: it owns nothing, and may do what `grant` gives it."""
+    url = make_url(address)
     if url.username is None:
-        raise Unsafe("FIRSTHAND_DATABASE_URL names no role for the services to connect as")
+        raise Unsafe("a database address names no role for the services to connect as")
     known = text("SELECT 1 FROM pg_roles WHERE rolname = :name")
     if connection.execute(known, {"name": url.username}).first() is None:
         quoted = connection.dialect.identifier_preparer.quote(url.username)
@@ -129,7 +134,7 @@ def _make_role(connection: Connection, services_url: str) -> None:
             secret = "".join("''" if each == "'" else each for each in str(url.password))
             connection.exec_driver_sql(f"ALTER ROLE {quoted} PASSWORD '{secret}'")
     if url.username != connection.scalar(text("SELECT current_user")):
-        guards.grant(connection, url.username)
+        grant(connection, url.username)
 
 
 @dataclass(frozen=True, slots=True)
