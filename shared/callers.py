@@ -101,6 +101,15 @@ class Callers:
             raise Unauthorised("The token has expired.")
         return caller
 
+    def known(self, authorization: str | None) -> Caller | None:
+        """The caller, if the token was verified before and nothing must be waited for."""
+        found = self._known.get((authorization or "")[7:].strip())
+        if found is None or (authorization or "")[:7].lower() != "bearer ":
+            return None
+        caller, issuer, keys = found
+        fresh = keys is issuer.keys.at_hand() and caller.expires > self._clock()
+        return caller if fresh else None
+
     def _verify(self, token: str, now: float) -> tuple[Caller, Issuer, KeySet]:
         """Caller, issuer and keys of a token; remembered."""
         try:

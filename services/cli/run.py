@@ -4,18 +4,23 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.base import DATA
 
+if TYPE_CHECKING:
+    from shared.rsgi import RsgiApp
+
 _PORT = click.IntRange(1, 65535)
 
 
 def _server(module: str, host: str, port: int, threads: int, *, patience: int) -> None:
-    """Serve a module's WSGI application until SIGTERM; then no new request is taken, and those in
+    """Serve a module's application until SIGTERM; then no new request is taken, and those in
     hand have `patience` seconds to be answered.
 
     What keeps it from starting is found here, where it becomes one line; the server's child would
@@ -28,17 +33,24 @@ def _server(module: str, host: str, port: int, threads: int, *, patience: int) -
 
     import_module(module).check()
     Granian(
-        f"{module}:from_environment",
+        module,
         address=check_port(host, port),
         port=port,
-        interface=Interfaces.WSGI,
-        factory=True,
+        interface=Interfaces.RSGI,
         workers=1,
-        blocking_threads=threads,
         log_level="error",  # type: ignore[arg-type]  # an enum of strings
         workers_kill_timeout=patience,
         websockets=False,
-    ).serve()
+    ).serve(
+        target_loader=partial(_load, threads)  # type: ignore[arg-type]  # an object with __rsgi__
+    )
+
+
+def _load(threads: int, module: str) -> "RsgiApp":
+    """Make a module's application, in the process that serves it."""
+    from shared.rsgi import RsgiApp
+
+    return RsgiApp(import_module(module).from_environment(), threads)
 
 
 def _serve_options(port: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

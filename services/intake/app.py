@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 
 from marshmallow import validate
 
-from services.intake.bodies import Bodies
 from services.intake.described import described
-from services.intake.routes import MAX_WAIT, Intake
+from services.intake.routes import MAX_WAIT, Intake, PostedBodies
 from shared import doorbell, logs
 from shared.callers import Callers
 from shared.inbox import Inbox, Queues, connect
@@ -66,8 +65,9 @@ def create_app(
     """The Flask application, over its neighbours."""
     app = Service("intake", static_folder=None)
     may_wait = threading.Semaphore(threads // 2)
-    intake = Intake(callers, inbox, partitions, Bodies(threads), may_wait, clock)
+    intake = Intake(callers, inbox, partitions, may_wait, clock)
     app.register_blueprint(intake.routes())
+    app.accepts["POST", "/events"] = PostedBodies(callers)
     figures = registry or CollectorRegistry()
     figures.register(Queue(inbox, partitions))
     install(app, "intake", lambda: inbox.durability().why or None, figures)
