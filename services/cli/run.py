@@ -16,6 +16,9 @@ from services.cli.base import DATA
 if TYPE_CHECKING:
     from shared.rsgi import RsgiApp
 
+IDLE_SECONDS = 10  # until a connection is closed that sends no request, or not all of its headers
+MOST_CONNECTIONS = 8_192
+OTHER_FILES = 256  # that a service may have open besides connections
 _PORT = click.IntRange(1, 65535)
 
 
@@ -27,16 +30,21 @@ def _server(module: str, host: str, port: int, threads: int, *, patience: int) -
     only leave a stack trace.
     """
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
 
-    from shared.processes import check_port
+    from shared.processes import check_port, raise_file_limit
 
+    connections = min(MOST_CONNECTIONS, max(raise_file_limit() - OTHER_FILES, 1))
     import_module(module).check()
     Granian(
         module,
         address=check_port(host, port),
         port=port,
         interface=Interfaces.RSGI,
+        http=HTTPModes.http1,  # in mode "auto" a connection that sends nothing has no time-out
+        http1_settings=HTTP1Settings(header_read_timeout=IDLE_SECONDS * 1000),
+        backpressure=connections,
         workers=1,
         log_level="error",  # type: ignore[arg-type]  # an enum of strings
         workers_kill_timeout=patience,
