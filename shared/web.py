@@ -101,10 +101,12 @@ def install(
     service: str,
     ready: Callable[[], str | None],
     registry: CollectorRegistry | None = None,
+    details: Callable[[], Json] = dict,
 ) -> None:
     """Give an app its problems, /livez, /readyz, /metrics and /problems, and its log lines.
 
-    `ready` says in words why the service is not ready, or None.
+    `ready` says in words why the service is not ready, or None; `details` are further members of
+    /readyz, whether it is ready or not.
     """
     figures = registry or CollectorRegistry()
     requests = Requests(figures)
@@ -120,7 +122,8 @@ def install(
     @app.get("/readyz")
     def readyz() -> Response:
         why = ready()
-        return as_json({"ready": why is None} | ({"why": why} if why else {}), 503 if why else 200)
+        told = {"ready": why is None} | ({"why": why} if why else {}) | details()
+        return as_json(told, 503 if why else 200)
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -185,6 +188,9 @@ def _log(service: str, requests: Requests, response: Response) -> Response:
     route, began = str(asked.url_rule or "none"), asked.environ[BEGAN]
     seconds = time.perf_counter() - began
     requests.answered(route, response.status_code, seconds)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code >= 400 or caller is not None:
+        response.headers.setdefault("Cache-Control", "no-store")
     log_line.info(
         "request",
         service=service,

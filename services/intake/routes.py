@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 
 import orjson
+import structlog
 from flask import Blueprint, Response, g, request
 from werkzeug.wsgi import get_content_length, get_input_stream
 
@@ -24,11 +25,13 @@ from shared.durability import Durability
 from shared.event import Event, Json, partition_of, timestamp
 from shared.inbox import Inbox
 from shared.problems import Fault, Forbidden, Refused, Unavailable
+from shared.status import Status
 from shared.trace import trace_of, traceparent_of
 from shared.web import Environ, as_json
 
 MAX_WAIT = 30  # seconds
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,20})\"?(?=$|[,;\s])", re.IGNORECASE)
+log_line = structlog.get_logger()
 Said = Callable[..., Event]  # `Event.of`, with what is the same for all events of a request
 
 
@@ -44,6 +47,7 @@ class Intake:
     partitions: int
     may_wait: threading.Semaphore
     clock: Callable[[], datetime]
+    status: Status
 
     def routes(self) -> Blueprint:
         """The routes."""
@@ -86,12 +90,14 @@ class Intake:
             event = said(kept, told, waiter=waiter)
             _trace(event)
             partition = partition_of(event.subject, self.partitions)
+            self.status.check(partition, {event.subject})
             durability = self._publish(partition, [event])
             if waiter is not None:
                 answer = self.inbox.receipt(partition, waiter, seconds)
                 crashpoint("intake-decided")
-                if answer is not None:
-                    return _decided(answer, event)
+                decided = None if answer is None else _decided(answer, event)
+                if decided is not None:
+                    return decided
             return _accepted(event, durability, waited=waits)
         finally:
             if waits:
@@ -119,6 +125,8 @@ class Intake:
         shares: dict[int, list[Event]] = defaultdict(list)
         for home, each in zip(homes, events, strict=True):
             shares[home].append(each)
+        for home, own in shares.items():
+            self.status.check(home, {each.subject for each in own})
         levels = {home: self._publish(home, own) for home, own in shares.items()}
         told_back = [_told(each, levels[home]) for home, each in zip(homes, events, strict=True)]
         return as_json(told_back, 202)
@@ -203,13 +211,19 @@ def _accepted(event: Event, durability: Durability, *, waited: bool) -> Response
     return response
 
 
-def _decided(answer: bytes, event: Event) -> Response:
-    r"""201, 200 or a problem, by the ledger's answer `<status>\n<receipt>`."""
+def _decided(answer: bytes, event: Event) -> Response | None:
+    r"""201, 200 or a problem, by the ledger's answer `<status>\n<receipt>`.
+
+    None if it is about another event: then this one is safe, and its fate is not known here.
+    """
     status, receipt = answer.split(b"\n", 1)
+    told = orjson.loads(receipt)
+    if (told["id"], told["author"], told["subject"]) != (event.id, event.author, event.subject):
+        log_line.error("receipt-of-another-event", id=event.id)
+        return None
     headers = {"Preference-Applied": "wait", "Location": _place(event)}
     if int(status) < 400:
         return Response(receipt, int(status), headers, mimetype="application/json")
-    told = orjson.loads(receipt)
     raise Refused(
         int(status),
         f"It was refused: {told['because']}.",
