@@ -60,7 +60,7 @@ class Intake:
     def post_events(self) -> Response:
         """Who, in which form, what shape; then safe, or not at all."""
         environ = request.environ  # rather than `request.headers`: each look through Flask costs
-        caller = g.caller = self.callers.of(environ.get("HTTP_AUTHORIZATION"))
+        caller = g.caller = _caller(self.callers, environ)
         form = _form(caller, environ)
         body, received = _body(environ, form.longest), self.clock()
         told = posted(form, body, environ)
@@ -155,8 +155,12 @@ class PostedBodies:
 
     def ask(self, environ: Environ) -> tuple[str, int]:
         """By any token; its issuer's keys may have to be fetched."""
-        caller = self.callers.of(environ.get("HTTP_AUTHORIZATION"))
+        caller = _caller(self.callers, environ)
         return caller.subject, _form(caller, environ).longest
+
+
+def _caller(callers: Callers, environ: Environ) -> Caller:
+    return callers.of(environ.get("HTTP_AUTHORIZATION"))
 
 
 def _form(caller: Caller, environ: Environ) -> Form:
@@ -218,7 +222,8 @@ def _decided(answer: bytes, event: Event) -> Response | None:
     """
     status, receipt = answer.split(b"\n", 1)
     told = orjson.loads(receipt)
-    if (told["id"], told["author"], told["subject"]) != (event.id, event.author, event.subject):
+    about = told.get("id"), told.get("author"), told.get("subject")
+    if about != (event.id, event.author, event.subject):
         log_line.error("receipt-of-another-event", id=event.id)
         return None
     headers = {"Preference-Applied": "wait", "Location": _place(event)}
