@@ -36,6 +36,7 @@ from shared.seal import from_b64url
 
 MAX_LIFETIME = 24 * 3600  # seconds
 MAX_TOKEN_BYTES = 8_192
+LATEST = 2**53  # the greatest `exp`, `iat` or `nbf`
 LEEWAY = 60  # seconds of clock skew between us and an issuer
 AUTHORS = frozenset({"person", "partner", "service"})
 SCOPES = ("read", "write", "share", "leave", "log")
@@ -101,6 +102,15 @@ class Callers:
             raise Unauthorised("The token has expired.")
         return caller
 
+    def known(self, authorization: str | None) -> Caller | None:
+        """The caller, if the token was verified before and nothing must be waited for."""
+        found = self._known.get((authorization or "")[7:].strip())
+        if found is None or (authorization or "")[:7].lower() != "bearer ":
+            return None
+        caller, issuer, keys = found
+        fresh = keys is issuer.keys.at_hand() and caller.expires > self._clock()
+        return caller if fresh else None
+
     def _verify(self, token: str, now: float) -> tuple[Caller, Issuer, KeySet]:
         """Caller, issuer and keys of a token; remembered."""
         try:
@@ -155,8 +165,9 @@ def _acting(claims: dict[str, Any]) -> str:
     return str(acting.get("sub")) if isinstance(acting, dict) else ""
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_time(value: object) -> bool:
+    """True for whole seconds since 1970, in a range in which all arithmetic with them is exact."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LATEST
 
 
 def _wrong(claims: dict[str, Any], issuer: Issuer, audience: str, now: float) -> str | None:
@@ -165,7 +176,7 @@ def _wrong(claims: dict[str, Any], issuer: Issuer, audience: str, now: float) ->
         if not isinstance(claims.get(name), str):
             return f"The claim '{name}' is missing or not a string."
     if not all(
-        _is_whole(each) for each in (claims.get("exp"), claims.get("iat"), claims.get("nbf", 0))
+        _is_time(each) for each in (claims.get("exp"), claims.get("iat"), claims.get("nbf", 0))
     ):
         return "The claims 'exp', 'iat' and 'nbf' must be whole seconds."
     subject, client, roles = claims["sub"], _acting(claims), claims.get("roles")

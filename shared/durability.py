@@ -2,6 +2,11 @@
 
 Safe means: appended to a file that is fsynced before the answer, on a server that evicts nothing,
 and on as many replicas as are configured.
+
+The settings alone do not say so. A server whose appending was switched on begins with a whole new
+file, and until that is complete, a kill loses what it answers, with `appendonly yes` in its
+settings. WAITAOF (Valkey, Redis 7.2) waits for what really is in the file; an older Redis says in
+INFO whether it is writing such a file.
 """
 
 from dataclasses import dataclass
@@ -11,6 +16,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 HOW_IT_STORES = "[am][pa][px][em]*"  # append…, maxmemory…: one pattern is all that 6.2 takes
+_OFF = "the queue does not write its append-only file"
+_INCOMPLETE = "the queue's append-only file is not complete yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,25 @@ def judge(config: Any, wanted: int, replicas: Any) -> Durability:
     return Durability(level_of(wanted))
 
 
+def not_appended(waited: Any, persistence: Any, *, was_complete: bool) -> str:
+    """Why what was written may not be in the append-only file; empty if it is.
+
+    By the answers to WAITAOF and to INFO persistence; each may be an error. A server without
+    WAITAOF that is rewriting its file is believed only if the file was complete before.
+    """
+    if isinstance(waited, list):
+        return "" if waited[0] >= 1 else _INCOMPLETE
+    if isinstance(persistence, Exception):
+        return f"the queue does not tell how it stores: {persistence}"
+    told = _facts(persistence)
+    if told.get("aof_enabled") != "1" or told.get("aof_last_write_status") != "ok":
+        return _OFF
+    rewrites = (
+        told.get("aof_rewrite_in_progress") != "0" or told.get("aof_rewrite_scheduled") != "0"
+    )
+    return _INCOMPLETE if rewrites and not was_complete else ""
+
+
 def level_of(replicas: int) -> str:
     """The level that is wanted where so many replicas are configured."""
     return f"fsync+replicas:{replicas}" if replicas else "fsync"
@@ -45,11 +71,22 @@ def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def _facts(info: object) -> dict[str, str]:
+    """What INFO says, as text or as redis-py reads it."""
+    if isinstance(info, dict):
+        return {name: str(value) for name, value in info.items()}
+    lines = (line.partition(":") for line in _text(info).splitlines())
+    return {name: value for name, _, value in lines}
+
+
 def durability(queue: "Redis", replicas: int) -> Durability:
-    """How safely a queue stores at this moment, with as many replicas as are wanted."""
+    """How safely a queue stores at this moment, by what it says without being written to."""
     try:
         config = queue.config_get(HOW_IT_STORES)
+        persistence = queue.info("persistence")
         info = queue.info("replication") if replicas else {}
     except RedisError as fault:
         return Durability(None, f"the queue did not answer ({type(fault).__name__})")
-    return judge(config, replicas, int(info.get("connected_slaves", 0)))
+    found = judge(config, replicas, int(info.get("connected_slaves", 0)))
+    why = not_appended(None, persistence, was_complete=True) if found.level else ""
+    return Durability(None, why) if why else found

@@ -13,6 +13,8 @@
                                 (services/ledger/trial.py)
     firsthand:{p<n>}:held-full  set of people, as aliases, of whom as many messages are held back as
                                 may be; intake takes no more about them; expires after 60 s
+    firsthand:{p<n>}:probe      written by intake each second, to see whether an event would be
+                                safe; for one partition on each server; expires after 60 s
     firsthand:layout            on each server: how many partitions the ledger has, and which of the
                                 servers this is, in words (shared/layout.py); said by the worker
     firsthand:{p<n>}:pace:<key> when what a caller brought would be through, in microseconds since
@@ -40,10 +42,10 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from shared.crashpoint import crashpoint
-from shared.durability import Durability, durability
+from shared.durability import Durability
 from shared.event import Event
 from shared.layout import KEY as LAYOUT
-from shared.layout import Layout, layouts
+from shared.layout import layouts
 from shared.limits import Limits, heed
 from shared.problems import FirsthandError, SettingsError
 from shared.together import Together
@@ -105,6 +107,11 @@ def trying_key(partition: int) -> str:
 def held_key(partition: int) -> str:
     """The people of whom as many messages are held back as may be."""
     return f"firsthand:{{p{partition}}}:held-full"
+
+
+def probe_key(partition: int) -> str:
+    """What is written to see whether an event would be safe."""
+    return f"firsthand:{{p{partition}}}:probe"
 
 
 def pace_key(partition: int, caller: str) -> str:
@@ -274,24 +281,18 @@ class Inbox:
         key = done_key(partition, waiter)
         try:
             sealed = self._blocking.of(partition).blmove(key, key, seconds, "LEFT", "LEFT")
-            return (
-                self.transit.unseal(partition, cast(bytes, sealed), "receipt") if sealed else None
-            )
+            if not sealed:
+                return None
+            return self.transit.unseal(partition, cast(bytes, sealed), "receipt", waiter)
         except (RedisError, FirsthandError):
             return None  # the event is safe; its fate is read from the ledger
 
     def durability(self) -> Durability:
-        """The level at this moment, for /readyz: that of a server where it is not met, if any."""
-        both = zip(self.queues.servers, self._layouts, strict=True)
-        found = [self._durability(each, layout) for each, layout in both]
+        """The level at this moment, by a write like an event's to each server: where it is not met,
+        that of the first such server.
+        """
+        found = [each.probe(probe_key(place)) for place, each in enumerate(self._together)]
         return next((each for each in found if each.level is None), found[0])
-
-    def _durability(self, server: "Redis", layout: Layout | None) -> Durability:
-        found = durability(server, self.replicas)
-        try:
-            return layout.judge(found, server.get(LAYOUT)) if layout and found.level else found
-        except RedisError as fault:
-            return Durability(None, f"the queue did not answer ({type(fault).__name__})")
 
     # the ledger's side
 
@@ -366,7 +367,7 @@ class Inbox:
             pipe.eval(PUBLISHED, 1, published_key(partition), checkpoint)
         for each in receipts:
             key = done_key(partition, each.waiter)
-            pipe.lpush(key, self.transit.seal(partition, each.receipt, "receipt"))
+            pipe.lpush(key, self.transit.seal(partition, each.receipt, "receipt", each.waiter))
             pipe.expire(key, DONE_SECONDS)
         pipe.delete(waiting_key(partition))
         if places:

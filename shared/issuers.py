@@ -82,6 +82,10 @@ class Keys:
             raise self._unavailable()
         return self._held
 
+    def at_hand(self) -> KeySet | None:
+        """The keys in use, if it is not yet time for another look at them."""
+        return self._held if self._clock() < self._due and self._usable() else None
+
     def with_key(self, kid: str) -> KeySet:
         """The keys in use; if none has that id, after another look, which not every call gets.
 

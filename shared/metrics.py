@@ -4,7 +4,7 @@ A registry is handed in, one a service. Labels are routes, statuses, numbers of 
 words of our own, never an id: what is served here may be seen by anybody who may see the service.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,8 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from shared.durability import level_of
-from shared.inbox import Inbox
-from shared.lag import Lag, lags_there
+from shared.lag import Lag
+from shared.status import Status
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
@@ -43,14 +43,13 @@ class Requests:
 
 
 class Queue(Collector):
-    """The queue as intake sees it, asked anew each time: lag, durability, and what intake put in.
+    """The queue as intake sees it (shared/status.py): lag, durability, and what intake put in.
 
     It stands with intake, which is there whenever the lag can grow, also while no worker runs.
     """
 
-    def __init__(self, inbox: Inbox, partitions: int) -> None:
-        self._inbox = inbox
-        self._partitions = partitions
+    def __init__(self, status: Status) -> None:
+        self._status = status
 
     def describe(self) -> list[Metric]:
         """Nothing: to be registered does not ask the queue."""
@@ -58,25 +57,24 @@ class Queue(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Of a server that does not answer, no figure but that."""
-        durability = self._inbox.durability()
+        look, inbox = self._status.current(), self._status.inbox
         level = GaugeMetricFamily(
             "firsthand_queue_durability",
             "1 if the queue keeps what it is given as safely as is configured.",
             labels=["level"],
         )
-        level.add_metric([level_of(self._inbox.replicas)], float(durability.level is not None))
+        level.add_metric([level_of(inbox.replicas)], float(look.durability.level is not None))
         published = CounterMetricFamily(
             "firsthand_published_events", "Events put into the inbox.", labels=["partition"]
         )
-        for partition, count in sorted(self._inbox.published.items()):
+        for partition, count in sorted(inbox.published.items()):
             published.add_metric([str(partition)], count)
-        found, away = lags_there(self._inbox.queues, self._partitions)
         up = GaugeMetricFamily("firsthand_queue_up", "1 if every server of the queue answers.")
-        up.add_metric([], float(away is None))
-        yield from (*(_lags(found) if found else ()), up, level, published)
+        up.add_metric([], float(not look.away))
+        yield from (*(_lags(look.lags) if look.lags else ()), up, level, published)
 
 
-def _lags(found: list[Lag]) -> list[GaugeMetricFamily]:
+def _lags(found: Sequence[Lag]) -> list[GaugeMetricFamily]:
     told = {
         "firsthand_inbox_messages": "Messages that are not yet recorded.",
         "firsthand_inbox_oldest_seconds": "Age of the oldest message; 0 if there is none.",

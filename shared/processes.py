@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import gc
+import resource
 import signal
 import socket
 import sys
@@ -16,6 +17,17 @@ def die_with_parent() -> None:
     """On Linux: SIGTERM for this process when its parent is gone, so that no orphan stays."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def raise_file_limit() -> int:
+    """Raise the soft limit of open files to the hard one; how many there may be then.
+
+    The soft one is 1,024 in most shells and under systemd, for programs that call select(2). Ours
+    do not, and 1,024 idle connections would keep everybody else out.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 def look_for_garbage_seldom() -> None:

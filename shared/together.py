@@ -14,7 +14,7 @@ from redis.connection import ConnectionInterface
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from shared.crashpoint import crashpoint
-from shared.durability import HOW_IT_STORES, Durability, judge
+from shared.durability import HOW_IT_STORES, Durability, judge, not_appended
 from shared.layout import KEY as LAYOUT
 from shared.layout import Layout
 from shared.limits import FULL_SECONDS, PUBLISH, Limits
@@ -22,6 +22,13 @@ from shared.problems import Unavailable
 
 WAKE_SECONDS = 30
 WAIT_MILLISECONDS = 1000
+FILE_MILLISECONDS = 200  # a file that is complete is fsynced before the answer to each write
+PROBE_SECONDS = 60
+# Asked after the rest: WAITAOF is answered when all of it is in the file, INFO where it is unknown.
+APPENDED: tuple[tuple[Any, ...], ...] = (
+    ("WAITAOF", 1, 0, FILE_MILLISECONDS),
+    ("INFO", "persistence"),
+)
 PUBLISH_SHA1 = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest()  # Redis' name for it
 
 
@@ -63,6 +70,8 @@ class Together:
         self._publishing: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._idle: list[ConnectionInterface] = []
         self._judged: tuple[object, Durability] | None = None
+        self._complete = False  # the append-only file, when it was asked about last
+        self._doubts = 0
 
     def append(self, keys: tuple[str, str], pace: str, sealed: list[bytes]) -> Heard:
         """Append sealed events to the stream of `keys` (stream, wake flag), in order.
@@ -82,7 +91,38 @@ class Together:
         if isinstance(judged, RedisError):
             raise Unavailable(f"The queue did not answer ({type(judged).__name__}).") from judged
         woken, wait = judged[0], judged[own.place]
-        return Heard(wait, self._judge(told), own.place == 1 and woken == 1)
+        return Heard(wait, self._durability(told), own.place == 1 and woken == 1)
+
+    def probe(self, key: str) -> Durability:
+        """How durable what is published now would be: `key` is written as an event is."""
+        try:
+            _, *told = self._send("SET", key, "", "EX", PROBE_SECONDS, surely=True)
+        except OutOfMemoryError:
+            return Durability(None, "the queue's memory is full")
+        except RedisError as fault:
+            return Durability(None, f"the queue did not answer ({type(fault).__name__})")
+        return self._durability(told)
+
+    def _durability(self, told: list[Any]) -> Durability:
+        """How durable by the answers of `_send` but the first."""
+        *settings, doubts, appended = told
+        found = self._judge(settings)
+        if found.level is None:
+            self._doubt()
+        elif appended:
+            why = not_appended(*appended, was_complete=self._complete)
+            if why:
+                self._doubt()
+                return Durability(None, why)
+            self._complete = doubts == self._doubts
+        return found
+
+    def _doubt(self) -> None:
+        """Have the append-only file asked about again, also where it was found complete before the
+        moment of doubt and is judged only now.
+        """
+        self._complete = False
+        self._doubts += 1
 
     def _judge(self, told: list[Any]) -> Durability:
         """How durable by these answers; the same answers are judged once."""
@@ -114,23 +154,29 @@ class Together:
         except NoScriptError:
             return self._send("EVAL", PUBLISH, *call)
 
-    def _send(self, *script: Any) -> list[Any]:
-        """One round trip on a connection of our own: a pipeline of redis-py, with its pool, costs
+    def _send(self, *command: Any, surely: bool = False) -> list[Any]:
+        """A command's answer, and those to what is asked with it; then how many doubts there were,
+        and the answers about the append-only file, if it was asked about.
+
+        One round trip on a connection of our own: a pipeline of redis-py, with its pool, costs
         four times as much, and this is the hottest line of intake.
         """
-        asked: list[tuple[Any, ...]] = [script, ("CONFIG", "GET", HOW_IT_STORES)]
-        if self._replicas:
-            asked.append(("WAIT", self._replicas, WAIT_MILLISECONDS))
-        if self._layout:
-            asked.append(("GET", LAYOUT))
         crashpoint("intake-sealed")
         try:
             line = self._idle.pop()
         except IndexError:
-            line = self._pool.make_connection()
+            line, surely = self._pool.make_connection(), True
+        doubts = self._doubts
+        after = APPENDED if surely or not self._complete else ()
+        asked: list[tuple[Any, ...]] = [command, ("CONFIG", "GET", HOW_IT_STORES)]
+        if self._replicas:
+            asked.append(("WAIT", self._replicas, WAIT_MILLISECONDS))
+        if self._layout:
+            asked.append(("GET", LAYOUT))
         try:
-            line.send_packed_command([b"".join(map(pack_command, asked))])
+            line.send_packed_command([b"".join(map(pack_command, (*asked, *after)))])
             told = [_answer(line) for _ in asked]
+            appended = [_answer(line) for _ in after]
         except BaseException:
             line.disconnect()  # whatever is still on its way is nobody's; it connects again
             raise
@@ -139,7 +185,7 @@ class Together:
         crashpoint("intake-appended")
         if isinstance(told[0], Exception):
             raise told[0]
-        return told
+        return [*told, doubts, appended]
 
 
 def _answer(line: ConnectionInterface) -> Any:

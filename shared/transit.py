@@ -1,7 +1,8 @@
 """Transit keys: what rests in the queue is sealed between the two services.
 
 A seal is JWE (shared/seal.py) whose header binds partition, catalogue version and use, so that a
-message cannot be moved to another partition, nor a receipt pass for an event. The keys stand in
+message cannot be moved to another partition, nor a receipt pass for an event. A receipt's binds the
+waiter too, so that nobody is handed somebody else's. The keys stand in
 `transit.jwks` (shared/transit_keys.py), newest first; the first seals, all open.
 
 The file is looked at once a second, and at once where a key is asked for that was not in it. A
@@ -42,10 +43,9 @@ class Transit:
         self._folder = folder
         self._clock = clock
         self._due = clock() + EVERY
-        self._hold(TransitKeys(tuple(keys)))
-        self._aliasing = hmac.digest(keys[0].raw, b"firsthand/alias/1", "sha256")
         self._headers: dict[tuple[str, int, str], bytes] = {}
-        self.alias = lru_cache(maxsize=10_000)(self._alias)
+        self._alias = lru_cache(maxsize=10_000)(_alias)
+        self._hold(TransitKeys(tuple(keys)))
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Transit":
@@ -60,26 +60,35 @@ class Transit:
         """Write a first transit key."""
         TransitKeys.make(folder)
 
-    def seal(self, partition: int, plaintext: bytes, use: str) -> bytes:
-        """Seal for one partition and one use ("event" or "receipt")."""
-        if self._clock() >= self._due:
-            self._follow()
+    def seal(self, partition: int, plaintext: bytes, use: str, waiter: str = "") -> bytes:
+        """Seal for one partition and one use ("event" or "receipt"), a receipt for one waiter."""
+        self._follow_when_due()
         newest = self._held.keys[0]
-        return seal_under(self._header(newest, partition, use), newest, plaintext)
+        return seal_under(self._header(newest, partition, use, waiter), newest, plaintext)
 
-    def _header(self, key: Key, partition: int, use: str) -> bytes:
+    def _header(self, key: Key, partition: int, use: str, waiter: str) -> bytes:
+        bound: dict[str, object] = {"partition": partition, "catalogue": VERSION, "use": use}
+        if waiter:
+            return header_of(key, {**bound, "waiter": waiter})
         place = key.kid, partition, use
         if place not in self._headers:
-            bound = {"partition": partition, "catalogue": VERSION, "use": use}
             self._headers[place] = header_of(key, bound)
         return self._headers[place]
 
-    def _alias(self, name: str) -> str:
-        """A name's stand-in for a key in the queue: tells nothing to who has no transit key."""
-        return b64url(hmac.digest(self._aliasing, name.encode(), "sha256")[:16]).decode()
+    def alias(self, name: str) -> str:
+        """A name's stand-in for a key in the queue: without a transit key it tells nothing.
 
-    def unseal(self, partition: int, sealed: bytes, use: str) -> bytes:
-        """Open what was sealed for this partition and use; SealBroken otherwise.
+        It is made with the oldest key, which all processes have while a new one is handed out.
+        """
+        return self.aliases(name)[-1]
+
+    def aliases(self, name: str) -> tuple[str, ...]:
+        """The alias by each key, for what another process wrote: it may have other keys by now."""
+        self._follow_when_due()
+        return tuple(self._alias(key, name) for key in self._aliasing)
+
+    def unseal(self, partition: int, sealed: bytes, use: str, waiter: str = "") -> bytes:
+        """Open what was sealed for this partition, use and waiter; SealBroken otherwise.
 
         TooNew if a newer catalogue sealed it: then this process waits for its upgrade. KeyAway if
         its key is not there.
@@ -94,7 +103,8 @@ class Transit:
         known = header.get("catalogue")
         if isinstance(known, int) and known > VERSION:
             raise TooNew(f"sealed by catalogue {known}; this process knows {VERSION}")
-        if header.get("partition") != partition or header.get("use") != use:
+        place = header.get("partition"), header.get("use"), header.get("waiter", "")
+        if place != (partition, use, waiter):
             raise SealBroken("sealed for another place")
         return plaintext
 
@@ -115,6 +125,10 @@ class Transit:
         if self._find(kid) is None:
             raise KeyAway(f"sealed under the transit key {kid}, which is not in {FILE} here")
 
+    def _follow_when_due(self) -> None:
+        if self._clock() >= self._due:
+            self._follow()
+
     def _follow(self) -> None:
         try:
             self._read()
@@ -128,3 +142,9 @@ class Transit:
 
     def _hold(self, held: TransitKeys) -> None:
         self._held, self._find = held, {key.kid: key for key in held.keys}.get
+        digests = (hmac.digest(key.raw, b"firsthand/alias/1", "sha256") for key in held.keys)
+        self._aliasing = tuple(digests)
+
+
+def _alias(aliasing: bytes, name: str) -> str:
+    return b64url(hmac.digest(aliasing, name.encode(), "sha256")[:16]).decode()

@@ -7,7 +7,7 @@ foresaw is logged and answered as a plain 500 that says nothing of what was insi
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 import structlog
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
 BEGAN = "firsthand.began"  # in a request's environ: seconds of the process's clock
+PROBLEM = "firsthand.problem"  # there too: why its body was not read
 log_line = structlog.get_logger()
 _BY_STATUS: dict[int, type[Problem]] = {
     400: problems.Malformed,
@@ -37,11 +38,31 @@ _BY_STATUS: dict[int, type[Problem]] = {
 }
 
 
+Environ = dict[str, Any]
+
+
+class Accepts(Protocol):
+    """What is known of a request with a body, by its headers: who is calling, and the most bytes
+    that its body may have. A Problem says why the body is not read.
+    """
+
+    def known(self, environ: Environ) -> tuple[str, int] | None:
+        """Without waiting for anything; None if that takes `ask`."""
+
+    def ask(self, environ: Environ) -> tuple[str, int]:
+        """The same, in a thread that may wait."""
+
+
 class Service(Flask):
     """A Flask application of views that are plain functions, which knows when a request began.
 
-    Flask asks of every view and hook, each time, whether it is a coroutine; none is.
+    Flask asks of every view and hook, each time, whether it is a coroutine; none is. `accepts` are
+    the methods and paths whose bodies are read (shared/rsgi.py); of all others none is.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.accepts: dict[tuple[str, str], Accepts] = {}
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """As it is."""
@@ -51,6 +72,12 @@ class Service(Flask):
         """As Flask's own; a hook would cost as much as the rest of what it does before a view."""
         environ[BEGAN] = time.perf_counter()
         return super().wsgi_app(environ, start_response)
+
+    def preprocess_request(self) -> None:
+        """Raise why the body was not read. Nothing else comes before a view: there are no hooks."""
+        problem = request_ctx.request.environ.get(PROBLEM)
+        if problem is not None:
+            raise problem
 
 
 def as_json(members: object, status: int = 200) -> Response:
@@ -74,13 +101,12 @@ def install(
     service: str,
     ready: Callable[[], str | None],
     registry: CollectorRegistry | None = None,
-    *,
-    more: Callable[[], Json] = dict,
+    details: Callable[[], Json] = dict,
 ) -> None:
     """Give an app its problems, /livez, /readyz, /metrics and /problems, and its log lines.
 
-    `ready` says in words why the service is not ready, or None; `more` are further members of
-    the body of /readyz, whatever its status.
+    `ready` says in words why the service is not ready, or None; `details` are further members of
+    /readyz, whether it is ready or not.
     """
     figures = registry or CollectorRegistry()
     requests = Requests(figures)
@@ -96,7 +122,7 @@ def install(
     @app.get("/readyz")
     def readyz() -> Response:
         why = ready()
-        told = {"ready": why is None, **({"why": why} if why else {}), **more()}
+        told = {"ready": why is None} | ({"why": why} if why else {}) | details()
         return as_json(told, 503 if why else 200)
 
     @app.get("/metrics")
@@ -162,6 +188,9 @@ def _log(service: str, requests: Requests, response: Response) -> Response:
     route, began = str(asked.url_rule or "none"), asked.environ[BEGAN]
     seconds = time.perf_counter() - began
     requests.answered(route, response.status_code, seconds)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code >= 400 or caller is not None:
+        response.headers.setdefault("Cache-Control", "no-store")
     log_line.info(
         "request",
         service=service,

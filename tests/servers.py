@@ -19,7 +19,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.process import Server, ServerError
+from tests.process import Server, ServerError, wait_until
 
 
 class RedisLikeServer(Server):
@@ -100,6 +100,13 @@ class RedisLikeServer(Server):
             client.client_kill_filter(_type="normal", skipme=True)
             client.flushall()
             client.script_flush()
+            wait_until(lambda: _appends(client), f"{self.name} to have a whole append-only file")
+
+
+def _appends(client: "redis.Redis") -> bool:
+    """Whether the file is written that a test before may have switched off."""
+    told = client.info("persistence")
+    return not told["aof_rewrite_in_progress"] and not told["aof_rewrite_scheduled"]
 
 
 class ValkeyServer(RedisLikeServer):

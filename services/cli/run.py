@@ -4,41 +4,61 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.base import DATA
 
+if TYPE_CHECKING:
+    from shared.rsgi import RsgiApp
+
+IDLE_SECONDS = 10  # until a connection is closed that sends no request, or not all of its headers
+MOST_CONNECTIONS = 8_192
+OTHER_FILES = 256  # that a service may have open besides connections
 _PORT = click.IntRange(1, 65535)
 
 
 def _server(module: str, host: str, port: int, threads: int, *, patience: int) -> None:
-    """Serve a module's WSGI application until SIGTERM; then no new request is taken, and those in
+    """Serve a module's application until SIGTERM; then no new request is taken, and those in
     hand have `patience` seconds to be answered.
 
     What keeps it from starting is found here, where it becomes one line; the server's child would
     only leave a stack trace.
     """
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
 
-    from shared.processes import check_port
+    from shared.processes import check_port, raise_file_limit
 
+    connections = min(MOST_CONNECTIONS, max(raise_file_limit() - OTHER_FILES, 1))
     import_module(module).check()
     Granian(
-        f"{module}:from_environment",
+        module,
         address=check_port(host, port),
         port=port,
-        interface=Interfaces.WSGI,
-        factory=True,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,  # in mode "auto" a connection that sends nothing has no time-out
+        http1_settings=HTTP1Settings(header_read_timeout=IDLE_SECONDS * 1000),
+        backpressure=connections,
         workers=1,
-        blocking_threads=threads,
         log_level="error",  # type: ignore[arg-type]  # an enum of strings
         workers_kill_timeout=patience,
         websockets=False,
-    ).serve()
+    ).serve(
+        target_loader=partial(_load, threads)  # type: ignore[arg-type]  # an object with __rsgi__
+    )
+
+
+def _load(threads: int, module: str) -> "RsgiApp":
+    """Make a module's application, in the process that serves it."""
+    from shared.rsgi import RsgiApp
+
+    return RsgiApp(import_module(module).from_environment(), threads)
 
 
 def _serve_options(port: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

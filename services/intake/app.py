@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 
 from marshmallow import validate
 
-from services.intake.bodies import Bodies
 from services.intake.described import described
-from services.intake.routes import MAX_WAIT, Intake
+from services.intake.routes import MAX_WAIT, Intake, PostedBodies
 from shared import doorbell, logs
 from shared.callers import Callers
 from shared.inbox import Inbox, Queues, connect
@@ -18,6 +17,7 @@ from shared.limits import Limits
 from shared.metrics import CollectorRegistry, Queue
 from shared.processes import die_with_parent, look_for_garbage_seldom
 from shared.settings import Settings, setting
+from shared.status import Status
 from shared.transit import Transit
 from shared.web import Service, describe, install
 
@@ -62,15 +62,24 @@ def create_app(
     threads: int = 32,
     clock: Callable[[], datetime] = now,
     registry: CollectorRegistry | None = None,
+    status: Status | None = None,
 ) -> Service:
     """The Flask application, over its neighbours."""
+    status = status or Status(inbox, partitions, clock)
     app = Service("intake", static_folder=None)
     may_wait = threading.Semaphore(threads // 2)
-    intake = Intake(callers, inbox, partitions, Bodies(threads), may_wait, clock)
+    intake = Intake(callers, inbox, partitions, may_wait, clock, status)
     app.register_blueprint(intake.routes())
+    app.accepts["POST", "/events"] = PostedBodies(callers)
     figures = registry or CollectorRegistry()
-    figures.register(Queue(inbox, partitions))
-    install(app, "intake", lambda: inbox.durability().why or None, figures)
+    figures.register(Queue(status))
+    install(
+        app,
+        "intake",
+        lambda: status.current().why or None,
+        figures,
+        details=lambda: {"recording": status.current().recording()},
+    )
     describe(app, "intake", described)
     return app
 
@@ -104,6 +113,10 @@ def from_environment() -> Service:
     settings = IntakeSettings.load()
     logs.configure(settings.log_level)
     callers, inbox = neighbours(settings)
-    app = create_app(callers, inbox, partitions=settings.partitions, threads=settings.threads)
+    status = Status(inbox, settings.partitions, now)
+    status.start()
+    app = create_app(
+        callers, inbox, partitions=settings.partitions, threads=settings.threads, status=status
+    )
     look_for_garbage_seldom()
     return app

@@ -10,26 +10,28 @@ from datetime import datetime
 from functools import partial
 
 import orjson
+import structlog
 from flask import Blueprint, Response, g, request
 from werkzeug.wsgi import get_content_length, get_input_stream
 
-from services.intake.bodies import Bodies
 from services.intake.cloudevents import MAX_FAULTS, read, read_all
 from services.intake.forms import Form, form_of, posted
 from services.intake.types import all_types, one_type
+from shared.bodies import too_large
 from shared.callers import AUTHORS, Caller, Callers
 from shared.catalogue import EventType
 from shared.crashpoint import crashpoint
 from shared.durability import Durability
 from shared.event import Event, Json, partition_of, timestamp
 from shared.inbox import Inbox
-from shared.problems import Fault, Forbidden, Refused, TooLarge, Unavailable
+from shared.problems import Fault, Forbidden, Refused, Unavailable
+from shared.status import Status
 from shared.trace import trace_of, traceparent_of
-from shared.web import as_json
+from shared.web import Environ, as_json
 
-MAX_HEARD_BYTES = 1024 * 1024  # of a body that is too long, so that its sender hears why
 MAX_WAIT = 30  # seconds
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,20})\"?(?=$|[,;\s])", re.IGNORECASE)
+log_line = structlog.get_logger()
 Said = Callable[..., Event]  # `Event.of`, with what is the same for all events of a request
 
 
@@ -37,16 +39,15 @@ Said = Callable[..., Event]  # `Event.of`, with what is the same for all events 
 class Intake:
     """What can be asked of intake, over its neighbours.
 
-    `bodies` bounds the requests whose body is still coming, `may_wait` those that wait for a
-    verdict: neither may keep all threads.
+    `may_wait` bounds the requests that wait for a verdict: they may not keep all threads.
     """
 
     callers: Callers
     inbox: Inbox
     partitions: int
-    bodies: Bodies
     may_wait: threading.Semaphore
     clock: Callable[[], datetime]
+    status: Status
 
     def routes(self) -> Blueprint:
         """The routes."""
@@ -59,12 +60,9 @@ class Intake:
     def post_events(self) -> Response:
         """Who, in which form, what shape; then safe, or not at all."""
         environ = request.environ  # rather than `request.headers`: each look through Flask costs
-        caller = g.caller = self.callers.of(environ.get("HTTP_AUTHORIZATION"))
-        if caller.role not in AUTHORS:  # nor is their body read
-            raise Forbidden(f"The role '{caller.role}' authors no events.")
-        form = form_of(environ)
-        posted_body = partial(_body, environ, form.longest)
-        body, received = self.bodies.read(caller.subject, posted_body), self.clock()
+        caller = g.caller = _caller(self.callers, environ)
+        form = _form(caller, environ)
+        body, received = _body(environ, form.longest), self.clock()
         told = posted(form, body, environ)
         said = partial(
             Event.of,
@@ -92,12 +90,14 @@ class Intake:
             event = said(kept, told, waiter=waiter)
             _trace(event)
             partition = partition_of(event.subject, self.partitions)
+            self.status.check(partition, {event.subject})
             durability = self._publish(partition, [event])
             if waiter is not None:
                 answer = self.inbox.receipt(partition, waiter, seconds)
                 crashpoint("intake-decided")
-                if answer is not None:
-                    return _decided(answer, event)
+                decided = None if answer is None else _decided(answer, event)
+                if decided is not None:
+                    return decided
             return _accepted(event, durability, waited=waits)
         finally:
             if waits:
@@ -125,6 +125,8 @@ class Intake:
         shares: dict[int, list[Event]] = defaultdict(list)
         for home, each in zip(homes, events, strict=True):
             shares[home].append(each)
+        for home, own in shares.items():
+            self.status.check(home, {each.subject for each in own})
         levels = {home: self._publish(home, own) for home, own in shares.items()}
         told_back = [_told(each, levels[home]) for home, each in zip(homes, events, strict=True)]
         return as_json(told_back, 202)
@@ -138,15 +140,44 @@ class Intake:
         return durability
 
 
-def _body(environ: Json, longest: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class PostedBodies:
+    """Whose bodies are read at /events, and how much of them: who may author nothing is answered
+    before.
+    """
+
+    callers: Callers
+
+    def known(self, environ: Environ) -> tuple[str, int] | None:
+        """By a token that was verified before."""
+        caller = self.callers.known(environ.get("HTTP_AUTHORIZATION"))
+        return (caller.subject, _form(caller, environ).longest) if caller else None
+
+    def ask(self, environ: Environ) -> tuple[str, int]:
+        """By any token; its issuer's keys may have to be fetched."""
+        caller = _caller(self.callers, environ)
+        return caller.subject, _form(caller, environ).longest
+
+
+def _caller(callers: Callers, environ: Environ) -> Caller:
+    return callers.of(environ.get("HTTP_AUTHORIZATION"))
+
+
+def _form(caller: Caller, environ: Environ) -> Form:
+    """The form of a request; Forbidden or WrongMedia by its headers alone."""
+    if caller.role not in AUTHORS:
+        raise Forbidden(f"The role '{caller.role}' authors no events.")
+    return form_of(environ)
+
+
+def _body(environ: Environ, longest: int) -> bytes:
     """The posted bytes; TooLarge before anything is parsed."""
-    if (get_content_length(environ) or 0) <= longest + MAX_HEARD_BYTES:
-        stream = get_input_stream(environ)
-        body = stream.read(longest + 1)
-        if len(body) <= longest:
-            return body
-        stream.read(MAX_HEARD_BYTES)  # who still sends would see a reset, not the answer
-    raise TooLarge(f"A body of this form has at most {longest} bytes.")
+    if (get_content_length(environ) or 0) > longest:
+        raise too_large(longest)
+    body = get_input_stream(environ).read(longest + 1)
+    if len(body) > longest:
+        raise too_large(longest)
+    return body
 
 
 def _trace(event: Event | None = None) -> None:
@@ -184,13 +215,20 @@ def _accepted(event: Event, durability: Durability, *, waited: bool) -> Response
     return response
 
 
-def _decided(answer: bytes, event: Event) -> Response:
-    r"""201, 200 or a problem, by the ledger's answer `<status>\n<receipt>`."""
+def _decided(answer: bytes, event: Event) -> Response | None:
+    r"""201, 200 or a problem, by the ledger's answer `<status>\n<receipt>`.
+
+    None if it is about another event: then this one is safe, and its fate is not known here.
+    """
     status, receipt = answer.split(b"\n", 1)
+    told = orjson.loads(receipt)
+    about = told.get("id"), told.get("author"), told.get("subject")
+    if about != (event.id, event.author, event.subject):
+        log_line.error("receipt-of-another-event", id=event.id)
+        return None
     headers = {"Preference-Applied": "wait", "Location": _place(event)}
     if int(status) < 400:
         return Response(receipt, int(status), headers, mimetype="application/json")
-    told = orjson.loads(receipt)
     raise Refused(
         int(status),
         f"It was refused: {told['because']}.",

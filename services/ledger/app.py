@@ -50,7 +50,7 @@ def create_app(
     figures = CollectorRegistry()
     figures.register(Store(engine))
     readiness = Readiness(engine, watermark)
-    install(app, "ledger", readiness.why, figures, more=readiness.recording)
+    install(app, "ledger", readiness.why, figures, details=readiness.recording)
     describe(app, "ledger", described)
     for kind in (StoreError, VaultClosed, SealBroken):
         app.register_error_handler(kind, _away)

@@ -13,7 +13,10 @@ from shared.transit import Transit
 from tests.contract.conftest import REAL
 from tests.contract.ledgers import Together
 from tests.given import ada, sam
+from tests.process import wait_until
 
+INCOMPLETE = "the queue's append-only file is not complete yet"
+SLOWLY = 500_000  # microseconds that a server takes to write a key into a new file
 on_real_servers = pytest.mark.parametrize("queue", REAL, indirect=True)
 
 
@@ -127,6 +130,43 @@ def test_durable_is_what_is_synced_before_it_is_answered(
 
 
 @on_real_servers
+@pytest.mark.parametrize("known", [False, True], ids=["a-new-intake", "the-same-intake"])
+def test_an_append_only_file_that_is_not_complete_yet_is_not_durable(
+    inbox: Inbox, queue: "Redis", transit: Transit, known: bool
+) -> None:
+    """Switched on, a server says so at once, and loses what it answers until the file is whole."""
+    for number in range(10):
+        inbox.publish(0, [ada.states(f"Walk {number} miles.")])
+    queue.config_set("appendonly", "no")
+    if known:
+        assert inbox.publish(0, [ada.starts()]).level is None
+    queue.config_set("rdb-key-save-delay", SLOWLY)
+    queue.config_set("appendonly", "yes")
+    asked = inbox if known else Inbox(queue, transit)
+    try:
+        for found in (asked.publish(0, [ada.starts()]), asked.durability()):
+            assert (found.level, found.why) == (None, INCOMPLETE)
+    finally:
+        queue.config_set("rdb-key-save-delay", 0)
+    wait_until(lambda: asked.publish(0, [ada.starts()]).level == "fsync", "the file to be whole")
+
+
+@on_real_servers
+def test_a_file_that_is_rewritten_while_it_is_complete_is_durable(
+    inbox: Inbox, queue: "Redis"
+) -> None:
+    assert inbox.publish(0, [ada.starts()]).level == "fsync"
+    queue.config_set("rdb-key-save-delay", SLOWLY)
+    queue.bgrewriteaof()
+    try:
+        assert queue.info("persistence")["aof_rewrite_in_progress"] == 1
+        assert inbox.publish(0, [ada.starts()]).level == "fsync"
+        assert inbox.durability().level == "fsync"
+    finally:
+        queue.config_set("rdb-key-save-delay", 0)
+
+
+@on_real_servers
 def test_replicas_that_are_not_there_are_missed(
     queue: "Redis", transit: Transit, rung: list[int]
 ) -> None:
@@ -179,6 +219,13 @@ def test_a_receipt_is_for_its_partition_and_no_event(inbox: Inbox, queue: "Redis
     sealed = inbox.transit.seal(0, b"201\n{}", "receipt")
     with pytest.raises(SealBroken, match="sealed for another place"):
         inbox.transit.unseal(0, sealed, "event")
+
+
+def test_a_receipt_is_for_its_waiter(inbox: Inbox, queue: "Redis") -> None:
+    """Who writes to the queue cannot hand one person's receipt to another."""
+    inbox.settle(0, [], [Outgoing("w1", b"201\n{}")], None)
+    queue.copy("firsthand:{p0}:done:w1", "firsthand:{p0}:done:w2")
+    assert inbox.receipt(0, "w2", 1) is None
 
 
 def test_a_message_does_not_open_in_another_partition(inbox: Inbox) -> None:

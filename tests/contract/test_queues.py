@@ -13,6 +13,7 @@ from shared.inbox import Inbox, inbox_key, published_key
 from shared.lag import lags
 from shared.metrics import Queue
 from shared.published import LastPublished
+from shared.status import Status
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import Worker
 from tests.given import Voice, about, event
@@ -88,7 +89,7 @@ def test_one_server_that_is_away_hides_no_lag_of_the_others(
     inbox, registry = ledger.inbox(), CollectorRegistry()
     publish(inbox, [told_by(person) for person in PEOPLE])
     waiting = {n: inbox.length(n) for n in range(4)}
-    registry.register(Queue(inbox, 4))
+    registry.register(Queue(Status(inbox, 4)))
 
     def told(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"firsthand_{name}", labels)

@@ -210,7 +210,7 @@ def test_a_worker_outlives_what_somebody_spoiled(
         inbox, redis = ringing(on_valkey), on_valkey.inbox().redis
         for each in TOLD[:2]:
             inbox.publish(0, [each])
-            until_drained(on_valkey, SWEPT + STARTS)
+            until_drained(on_valkey, SWEPT)
         published = redis.get("firsthand:{p0}:published") or b""
         redis.set("firsthand:{p0}:published", "garbage")
         inbox.publish(0, TOLD[2:])
@@ -254,7 +254,7 @@ def test_a_running_worker_stops_for_newer_rules(on_valkey: Ledger) -> None:
         with on_valkey.as_owner() as connection:
             connection.execute(text(f"UPDATE heads SET rules = {RULES + 1}"))
         on_valkey.post(*TOLD)
-        wait_until(lambda: not worker.lives, "the worker to stop", 2 * SWEPT)
+        wait_until(lambda: not worker.lives, "the worker to stop", SWEPT)
         assert f"this worker has {RULES}" in worker.said()
     assert (on_valkey.rows(), on_valkey.waiting()) == ([], len(TOLD))
 

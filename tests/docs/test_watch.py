@@ -13,6 +13,7 @@ from services.ledger.metrics import Batches, Store
 from shared.inbox import Inbox
 from shared.metrics import Queue, Requests, generate_latest
 from shared.seal import Key
+from shared.status import Status
 from shared.transit import Transit
 from tests.contract.ledgers import Ledger
 from tests.docs.blocks import ROOT
@@ -31,7 +32,7 @@ def test_every_figure_has_its_line(
     Requests(registry)
     Batches(registry)
     registry.register(Store(engine))
-    registry.register(Queue(Inbox(fake_redis, Transit([Key.fresh()])), 1))
+    registry.register(Queue(Status(Inbox(fake_redis, Transit([Key.fresh()])), 1)))
     served = generate_latest(registry).decode()
     engine.dispose()
     ledger.close()

@@ -20,7 +20,7 @@ LIBRARIES = {
             "shared/durability.py",
             "shared/lag.py",
             "shared/layout.py",
-            "shared/metrics.py",
+            "shared/status.py",
             "services/doctor/",
             "services/ledger/worker.py",
         ),

@@ -192,7 +192,9 @@ def test_an_unknown_problem_is_a_404(door: Door) -> None:
 def test_it_lives_and_is_ready(real_door: Door) -> None:
     assert real_door.client.get("/livez").get_json() == {"alive": True}
     answer = real_door.client.get("/readyz")
-    assert (answer.status_code, answer.get_json()) == (200, {"ready": True})
+    behind = {"messages": 0, "oldest_seconds": 0.0, "waits": {}}
+    assert answer.status_code == 200
+    assert answer.get_json() == {"ready": True, "recording": behind}
 
 
 @pytest.mark.parametrize(("name", "value"), [("appendfsync", "everysec"), ("appendonly", "no")])

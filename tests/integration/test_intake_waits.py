@@ -1,5 +1,6 @@
 """`Prefer: wait=N` (RFC 7240): the fate of an event in the answer, if it comes in time."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -37,9 +38,19 @@ def waiters(door: Door) -> list[Event]:
     return [told for each in opened if (told := Event.from_message(each)).waiter is not None]
 
 
-def settle(door: Door, answer: bytes) -> None:
+def receipt(status: int, said: Event) -> bytes:
+    """As much of an answer of the ledger's as intake looks at."""
+    members = {"id": said.id, "author": said.author, "subject": said.subject}
+    return f"{status}\n{json.dumps(members)}".encode()
+
+
+def settle(door: Door, status: int) -> None:
     """What the projector does for those who wait."""
-    told = [Outgoing(each.waiter, answer) for each in waiters(door) if each.waiter is not None]
+    told = [
+        Outgoing(each.waiter, receipt(status, each))
+        for each in waiters(door)
+        if each.waiter is not None
+    ]
     places = [place for place, _ in door.inbox.read(0, 100)[0]]
     door.inbox.settle(0, places, told, None)
 
@@ -137,7 +148,7 @@ def test_a_wait_of_a_week_is_a_wait_of_30_seconds_at_most(real_door: Door) -> No
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(real_door.post, event("plan.started", STARTED), Prefer="wait=604800")
         until(1, real_door)
-        settle(real_door, b'201\n{"id":"x"}')
+        settle(real_door, 201)
         assert pending.result(10).status_code == 201
 
 
@@ -151,11 +162,11 @@ def test_at_most_half_of_the_threads_wait(real_door: Door) -> None:
         until(2, real_door)
         third = real_door.post(event("plan.started", STARTED), Prefer="wait=20")
         assert (third.status_code, len(waiters(real_door))) == (202, 2), "they still wait"
-        settle(real_door, b'201\n{"id":"x"}')
+        settle(real_door, 201)
         assert [each.result(10).status_code for each in (first, second)] == [201, 201]
         fourth = pool.submit(real_door.post, event("plan.started", STARTED), Prefer="wait=20")
         until(1, real_door)  # a place is free again
-        settle(real_door, b'200\n{"id":"x"}')
+        settle(real_door, 200)
         assert fourth.result(10).status_code == 200
 
 
@@ -166,12 +177,38 @@ def test_a_place_is_given_back_when_the_queue_fails(real_door: Door) -> None:
         answer = real_door.post(event("plan.started", STARTED), Prefer="wait=20")
         problem(answer, 503, "unavailable")
     queue.config_set("appendfsync", "always")
-    settle(real_door, b'201\n{"id":"x"}')
+    settle(real_door, 201)
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(real_door.post, event("plan.started", STARTED), Prefer="wait=20")
         until(1, real_door)
-        settle(real_door, b'201\n{"id":"x"}')
+        settle(real_door, 201)
         assert pending.result(10).status_code == 201
+
+
+@pytest.mark.parametrize("member", ["id", "author", "subject"])
+def test_a_receipt_of_another_event_is_no_receipt(real_door: Door, member: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(real_door.post, event("plan.started", STARTED), Prefer="wait=20")
+        [waiting] = until(1, real_door)
+        assert waiting.waiter is not None
+        other = receipt(201, waiting._replace(**{member: "person:eve"}))
+        real_door.inbox.settle(0, [], [Outgoing(waiting.waiter, other)], None)
+        answer = pending.result(10)
+        assert (answer.status_code, answer.get_json()["id"]) == (202, waiting.id)
+
+
+def test_a_receipt_for_another_who_waits_is_no_receipt(real_door: Door) -> None:
+    """Who writes to the queue copies Ada's receipt to Eve, and removes what Eve said."""
+    with ThreadPoolExecutor(2) as pool:
+        for who in (ADA, EVE):
+            said = event("plan.started", STARTED, who)
+            pending = pool.submit(real_door.post, said, who, Prefer="wait=20")
+        ada, eve = sorted(until(2, real_door), key=lambda each: each.author)
+        assert ada.waiter is not None
+        assert eve.waiter is not None
+        real_door.inbox.settle(0, [], [Outgoing(ada.waiter, receipt(201, ada))], None)
+        real_door.inbox.redis.copy(done_key(0, ada.waiter), done_key(0, eve.waiter))
+        assert pending.result(10).status_code == 202
 
 
 def test_a_receipt_that_was_tampered_with_is_no_receipt(real_door: Door) -> None:

@@ -5,6 +5,7 @@ import os
 import select
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import httpx
 import pytest
 
 from services.standalone import free_port
+from shared.bodies import MOST_OF_ONE
 from shared.callers import local_token
 from tests.integration.together import ADA, EVE, MEDIA_TYPE, STARTED, body, event
-from tests.process import Server
+from tests.process import Server, wait_until
 from tests.servers import RedisLikeServer
 
 STALLED = 20  # bodies: more than intake lets itself wait for
@@ -51,6 +53,10 @@ class Serving(Server):
         opened.settimeout(20)
         return opened
 
+    def get(self, path: str) -> int:
+        """The status of a GET."""
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", trust_env=False).status_code
+
     def post(self, bearer: str) -> int:
         headers = {"Authorization": f"Bearer {bearer}", "Content-Type": MEDIA_TYPE}
         url, said = f"http://127.0.0.1:{self.port}/events", body(event("plan.started", STARTED))
@@ -72,6 +78,36 @@ def test_stalled_bodies_of_one_caller_do_not_stop_intake(intake: Serving, keys: 
         heard, _, _ = select.select(stalled, [], [], 30)
         assert {each.recv(12) for each in heard} == {b"HTTP/1.1 503"}
         assert [intake.post(ada) for _ in range(10)] == [202] * 10
+
+
+@pytest.mark.parametrize("tokens", [13, 40])
+def test_stalled_bodies_of_many_callers_are_ended_and_others_are_served(
+    intake: Serving, keys: Path, tokens: int
+) -> None:
+    """Held for 15 seconds: longer than a body may take, which is when intake once stood still."""
+    callers = [local_token(keys, f"person:m{number}") for number in range(tokens)]
+    ada = local_token(keys, ADA)
+    with contextlib.ExitStack() as stack:
+        stalled = [stack.enter_context(intake.begin(each)) for each in callers for _ in range(3)]
+        until = time.monotonic() + 15
+        while time.monotonic() < until:
+            assert (intake.post(ada), intake.get("/livez"), intake.get("/readyz")) == (
+                202,
+                200,
+                200,
+            )
+        assert {each.recv(12) for each in stalled} == {b"HTTP/1.1 503"}
+
+
+def test_a_caller_with_too_many_bodies_coming_is_answered_at_once(
+    intake: Serving, keys: Path
+) -> None:
+    mallory, ada = (local_token(keys, each) for each in (EVE, ADA))
+    with contextlib.ExitStack() as stack:
+        for _ in range(MOST_OF_ONE):
+            stack.enter_context(intake.begin(mallory))
+        wait_until(lambda: intake.post(mallory) == 503, "the caller to have no place left")
+        assert intake.post(ada) == 202
 
 
 @pytest.mark.parametrize("who", ["auditor:kim", "operator:lee"])

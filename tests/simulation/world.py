@@ -141,7 +141,9 @@ class World:
         self.heard.publish(0, self.plain.get(published_key(0)))
         for key, posted in self.waiting:
             for sealed in self.plain.lrange(key, 0, -1):
-                receipt = self.template.transit.unseal(0, sealed, "receipt").split(b"\n", 1)[1]
+                waiter = key.decode().rpartition(":")[2]
+                opened = self.template.transit.unseal(0, sealed, "receipt", waiter)
+                receipt = opened.split(b"\n", 1)[1]
                 self.heard.receipts.append((posted, orjson.loads(receipt)))
         vault = self.template.vault(self.template.reader)
         with transaction(self.template.reader) as connection:

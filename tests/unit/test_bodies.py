@@ -1,131 +1,149 @@
-"""Slow bodies: one caller's hold up nobody else, and no caller's hold up everybody for long."""
+"""Bodies that come slowly, break off, are too long or too many: what is read, and who gives way."""
 
-import threading
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
-from services.intake.bodies import MOST_UNREAD, Bodies
-from shared.problems import TooLarge, Unavailable
-from tests.process import wait_until
+from shared.bodies import MAX_DRAINED_BYTES, Bodies
+from shared.problems import Malformed, TooLarge, Unavailable
 
-SOON = 0.05  # seconds
-
-
-class Stalled:
-    """Senders that stop, until they are told to go on."""
-
-    def __init__(self, bodies: Bodies) -> None:
-        self.bodies = bodies
-        self.go = threading.Event()
-        self.said: list[str] = []
-        self.threads: list[threading.Thread] = []
-        self.begun = 0
-
-    def post(self, caller: str, times: int = 1) -> None:
-        for _ in range(times):
-            self.threads.append(threading.Thread(target=self._post, args=(caller,)))
-            self.threads[-1].start()
-
-    def _post(self, caller: str) -> None:
-        def body() -> bytes:
-            self.begun += 1
-            assert self.go.wait(30)
-            return b"late"
-
-        try:
-            self.said.append(self.bodies.read(caller, body).decode())
-        except Unavailable as fault:
-            self.said.append(fault.detail)
-
-    def until(self, said: int = 0, begun: int = 0) -> None:
-        wait_until(lambda: len(self.said) >= said and self.begun >= begun, "the senders to stall")
-
-    def end(self) -> None:
-        self.go.set()
-        for each in self.threads:
-            each.join(30)
+LONGEST = 100
 
 
-@pytest.fixture
-def stalled() -> Iterator[Stalled]:
-    """Over an intake of 32 threads with little patience."""
-    made = Stalled(Bodies(32, patience=SOON))
-    yield made
-    made.end()
+async def sent(*chunks: bytes) -> AsyncIterator[bytes]:
+    """A body that comes in these chunks."""
+    for each in chunks:
+        await asyncio.sleep(0)
+        yield each
 
 
-def body(said: bytes = b"here") -> Callable[[], bytes]:
-    return lambda: said
+async def stalled(*chunks: bytes) -> AsyncIterator[bytes]:
+    """A body whose sender stops after these chunks."""
+    for each in chunks:
+        yield each
+    await asyncio.Event().wait()
 
 
-def is_read(bodies: Bodies, caller: str) -> bool:
-    try:
-        return bodies.read(caller, body()) == b"here"
-    except Unavailable:
-        return False
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    """Run a test on an event loop; one that waits for ever fails."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await test()
+
+    asyncio.run(bounded())
 
 
-def test_slow_bodies_keep_half_the_threads_at_most() -> None:
-    for threads in range(4, 65):
-        bodies = Bodies(threads)
-        assert bodies.here + bodies.aside <= max(2, threads // 2)
-        assert 1 <= bodies.own <= bodies.aside
+async def begun(*readings: Any) -> list["asyncio.Task[bytes]"]:
+    """Readings as tasks, each as far as it gets now."""
+    tasks = [asyncio.ensure_future(each) for each in readings]
+    await asyncio.sleep(0.05)
+    return tasks
 
 
-def test_stalled_bodies_of_one_caller_stop_no_other(stalled: Stalled) -> None:
-    """Also while they are still waited for: one caller does not take all places aside."""
-    bodies = stalled.bodies = Bodies(32, patience=30)
-    stalled.post("person:mallory", bodies.here + bodies.aside)
-    stalled.until(begun=bodies.here + bodies.own)
-    for _ in range(5):
-        assert bodies.read("person:ada", body()) == b"here"
-    stalled.until(said=bodies.aside - bodies.own)
-    assert set(stalled.said) == {"Too many slow bodies at once."}
-    stalled.end()
-    assert stalled.said.count("late") == bodies.here + bodies.own
+async def ended(tasks: list["asyncio.Task[bytes]"]) -> list["asyncio.Task[bytes]"]:
+    """Those of the tasks that were refused; the others are given up."""
+    refused = [each for each in tasks if each.done()]
+    for each in tasks:
+        each.cancel()
+    for outcome in await asyncio.gather(*refused, return_exceptions=True):
+        assert isinstance(outcome, Unavailable)
+    return refused
 
 
-def test_who_lets_bodies_lie_unread_is_heard_again_when_they_are_over(stalled: Stalled) -> None:
-    bodies = stalled.bodies
-    stalled.post("person:mallory", bodies.here)
-    stalled.until(begun=bodies.here)
-    stalled.post("person:mallory", bodies.own)
-    stalled.until(said=bodies.own)
-    assert set(stalled.said) == {"The body did not come within 0.05 s."}
-    with pytest.raises(Unavailable, match="posted before"):
-        bodies.read("person:mallory", body())
-    assert bodies.read("person:ada", body()) == b"here"
-    stalled.end()
-    wait_until(lambda: is_read(bodies, "person:mallory"), "all to be over")
+@pytest.mark.parametrize(
+    ("chunks", "length"),
+    [((b"here",), 4), ((b"he", b"re"), 4), ((b"he", b"re"), None), ((), 0), ((), None)],
+)
+def test_a_body_is_read_whole(chunks: tuple[bytes, ...], length: int | None) -> None:
+    async def test() -> None:
+        body = await Bodies().read(sent(*chunks), "ada", LONGEST, length)
+        assert body == b"".join(chunks)
+
+    run(test)
 
 
-def test_many_callers_that_stall_are_given_up_and_others_are_heard(stalled: Stalled) -> None:
-    bodies = stalled.bodies
-    for number in range(bodies.here + bodies.aside):
-        stalled.post(f"person:m{number}")
-    stalled.until(said=bodies.aside)
-    assert set(stalled.said) == {"The body did not come within 0.05 s."}
-    assert bodies.read("person:ada", body()) == b"here"
+def test_a_body_of_a_known_length_is_not_waited_for_any_longer() -> None:
+    async def test() -> None:
+        assert await Bodies().read(stalled(b"here"), "ada", LONGEST, 4) == b"here"
+
+    run(test)
 
 
-def test_what_lies_unread_is_bounded(stalled: Stalled) -> None:
-    bodies = stalled.bodies = Bodies(32, patience=0)
-    for number in range(bodies.here + MOST_UNREAD):
-        stalled.post(f"person:m{number}")
-        stalled.until(begun=number + 1)
-    stalled.until(said=MOST_UNREAD)
-    with pytest.raises(Unavailable, match="posted before"):
-        bodies.read("person:ada", body())
+@pytest.mark.parametrize("length", [LONGEST + 1, None])
+def test_a_body_that_is_too_long_is_read_to_its_end_and_refused(length: int | None) -> None:
+    async def test() -> None:
+        body = sent(b"x" * LONGEST, b"x")
+        with pytest.raises(TooLarge):
+            await Bodies().read(body, "ada", LONGEST, length)
+        assert [each async for each in body] == []
+
+    run(test)
 
 
-@pytest.mark.parametrize("busy", [False, True])
-def test_a_fault_of_a_body_is_told_wherever_it_is_read(stalled: Stalled, busy: bool) -> None:
-    def long() -> bytes:
-        raise TooLarge("too long")
+def test_a_body_that_is_much_too_long_is_not_read_to_its_end() -> None:
+    async def test() -> None:
+        with pytest.raises(TooLarge):
+            await Bodies().read(stalled(), "ada", LONGEST, LONGEST + MAX_DRAINED_BYTES + 1)
+        with pytest.raises(TooLarge):
+            await Bodies().read(stalled(b"x" * 2 * MAX_DRAINED_BYTES), "ada", LONGEST, None)
 
-    for number in range(stalled.bodies.here if busy else 0):
-        stalled.post(f"person:m{number}")
-    stalled.until(begun=stalled.bodies.here if busy else 0)
-    with pytest.raises(TooLarge):
-        stalled.bodies.read("person:ada", long)
+    run(test)
+
+
+def test_a_body_that_breaks_off_is_no_body() -> None:
+    async def test() -> None:
+        with pytest.raises(Malformed):
+            await Bodies().read(sent(b"her"), "ada", LONGEST, 4)
+
+    run(test)
+
+
+def test_a_stalled_body_is_given_up() -> None:
+    async def test() -> None:
+        with pytest.raises(Unavailable, match=r"within 0\.05 s"):
+            await Bodies(seconds=0.05).read(stalled(b"h"), "ada", LONGEST, 4)
+
+    run(test)
+
+
+def test_a_caller_has_so_many_places_and_gets_them_back() -> None:
+    async def test() -> None:
+        bodies = Bodies(most_of_one=2)
+        tasks = await begun(*(bodies.read(stalled(), "eve", LONGEST, 4) for _ in range(2)))
+        with pytest.raises(Unavailable, match="this caller"):
+            await bodies.read(sent(b"here"), "eve", LONGEST, 4)
+        assert await bodies.read(sent(b"here"), "ada", LONGEST, 4) == b"here"
+        assert await ended(tasks) == []
+        await asyncio.sleep(0)
+        assert await bodies.read(sent(b"here"), "eve", LONGEST, 4) == b"here"
+
+    run(test)
+
+
+def test_where_too_many_bodies_come_the_caller_with_the_most_gives_way() -> None:
+    async def test() -> None:
+        bodies = Bodies(most=4)
+        many = await begun(*(bodies.read(stalled(), "eve", LONGEST, 4) for _ in range(4)))
+        few = await begun(*(bodies.read(stalled(), each, LONGEST, 4) for each in ("ada", "bob")))
+        assert len(await ended(many)) == 2
+        assert await ended(few) == []
+
+    run(test)
+
+
+def test_where_too_many_bytes_come_the_caller_with_the_most_gives_way() -> None:
+    async def test() -> None:
+        bodies = Bodies(most_bytes=200)
+        large = b"x" * 60
+        many = await begun(*(bodies.read(stalled(large), "eve", LONGEST, 99) for _ in range(3)))
+        assert [each.done() for each in many] == [False] * 3
+        few = await begun(bodies.read(stalled(large[:30]), "ada", LONGEST, 99))
+        assert len(await ended(many)) == 1
+        assert await ended(few) == []
+        body = sent(large, large[:40])
+        assert len(await bodies.read(body, "bob", LONGEST, None)) == 100
+
+    run(test)

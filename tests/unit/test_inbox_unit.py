@@ -155,7 +155,7 @@ def test_settling_removes_exactly_what_was_recorded(box: Inbox) -> None:
     assert 0 < box.redis.ttl("firsthand:{p0}:done:w1") <= 60
     (sealed,) = box.redis.lrange("firsthand:{p0}:done:w1", 0, -1)
     assert isinstance(sealed, bytes)
-    assert box.transit.unseal(0, sealed, "receipt") == b"receipt"
+    assert box.transit.unseal(0, sealed, "receipt", "w1") == b"receipt"
 
 
 def test_a_stranger_in_the_stream_is_read_as_it_is(box: Inbox) -> None:
