@@ -77,6 +77,7 @@ class Status:
         self._clock = clock
         self._last: Look | None = None
         self._runs = False
+        self._counts: dict[int, tuple[int, int]] = {}  # added to each stream, and by this process
 
     def start(self) -> None:
         """Look now, and from now on once a second in the background."""
@@ -128,6 +129,8 @@ class Status:
             skew = self._skew()
         with suppress(RedisError):
             held = self._held()
+        with suppress(RedisError):
+            self._count()
         self._last = Look(
             began,
             durability,
@@ -138,6 +141,20 @@ class Status:
             held,
         )
         return self._last
+
+    def _count(self) -> None:
+        """Leave in a queue that was emptied or replaced how much had been added to it before.
+
+        The worker counts what it takes off, and may not have run meanwhile.
+        """
+        for partition in range(self._partitions):
+            added, own = self.inbox.glance(partition).added, self.inbox.published[partition]
+            before = self._counts.get(partition)
+            if added is not None and before and added < before[0]:
+                count = before[0] + max(0, own - before[1] - added)
+                self.inbox.remember_added(partition, count)
+                log_line.error("queue-replaced", partition=partition, added_before=count)
+            self._counts[partition] = added or 0, own
 
     def _full(self, found: list[Lag]) -> str:
         most = self.inbox.limits.messages

@@ -167,3 +167,16 @@ def test_the_status_is_looked_at_in_the_background(make: Make, valkey: RedisLike
     with valkey.client() as client:
         client.config_set("appendfsync", "everysec")
     wait_until(lambda: "fsync" in status.current().why, "the next look")
+
+
+def test_it_leaves_in_a_queue_that_was_emptied_how_much_it_had_held(make: Make) -> None:
+    """A worker that did not run meanwhile could not say how much is missing."""
+    door = make()
+    for who in (ADA, EVE):
+        assert post(door, who).status_code == 202
+    door.client.get("/readyz")  # a look
+    assert door.post(event("plan.started", STARTED, "person:bob"), "person:bob").status_code == 202
+    assert door.inbox.read(0, 1).before == 0
+    door.inbox.redis.flushall()
+    door.client.get("/readyz")
+    assert door.inbox.read(0, 1).before == 3
