@@ -197,8 +197,9 @@ class Projector:
         head = self._left.get(log)
         if head is None or glance.added is None:
             return False
-        self._added[log] = max(self._added[log], glance.added)
         waiting = glance.added - head.taken - glance.moved
+        if waiting >= glance.length:  # or it is another stream
+            self._added[log] = max(self._added[log], glance.added)
         return waiting != glance.length or self._holding.is_due(log)
 
     def close_for_full(self, log: int) -> None:
@@ -244,8 +245,10 @@ class Projector:
             head = replace(head, published=self._check_published(connection, head, published))
         else:
             head = replace(head, published=head.size)
-        seen = self._added[log] = max(self._added[log], reading.added or 0)
-        return reconcile(head, reading, seen)
+        head, alarm = reconcile(head, reading, self._added[log])
+        if alarm is None:
+            self._added[log] = max(self._added[log], reading.added or 0)
+        return head, alarm
 
     def _check_clock(self, reading: Reading) -> None:
         ours = self._clock().timestamp()
