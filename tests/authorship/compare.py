@@ -16,6 +16,7 @@ from tests.authorship.standing import speaks_for_person
 from tests.authorship.starts import Start, starts
 
 Judge = Callable[[Plan, Event, bool], Verdict]
+Fold = Callable[[Plan, Event], Plan]
 VERSION = "planversion"
 SHORTEST, LONGEST = 60, 300
 
@@ -55,13 +56,24 @@ def real(plan: Plan, event: Event, reused: bool) -> Verdict:
     return decide(plan, event, reused=reused)
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What is compared with the model: who judges an event, and who folds it into the plan."""
+
+    judge: Judge = real
+    fold: Fold = evolve
+
+
+REAL = Rules()
+
+
 class Comparison:
     """One history, ruled on twice."""
 
     def __init__(
-        self, start: Start, judge: Judge, counts: Counts, *, careful: bool = False
+        self, start: Start, rules: Rules, counts: Counts, *, careful: bool = False
     ) -> None:
-        self._start, self._judge, self._counts, self._careful = start, judge, counts, careful
+        self._start, self._rules, self._counts, self._careful = start, rules, counts, careful
         self.plan, self.state = start.fresh()
         self.events: list[Event] = []
         self.verdicts: list[Verdict] = []
@@ -79,7 +91,7 @@ class Comparison:
         self._said.setdefault((event.author, event.id), event.canonical)
         expected = verdict(self.state, event, reused=reused)
         speaks = speaks_for_person(self.state, event)
-        ruled = self._judge(self.plan, event, reused)
+        ruled = self._rules.judge(self.plan, event, reused)
         self.events.append(event)
         self.verdicts.append(ruled)
         code = None if isinstance(ruled, Accepted) else str(ruled.code)
@@ -103,7 +115,7 @@ class Comparison:
         """Both take the event in. Nobody but the person, or who speaks for them, moves a line."""
         if not for_person and not self._lines:
             self._lines = canonical(self.plan.lines)
-        evolve(self.plan, event)
+        self._rules.fold(self.plan, event)
         apply(self.state, event, for_person=for_person)
         self._bytes = dump(self.plan)
         if self.plan.version != self.state.version:
@@ -131,12 +143,12 @@ class Comparison:
         plan, _ = self._start.fresh()
         said: dict[tuple[str, str], bytes] = {}
         for event, before in zip(self.events, self.verdicts, strict=True):
-            ruled = self._judge(plan, event, (event.author, event.id) in said)
+            ruled = self._rules.judge(plan, event, (event.author, event.id) in said)
             said.setdefault((event.author, event.id), event.canonical)
             if ruled != before:
                 return self._difference("a verdict when replayed", str(before), str(ruled))
             if isinstance(ruled, Accepted):
-                evolve(plan, event)
+                self._rules.fold(plan, event)
         if dump(plan) != self._bytes:
             return self._difference("bytes when replayed", "the same", "others")
         return None
@@ -145,11 +157,13 @@ class Comparison:
         return Difference(self._start.name, tuple(self.events), says, model, rules)
 
 
-def history(dice: Random, judge: Judge, counts: Counts, most: int) -> Difference | None:
-    """One random history, of at most so many decisions."""
-    every = starts()
+def history(
+    dice: Random, rules: Rules, counts: Counts, most: int, begins: str = ""
+) -> Difference | None:
+    """One random history, of at most so many decisions; it begins at any start, or at that one."""
+    every = [each for each in starts() if begins in ("", each.name)]
     (start,) = dice.choices(every, [each.share for each in every])
-    compared = Comparison(start, judge, counts)
+    compared = Comparison(start, rules, counts)
     generator = Generator(dice, compared.state, start.often)
     for _ in range(min(most, dice.randint(SHORTEST, LONGEST))):
         event = generator.next()
@@ -161,38 +175,40 @@ def history(dice: Random, judge: Judge, counts: Counts, most: int) -> Difference
     return compared.finish()
 
 
-def histories(seed: int, decisions: int, judge: Judge = real) -> Iterator[Counts | Difference]:
+def histories(
+    seed: int, decisions: int, rules: Rules = REAL, begins: str = ""
+) -> Iterator[Counts | Difference]:
     """Random histories until there were so many decisions: the counts after each, or a difference,
     which ends it.
     """
     dice, counts = Random(seed), Counts()
     while counts.decisions < decisions:
-        found = history(dice, judge, counts, decisions - counts.decisions)
+        found = history(dice, rules, counts, decisions - counts.decisions, begins)
         yield counts
         if found:
             yield found
             return
 
 
-def again(start: Start, events: Sequence[Event], judge: Judge) -> Difference | None:
+def again(start: Start, events: Sequence[Event], rules: Rules) -> Difference | None:
     """The same events once more, every check made at each."""
-    compared = Comparison(start, judge, Counts(), careful=True)
+    compared = Comparison(start, rules, Counts(), careful=True)
     for event in events:
         if not compared.is_repeat(event) and (found := compared.rule(event)):
             return found
     return compared.finish()
 
 
-def shrunk(difference: Difference, judge: Judge = real) -> Difference:
+def shrunk(difference: Difference, rules: Rules = REAL) -> Difference:
     """The difference in as short a history as leaving out events gives."""
     (start,) = (each for each in starts() if each.name == difference.start)
-    smallest = again(start, difference.events, judge) or difference
+    smallest = again(start, difference.events, rules) or difference
     size = max(1, len(smallest.events) // 2)
     while size:
         place = 0
         while place < len(smallest.events):
             fewer = smallest.events[:place] + smallest.events[place + size :]
-            found = again(start, fewer, judge)
+            found = again(start, fewer, rules)
             if found and found.is_like(smallest):
                 smallest = found
             else:

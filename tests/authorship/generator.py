@@ -28,7 +28,7 @@ from tests.authorship.data import (
     make_event,
     stamp,
 )
-from tests.authorship.state import State
+from tests.authorship.state import Entry, State
 from tests.authorship.tables import P_ONLY, WHO
 
 PARTNERS = (SAM, SAM, SAM, SAM, TOM, TOM, NORTH, REP, UMA)
@@ -125,5 +125,17 @@ class Generator:
         entry = self._state.entry(data[way[2:-1]])
         if entry is None or dice < 0.2:
             return maker.pick((*PARTNERS, ADA))
+        fitting = _meant(kind, entry)
+        if ":" in fitting and dice < 0.7:
+            return fitting
         named = sorted(each for each in entry.names if ":" in each)
         return maker.pick((entry.author, *named))
+
+
+def _meant(kind: str, entry: Entry) -> str:
+    """For whom a type about an entry is meant: whom it was put to, or its author; "" for others."""
+    if kind in ("question.answered", "commitment.kept", "commitment.not-kept"):
+        return str(entry.data.get("to", entry.author))
+    if kind == "question.closed":
+        return ADA if entry.type == "advance-choice.departed-from" else entry.author
+    return "" if kind == "disagreement.stated" else entry.author
