@@ -76,7 +76,7 @@ REFUSALS = set(re.findall(r"[a-z-]+", """
     version-conflict plan-exists no-basis unknown-target unknown-addressee lapsed already-answered
     invalid-change not-its-author not-in-your-name not-to-be-handed-on own-promise wrong-addressee
     wrong-state exists unchanged bad-range out-of-range version-mismatch missing-observable
-    basis-missing wording-missing our-fault"""))  # fmt: skip
+    basis-missing wording-missing too-many plan-full our-fault"""))  # fmt: skip
 KINDS = {name: kind for kind, names in {
     "plan": """plan.started plan.closed plan.reopened about-me.written aspiration.stated
         aspiration.reworded aspiration.paused aspiration.resumed aspiration.reached

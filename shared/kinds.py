@@ -3,7 +3,10 @@
 `who` is about roles and grants, judged by the ledger alone:
     P           the person whose plan it is, or a representative within scope
     W(scope)    a partner to whom the person has granted that scope, in force; W(any): any scope
-    N(member)   anybody named in the accepted event to which that member of `data` points
+    N(member)   who wrote, or is named in, the accepted event to which that member of `data` points,
+                and takes part: by a grant in force; or, named by the person, as a representative
+                or by a naming of the person's that lasts; or as its author, for what only an
+                author says of an entry
 """
 
 from dataclasses import dataclass
@@ -95,8 +98,8 @@ KINDS: dict[str, Kind] = {name: kind for kind, group in _GROUPS.items() for name
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who may author a type: the person, a partner with a grant of `scope`, or whoever is named
-    in what the member `named` points at. `__str__` is how the reference says it.
+    """Who may author a type: the person, a partner with a grant of `scope`, or somebody who is
+    named in what the member `named` points at. `__str__` is how the reference says it.
     """
 
     person: bool = False

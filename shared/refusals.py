@@ -37,6 +37,8 @@ class Code(StrEnum):
     MISSING_OBSERVABLE = "missing-observable"
     BASIS_MISSING = "basis-missing"
     WORDING_MISSING = "wording-missing"
+    TOO_MANY = "too-many"
+    PLAN_FULL = "plan-full"
     OUR_FAULT = "our-fault"
 
     @property
@@ -81,6 +83,8 @@ BECAUSE: dict[Code, str] = {
     Code.MISSING_OBSERVABLE: "it says nothing seen or heard",
     Code.BASIS_MISSING: "it names nothing it rests on",
     Code.WORDING_MISSING: "the agreed words are missing",
+    Code.TOO_MANY: "there are already too many of these",
+    Code.PLAN_FULL: "the plan has no room left",
     Code.OUR_FAULT: "our software failed; post it anew",
 }
 

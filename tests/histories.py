@@ -10,6 +10,7 @@ from datetime import timedelta
 from random import Random
 from uuid import UUID
 
+from services.ledger.plan.bounds import BOUNDS, Bounds
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan
 from services.ledger.plan.rules import Accepted, Verdict, decide
@@ -35,6 +36,17 @@ OF_OTHERS = [
 ]
 
 Step = tuple[Event, Verdict]
+# So few that a short history comes to each of them.
+SMALL = Bounds(
+    open_lines=6,
+    in_force=5,
+    wordings=2,
+    barred=1,
+    disagreements=2,
+    own_bytes=6_000,
+    protective_bytes=6_400,
+    others_bytes=1_600,
+)
 
 
 def type_of(dice: Random, author: str) -> str:
@@ -79,18 +91,23 @@ def next_event(number: int, plan: Plan, place: int, authors: Sequence[str] = AUT
     return event(author, posted, received=received, via=via)
 
 
-def go_on(plan: Plan, numbers: Sequence[int], authors: Sequence[str] = AUTHORS) -> list[Step]:
+def go_on(
+    plan: Plan,
+    numbers: Sequence[int],
+    authors: Sequence[str] = AUTHORS,
+    bounds: Bounds = BOUNDS,
+) -> list[Step]:
     """Let a history happen to a plan: each event and its verdict."""
     steps, begun = [], len(plan.entries)
     for place, number in enumerate(numbers, begun):
         said = next_event(number, plan, place, authors)
-        verdict = decide(plan, said)
+        verdict = decide(plan, said, bounds=bounds)
         if isinstance(verdict, Accepted):
             evolve(plan, said)
         steps.append((said, verdict))
     return steps
 
 
-def history(numbers: Sequence[int]) -> list[Step]:
+def history(numbers: Sequence[int], bounds: Bounds = BOUNDS) -> list[Step]:
     """A whole history of Ada's, from nothing."""
-    return go_on(Plan(ADA), numbers)
+    return go_on(Plan(ADA), numbers, bounds=bounds)

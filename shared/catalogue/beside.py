@@ -27,6 +27,7 @@ ROWS = (
         Code.BAD_RANGE,
         Code.OUT_OF_RANGE,
         Code.VERSION_MISMATCH,
+        Code.TOO_MANY,
         attempt="accept a suggestion for you",
         example={"proposal": ENTRY},
         sentence="You accepted a suggestion.",
@@ -125,8 +126,9 @@ ROWS = (
     row(
         "disagreement.stated",
         "Pins a disagreement to an entry; no output shows one without the other.",
-        {**_ENTRY, "words": text()},
+        {**_ENTRY, "words": text(longest=2_000)},
         _TARGET,
+        Code.TOO_MANY,
         who=P_OR_NAMED,
         attempt="disagree with an entry",
         example={"entry": ENTRY, "words": "That is not how it was."},

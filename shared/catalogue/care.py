@@ -9,7 +9,7 @@ from shared.fields import listed, part, slug, text, version, whole
 from shared.refusals import Code
 
 STEADY = "steadiness"
-_TARGET, _STATE = Code.UNKNOWN_TARGET, Code.WRONG_STATE
+_TARGET, _STATE, _MANY = Code.UNKNOWN_TARGET, Code.WRONG_STATE, Code.TOO_MANY
 _SCALE: Shape = {
     "name": text(longest=200),
     "min": whole(),
@@ -37,6 +37,7 @@ ROWS = (
         _TARGET,
         Code.EXISTS,
         Code.BAD_RANGE,
+        _MANY,
         attempt="define a measure for you",
         example={"id": STEADY, **_A_SCALE},
         sentence="You chose something to measure.",
@@ -79,6 +80,7 @@ ROWS = (
             "sections": listed(part(heading=text(longest=200), words=text()), longest=50),
             "contacts": fields.List(part(name=text(longest=200), reach=text(longest=200))),
         },
+        _MANY,
         attempt="write your safety plan",
         example={
             "sections": [{"heading": "What helps", "words": "Going outside, and Mrs Hill."}],
@@ -93,6 +95,7 @@ ROWS = (
         "Says what the person wants, should they not be able to say it then.",
         {"id": slug(required=False), "words": text(), "applies_when": text()},
         Code.EXISTS,
+        _MANY,
         attempt="choose in advance for you",
         example={
             "id": "at-home",
@@ -128,7 +131,8 @@ ROWS = (
     row(
         "wording.preferred",
         "Says how the person wants to be spoken of; partners who use the other words are warned.",
-        {"say": text(longest=200), "instead_of": text(longest=200)},
+        {"say": text(longest=100), "instead_of": text(longest=100)},
+        _MANY,
         attempt="choose words about you",
         example={"say": "Ada", "instead_of": "the old lady"},
         sentence="You chose how you want to be spoken of.",

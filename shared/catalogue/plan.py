@@ -6,7 +6,7 @@ from shared.refusals import Code
 
 SEA = "walk-to-the-sea"
 _MAYBE = {"words": text(required=False)}
-_TARGET, _STATE = Code.UNKNOWN_TARGET, Code.WRONG_STATE
+_TARGET, _STATE, _MANY = Code.UNKNOWN_TARGET, Code.WRONG_STATE, Code.TOO_MANY
 
 ROWS = (
     row(
@@ -43,6 +43,7 @@ ROWS = (
         "about-me.written",
         "Writes a section about the person, or replaces what that section said.",
         {"section": text(longest=200), "words": text()},
+        _MANY,
         attempt="write about you",
         example={"section": "What is most important to me", "words": "The sea, and being asked."},
         sentence="You wrote about yourself.",
@@ -58,6 +59,7 @@ ROWS = (
             "importance": one_to_ten(),
         },
         Code.EXISTS,
+        _MANY,
         attempt="state what you want",
         example={"id": SEA, "words": "I want to walk to the sea again.", "importance": 9},
         sentence="You said what you want.",
@@ -123,6 +125,7 @@ ROWS = (
         "Puts aspirations in the person's order; those not named come after.",
         {"order": listed(slug())},
         _TARGET,
+        _MANY,
         attempt="rank what you want",
         example={"order": [SEA]},
         sentence="You put what you want in order.",
@@ -133,6 +136,7 @@ ROWS = (
         "Adds something the person can do, has, or can count on.",
         {"id": slug(required=False), "words": text()},
         Code.EXISTS,
+        _MANY,
         attempt="name a strength of yours",
         example={"id": "neighbours", "words": "My neighbours look in."},
         sentence="You named a strength.",
@@ -154,6 +158,7 @@ ROWS = (
         "Adds something the person needs, in their words; never a diagnosis by others.",
         {"id": slug(required=False), "words": text()},
         Code.EXISTS,
+        _MANY,
         attempt="name a need of yours",
         example={"id": "rail", "words": "A rail on the stairs."},
         sentence="You named a need.",
@@ -194,6 +199,7 @@ ROWS = (
         },
         _TARGET,
         Code.EXISTS,
+        _MANY,
         attempt="plan an action",
         example={
             "id": "first-walk",

@@ -30,6 +30,7 @@ ROWS = (
             "wording": text(required=False),
         },
         Code.WORDING_MISSING,
+        Code.TOO_MANY,
         attempt="allow somebody into your plan",
         example={
             "to": "partner:sam",
@@ -63,6 +64,7 @@ ROWS = (
             "until": until(),
         },
         Code.NOT_TO_BE_HANDED_ON,
+        Code.TOO_MANY,
         attempt="name a representative",
         example={
             "representative": "person:bea",
@@ -90,6 +92,7 @@ ROWS = (
         "Lets nothing more come through a service, from this place in the log on.",
         {"service": party("service"), "words": text(required=False)},
         _STATE,
+        Code.TOO_MANY,
         attempt="bar a service",
         example={"service": "service:clinic", "words": "It posted in my name."},
         sentence="You barred a service.",

@@ -73,13 +73,16 @@ def mixed(told: Sequence[Sequence[Event]]) -> float:
 
 
 def _day(number: int) -> Iterator[Event]:
-    """What happens on a day; ten events."""
+    """What happens on a day; what is wanted and planned is over in the evening, so that the plan
+    holds no more open lines than it may.
+    """
     name, seen = f"n{number}", sam.observes(f"Walked {number} steps.")
     asked, promise = ada.asks(SAM, f"Why {number}?"), sam.promises(what=f"Come on {number}.")
     proposal = sam.proposes(change("action.planned", id=f"p{name}", what="Walk", by=SAM))
     yield from (ada.states(f"Wish {number}", name=name), ada.plans("Walk", name=name))
     yield from (seen, ada.disagrees(seen), asked, sam.answers(asked, OPINION))
     yield from (promise, ada.says_kept(promise), proposal, ada.accepts(proposal))
+    yield from (ada.does(name), ada.does(f"p{name}"), ada.reaches(name))
 
 
 def life(events: int, *, grants: int = 200, namings: int = 20) -> Plan:

@@ -15,6 +15,7 @@ import click
 from services.cli import main
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
+from services.ledger.plan.bounds import BOUNDS, MIB, PROTECTIVE
 from shared.catalogue import CATALOGUE
 from shared.crashpoint import BESIDE, POINTS
 from shared.problems import PROBLEMS
@@ -24,7 +25,10 @@ from tests.docs.reference_events import events, table
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 NOTE = "<!-- Written from the code by tests/docs/reference.py: change the code, then run it. -->"
-GENERAL = (*(code for code in Code if not code.standing), Code.ID_REUSED, Code.VERSION_CONFLICT)
+GENERAL = (
+    *(code for code in Code if not code.standing),
+    *(Code.ID_REUSED, Code.VERSION_CONFLICT, Code.PLAN_FULL),
+)
 FORMATS = {  # a page for each: title, and the modules whose docstrings specify it
     "formats": (
         "Formats",
@@ -109,6 +113,32 @@ def refusals() -> Iterator[str]:
     ]
     yield table(("code", "status", "it was refused:", "may come from"), rows) + "\n"
     yield "The status is that of an answer to `Prefer: wait`. See [events](events.md).\n"
+    yield "## The bounds of a plan\n"
+    yield (
+        "`too-many` and `plan-full` mean that a plan holds as much as it may. Events that change or "
+        "end what is there are not counted; those that protect the person have room of their own: "
+        f"{', '.join(f'`{name}`' for name in sorted(PROTECTIVE))}. Bytes are those of accepted "
+        "events, as canonical JSON.\n"
+    )
+    yield table(("the most", "of", "refused as"), bounds()) + "\n"
+
+
+def bounds() -> Iterator[tuple[str, str, str]]:
+    """Each bound of a plan, in words."""
+    many, full = f"`{Code.TOO_MANY}`", f"`{Code.PLAN_FULL}`"
+    yield f"{BOUNDS.open_lines:,}", "open lines of the plan, ratings not counted", many
+    yield f"{BOUNDS.in_force:,}", "grants and representatives' namings that have not run out", many
+    yield f"{BOUNDS.wordings:,}", "preferred wordings", many
+    yield f"{BOUNDS.barred:,}", "services barred at once", many
+    yield (
+        f"1, {BOUNDS.disagreements}",
+        "disagreements of one author with one entry: open, in all",
+        many,
+    )
+    yield f"{BOUNDS.others_bytes // MIB} MiB", "what others than the person wrote", full
+    yield f"{BOUNDS.own_bytes // MIB} MiB", "what the person or a representative wrote", full
+    protective = BOUNDS.protective_bytes // MIB
+    yield f"{protective} MiB", "the same, with what protects the person", full
 
 
 def by_what(code: Code) -> str:

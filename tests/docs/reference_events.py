@@ -19,9 +19,9 @@ KINDS = {
     Kind.WHOSE: "Whose plan it is: who may do what, as the person allows.",
 }
 NAMED = {
-    "entry": "anybody who wrote or is named in the entry",
-    "question": "anybody who asked, or is asked, the question",
-    "commitment": "anybody who made, or was made, the promise",
+    "entry": "who wrote or is [named](#being-named) in the entry",
+    "question": "who asked, or is [asked](#being-named), the question",
+    "commitment": "who made, or was [made](#being-named), the promise",
 }
 INTRODUCTION = """\
 What may be posted, and by whom: {count} types of {kinds} kinds. Each section says who may author a
@@ -30,9 +30,20 @@ serves the same, with JSON Schemas and an example for each refusal: `GET /event-
 
 Any type may also meet the [refusals](refusals.md) that are the same for all. Where "the person" is
 named, a representative may speak for them, if the person named the type in
-[representative.named](#representativenamed). *Corresponds to* names the nearest term of the
+[representative.named](#representativenamed). To accept a proposal, they need the type of the proposed
+change as well, and it must be somebody else's proposal. *Corresponds to* names the nearest term of the
 standards of the Professional Record Standards Body (PRSB), HL7 FHIR, openEHR or the law. It is a
 signpost, not a claim to conform.
+"""
+BEING_NAMED = """\
+## Being named
+
+Who wrote or is named in an entry may speak of it while they take part: while a grant of any scope to
+them is in force. Whom **the person** named in an entry may speak of it also while they are a
+representative, or while the person still names them: until the action is done or dropped, the question
+closed or set aside, the entry taken back or denied. Being named by anybody else opens nothing by
+itself. An author corrects, declines to correct and takes back their own entries, and closes their own
+questions, without a grant too.
 """
 
 
@@ -94,6 +105,7 @@ def events() -> Iterator[str]:
         ]
         yield f"**[{kind}](#kind-{kind})**: {told}\n"
         yield table(("type", "what it does"), rows) + "\n"
+    yield BEING_NAMED
     for kind, told in KINDS.items():
         yield f"## Kind: {kind}\n"
         yield f"{told}\n"

@@ -62,9 +62,9 @@ def name(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
 
 
-def events() -> Iterator[Event]:
-    """The golden history's events, as the ledger sees them."""
-    for number, line in enumerate((HERE / "story.jsonl").read_text().splitlines(), 1):
+def events(story: str = "story.jsonl") -> Iterator[Event]:
+    """A golden history's events, as the ledger sees them."""
+    for number, line in enumerate((HERE / story).read_text().splitlines(), 1):
         told = json.loads(line)
         posted = {"specversion": "1.0", "id": name(number), "source": "/golden", "subject": ADA}
         yield Event.of(
@@ -164,8 +164,17 @@ def trees() -> Iterator[tuple[str, bytes]]:
 
 
 def plans() -> Iterator[tuple[str, bytes]]:
-    """The history with its verdicts, the plan's bytes, and the plan as it is stored."""
-    history, (plan, verdicts) = list(events()), replay(events())
+    """Each history with its verdicts and the plan's bytes; the first plan as it is stored, too."""
+    for number in ("", "-2"):
+        yield from told_and_plan(f"story{number}.jsonl", number)
+    plan, _ = replay(events())
+    bound = {"subject": ADA, "sequence": len(plan.entries), "rules": RULES}
+    yield f"plan/rules-{RULES}/stored.jwe", seal(PERSON, dump(plan), bound, nonce=NONCE)
+
+
+def told_and_plan(story: str, number: str) -> Iterator[tuple[str, bytes]]:
+    """A history with its verdicts, and the plan's bytes."""
+    history, (plan, verdicts) = list(events(story)), replay(events(story))
     rows = [
         {
             "author": event.author,
@@ -175,10 +184,8 @@ def plans() -> Iterator[tuple[str, bytes]]:
         }
         for event, verdict in zip(history, verdicts, strict=True)
     ]
-    yield f"plan/rules-{RULES}/history.jsonl", lines(rows)
-    yield f"plan/rules-{RULES}/plan.json", dump(plan)
-    bound = {"subject": ADA, "sequence": len(plan.entries), "rules": RULES}
-    yield f"plan/rules-{RULES}/stored.jwe", seal(PERSON, dump(plan), bound, nonce=NONCE)
+    yield f"plan/rules-{RULES}/history{number}.jsonl", lines(rows)
+    yield f"plan/rules-{RULES}/plan{number}.json", dump(plan)
 
 
 def tokens() -> Iterator[tuple[str, bytes]]:

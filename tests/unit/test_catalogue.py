@@ -12,7 +12,7 @@ from shared.kinds import KINDS, Kind, P
 from shared.refusals import BECAUSE, NO_STANDING, Code
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE.keys())
-GENERAL = {*NO_STANDING, Code.ID_REUSED, Code.VERSION_CONFLICT, Code.OUR_FAULT}
+GENERAL = {*NO_STANDING, Code.ID_REUSED, Code.VERSION_CONFLICT, Code.PLAN_FULL, Code.OUR_FAULT}
 NEVER_SAID = re.compile(r"\b(?:partner|patient|user|client|therapist|service)s?\b", re.IGNORECASE)
 LONGEST = 20  # words in a sentence
 SAM = "Sam (nurse)"
@@ -194,6 +194,8 @@ def test_the_documented_codes_are_strings_that_never_change() -> None:
         "missing-observable",
         "basis-missing",
         "wording-missing",
+        "too-many",
+        "plan-full",
         "our-fault",
     ]
 

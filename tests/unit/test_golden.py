@@ -6,6 +6,7 @@ seals, rfc8785 the canonical bytes, hashlib and hmac the digests, RFC 6962's own
 
 import hmac
 import json
+from collections import Counter
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any, cast
@@ -62,6 +63,7 @@ FIRST_REFUSALS = {
     *(Code.ALREADY_ANSWERED, Code.INVALID_CHANGE, Code.WRONG_STATE, Code.EXISTS, Code.UNCHANGED),
     *(Code.MISSING_OBSERVABLE, Code.WORDING_MISSING),
 }
+PLANS = f"plan/rules-{RULES}"
 BOUND = ("subject", "author", "id", "use")
 ORACLE = jwe.JWERegistry(
     header_registry={
@@ -114,14 +116,18 @@ def test_nothing_is_there_that_nobody_makes_or_explains() -> None:
     files = (path for path in HERE.rglob("*") if path.is_file())
     there = {path.relative_to(HERE).as_posix() for path in files if "__pycache__" not in path.parts}
     ours = {path for path in there if not path.startswith("vectors/") and "README" not in path}
-    assert ours - {"make.py", "story.jsonl"} == set(made())
-    folders = {path.rpartition("/")[0] for path in there} - {f"plan/rules-{RULES}"}
+    assert ours - {"make.py", "story.jsonl", "story-2.jsonl"} == set(made())
+    folders = {path.rpartition("/")[0] for path in there} - {PLANS}
     assert all((HERE / folder / "README.md").exists() for folder in folders)
 
 
 @pytest.mark.parametrize(
     "path",
-    ["event/canonical.json", "plan/rules-1/plan.json", *(f"entry/{sort}.json" for sort in ENTRIES)],
+    [
+        "event/canonical.json",
+        *(f"{PLANS}/plan{number}.json" for number in ("", "-2")),
+        *(f"entry/{sort}.json" for sort in ENTRIES),
+    ],
 )
 def test_canonical_bytes_are_rfc_8785(path: str) -> None:
     assert rfc8785.dumps(json.loads(golden(path))) == golden(path)
@@ -209,7 +215,7 @@ def test_an_entry_keeps_words_only_where_there_was_standing(
 ) -> None:
     leaf = golden(f"entry/{sort}.json")
     each = entry.read(leaf)
-    assert (each.verdict, each.refusal, each.rules) == (verdict, refusal, 1)
+    assert (each.verdict, each.refusal, each.rules) == (verdict, refusal, RULES)
     data = each.open(vault().find(ADA)).data
     assert bool(data) is words
     assert (each.sequence is not None) is (each.planversion is not None) is words
@@ -255,15 +261,16 @@ def test_the_checkpoint_verifies_and_signs_the_golden_head() -> None:
 
 
 def test_the_history_has_every_type_of_its_day_and_every_refusal_it_can_earn() -> None:
-    rows = [json.loads(line) for line in golden("plan/rules-1/history.jsonl").splitlines()]
+    rows = [json.loads(line) for line in golden(f"{PLANS}/history.jsonl").splitlines()]
     accepted = {json.loads(row["posted"])["type"] for row in rows if row["verdict"] == "accepted"}
     assert accepted == FIRST_TYPES < set(CATALOGUE)
     assert {row["verdict"] for row in rows} - {"accepted"} == FIRST_REFUSALS
 
 
-def test_rules_1_make_the_frozen_verdicts_and_the_frozen_plan() -> None:
+@pytest.mark.parametrize("number", ["", "-2"])
+def test_the_rules_make_the_frozen_verdicts_and_the_frozen_plan(number: str) -> None:
     plan = Plan(ADA)
-    for line in golden("plan/rules-1/history.jsonl").splitlines():
+    for line in golden(f"{PLANS}/history{number}.jsonl").splitlines():
         row = json.loads(line)
         author, received = row["author"], row["received"]
         posted = row["posted"].encode()
@@ -274,12 +281,26 @@ def test_rules_1_make_the_frozen_verdicts_and_the_frozen_plan() -> None:
             evolve(plan, event)
         else:
             assert verdict.code == row["verdict"]
-    assert dump(plan) == golden("plan/rules-1/plan.json")
+    assert dump(plan) == golden(f"{PLANS}/plan{number}.json")
+
+
+def test_the_second_history_has_what_rules_2_refuse() -> None:
+    rows = [json.loads(line) for line in golden(f"{PLANS}/history-2.jsonl").splitlines()]
+    refused = Counter(
+        (json.loads(row["posted"])["type"], row["verdict"])
+        for row in rows
+        if row["verdict"] not in ("accepted", "unknown-target")
+    )
+    assert refused == {
+        ("proposal.accepted", "not-yours-to-say"): 3,
+        ("disagreement.stated", "no-grant"): 5,
+        ("disagreement.stated", "too-many"): 2,
+    }
 
 
 def test_the_stored_plan_opens_and_is_bound_to_its_place() -> None:
-    stored, bytes_of = golden("plan/rules-1/stored.jwe"), golden("plan/rules-1/plan.json")
-    assert opened("plan/rules-1/stored.jwe", "person") == bytes_of
+    stored, bytes_of = golden(f"{PLANS}/stored.jwe"), golden(f"{PLANS}/plan.json")
+    assert opened(f"{PLANS}/stored.jwe", "person") == bytes_of
     header, _ = unseal(stored, {PERSON.kid: PERSON}.get)
     row: Any = {**header, "plan": stored}
     plan = open_plan(vault(), cast(RowMapping, row))

@@ -12,6 +12,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.ledger.plan.bounds import BOUNDS
 from services.ledger.plan.model import Plan, dump, load
 from services.ledger.plan.rules import Accepted, Refusal, Verdict
 from shared.catalogue import CATALOGUE
@@ -20,7 +21,7 @@ from shared.fields import fits
 from shared.kinds import Kind
 from shared.refusals import NO_STANDING, Code
 from tests.given import ADA, fold
-from tests.histories import OTHERS, go_on, history
+from tests.histories import OTHERS, SMALL, go_on, history
 
 ROOT = Path(__file__).resolve().parents[2]
 # Hypothesis finds the corners; the long run below takes care of the numbers.
@@ -29,7 +30,7 @@ MANY = settings(
 )
 NUMBER = st.integers(0, 2**40)
 HISTORY = st.lists(NUMBER, max_size=9) | st.lists(NUMBER, min_size=25, max_size=70)
-GENERAL = {*NO_STANDING, Code.ID_REUSED, Code.VERSION_CONFLICT}
+GENERAL = {*NO_STANDING, Code.ID_REUSED, Code.VERSION_CONFLICT, Code.PLAN_FULL}
 UNREACHABLE = {Code.PLAN_ERASED, Code.OUR_FAULT}  # erasure is not built; ours are not decide's
 
 
@@ -271,8 +272,9 @@ def test_a_disagreement_stays_with_its_entry(numbers: list[int]) -> None:
 
 def test_many_histories_reach_every_type_and_every_refusal() -> None:
     dice, seen, more = Random(1), Counter[tuple[str, str]](), Counter[str]()
-    for _ in range(1200):
-        for said, verdict in history([dice.getrandbits(40) for _ in range(80)]):
+    for number in range(1600):  # every fourth under bounds that it comes to
+        bounds = SMALL if number % 4 == 0 else BOUNDS
+        for said, verdict in history([dice.getrandbits(40) for _ in range(80)], bounds):
             seen[said.type, verdict.code if isinstance(verdict, Refusal) else "accepted"] += 1
             more["represented"] += verdict.represented
             more["warned"] += isinstance(verdict, Accepted) and bool(verdict.warnings)

@@ -104,14 +104,15 @@ def test_a_disagreement_can_itself_be_disagreed_with() -> None:
     given(*BEGUN, SEEN, no).when(ada.disagrees(no)).then(accepted, pinned(no, ada.disagrees(no)))
 
 
-@pytest.mark.parametrize("voice", [sam, tom, shoes], ids=lambda voice: str(voice.id))
-def test_whoever_is_named_in_an_entry_may_disagree_with_it(voice: Voice) -> None:
-    given(*BEGUN, SEEN).when(voice.disagrees(SEEN)).then(accepted)
-
-
-def test_the_author_of_an_entry_may_disagree_without_any_grant_in_force() -> None:
+def test_the_author_of_an_entry_may_disagree_with_it_while_a_grant_is_in_force() -> None:
+    given(*BEGUN, SEEN).when(sam.disagrees(SEEN)).then(accepted)
     ended = ada.withdraws(sam_may_observe), ada.withdraws(sam_may_propose)
-    given(*BEGUN, SEEN, *ended).when(sam.disagrees(SEEN)).then(accepted)
+    given(*BEGUN, SEEN, *ended).when(sam.disagrees(SEEN)).then(refused("no-grant"))
+
+
+@pytest.mark.parametrize("voice", [tom, shoes], ids=lambda voice: str(voice.id))
+def test_somebody_named_by_a_partner_may_not_disagree_by_that(voice: Voice) -> None:
+    given(*BEGUN, SEEN).when(voice.disagrees(SEEN)).then(refused("no-grant"))
 
 
 def test_another_person_named_in_an_entry_may_disagree_with_it() -> None:
@@ -156,5 +157,6 @@ def test_nobody_else_learns_whether_an_entry_is_there() -> None:
     given(*BEGUN).when(sam.disagrees(SEEN)).then(refused("no-grant"))
 
 
-def test_whoever_a_proposed_change_names_may_disagree_with_the_proposal() -> None:
-    given(*BEGUN, WALK).when(tom.disagrees(WALK)).then(accepted)
+def test_somebody_named_in_a_proposed_change_may_disagree_by_a_grant_alone() -> None:
+    given(*BEGUN, WALK).when(tom.disagrees(WALK)).then(refused("no-grant"))
+    given(*BEGUN, WALK, ada.grants(TOM, "read")).when(tom.disagrees(WALK)).then(accepted)

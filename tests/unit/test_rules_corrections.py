@@ -133,7 +133,8 @@ MINE = [tom.corrects(SEEN), tom.keeps_as_it_is(SEEN), tom.takes_back(SEEN)]
 
 @pytest.mark.parametrize("said", MINE, ids=lambda said: said.type)
 def test_whoever_is_named_in_an_entry_is_not_its_author(said: Event) -> None:
-    given(*BEGUN, SEEN).when(said).then(refused("not-its-author"))
+    given(*BEGUN, SEEN, ada.grants(TOM, "read")).when(said).then(refused("not-its-author"))
+    given(*BEGUN, SEEN).when(said).then(refused("no-grant"))
 
 
 @pytest.mark.parametrize("said", MINE, ids=lambda said: said.type)

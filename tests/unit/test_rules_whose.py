@@ -115,7 +115,7 @@ def test_a_representative_speaks_for_the_person_within_scope() -> None:
 
 
 def test_a_representative_may_share_and_accept_where_the_scope_says_so() -> None:
-    before = given(started, SENT, sam_may_propose, WALK)
+    before = given(started, SENT, ada.sends(BEA, "action.planned"), sam_may_propose, WALK)
     before.when(bea.grants(SAM, "observe")).then(for_the_person)
     before.when(bea.accepts(WALK)).then(
         for_the_person, line("action/walk", origin={"author": BEA, "suggested_by": SAM})

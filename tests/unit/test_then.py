@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump
 from services.ledger.plan.rules import Accepted
 from services.ledger.plan.then import fold_true
@@ -45,8 +46,12 @@ def told_of(events: Sequence[Event], dice: Random) -> list[Event]:
 @MANY
 @given(HISTORY, st.integers())
 def test_at_the_end_of_time_everything_is_true(numbers: list[int], seed: int) -> None:
-    plan, events = accepted(numbers)
-    assert dump(fold_true(Plan(ADA), told_of(events, Random(seed)), FOR_EVER)) == dump(plan)
+    _, events = accepted(numbers)
+    events = told_of(events, Random(seed))
+    plan = Plan(ADA)
+    for said in events:  # not judged again: with a time told, an event has more bytes
+        evolve(plan, said)
+    assert dump(fold_true(Plan(ADA), events, FOR_EVER)) == dump(plan)
 
 
 @MANY

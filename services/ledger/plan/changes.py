@@ -4,9 +4,10 @@ import re
 from typing import assert_never, cast
 
 from services.ledger.plan import steps
+from services.ledger.plan.index import counts, others_named
 from services.ledger.plan.model import Beside, Line, Origin, Plan, line_key
 from services.ledger.plan.own import change_of
-from services.ledger.plan.standing import ENDED
+from services.ledger.plan.standing import is_represented
 from shared.event import Event, Json
 from shared.fields import ID_PATTERN
 from shared.kinds import KINDS, AnswerType, BesideType, EqualType, Kind, PlanType, WhoseType
@@ -17,6 +18,7 @@ NAMING = frozenset({"to", "by", "who_saw", "about", "holder", "representative", 
 
 def evolve(plan: Plan, event: Event) -> Plan:
     """Apply an accepted event. Only events of kind *plan* and *answer* reach a line."""
+    own = event.by_person or is_represented(plan, event)
     match KINDS[event.type]:
         case Kind.PLAN:
             _write(plan, event, cast(PlanType, event.type), _origin(event))
@@ -29,7 +31,26 @@ def evolve(plan: Plan, event: Event) -> Plan:
         case Kind.WHOSE:
             _say_whose(plan, event, cast(WhoseType, event.type))
     plan.entries[event.id] = _named(event)
+    if event.by_person:
+        _begin_naming(plan, event)
+    if own:
+        plan.own_bytes += len(event.canonical)
+    else:
+        plan.others_bytes += len(event.canonical)
     return plan
+
+
+def _begin_naming(plan: Plan, event: Event) -> None:
+    """Whom the person names in an action, or beside the plan, has a part until that ends."""
+    if event.type == "action.planned" and others_named(plan, event.id):
+        plan.planned[steps.new_name(event)] = event.id
+    elif event.id not in plan.beside:
+        return
+    plan.index.named.begin(event.id, others_named(plan, event.id))
+
+
+def _end_naming(plan: Plan, entry: str) -> None:
+    plan.index.named.end(entry, others_named(plan, entry))
 
 
 def _write(plan: Plan, event: Event, kind: PlanType, origin: Origin) -> None:
@@ -40,22 +61,22 @@ def _write(plan: Plan, event: Event, kind: PlanType, origin: Origin) -> None:
         case "plan.started":
             plan.state = "started"
             _put(plan, "plan", "plan", data, origin)
-        case "about-me.written":
-            _put(plan, "about-me", data["section"], data, origin)
-        case "safety-plan.written":
-            _put(plan, "safety-plan", "safety-plan", data, origin)
+        case (
+            "about-me.written"
+            | "safety-plan.written"
+            | "aspirations.ranked"
+            | "aspiration.stated"
+            | "action.planned"
+            | "advance-choice.made"
+        ):
+            _put_whole(plan, event, data, origin)
         case "wording.preferred":
-            plan.avoid[data["instead_of"]] = data["say"]
-            _put(plan, "wording", data["instead_of"], data, origin)
-        case "aspirations.ranked":
-            _put(plan, "ranking", "aspirations", data, origin)
-        case "aspiration.stated" | "action.planned" | "advance-choice.made":
-            _put(plan, steps.thing_of(kind), steps.new_name(event), data, origin)
+            _avoid(plan, data)
+            _put_whole(plan, event, data, origin)
         case "strength.named" | "need.named":
-            name = steps.new_name(event)
-            _put(plan, "item", name, data, origin)["thing"] = kind.partition(".")[0]
+            _put_whole(plan, event, data, origin)["thing"] = kind.partition(".")[0]
         case "measure.defined":
-            _put(plan, "measure", steps.new_name(event), data | {"version": 1}, origin)
+            _put_whole(plan, event, data | {"version": 1}, origin)
         case "measure.revised":
             version = plan.lines[line_key("measure", data["measure"])]["data"]["version"] + 1
             scale = {name: each for name, each in data.items() if name != "measure"}
@@ -85,14 +106,29 @@ def _write(plan: Plan, event: Event, kind: PlanType, origin: Origin) -> None:
             assert_never(kind)
 
 
+def _avoid(plan: Plan, data: Json) -> None:
+    """Know which words not to use, and what to say in their place."""
+    if data["instead_of"] not in plan.avoid:
+        plan.index.avoided.add(data["instead_of"])
+    plan.avoid[data["instead_of"]] = data["say"]
+
+
 def _line(plan: Plan, kind: PlanType, data: Json) -> Line:
     return plan.lines[line_key(steps.thing_of(kind), steps.name_in(kind, data))]
+
+
+def _put_whole(plan: Plan, event: Event, data: Json, origin: Origin) -> Line:
+    """The line that an event writes whole."""
+    thing, name = cast(tuple[str, str], steps.written_by(event))
+    return _put(plan, thing, name, data, origin)
 
 
 def _put(plan: Plan, thing: str, name: str, data: Json, origin: Origin) -> Line:
     """A new line, or a line written anew: its first version stays."""
     key = line_key(thing, name)
     old = plan.lines.get(key)
+    was_open = old is not None and counts(thing, old["state"])
+    plan.index.open_lines += counts(thing, "open") - was_open
     plan.lines[key] = {
         "thing": thing,
         "id": name,
@@ -114,6 +150,9 @@ def _step(plan: Plan, line: Line, state: str, data: Json, origin: Origin) -> Non
     """Take a line's step; what the person said about it stands with it, its words stay whose
     they were.
     """
+    plan.index.open_lines += counts(line["thing"], state) - counts(line["thing"], line["state"])
+    if line["thing"] == "action" and line["id"] in plan.planned:
+        _end_naming(plan, plan.planned.pop(line["id"]))
     line["state"], line["ended"], line["version"] = state, origin, plan.version
     line["data"].pop("closing_words", None)
     if state == "open":
@@ -158,14 +197,15 @@ def _put_beside(plan: Plan, event: Event, kind: BesideType) -> None:
     data = event.data
     match kind:
         case "disagreement.stated":
-            plan.disagreements.setdefault(data["entry"], []).append(
-                {"entry": event.id, "author": event.author, "words": data["words"]}
-            )
+            stated = {"entry": event.id, "author": event.author, "words": data["words"]}
+            plan.index.disagreements.add(data["entry"], stated)
+            plan.disagreements.setdefault(data["entry"], []).append(stated)
         case "entry.retracted":
             _retract(plan, event)
             plan.beside[event.id] = _beside(event)
         case "authorship.denied":
             plan.denied[data["entry"]] = event.id
+            _end_naming(plan, data["entry"])
             plan.beside[event.id] = _beside(event)
         case (
             "proposal.made"
@@ -183,8 +223,11 @@ def _put_beside(plan: Plan, event: Event, kind: BesideType) -> None:
 def _retract(plan: Plan, event: Event) -> None:
     """Mark what its author takes back; what others made of it stands."""
     name = event.data["entry"]
-    taken_back = plan.beside.get(name) or plan.disagreement(name)
-    cast(Json, taken_back).setdefault("retracted", event.id)
+    if name in plan.beside:
+        plan.beside[name].setdefault("retracted", event.id)
+        _end_naming(plan, name)
+    else:
+        plan.index.disagreements.retract(name, event.id)
 
 
 def _put_equal(plan: Plan, event: Event, kind: EqualType) -> None:
@@ -194,8 +237,10 @@ def _put_equal(plan: Plan, event: Event, kind: EqualType) -> None:
             plan.beside[data["question"]]["state"] = "answered"
         case "question.closed":
             plan.beside[data["question"]]["state"] = "closed"
+            _end_naming(plan, data["question"])
         case "question.set-aside":
             plan.beside[data["question"]]["state"] = "set-aside"
+            _end_naming(plan, data["question"])
         case "commitment.kept":
             plan.beside[data["commitment"]]["state"] = "kept"
         case "commitment.not-kept":
@@ -208,21 +253,31 @@ def _put_equal(plan: Plan, event: Event, kind: EqualType) -> None:
 
 
 def _say_whose(plan: Plan, event: Event, kind: WhoseType) -> None:
-    data = event.data
+    data, access = event.data, plan.index.access
     match kind:
         case "access.granted" | "representative.named":
-            plan.open_to(event.id, _beside(event))
+            access.add(event.id, kind, data)
+            plan.whose[event.id] = _beside(event)
         case "access.withdrawn":
-            plan.whose[data["grant"]] |= {"state": "withdrawn", "ended": _origin(event)}
+            _end_access(plan, data["grant"], "withdrawn", _origin(event))
         case "representative.ended":
-            for each in steps.namings(plan, data["representative"]):
-                each["state"], each["ended"] = ENDED, _origin(event)
+            for name in tuple(access.namings(data["representative"]) or ()):
+                _end_access(plan, name, "ended", _origin(event))
         case "service.barred":
+            access.barred += 1
             plan.whose[data["service"]] = _beside(event)
         case "service.unbarred":
+            access.barred -= 1
             del plan.whose[data["service"]]
         case _:
             assert_never(kind)
+
+
+def _end_access(plan: Plan, name: str, state: str, origin: Origin) -> None:
+    """End a grant, or the naming of a representative, from here on."""
+    ended = plan.whose[name]
+    plan.index.access.end(name, ended["type"], ended["data"])
+    ended["state"], ended["ended"] = state, origin
 
 
 def _beside(event: Event) -> Beside:

@@ -2,8 +2,11 @@
 
 A plan is its **lines**, changed by *plan* and *answer* events alone. Everything else stands
 `beside` it: proposals, observations. `whose` holds grants, `disagreements` what is said against
-an entry; `entries` names, for every accepted event, who wrote it and who is named in it. Nothing
-here depends on a clock, and nothing here is moved by a refusal.
+an entry; `entries` names, for every accepted event, who wrote it and who is named in it. `planned`
+holds, by the name of an open action that the person planned for somebody else, the entry that did
+so. `own_bytes` and `others_bytes` are the bytes of accepted events: of the person or a
+representative, and of everybody else. Nothing here depends on a clock, and nothing here is moved
+by a refusal.
 
 **Bytes** (`dump`): canonical JSON (RFC 8785) of the members of `Plan` that are not empty, so that
 a member that comes later changes no older bytes. They are what is stored, sealed and compared;
@@ -15,13 +18,13 @@ b'{"state":"started","subject":"person:ada"}'
 True
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from json.encoder import encode_basestring_ascii
 from typing import Literal, NotRequired, TypedDict
 
 import orjson
 
+from services.ledger.plan.index import Index, index_of
 from shared.event import Json, canonical
 from shared.kinds import Type
 
@@ -88,9 +91,22 @@ class Plan:
     denied: dict[str, str] = field(default_factory=dict)
     avoid: dict[str, str] = field(default_factory=dict)
     entries: dict[str, list[str]] = field(default_factory=dict)
-    _opened: dict[str, list[Beside]] | None = field(
-        default=None, init=False, repr=False, compare=False
-    )
+    planned: dict[str, str] = field(default_factory=dict)
+    own_bytes: int = 0
+    others_bytes: int = 0
+    _index: Index | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def index(self) -> Index:
+        """What is derived from the plan; it is made when it is first asked for."""
+        if self._index is None:
+            self._index = index_of(self)
+        return self._index
+
+    @property
+    def accepted_bytes(self) -> int:
+        """The canonical bytes of all accepted events."""
+        return self.own_bytes + self.others_bytes
 
     def line(self, thing: str, name: str) -> Line | None:
         """The line of that thing and name, if there is one."""
@@ -101,36 +117,14 @@ class Plan:
         found = self.beside.get(name)
         return found if found and found["type"] == kind else None
 
-    def opened_to(self, who: str) -> Sequence[Beside]:
-        """The grants to somebody and the namings of them, ended or not, from an index that is
-        made when it is first asked for.
-        """
-        if self._opened is None:
-            self._opened = {}
-            for each in self.whose.values():
-                self._index(self._opened, each)
-        return self._opened.get(who, ())
-
-    def open_to(self, name: str, grant: Beside) -> None:
-        """Put a grant, or the naming of a representative, among what says whose the plan is."""
-        self.whose[name] = grant
-        if self._opened is not None:
-            self._index(self._opened, grant)
-
-    @staticmethod
-    def _index(opened: dict[str, list[Beside]], each: Beside) -> None:
-        for member in ("to", "representative"):
-            if member in each["data"]:
-                opened.setdefault(each["data"][member], []).append(each)
-
     def stands_beside(self, name: str) -> bool:
         """True for what its author can take back: an entry of kind *beside* or *equal*."""
         return name in self.beside or self.disagreement(name) is not None
 
     def disagreement(self, name: str) -> Json | None:
         """The disagreement that was stated in an event, if it was one."""
-        pinned = (each for several in self.disagreements.values() for each in several)
-        return next((each for each in pinned if each["entry"] == name), None)
+        known = self.index.disagreements.by_event.get(name)
+        return known["stated"] if known else None
 
 
 _MEMBERS = tuple(each.name for each in fields(Plan) if each.init)
@@ -163,7 +157,8 @@ def copy_of(plan: Plan) -> Plan:
         name: [each.copy() for each in several] for name, several in plan.disagreements.items()
     }
     copied.denied, copied.avoid = plan.denied.copy(), plan.avoid.copy()
-    copied.entries = plan.entries.copy()
+    copied.entries, copied.planned = plan.entries.copy(), plan.planned.copy()
+    copied.own_bytes, copied.others_bytes = plan.own_bytes, plan.others_bytes
     return copied
 
 

@@ -4,7 +4,7 @@ from typing import assert_never, cast
 
 from services.ledger.plan import steps
 from services.ledger.plan.model import Plan
-from services.ledger.plan.standing import grants, runs_out, voices
+from services.ledger.plan.standing import has_grant, runs_out, voices
 from shared.catalogue import CATALOGUE
 from shared.event import Event, Json
 from shared.fields import fits
@@ -214,7 +214,7 @@ def _of_equal(plan: Plan, event: Event, kind: EqualType) -> Code | None:
 def _addressee(plan: Plan, event: Event) -> Code | None:
     """Whoever is asked or promised something takes part here: the person, or by a grant."""
     to = event.data["to"]
-    takes_part = to == plan.subject or any(grants(plan, to, event.received))
+    takes_part = to == plan.subject or has_grant(plan, to, event.received)
     return None if takes_part else Code.UNKNOWN_ADDRESSEE
 
 
@@ -265,10 +265,10 @@ def _of_whose(plan: Plan, event: Event, kind: WhoseType) -> Code | None:
             handed_on = any(name.startswith(NEVER_HANDED_ON) for name in data["scope"])
             return Code.NOT_TO_BE_HANDED_ON if handed_on else None
         case "representative.ended":
-            named = steps.namings(plan, data["representative"])
-            if not named:
+            namings = plan.index.access.namings(data["representative"])
+            if namings is None:
                 return Code.UNKNOWN_TARGET
-            return None if any("state" not in each for each in named) else Code.WRONG_STATE
+            return None if namings else Code.WRONG_STATE
         case "service.barred":
             return Code.WRONG_STATE if data["service"] in plan.whose else None
         case "service.unbarred":

@@ -1,15 +1,17 @@
 """decide: may this event take effect? Pure; the same history gives the same verdict for ever.
 
 Time is the event's `received`, never a clock. General refusals come first, in the order of
-`shared.refusals.Code`; then the type's own (services/ledger/plan/own.py). `RULES` is the version
-of decide and evolve: a change that alters one verdict or one plan byte of a golden history is a
-new number, and the old one stays runnable beside it.
+`shared.refusals.Code`; then the type's own (services/ledger/plan/own.py); then the bounds of a
+plan (services/ledger/plan/bounds.py). `RULES` is the version of decide and evolve: a change that
+alters one verdict or one plan byte of a golden history is a new number. Before version 1.0 of
+Firsthand only the newest rules are kept.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from services.ledger.plan.bounds import BOUNDS, Bounds, bound_refusal
 from services.ledger.plan.model import Plan
 from services.ledger.plan.own import own_refusal
 from services.ledger.plan.standing import is_represented, standing_refusal
@@ -17,7 +19,7 @@ from shared.event import Event
 from shared.fields import ID_PATTERN
 from shared.refusals import Code
 
-RULES = 1
+RULES = 2
 PREFERRED_WORDING = "preferred-wording"
 _NAME = re.compile(rf"{ID_PATTERN}|[a-z-]+\.[a-z-]+")  # an id or a type: nobody's words
 
@@ -45,18 +47,22 @@ Verdict = Accepted | Refusal
 ACCEPTED = Accepted()
 
 
-def decide(plan: Plan, event: Event, *, reused: bool = False) -> Verdict:
+def decide(plan: Plan, event: Event, *, reused: bool = False, bounds: Bounds = BOUNDS) -> Verdict:
     """The verdict on `event` for `plan`.
 
     `reused`: the author and id already stand in this log, with another digest.
     """
-    code = (
-        standing_refusal(plan, event) or _general(plan, event, reused) or own_refusal(plan, event)
-    )
     represented = is_represented(plan, event)
+    own = event.by_person or represented
+    code = (
+        standing_refusal(plan, event)
+        or _general(plan, event, reused)
+        or own_refusal(plan, event)
+        or bound_refusal(plan, event, bounds, own=own)
+    )
     if code:
         return Refusal(code, represented and code.standing)
-    if plan.avoid and not (event.by_person or represented) and _uses_avoided_words(plan, event):
+    if plan.avoid and not own and _uses_avoided_words(plan, event):
         return Accepted((PREFERRED_WORDING,), represented)
     return Accepted(represented=True) if represented else ACCEPTED
 
@@ -72,10 +78,8 @@ def _general(plan: Plan, event: Event, reused: bool) -> Code | None:
 
 def _uses_avoided_words(plan: Plan, event: Event) -> bool:
     """True when it holds words that the person asked not to hear about themselves."""
-    said = [text.casefold() for text in texts(event.data) if not _NAME.fullmatch(text)]
-    avoided = (re.escape(words.casefold()) for words in plan.avoid)
-    whole = re.compile("|".join(rf"(?<!\w){words}(?!\w)" for words in avoided))
-    return any(whole.search(text) for text in said)
+    said = (text for text in texts(event.data) if not _NAME.fullmatch(text))
+    return any(map(plan.index.avoided.found_in, said))
 
 
 def texts(value: object) -> Iterator[str]:

@@ -1,16 +1,18 @@
 """Who may say anything here: the refusals that mean "no standing", grants, representatives."""
 
-from collections.abc import Iterator
-
-from services.ledger.plan.model import Beside, Plan
+from services.ledger.plan.index import ANY_GRANT, ANY_NAMING
+from services.ledger.plan.model import Plan
 from shared.catalogue import CATALOGUE
 from shared.event import Event
-from shared.fields import UNTIL_WITHDRAWN, parse_time
+from shared.fields import parse_time
 from shared.kinds import Who
 from shared.refusals import Code
 
-ENDED = "ended"
 _PARTNERS = ("partner:", "team:")
+# What only its author says of an entry: it needs no grant.
+_OF_ITS_AUTHOR = frozenset(
+    {"correction.made", "correction.declined", "entry.retracted", "question.closed"}
+)
 
 
 def standing_refusal(plan: Plan, event: Event) -> Code | None:
@@ -34,17 +36,29 @@ def standing_refusal(plan: Plan, event: Event) -> Code | None:
 
 
 def is_represented(plan: Plan, event: Event) -> bool:
-    """True when a representative in force, whose scope names the type, speaks for the person.
+    """True when a representative in force speaks for the person: one of their namings has the type
+    in its scope.
 
-    What the person may not say themselves nobody says for them: there, a partner who is also a
-    representative speaks as a partner.
+    To accept a proposal, one has the type of the change in its scope too, and the proposal is
+    somebody else's: what a representative may not write they cannot suggest to themselves. What
+    the person may not say nobody says for them: there, a partner who is also a representative
+    speaks as a partner.
     """
     if event.by_person or not CATALOGUE[event.type].who.person:
         return False
-    return any(
-        event.type in each["data"]["scope"]
-        for each in _in_force(plan, "representative.named", event.author, event.received)
-    )
+    if not _in_scope(plan, event, event.type):
+        return False
+    if event.type != "proposal.accepted":
+        return True
+    proposal = plan.standing_beside("proposal.made", event.data["proposal"])
+    if proposal is None:
+        return True  # who may accept is answered that there is no such proposal
+    others = proposal["author"] != event.author
+    return others and _in_scope(plan, event, proposal["data"]["change"]["type"])
+
+
+def _in_scope(plan: Plan, event: Event, kind: str) -> bool:
+    return plan.index.access.in_force(event.author, kind, event.received)
 
 
 def voices(plan: Plan, event: Event) -> tuple[str, ...]:
@@ -55,24 +69,36 @@ def voices(plan: Plan, event: Event) -> tuple[str, ...]:
 
 def _opened(plan: Plan, event: Event, who: Who) -> bool:
     """True if a grant, or being named in what the event points at, opens its type."""
-    if who.named and event.author in plan.entries.get(event.data.get(who.named, ""), ()):
+    if who.named and _named(plan, event, event.data.get(who.named, "")):
         return True
-    scopes = (each["data"]["scopes"] for each in grants(plan, event.author, event.received))
-    return who.scope is not None and any(who.scope in ("any", *each) for each in scopes)
+    wanted = ANY_GRANT if who.scope == "any" else who.scope
+    return wanted is not None and plan.index.access.in_force(event.author, wanted, event.received)
 
 
-def grants(plan: Plan, partner: str, received: str) -> Iterator[Beside]:
-    """The grants to `partner` that are in force at `received`."""
-    return _in_force(plan, "access.granted", partner, received)
+def _named(plan: Plan, event: Event, entry: str) -> bool:
+    """True if the author of an entry, or somebody who is named in it, may speak of it.
+
+    Being named in somebody else's words alone opens nothing. Who is named by the person speaks
+    of it while they take part: by a grant, as a representative, or by a naming that lasts.
+    """
+    author, names = event.author, plan.entries.get(entry, [])
+    if author not in names:
+        return False
+    if author == names[0] and event.type in _OF_ITS_AUTHOR:
+        return True
+    if has_grant(plan, author, event.received):
+        return True
+    by_the_person = names[0] == plan.subject
+    return by_the_person and (author in plan.index.named or _represents(plan, event))
 
 
-def _in_force(plan: Plan, kind: str, who: str, received: str) -> Iterator[Beside]:
-    """What was ended is judged by place in the log; what runs out, by `received`."""
-    for each in plan.opened_to(who):
-        if each["type"] == kind and "state" not in each:
-            until = each["data"]["until"]
-            if until == UNTIL_WITHDRAWN or not runs_out(until, received):
-                yield each
+def has_grant(plan: Plan, partner: str, received: str) -> bool:
+    """True when a grant of any scope to `partner` is in force at `received`."""
+    return plan.index.access.in_force(partner, ANY_GRANT, received)
+
+
+def _represents(plan: Plan, event: Event) -> bool:
+    return plan.index.access.in_force(event.author, ANY_NAMING, event.received)
 
 
 def runs_out(end: str, received: str) -> bool:

@@ -70,10 +70,30 @@ def new_name(event: Event) -> str:
     return str(event.data.get("id", event.id))
 
 
-def namings(plan: Plan, representative: str) -> list[Beside]:
-    """Every naming of a representative, ended or not."""
-    opened = plan.opened_to(representative)
-    return [each for each in opened if each["type"] == "representative.named"]
+def written_by(event: Event) -> tuple[str, str] | None:
+    """The thing and name of the line that an event writes whole: a new one, or once more. None
+    for what changes a line that is there, and for a rating.
+    """
+    match event.type:
+        case "about-me.written":
+            return "about-me", event.data["section"]
+        case "safety-plan.written":
+            return "safety-plan", "safety-plan"
+        case "wording.preferred":
+            return "wording", event.data["instead_of"]
+        case "aspirations.ranked":
+            return "ranking", "aspirations"
+        case (
+            "aspiration.stated"
+            | "strength.named"
+            | "need.named"
+            | "action.planned"
+            | "measure.defined"
+            | "advance-choice.made"
+        ):
+            return thing_of(event.type), new_name(event)
+        case _:
+            return None
 
 
 def question(plan: Plan, name: str) -> Beside | None:

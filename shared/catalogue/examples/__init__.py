@@ -12,6 +12,9 @@ A step has the members `author`, `via`? and `event`. Each example has a person a
 own, and every one of them may be posted as often as one likes: what was recorded once is
 answered the same. What runs out has run out long ago, or does in 2099; no example needs a clock.
 
+The bounds of a plan are not shown where hundreds of steps would stand before them: `plan-full`,
+and `too-many` of anything but disagreements.
+
 >>> from shared.catalogue import CATALOGUE
 >>> [each["verdict"] for each in examples(CATALOGUE["about-me.written"])]
 ['accepted', 'not-yours-to-say', 'no-such-plan', 'id-reused', 'version-conflict']
@@ -56,13 +59,17 @@ def examples(row: EventType) -> list[Json]:
 
 
 def refusals(row: EventType) -> Iterator[Code]:
-    """The codes that a type can earn; but `plan-erased` and `our-fault`, which none asks for."""
+    """The codes that a type can earn and that an example shows: none asks for `plan-erased` and
+    `our-fault`, and hundreds of steps would stand before most bounds.
+    """
     yield Code.NOT_YOURS_TO_SAY
     if row.who.scope or row.who.named:
         yield Code.NO_GRANT
     if row.who.person and row.name != "plan.started":
         yield Code.NO_SUCH_PLAN
-    yield from (Code.ID_REUSED, Code.VERSION_CONFLICT, *row.refusals)
+    yield from (Code.ID_REUSED, Code.VERSION_CONFLICT)
+    few = row.name == "disagreement.stated"
+    yield from (code for code in row.refusals if few or code is not Code.TOO_MANY)
 
 
 def _any(row: EventType, code: Code) -> Case:
