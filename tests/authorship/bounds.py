@@ -3,7 +3,7 @@
 from shared.event import Event
 from tests.authorship.effects import key_of
 from tests.authorship.standing import speaks_for_person
-from tests.authorship.state import State, change_of
+from tests.authorship.state import State, change_of, come
 from tests.authorship.tables import MOST, MOST_BYTES, MOST_DISAGREEMENTS, NEW_LINES, PROTECTIVE
 
 Code = str | None
@@ -16,7 +16,8 @@ def too_many(state: State, event: Event) -> Code:
         return too_many(state, change_of(proposal, event))
     kind, data = event.type, event.data
     if kind in ("access.granted", "representative.named"):
-        full = state.allowed(event.received) >= MOST["grants"]
+        adds = not come(data["until"], event.received)  # or it adds none that is in force
+        full = adds and state.allowed(event.received) >= MOST["grants"]
     elif kind == "service.barred":
         full = len(state.barred) >= MOST["barred"]
     elif kind == "disagreement.stated":
@@ -51,10 +52,7 @@ WRITES = {
 
 def _opens_a_line(state: State, event: Event) -> bool:
     """“An event that would write a new open line”; events that reopen are not counted against."""
-    if event.type not in WRITES:
-        return False
-    line = state.lines.get(key_of(event))
-    return line is None or line.state != "open"
+    return event.type in WRITES and key_of(event) not in state.lines
 
 
 def plan_full(state: State, event: Event) -> Code:

@@ -240,9 +240,11 @@ def its_type_in_scope(plan: Json, event: Event) -> None:
 
 
 def actions_open(plan: Json, _event: Event) -> None:
+    planned = plan.setdefault("planned", {})
     for each in plan.get("lines", {}).values():
         if each["thing"] == "action":
             each["state"] = "open"
+            planned[each["id"]] = each["origin"]["entry"]
 
 
 # Whole rules of their own

@@ -98,7 +98,7 @@ ROLES = (
     ),
     Broken(
         "Another person counts as a partner.",
-        hears(Code.NOT_YOURS_TO_SAY, as_partner, role("person")),
+        hears(Code.NOT_YOURS_TO_SAY, as_partner, both(role("person"), by_another)),
         "not-yours-to-say",
         WITH_A_GRANT,
     ),
@@ -203,7 +203,6 @@ BEING_NAMED = (
         "Being named by a partner gives standing.",
         accepts(Code.NO_GRANT, is_named(by_person=False)),
         "no-grant",
-        ("disagreement.stated", *JUDGED, "question.answered"),
     ),
     Broken(
         "Being named by the person gives standing for good.",
@@ -214,6 +213,7 @@ BEING_NAMED = (
         "An action that is done still gives standing to who was to do it.",
         sees(Code.NO_GRANT, actions_open, is_named(by_person=True)),
         "no-grant",
+        start="furnished",
     ),
     Broken(
         "A partner has two open disagreements with one entry.",

@@ -22,12 +22,12 @@ NORTH = "team:north"
 NOTEBOOK, SHOES, CLINIC = "service:notebook", "service:shoes", "service:clinic"
 SERVICES = (NOTEBOOK, SHOES, SHOES, SHOES, CLINIC, CLINIC, CLINIC, "service:s1", "service:s2")
 STRANGERS = (EVE, BOB, SHOES, "auditor:ann", "operator:olga", "person:Ada", "team:Ada", UMA)
-PARTIES = (ADA, ADA, ADA, SAM, SAM, TOM, REP, UMA, BEA, EVE)
+PARTIES = (ADA, ADA, ADA, ADA, ADA, SAM, SAM, SAM, TOM, REP, UMA, BEA, EVE)
 REPRESENTATIVES = (BEA, BEA, REP, REP, SAM, EVE)
 SCOPES = ("read", "observe", "interpret", "propose", "audit")
 PLAN_TYPES = tuple(name for name, kind in KINDS.items() if kind is Kind.PLAN)
 PERSONS_TYPES = tuple(name for name in KINDS if "P" in WHO.get(name, P_ONLY))
-NAMES = tuple(f"name-{each}" for each in "abcdefgh")
+NAMES = tuple(f"name-{each}" for each in "abcde")
 WORDS = (
     "Walk to the sea.",
     "Sleep.",
@@ -128,7 +128,18 @@ class Maker:
         return self.among(self.spaces.get(space))
 
     def entry(self, *kinds: str) -> str:
-        return self.among(self.by_type.get(self.pick(kinds)) if kinds else self.every)
+        there = [kind for kind in kinds if kind in self.by_type]
+        return self.among(self.by_type[self.pick(there)] if there else self.every)
+
+    def open_entry(self, *kinds: str) -> str:
+        """Mostly a proposal, a question or a promise that is still open."""
+        name = self.entry(*kinds)
+        for _ in range(2):
+            found = self.state.entries.get(name)
+            if found is None or found.state == "open":
+                break
+            name = self.entry(*kinds)
+        return name
 
     def words(self) -> str:
         return self.pick(WORDS)
@@ -139,9 +150,9 @@ class Maker:
     def name(self) -> Json:
         """A new item's own id: a fresh one, a common one, none at all."""
         dice = self.dice.random()
-        if dice < 0.3:
+        if dice < 0.25:
             return {}
-        return {"id": f"n{self.place}" if dice < 0.75 else self.pick(NAMES)}
+        return {"id": f"n{self.place}" if dice < 0.6 else self.pick(NAMES)}
 
     def moment(self) -> str:
         """A moment near this place: before, exactly then, after; in any offset."""
@@ -200,7 +211,7 @@ def _proposed(here: Maker) -> Json:
 
 def _accepts(here: Maker) -> Json:
     """As it was proposed, in words of one's own, or in words that do not fit."""
-    name = here.entry("proposal.made")
+    name = here.open_entry("proposal.made")
     said: Json = {"proposal": name}
     proposal = here.state.entry(name, "proposal.made")
     if proposal and here.chance(0.4):
@@ -211,7 +222,7 @@ def _accepts(here: Maker) -> Json:
 
 
 def _answers(here: Maker) -> Json:
-    return {"proposal": here.entry("proposal.made"), **here.maybe(words="Not now.")}
+    return {"proposal": here.open_entry("proposal.made"), **here.maybe(words="Not now.")}
 
 
 def _observed(here: Maker) -> Json:
@@ -251,7 +262,7 @@ def _answered(here: Maker) -> Json:
     sources = here.maybe(0.4, sources=here.pick((["https://example.org/a"], [])))
     kind = here.pick(("opinion", "observation", "evidence"))
     basis = here.maybe(0.85, basis={"kind": kind, **sources})
-    return {"question": here.entry(*QUESTIONS), "words": here.words(), **basis}
+    return {"question": here.open_entry(*QUESTIONS), "words": here.words(), **basis}
 
 
 def _promised(here: Maker) -> Json:
@@ -299,7 +310,7 @@ def _of_entry(member: str, *kinds: str) -> Callable[[Maker], Json]:
 
 
 def _of(member: str, *kinds: str) -> Callable[[Maker], Json]:
-    return lambda here: {member: here.entry(*kinds), **here.maybe(words=here.words())}
+    return lambda here: {member: here.open_entry(*kinds), **here.maybe(words=here.words())}
 
 
 DISPUTED = ("observation.recorded", "action.planned", "question.asked", "proposal.made")

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from random import Random
 
 from shared.event import Event, Json
+from shared.fields import UNTIL_WITHDRAWN
 from shared.kinds import KINDS
 from tests.authorship.data import (
     ADA,
     BEA,
+    BEGAN,
     CLINIC,
+    FAR,
     MAKE,
     NORTH,
     NOTEBOOK,
@@ -28,18 +31,33 @@ from tests.authorship.data import (
     make_event,
     stamp,
 )
-from tests.authorship.state import Entry, State
+from tests.authorship.state import Entry, State, instant
 from tests.authorship.tables import P_ONLY, WHO
 
 PARTNERS = (SAM, SAM, SAM, SAM, TOM, TOM, NORTH, REP, UMA)
+ENDING = ("access.granted", "representative.named", "proposal.made")
+WITH_A_GRANT = ("proposal.made", "observation.recorded", "commitment.made", "question.asked")
 SENT = (BEA, BEA, REP, REP, SAM)
 # What others point at has to be there, and what is hard to be accepted has to be said often.
 OFTEN = (
     *("access.granted", "representative.named", "proposal.made", "proposal.accepted") * 5,
     *("aspiration.stated", "question.asked", "disagreement.stated", "entry.retracted") * 3,
-    *("action.planned", "measure.defined", "measure.rated", "commitment.made") * 2,
+    *("action.planned", "measure.defined", "measure.rated", "commitment.made") * 3,
+    *(
+        "commitment.made",
+        "action.dropped",
+        "measure.revised",
+        "service.unbarred",
+        "advance-choice.revised",
+    )
+    * 2,
     *("observation.recorded", "advance-choice.made", "proposal.made", "authorship.denied") * 2,
     *("aspiration.paused", "plan.closed", "plan.reopened", "question.closed", "action.done") * 2,
+    *("question.answered", "commitment.kept", "commitment.not-kept", "interpretation.offered") * 4,
+    *("question.answered", "commitment.kept", "commitment.not-kept", "question.asked") * 2,
+    *("aspiration.resumed", "service.unbarred", "question.set-aside", "representative.ended") * 3,
+    *("aspiration.resumed", "advance-choice.departed-from") * 2,
+    *("need.reworded", "strength.reworded", "proposal.declined", "proposal.parked") * 2,
 )
 TYPES = (*KINDS, *OFTEN)
 
@@ -53,40 +71,69 @@ class Generator:
         more = tuple(often) * (2 * len(TYPES) // max(1, len(often)))
         self._types = (*TYPES, *more)
         self._refused: list[str] = []
+        self._ending: list[Event] = []
         self._salt = f"{dice.getrandbits(32):08x}-0000-4000-8000"
 
     def next(self) -> Event:
         """An event that could come next."""
         self._maker.place += 1
         kind, author = self._who_says_what()
-        data = MAKE[kind](self._maker)
-        author = author or self._author(kind, data)
-        dice = self._dice.random()
-        expected = None
-        if dice < 0.10:
-            expected = self._state.version
-            if dice < 0.04:
-                expected = max(0, expected + self._maker.pick((-2, -1, 1)))
+        seconds, data = self._clock(), Json()
+        if self._ending and self._dice.random() < 0.04:
+            kind, author, seconds, data = self._at_the_moment()
+        elif kind == "proposal.accepted" and author and self._dice.random() < 0.3:
+            data = self._their_own(author)
+        data = data or MAKE[kind](self._maker)
         return make_event(
-            author,
+            author or self._author(kind, data),
             kind,
             data,
             name=self._id(),
-            seconds=60 * self._maker.place + self._clock(),
+            seconds=seconds,
             via=self._maker.pick((NOTEBOOK,) * 6 + (SHOES, CLINIC)),
-            expected=expected,
+            expected=self._expected(),
         )
 
     def hear(self, event: Event, *, accepted: bool) -> None:
         """The event was ruled on."""
         self._maker.hear(event, accepted=accepted)
+        ends = event.data.get("expires") or event.data.get("until", UNTIL_WITHDRAWN)
         if not accepted:
             self._refused.append(event.id)
+        elif event.type in ENDING and ends not in (UNTIL_WITHDRAWN, FAR):
+            self._ending = [*self._ending[-8:], event]
+
+    def _at_the_moment(self) -> tuple[str, str, int, Json]:
+        """What a grant, a naming or a proposal allows, at the very moment at which it runs out."""
+        ending = self._maker.pick(self._ending)
+        data = ending.data
+        ends = instant(data.get("expires") or data["until"])
+        seconds = int((ends - BEGAN).total_seconds())
+        if ending.type == "proposal.made":
+            return "proposal.accepted", ADA, seconds, {"proposal": ending.id}
+        if ending.type == "representative.named":
+            return self._maker.pick(data["scope"]), data["representative"], seconds, {}
+        return self._maker.pick(WITH_A_GRANT), data["to"], seconds, {}
+
+    def _expected(self) -> int | None:
+        """The version that the author saw: mostly not said, else mostly the present one."""
+        dice, version = self._dice.random(), self._state.version
+        if dice < 0.04:
+            return max(0, version + self._maker.pick((-2, -1, 1)))
+        return version if dice < 0.10 else None
+
+    def _their_own(self, author: str) -> Json:
+        """A late proposal of the author's, if there is one."""
+        entries = self._state.entries
+        for name in reversed(self._maker.by_type.get("proposal.made", [])[-12:]):
+            if entries[name].author == author:
+                return {"proposal": name}
+        return {}
 
     def _clock(self) -> int:
         """Clocks of several intakes: mostly in step, some behind, some ahead."""
-        dice = self._dice.random()
-        return 0 if dice < 0.8 else -90 if dice < 0.9 else -3600 if dice < 0.95 else 300
+        now, dice = 60 * self._maker.place, self._dice.random()
+        return now + (0 if dice < 0.8 else -90 if dice < 0.9 else -3600 if dice < 0.95 else 300)
 
     def _id(self) -> str:
         """Mostly an id of its own; now and then one that was borne before, by whomever."""
@@ -106,7 +153,8 @@ class Generator:
             author = maker.pick(SENT)
             types = state.types_of(author, stamp(60 * maker.place))
             if types:
-                return maker.pick(sorted(types)), author
+                accepts = "proposal.accepted" in types and self._dice.random() < 0.4
+                return "proposal.accepted" if accepts else maker.pick(sorted(types)), author
         return maker.pick(self._types), ""
 
     def _author(self, kind: str, data: Json) -> str:

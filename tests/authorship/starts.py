@@ -91,7 +91,7 @@ class Growing:
 
 
 def furnished(plan: Growing) -> None:
-    """Lines, grants, representatives, and entries that were disagreed with four times."""
+    """Lines, grants, representatives, an entry much disagreed with, an action that is done."""
     plan.say(ADA, "plan.started", {"name_to_use": "Ada", "language": "en"})
     plan.grant(SAM, "observe", "interpret", "propose")
     plan.grant(TOM, "propose", until=FAR)
@@ -102,8 +102,10 @@ def furnished(plan: Growing) -> None:
     plan.say(ADA, "action.planned", {"id": "name-a", "what": "Walk", "by": UMA})
     plan.say(ADA, "action.planned", {"id": "name-b", "what": "Talk", "by": TOM})
     seen = plan.say(SAM, "observation.recorded", {"who_saw": UMA, "seen_or_heard": "Walked."})
-    plan.disagree(ADA, seen, times=4)
+    plan.disagree(ADA, seen, times=5)
     plan.disagree(SAM, seen, times=4)
+    plan.say(ADA, "action.planned", {"id": "name-c", "what": "Swim", "by": "partner:ivy"})
+    plan.say(ADA, "action.done", {"action": "name-c"})
 
 
 def many_lines(plan: Growing) -> None:
