@@ -15,15 +15,15 @@ export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check format bench kill hostile lock clean
+.PHONY: help demo up test check format bench kill hostile authorship lock clean
 
 help: ## Say what there is
 	@echo "Firsthand: a person's plan, in that person's own hand."
 	@echo
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo
 	@echo "The first run fills $(VENV) from the lock files. PYTHON=python3.13 chooses another Python;"
-	@echo "ARGS='…' is handed on by demo, up, test, bench, kill and hostile."
+	@echo "ARGS='…' is handed on by demo, up, test, bench, kill, hostile and authorship."
 
 demo: $(READY) ## Tell a true-to-life story over HTTP, then clear up
 	@$(BIN)/firsthand demo $(ARGS)
@@ -54,6 +54,9 @@ kill: $(DEV) ## Kill everything everywhere and count what is lost into build/kil
 hostile: $(DEV) ## Try 200 examples of each operation as each role; count them into build/hostile.json
 	@HOSTILE_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest -p no:randomly -q \
 	  tests/hostile/test_schemathesis.py $(ARGS)
+
+authorship: $(DEV) ## Rule on 300,000 random events twice, by decide and a model: build/authorship.json
+	@$(BIN)/python -m tests.authorship.run $(ARGS)
 
 lock: ## Choose versions anew from pyproject.toml and write the lock files
 	@$(PYTHON) -m venv --clear build/locker

@@ -1,0 +1,284 @@
+"""How rules are broken on purpose: the real `decide`, with something wrong around it.
+
+It is given another event, or a plan in which something differs, or its verdict is replaced. No
+source is edited.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+
+import orjson
+
+from services.ledger.plan.changes import evolve
+from services.ledger.plan.model import Plan, dump
+from services.ledger.plan.rules import ACCEPTED, Accepted, Refusal, Verdict
+from shared.event import Event, Json
+from shared.refusals import Code
+from tests.authorship.compare import Fold, Judge, real
+from tests.authorship.data import SAM
+from tests.authorship.tables import MOST, MOST_BYTES, WHO
+
+LONG_AGO = "2020-01-01T00:00:00.000Z"
+WITH_A_NAME = tuple(kind for kind, ways in WHO.items() if any("N(" in way for way in ways))
+Case = Callable[[Plan, Event], bool]
+Otherwise = Callable[[Plan, Event], Event]
+
+
+def always(_plan: Plan, _event: Event) -> bool:
+    return True
+
+
+def is_(ruled: Verdict, code: Code) -> bool:
+    return isinstance(ruled, Refusal) and ruled.code == code
+
+
+def accepts(code: Code, case: Case = always) -> Judge:
+    """In that case, what would be refused with that code is accepted."""
+    return becomes(code, ACCEPTED, case)
+
+
+def becomes(code: Code, otherwise: Verdict, case: Case = always) -> Judge:
+    """In that case, that refusal is another verdict."""
+
+    def judge(plan: Plan, event: Event, reused: bool) -> Verdict:
+        ruled = real(plan, event, reused)
+        return otherwise if is_(ruled, code) and case(plan, event) else ruled
+
+    return judge
+
+
+def refuses(code: Code, case: Case) -> Judge:
+    """In that case, what would be accepted is refused."""
+
+    def judge(plan: Plan, event: Event, reused: bool) -> Verdict:
+        ruled = real(plan, event, reused)
+        return Refusal(code) if isinstance(ruled, Accepted) and case(plan, event) else ruled
+
+    return judge
+
+
+def hears(code: Code, otherwise: Otherwise, case: Case = always) -> Judge:
+    """In that case, what would be refused with that code is judged as another event."""
+
+    def judge(plan: Plan, event: Event, reused: bool) -> Verdict:
+        ruled = real(plan, event, reused)
+        heard = is_(ruled, code) and case(plan, event)
+        return real(plan, otherwise(plan, event), False) if heard else ruled
+
+    return judge
+
+
+def sees(code: Code, change: Callable[[Json, Event], None], case: Case = always) -> Judge:
+    """In that case, what would be refused with that code is judged on a plan that was changed."""
+
+    def judge(plan: Plan, event: Event, reused: bool) -> Verdict:
+        ruled = real(plan, event, reused)
+        if not is_(ruled, code) or not case(plan, event):
+            return ruled
+        told = orjson.loads(dump(plan))
+        change(told, event)
+        return real(Plan(**told), event, reused)
+
+    return judge
+
+
+# Cases
+
+
+def of_type(*kinds: str) -> Case:
+    return lambda _, event: event.type in kinds
+
+
+def role(*roles: str) -> Case:
+    return lambda _, event: event.author.partition(":")[0] in roles
+
+
+def both(*cases: Case) -> Case:
+    return lambda plan, event: all(each(plan, event) for each in cases)
+
+
+def by_person(_plan: Plan, event: Event) -> bool:
+    return event.by_person
+
+
+def by_another(_plan: Plan, event: Event) -> bool:
+    return not event.by_person
+
+
+def is_named(by_person: bool) -> Case:
+    """The author is named in what the event points at, and P wrote that, or somebody else."""
+
+    def case(plan: Plan, event: Event) -> bool:
+        (member,) = (way[2:-1] for way in WHO[event.type] if way.startswith("N("))
+        wrote, *named = plan.entries.get(event.data[member], [""])
+        return event.author in named and (wrote == event.subject) == by_person
+
+    return both(of_type(*WITH_A_NAME), case)
+
+
+def disagreed(plan: Plan, event: Event) -> list[Json]:
+    pinned = plan.disagreements.get(event.data.get("entry", ""), [])
+    return [each for each in pinned if each["author"] == event.author]
+
+
+def has_open_disagreement(plan: Plan, event: Event) -> bool:
+    return any("retracted" not in each for each in disagreed(plan, event))
+
+
+def has_no_open_disagreement(plan: Plan, event: Event) -> bool:
+    return not has_open_disagreement(plan, event)
+
+
+def expects_more(plan: Plan, event: Event) -> bool:
+    return event.expectedversion is not None and event.expectedversion > plan.version
+
+
+def borne_by_another(plan: Plan, event: Event) -> bool:
+    return plan.entries.get(event.id, [event.author])[0] != event.author
+
+
+def equal_ends(_plan: Plan, event: Event) -> bool:
+    return bool(event.data["min"] == event.data["max"])
+
+
+def was_parked(plan: Plan, event: Event) -> bool:
+    proposal = plan.beside.get(event.data.get("proposal", ""))
+    return bool(proposal and proposal.get("state") == "parked")
+
+
+def own_is_beyond(plan: Plan, event: Event) -> bool:
+    return plan.own_bytes + len(event.canonical) > MOST_BYTES["own"]
+
+
+def many_grants_ever(plan: Plan, event: Event) -> bool:
+    return len(plan.whose) > MOST["grants"] and event.type == "access.granted"
+
+
+def says_it_again(plan: Plan, event: Event) -> bool:
+    wordings = sum(each["thing"] == "wording" for each in plan.lines.values())
+    return event.type == "wording.preferred" and wordings >= MOST["wordings"]
+
+
+# What is heard or seen instead
+
+
+def as_person(_plan: Plan, event: Event) -> Event:
+    return event._replace(author=event.subject)
+
+
+def as_partner(_plan: Plan, _event: Event) -> Event:
+    return _event._replace(author=SAM)
+
+
+def early(_plan: Plan, event: Event) -> Event:
+    return event._replace(received=LONG_AGO)
+
+
+def a_moment_before(_plan: Plan, event: Event) -> Event:
+    """Received on the whole minute or half of it: a millisecond earlier."""
+    minute, seconds = event.received[:17], event.received[17:19]
+    if seconds == "30":
+        return event._replace(received=f"{minute}29.999Z")
+    hour, minutes = event.received[:14], int(event.received[14:16])
+    before = f"{hour}{minutes - 1:02}:59.999Z" if minutes else event.received
+    return event._replace(received=before)
+
+
+def under_a_fresh_id(_plan: Plan, event: Event) -> Event:
+    return event._replace(id="never-borne-before")
+
+
+def expecting_nothing(_plan: Plan, event: Event) -> Event:
+    return event._replace(expectedversion=None)
+
+
+def through_another(_plan: Plan, event: Event) -> Event:
+    return event._replace(via="service:never-barred")
+
+
+def of_kind(kind: str, event: Event) -> Callable[[Json], bool]:
+    """What P allowed the author, of that type."""
+    member = "to" if kind == "access.granted" else "representative"
+    return lambda each: each["type"] == kind and each["data"][member] == event.author
+
+
+def not_ended(kind: str) -> Callable[[Json, Event], None]:
+    def change(plan: Json, event: Event) -> None:
+        for each in filter(of_kind(kind, event), plan.get("whose", {}).values()):
+            for member in ("state", "ended"):
+                each.pop(member, None)
+
+    return change
+
+
+def opens(kind: str, member: str, opened: list[str]) -> Callable[[Json, Event], None]:
+    def change(plan: Json, event: Event) -> None:
+        for each in filter(of_kind(kind, event), plan.get("whose", {}).values()):
+            each["data"][member] = opened
+
+    return change
+
+
+def emergency_to_author(plan: Json, event: Event) -> None:
+    for each in plan.get("whose", {}).values():
+        if each["data"].get("to") == "emergency":
+            each["data"]["to"] = event.author
+
+
+def proposed_by_another(plan: Json, event: Event) -> None:
+    if proposal := plan.get("beside", {}).get(event.data["proposal"]):
+        proposal["author"] = "partner:another"
+        plan["entries"][event.data["proposal"]] = ["partner:another"]
+
+
+def its_type_in_scope(plan: Json, event: Event) -> None:
+    if proposal := plan.get("beside", {}).get(event.data["proposal"]):
+        kind = proposal["data"].get("change", {}).get("type", "")
+        for each in filter(of_kind("representative.named", event), plan["whose"].values()):
+            each["data"]["scope"] = [*each["data"]["scope"], kind]
+
+
+def actions_open(plan: Json, _event: Event) -> None:
+    planned = plan.setdefault("planned", {})
+    for each in plan.get("lines", {}).values():
+        if each["thing"] == "action":
+            each["state"] = "open"
+            planned[each["id"]] = each["origin"]["entry"]
+
+
+# Whole rules of their own
+
+
+def unrecorded(plan: Plan, event: Event, reused: bool) -> Verdict:
+    """An accepted event of a representative is recorded as anybody's."""
+    ruled = real(plan, event, reused)
+    return replace(ruled, represented=False) if isinstance(ruled, Accepted) else ruled
+
+
+def leaves_a_trace(plan: Plan, event: Event, reused: bool) -> Verdict:
+    """Some refusals are remembered in the plan."""
+    ruled = real(plan, event, reused)
+    if is_(ruled, Code.WRONG_STATE):
+        plan.denied[event.id] = event.author
+    return ruled
+
+
+def moves_a_line(plan: Plan, event: Event) -> Plan:
+    """What a partner saw turns the plan's own line."""
+    if event.type == "observation.recorded" and not event.by_person:
+        plan.lines["plan/plan"]["data"]["name_to_use"] = event.author
+    return evolve(plan, event)
+
+
+def counts_folds() -> Fold:
+    """Every fold is numbered, whichever plan it belongs to."""
+    numbers = itertools.count()
+
+    def fold(plan: Plan, event: Event) -> Plan:
+        folded = evolve(plan, event)
+        if event.type == "authorship.denied":
+            folded.denied[event.data["entry"]] = str(next(numbers))
+        return folded
+
+    return fold

@@ -1,0 +1,189 @@
+"""Random histories that reach every rule, by authors who may say something and by others.
+
+A history begins at a start (starts.py): nothing, a plan with people in it, or a plan grown to just
+below a bound. Every event follows from the dice and from the model's state. Most are by somebody
+who could be heard, about something that is there; the rest are by strangers, by partners whose
+grant has run out or was withdrawn, under reused ids, on stale versions, through barred services.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from shared.event import Event, Json
+from shared.fields import UNTIL_WITHDRAWN
+from shared.kinds import KINDS
+from tests.authorship.data import (
+    ADA,
+    BEA,
+    BEGAN,
+    CLINIC,
+    FAR,
+    MAKE,
+    NORTH,
+    NOTEBOOK,
+    REP,
+    SAM,
+    SHOES,
+    STRANGERS,
+    TOM,
+    UMA,
+    Maker,
+    make_event,
+    stamp,
+)
+from tests.authorship.state import Entry, State, instant
+from tests.authorship.tables import P_ONLY, WHO
+
+PARTNERS = (SAM, SAM, SAM, SAM, TOM, TOM, NORTH, REP, UMA)
+ENDING = ("access.granted", "representative.named", "proposal.made")
+WITH_A_GRANT = ("proposal.made", "observation.recorded", "commitment.made", "question.asked")
+SENT = (BEA, BEA, REP, REP, SAM)
+# What others point at has to be there, and what is hard to be accepted has to be said often.
+OFTEN = (
+    *("access.granted", "representative.named", "proposal.made", "proposal.accepted") * 5,
+    *("aspiration.stated", "question.asked", "disagreement.stated", "entry.retracted") * 3,
+    *("action.planned", "measure.defined", "measure.rated", "commitment.made") * 3,
+    *(
+        "commitment.made",
+        "action.dropped",
+        "measure.revised",
+        "service.unbarred",
+        "advance-choice.revised",
+    )
+    * 2,
+    *("observation.recorded", "advance-choice.made", "proposal.made", "authorship.denied") * 2,
+    *("aspiration.paused", "plan.closed", "plan.reopened", "question.closed", "action.done") * 2,
+    *("question.answered", "commitment.kept", "commitment.not-kept", "interpretation.offered") * 4,
+    *("question.answered", "commitment.kept", "commitment.not-kept", "question.asked") * 2,
+    *("aspiration.resumed", "service.unbarred", "question.set-aside", "representative.ended") * 3,
+    *("aspiration.resumed", "advance-choice.departed-from") * 2,
+    *("need.reworded", "strength.reworded", "proposal.declined", "proposal.parked") * 2,
+)
+TYPES = (*KINDS, *OFTEN)
+
+
+class Generator:
+    """The next event of a history, over and over. `often` are types that come more often here."""
+
+    def __init__(self, dice: Random, state: State, often: Sequence[str] = ()) -> None:
+        self._dice, self._state = dice, state
+        self._maker = Maker.at(dice, state)
+        more = tuple(often) * (2 * len(TYPES) // max(1, len(often)))
+        self._types = (*TYPES, *more)
+        self._refused: list[str] = []
+        self._ending: list[Event] = []
+        self._salt = f"{dice.getrandbits(32):08x}-0000-4000-8000"
+
+    def next(self) -> Event:
+        """An event that could come next."""
+        self._maker.place += 1
+        kind, author = self._who_says_what()
+        seconds, data = self._clock(), Json()
+        if self._ending and self._dice.random() < 0.04:
+            kind, author, seconds, data = self._at_the_moment()
+        elif kind == "proposal.accepted" and author and self._dice.random() < 0.3:
+            data = self._their_own(author)
+        data = data or MAKE[kind](self._maker)
+        return make_event(
+            author or self._author(kind, data),
+            kind,
+            data,
+            name=self._id(),
+            seconds=seconds,
+            via=self._maker.pick((NOTEBOOK,) * 6 + (SHOES, CLINIC)),
+            expected=self._expected(),
+        )
+
+    def hear(self, event: Event, *, accepted: bool) -> None:
+        """The event was ruled on."""
+        self._maker.hear(event, accepted=accepted)
+        ends = event.data.get("expires") or event.data.get("until", UNTIL_WITHDRAWN)
+        if not accepted:
+            self._refused.append(event.id)
+        elif event.type in ENDING and ends not in (UNTIL_WITHDRAWN, FAR):
+            self._ending = [*self._ending[-8:], event]
+
+    def _at_the_moment(self) -> tuple[str, str, int, Json]:
+        """What a grant, a naming or a proposal allows, at the very moment at which it runs out."""
+        ending = self._maker.pick(self._ending)
+        data = ending.data
+        ends = instant(data.get("expires") or data["until"])
+        seconds = int((ends - BEGAN).total_seconds())
+        if ending.type == "proposal.made":
+            return "proposal.accepted", ADA, seconds, {"proposal": ending.id}
+        if ending.type == "representative.named":
+            return self._maker.pick(data["scope"]), data["representative"], seconds, {}
+        return self._maker.pick(WITH_A_GRANT), data["to"], seconds, {}
+
+    def _expected(self) -> int | None:
+        """The version that the author saw: mostly not said, else mostly the present one."""
+        dice, version = self._dice.random(), self._state.version
+        if dice < 0.04:
+            return max(0, version + self._maker.pick((-2, -1, 1)))
+        return version if dice < 0.10 else None
+
+    def _their_own(self, author: str) -> Json:
+        """A late proposal of the author's, if there is one."""
+        entries = self._state.entries
+        for name in reversed(self._maker.by_type.get("proposal.made", [])[-12:]):
+            if entries[name].author == author:
+                return {"proposal": name}
+        return {}
+
+    def _clock(self) -> int:
+        """Clocks of several intakes: mostly in step, some behind, some ahead."""
+        now, dice = 60 * self._maker.place, self._dice.random()
+        return now + (0 if dice < 0.8 else -90 if dice < 0.9 else -3600 if dice < 0.95 else 300)
+
+    def _id(self) -> str:
+        """Mostly an id of its own; now and then one that was borne before, by whomever."""
+        dice = self._dice.random()
+        if dice < 0.025 and self._maker.every:
+            return self._maker.pick(self._maker.every)
+        if dice < 0.035 and self._refused:
+            return self._maker.pick(self._refused)
+        return f"{self._salt}-{self._maker.place:012x}"
+
+    def _who_says_what(self) -> tuple[str, str]:
+        """A type and, where it comes first, its author."""
+        state, maker = self._state, self._maker
+        if state.phase == "" and self._dice.random() < 0.4:
+            return "plan.started", ADA if self._dice.random() < 0.8 else ""
+        if self._dice.random() < 0.10:
+            author = maker.pick(SENT)
+            types = state.types_of(author, stamp(60 * maker.place))
+            if types:
+                accepts = "proposal.accepted" in types and self._dice.random() < 0.4
+                return "proposal.accepted" if accepts else maker.pick(sorted(types)), author
+        return maker.pick(self._types), ""
+
+    def _author(self, kind: str, data: Json) -> str:
+        """Mostly somebody with a way to be heard."""
+        ways, maker = WHO.get(kind, P_ONLY), self._maker
+        dice = self._dice.random()
+        if dice < 0.06:
+            return maker.pick(STRANGERS)
+        if dice < 0.12:
+            return maker.pick((*PARTNERS, BEA, ADA))
+        way = maker.pick(ways)
+        if way == "P":
+            return ADA
+        if way.startswith("W"):
+            return maker.pick(PARTNERS)
+        entry = self._state.entry(data[way[2:-1]])
+        if entry is None or dice < 0.2:
+            return maker.pick((*PARTNERS, ADA))
+        fitting = _meant(kind, entry)
+        if ":" in fitting and dice < 0.7:
+            return fitting
+        named = sorted(each for each in entry.names if ":" in each)
+        return maker.pick((entry.author, *named))
+
+
+def _meant(kind: str, entry: Entry) -> str:
+    """For whom a type about an entry is meant: whom it was put to, or its author; "" for others."""
+    if kind in ("question.answered", "commitment.kept", "commitment.not-kept"):
+        return str(entry.data.get("to", entry.author))
+    if kind == "question.closed":
+        return ADA if entry.type == "advance-choice.departed-from" else entry.author
+    return "" if kind == "disagreement.stated" else entry.author

@@ -1,0 +1,194 @@
+"""Where histories begin: nothing, a plan with people in it, plans grown to just below each bound.
+
+Each start is made of events that the rules and the model both accept, posted one after another:
+what is grown is grown by posting, not by setting a number.
+"""
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+from services.ledger.plan.changes import evolve
+from services.ledger.plan.model import Plan, copy_of
+from services.ledger.plan.rules import Accepted, decide
+from shared.event import Json
+from tests.authorship.data import ADA, BEA, FAR, REP, SAM, TOM, UMA, make_event
+from tests.authorship.effects import apply
+from tests.authorship.model import verdict
+from tests.authorship.standing import speaks_for_person
+from tests.authorship.state import State
+from tests.authorship.tables import MOST, MOST_BYTES, NEW_LINES, PROTECTIVE
+
+WIDE = "\u6d77" * 10_000  # 30,000 bytes
+ROOM = 3_000  # bytes that are left of an account
+LINES = (*NEW_LINES, "about-me.written", "action.done", "item.withdrawn", "proposal.accepted")
+GRANTS = ("access.granted", "representative.named", "access.withdrawn", "representative.ended")
+
+
+class NotAcceptedError(Exception):
+    """An event of a start was not accepted by the rules, or not by the model."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A plan and the model's state of it, both to be copied.
+
+    `often` come more often in a history that begins here; of 100 histories about `share` do.
+    """
+
+    name: str
+    plan: Plan
+    state: bytes
+    often: tuple[str, ...] = ()
+    share: float = 1
+
+    def fresh(self) -> tuple[Plan, State]:
+        """The plan and the state, to be changed at will."""
+        state: State = pickle.loads(self.state)  # noqa: S301 - these bytes are our own
+        return copy_of(self.plan), state
+
+
+@dataclass
+class Growing:
+    """A plan on its way: what is said in it is accepted."""
+
+    name: str
+    plan: Plan = field(default_factory=lambda: Plan(ADA))
+    state: State = field(default_factory=lambda: State(ADA))
+
+    def say(self, author: str, kind: str, data: Json) -> str:
+        """Somebody says something; its id."""
+        name = f"{self.name}-{len(self.state.entries)}"
+        event = make_event(author, kind, data, name=name, seconds=-7200)
+        ruling = decide(self.plan, event), verdict(self.state, event)
+        if not isinstance(ruling[0], Accepted) or ruling[1] is not None:
+            raise NotAcceptedError(f"{name}: {author} {kind} {data}: {ruling}")
+        for_person = speaks_for_person(self.state, event)
+        evolve(self.plan, event)
+        apply(self.state, event, for_person=for_person)
+        return name
+
+    def room(self, account: str) -> str:
+        """Words for what an account has left, but for a few small events; none if it is full."""
+        used = self.state.others_bytes if account == "others" else self.state.own_bytes
+        left = MOST_BYTES[account] - used - ROOM - 400
+        return WIDE[: max(0, left // 3)]
+
+    def grant(self, to: str, *scopes: str, until: str = "until-withdrawn") -> None:
+        told = {"to": to, "scopes": [*scopes], "until": until, "purpose": "x", "wording": "y"}
+        self.say(ADA, "access.granted", told)
+
+    def send(self, to: str, *scope: str) -> None:
+        told = {"representative": to, "scope": [*scope], "authority": "x", "until": FAR}
+        self.say(ADA, "representative.named", told)
+
+    def disagree(self, author: str, entry: str, *, times: int) -> None:
+        """Somebody disagrees with an entry and takes it back, as often."""
+        for _ in range(times):
+            said = self.say(author, "disagreement.stated", {"entry": entry, "words": "No."})
+            self.say(author, "entry.retracted", {"entry": said})
+
+
+def furnished(plan: Growing) -> None:
+    """Lines, grants, representatives, an entry much disagreed with, an action that is done."""
+    plan.say(ADA, "plan.started", {"name_to_use": "Ada", "language": "en"})
+    plan.grant(SAM, "observe", "interpret", "propose")
+    plan.grant(TOM, "propose", until=FAR)
+    plan.grant(REP, "propose")
+    plan.send(BEA, "proposal.accepted", "aspiration.stated", "need.named", "entry.retracted")
+    plan.send(REP, "proposal.accepted", "strength.named", "disagreement.stated")
+    plan.say(ADA, "aspiration.stated", {"id": "name-a", "words": "Walk to the sea."})
+    plan.say(ADA, "action.planned", {"id": "name-a", "what": "Walk", "by": UMA})
+    plan.say(ADA, "action.planned", {"id": "name-b", "what": "Talk", "by": TOM})
+    seen = plan.say(SAM, "observation.recorded", {"who_saw": UMA, "seen_or_heard": "Walked."})
+    plan.disagree(ADA, seen, times=5)
+    plan.disagree(SAM, seen, times=4)
+    plan.say(ADA, "action.planned", {"id": "name-c", "what": "Swim", "by": "partner:ivy"})
+    plan.say(ADA, "action.done", {"action": "name-c"})
+
+
+def many_lines(plan: Growing) -> None:
+    """Just below 2,000 open lines."""
+    furnished(plan)
+    for each in range(MOST["lines"] - plan.state.open_lines() - 12):
+        if each % 2:
+            plan.say(ADA, "action.planned", {"what": "x", "by": UMA})
+        else:
+            plan.say(ADA, "need.named", {"words": "x"})
+
+
+def many_grants(plan: Growing) -> None:
+    """Just below 500 grants and namings of representatives."""
+    furnished(plan)
+    for each in range(MOST["grants"] - plan.state.allowed("2026-03-02T10:00:00Z") - 8):
+        to = f"partner:p{each}"
+        if each % 3:
+            plan.grant(to, "observe")
+        else:
+            plan.send(to, "plan.closed")
+
+
+def many_wordings(plan: Growing) -> None:
+    """Just below 200 wordings."""
+    furnished(plan)
+    for each in range(MOST["wordings"] - 6):
+        plan.say(ADA, "wording.preferred", {"say": "Ada", "instead_of": f"w{each}"})
+
+
+def many_barred(plan: Growing) -> None:
+    """Just below 500 barred services."""
+    furnished(plan)
+    for each in range(MOST["barred"] - 2):
+        plan.say(ADA, "service.barred", {"service": f"service:b{each}"})
+
+
+def full_of_own(plan: Growing) -> None:
+    """Room for a few small events of the person's."""
+    furnished(plan)
+    for _ in range(40):
+        plan.say(ADA, "advance-choice.made", {"words": "Stay.", "applies_when": "At night."})
+    while words := plan.room("own"):
+        plan.say(ADA, "about-me.written", {"section": "Food", "words": words})
+
+
+def full_of_protective(plan: Growing) -> None:
+    """Room for a few small events of the types that protect the person, and for no others."""
+    full_of_own(plan)
+    choices = iter([name for space, name in plan.state.lines if space == "choice"])
+    while words := plan.room("protective"):
+        plan.say(ADA, "advance-choice.revoked", {"choice": next(choices), "words": words})
+
+
+def full_of_others(plan: Growing) -> None:
+    """Room for a few small events of everybody else."""
+    furnished(plan)
+    seen = plan.say(SAM, "observation.recorded", {"who_saw": SAM, "seen_or_heard": "Walked."})
+    while words := plan.room("others"):
+        plan.say(SAM, "correction.declined", {"entry": seen, "reason": words})
+
+
+GROWN: tuple[tuple[Callable[[Growing], None], tuple[str, ...], float], ...] = (
+    (furnished, (), 26),
+    (many_lines, LINES, 2),
+    (many_grants, GRANTS, 3),
+    (many_wordings, ("wording.preferred", "authorship.denied", "proposal.made"), 3),
+    (many_barred, ("service.barred", "service.unbarred"), 2),
+    (full_of_own, (), 2),
+    (full_of_protective, tuple(sorted(PROTECTIVE)), 2),
+    (full_of_others, ("observation.recorded", "proposal.made", "question.asked"), 2),
+)
+
+
+@cache
+def starts() -> tuple[Start, ...]:
+    """Every start. What is grown takes a few seconds, once a process."""
+    made = [
+        Start("nothing", Plan(ADA), pickle.dumps(State(ADA)), (), 56),
+        Start("erased", Plan(ADA, "erased"), pickle.dumps(State(ADA, "erased")), (), 2),
+    ]
+    for grow, often, share in GROWN:
+        plan = Growing(grow.__name__)
+        grow(plan)
+        made.append(Start(grow.__name__, plan.plan, pickle.dumps(plan.state), often, share))
+    return tuple(made)

@@ -1,0 +1,166 @@
+"""What the model of the rules remembers of one person's accepted events."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from shared.event import Event, Json
+from tests.authorship.tables import OVER
+
+# "Named in E": the author's id stands in one of these members of E's data, nested ones too.
+NAMING_MEMBERS = ("to", "by", "who_saw", "about", "holder", "representative", "service")
+# "A naming of A by P is an accepted entry whose author is P herself and that names A, other than
+# the kind whose. […] A proposal.accepted names nobody by itself."
+NAMES_NOBODY = {
+    "access.granted",
+    "access.withdrawn",
+    "representative.named",
+    "representative.ended",
+    "service.barred",
+    "service.unbarred",
+    "proposal.accepted",
+}
+Key = tuple[str, str]
+
+
+@lru_cache(maxsize=100_000)
+def instant(text: str) -> datetime:
+    """The moment that a text names, whatever its offset."""
+    return datetime.fromisoformat(text)
+
+
+def come(moment: str, received: str) -> bool:
+    """What runs out is judged “by the entry's received”; at its moment it has run out."""
+    return moment != "until-withdrawn" and instant(moment) <= instant(received)
+
+
+def names_in(data: Any) -> Iterator[str]:
+    """Everybody named in some data."""
+    if isinstance(data, dict):
+        for member, value in data.items():
+            if isinstance(value, str) and member in NAMING_MEMBERS:
+                yield value
+            else:
+                yield from names_in(value)
+    elif isinstance(data, list):
+        for each in data:
+            yield from names_in(each)
+
+
+@dataclass(slots=True)
+class Line:
+    """A line of the plan; `version`, `low` and `high` are those of a measure."""
+
+    thing: str
+    words: tuple[str | None, ...] = ()
+    state: str = "open"
+    version: int = 1
+    low: int = 0
+    high: int = 0
+
+
+@dataclass(slots=True)
+class Entry:
+    """An accepted event. `state` is what has become of a proposal, a question or a promise."""
+
+    type: str
+    author: str
+    data: Json
+    names: frozenset[str]
+    state: str = "open"
+    retracted: bool = False
+    denied: bool = False
+    line: Key | None = None
+
+
+@dataclass(slots=True)
+class Grant:
+    """A grant or the naming of a representative: of scopes or of types, until a moment."""
+
+    to: str
+    opens: frozenset[str]
+    until: str
+    ended: bool = False
+
+    def in_force(self, received: str) -> bool:
+        """What was ended is “judged by place in the log”, what runs out by `received`."""
+        return not self.ended and not come(self.until, received)
+
+
+@dataclass(slots=True)
+class State:
+    """One person's plan, as far as the rules ask for it. `phase` is “”, “started” or “erased”."""
+
+    subject: str
+    phase: str = ""
+    version: int = 0
+    lines: dict[Key, Line] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    granted: dict[str, list[Grant]] = field(default_factory=dict)
+    sent: dict[str, list[Grant]] = field(default_factory=dict)
+    named: dict[str, list[Entry]] = field(default_factory=dict)
+    disagreements: dict[str, list[Entry]] = field(default_factory=dict)
+    wordings: set[str] = field(default_factory=set)
+    barred: set[str] = field(default_factory=set)
+    own_bytes: int = 0
+    others_bytes: int = 0
+
+    def line(self, space: str, name: str, thing: str = "") -> Line | None:
+        """The line of that name, of that thing where one is asked for."""
+        found = self.lines.get((space, name))
+        return None if found and thing and found.thing != thing else found
+
+    def entry(self, name: str, *kinds: str) -> Entry | None:
+        """“References mean accepted entries of the same stream.”"""
+        found = self.entries.get(name)
+        return found if found and (not kinds or found.type in kinds) else None
+
+    def grants_in_force(self, who: str, received: str) -> Iterable[Grant]:
+        """The grants to somebody that are in force."""
+        return [each for each in self.granted.get(who, ()) if each.in_force(received)]
+
+    def types_of(self, who: str, received: str) -> frozenset[str]:
+        """“T is in the union of the scopes of their namings in force.”"""
+        sent = (each.opens for each in self.sent.get(who, ()) if each.in_force(received))
+        return frozenset().union(*sent)
+
+    def names_in_force(self, who: str) -> bool:
+        """A naming of somebody by P is in force."""
+        return any(self._still_names(each) for each in self.named.get(who, ()))
+
+    def _still_names(self, entry: Entry) -> bool:
+        """“It ends when the action it planned is done or dropped, the entry was retracted or
+        denied, for a question: it was closed or set aside.”
+        """
+        if entry.retracted or entry.denied:
+            return False
+        if entry.type == "action.planned" and entry.line:
+            return self.lines[entry.line].state == "open"
+        return entry.type != "question.asked" or entry.state not in OVER
+
+    def open_lines(self) -> int:
+        """“Open lines of the plan, ratings left out (state open; any thing).”"""
+        lines = self.lines.values()
+        return sum(each.state == "open" and each.thing != "rating" for each in lines)
+
+    def allowed(self, received: str) -> int:
+        """“Grants and namings of representatives in force at received.”"""
+        every = (*self.granted.values(), *self.sent.values())
+        return sum(each.in_force(received) for several in every for each in several)
+
+
+def words_of(kind: str, data: Json) -> tuple[str | None, ...]:
+    """The words that a later rewording is compared with."""
+    if kind.startswith("advance-choice."):
+        return data["words"], data.get("applies_when")
+    return (data["what"] if kind == "action.planned" else data["words"],)
+
+
+def change_of(proposal: Entry, answer: Event) -> Event:
+    """The change that an answer makes, in P's words where there are some, under the answer's id."""
+    change = proposal.data["change"]
+    data = answer.data.get("in_my_words", change["data"])
+    return answer._replace(type=change["type"], data=data)
