@@ -178,7 +178,7 @@ def _wrong(claims: dict[str, Any], issuer: Issuer, audience: str, now: float) ->
     if not all(
         _is_time(each) for each in (claims.get("exp"), claims.get("iat"), claims.get("nbf", 0))
     ):
-        return "The claims 'exp', 'iat' and 'nbf' must be whole seconds."
+        return "The claims 'exp', 'iat' and 'nbf' must be whole seconds since 1970."
     subject, client, roles = claims["sub"], _acting(claims), claims.get("roles")
     named = claims.get("aud")
     told = [

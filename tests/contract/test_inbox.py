@@ -14,6 +14,7 @@ from tests.contract.conftest import REAL
 from tests.contract.ledgers import Together
 from tests.given import ada, sam
 from tests.process import wait_until
+from tests.servers import RedisLikeServer
 
 INCOMPLETE = "the queue's append-only file is not complete yet"
 SLOWLY = 500_000  # microseconds that a server takes to write a key into a new file
@@ -149,6 +150,30 @@ def test_an_append_only_file_that_is_not_complete_yet_is_not_durable(
     finally:
         queue.config_set("rdb-key-save-delay", 0)
     wait_until(lambda: asked.publish(0, [ada.starts()]).level == "fsync", "the file to be whole")
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["a-new-intake", "the-same-intake"])
+def test_what_is_durable_when_appending_was_switched_on_again_outlives_a_kill(
+    inbox_server: RedisLikeServer, transit: Transit, known: bool
+) -> None:
+    with connect(inbox_server.url) as queue:
+        inbox = Inbox(queue, transit)
+        for number in range(200):
+            inbox.publish(0, [ada.states(f"Walk {number} miles.")])
+        queue.config_set("appendonly", "no")
+        if known:
+            assert inbox.publish(0, [ada.starts()]).level is None
+        queue.config_set("appendonly", "yes")
+        asked, safe = inbox if known else Inbox(queue, transit), list[Event]()
+        for number in range(20):
+            said = ada.states(f"Swim {number} miles.")
+            if asked.publish(0, [said]).level:
+                safe.append(said)
+    inbox_server.kill()
+    inbox_server.start()
+    with connect(inbox_server.url) as queue:
+        kept = opened(Inbox(queue, transit))
+        assert [each for each in safe if each not in kept] == []
 
 
 @on_real_servers

@@ -208,3 +208,29 @@ def test_the_command_gives_up_a_key_by_its_name(on_valkey: Ledger, folder: Path)
     assert TransitKeys.read(folder).lost == {kid}
     assert run(on_valkey, "--lost", "not a name")[0] == 2
     assert run(on_valkey, "--lost", kid, "--finish")[0] == 2
+
+
+def test_an_alias_is_the_same_for_processes_that_have_a_key_in_common(
+    folder: Path, tmp_path: Path
+) -> None:
+    """A worker names persons for an intake that may have the new key already, or no old one."""
+    there = elsewhere(folder, tmp_path)
+    began_before = Transit.from_folder(there)
+    rotate(folder)
+    rotated = Transit.from_folder(folder)
+    assert began_before.alias(ADA) == rotated.alias(ADA)
+    TransitKeys.read(folder).alone(folder)
+    finished = Transit.from_folder(folder)
+    assert finished.alias(ADA) != rotated.alias(ADA)
+    assert finished.alias(ADA) in rotated.aliases(ADA)
+
+
+def test_an_alias_follows_the_file(folder: Path) -> None:
+    now = [0.0]
+    transit = Transit(TransitKeys.read(folder).keys, folder, lambda: now[0])
+    before = transit.alias(ADA)
+    rotate(folder)
+    TransitKeys.read(folder).alone(folder)
+    assert transit.alias(ADA) == before
+    now[0] += 2.0
+    assert transit.alias(ADA) == Transit.from_folder(folder).alias(ADA) != before

@@ -196,7 +196,7 @@ HOW_IT_IS_WRITTEN = [
 ]
 WHEN = [
     Abuse("expired", lambda: ours(exp=NOW - 1), "expired", cuts.EXPIRY),
-    Abuse("expired before 1970", lambda: ours(exp=-5, iat=-60), "expired", cuts.EXPIRY),
+    Abuse("nbf before 1970", lambda: ours(nbf=-5), "whole seconds", cuts.RANGE),
     Abuse(
         "known, then expired", lambda: ours(exp=NOW + 1), "expired", cuts.EXPIRY, again_after=1.0
     ),

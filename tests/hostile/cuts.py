@@ -145,6 +145,7 @@ BACKWARDS = line("it expires after it was issued", '(0 < claims["exp"]', new='(c
 NOT_BEFORE = Cut("nbf has come", CALLERS, r'\(claims\.get\("nbf", 0\) <= now \+ LEEWAY,', "(True,")
 ISSUED = Cut("iat is past", CALLERS, r'\(claims\["iat"\] <= now \+ LEEWAY,', "(True,")
 NO_BOOL = Cut("a time is no truth", CALLERS, r" and not isinstance\(value, bool\)", "")
+RANGE = Cut("a time is in range", CALLERS, r" and 0 <= value <= LATEST", "")
 WHOLE = Cut(
     "a time is a whole number",
     CALLERS,

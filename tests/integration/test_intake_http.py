@@ -299,3 +299,22 @@ def test_the_queue_back_again_means_202(real_door: Door) -> None:
     assert real_door.post(SAID).status_code == 202
     assert queue.xlen(inbox_key(0)) == 2
     assert 0 < int(str(queue.ttl(wake_key(0)))) <= 30
+
+
+# What may be kept of an answer.
+
+
+def test_no_answer_to_a_caller_is_kept_and_none_is_guessed_at(real_door: Door) -> None:
+    told = {
+        202: real_door.post(SAID),
+        401: real_door.send(b"{}", Authorization="Bearer x"),
+        404: real_door.client.get("/nowhere"),
+        422: real_door.post({"no": "event"}),
+    }
+    for status, answer in told.items():
+        assert answer.status_code == status
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    public = real_door.client.get("/event-types")
+    assert "Cache-Control" not in public.headers
+    assert public.headers["X-Content-Type-Options"] == "nosniff"

@@ -182,3 +182,22 @@ def test_an_older_name_of_the_algorithm_is_not_the_keys() -> None:
 )
 def test_a_token_is_signed_by_a_key_of_its_own_issuer(bad: str) -> None:
     assert refusal(f"Bearer {bad}") == "The token is not one that its issuer signed."
+
+
+@pytest.mark.parametrize(
+    "exp", [-(10**400) + 5, 10**400, 2**53 + 1, -5], ids=["before", "after", "beyond", "negative"]
+)
+@pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
+def test_a_time_beyond_all_reckoning_is_no_time(name: str, exp: int) -> None:
+    """Also where `iat` is as far away, so that the token's lifetime is a short one."""
+    told = {"exp": exp, "iat": exp - 5} if name == "exp" else {name: exp}
+    assert "whole seconds" in refusal(f"Bearer {token(claims(**told))}")
+
+
+def test_a_token_that_was_verified_is_known_without_a_wait() -> None:
+    asked = callers()
+    assert asked.known(f"Bearer {GOOD}") is None
+    told = asked.of(f"Bearer {GOOD}")
+    assert asked.known(f"bearer {GOOD}") == told
+    assert asked.known(f"Digest {GOOD}") is None
+    assert asked.known(None) is None
