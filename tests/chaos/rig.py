@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,13 @@ class Process(Server):
         self.port = steady_port() if listens else None
         self._rig, self._told, self._options = rig, dict[str, str](), list[str]()
         self._said = 0
+        self.under: list[str] = []  # a command that starts it, such as a shell that sets limits
 
     def command(self) -> list[str]:
         """As it is typed."""
         port = ["--port", str(self.port)] if self.port else []
-        return [sys.executable, "-m", "services.cli", self.name, *port, *self._options]
+        words = [sys.executable, "-m", "services.cli", self.name, *port, *self._options]
+        return [*self.under, *words]
 
     def environment(self) -> dict[str, str]:
         """The ledger's settings, besides ours."""
@@ -125,6 +127,7 @@ class Rig:
         *,
         code: Path = ROOT,
         partitions: int = 1,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.database, self.queue = folder, database, queue
         self.settings = LedgerSettings.load(
@@ -139,6 +142,7 @@ class Rig:
             "PYTHONPATH": str(code),
             "FIRSTHAND_LOG_LEVEL": "info",
             "FIRSTHAND_CALLER_LIMIT": "0",
+            **(variables or {}),
         }
         command = [sys.executable, "-m", "services.cli", "init"]
         environment = {**os.environ, **self.environment}
