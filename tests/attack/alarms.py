@@ -13,6 +13,7 @@ import orjson
 
 from shared.inbox import waiting_key
 from tests.attack.clients import Client, Json
+from tests.chaos.broken import ROOT
 from tests.chaos.rig import Process, Rig
 from tests.process import wait_until
 
@@ -138,11 +139,11 @@ def log_lines(process: Process, since: int = 0) -> list[Json]:
 
 
 def command(rig: Rig, *words: str, **variables: str) -> tuple[int, str]:
-    """Run a `firsthand` command on the rig's ledger: exit status and output."""
+    """Run a `firsthand` command on the rig's ledger, by the right clock: exit status and output."""
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", *words],
         cwd=rig.folder,
-        env={**os.environ, **rig.environment, **variables},
+        env={**os.environ, **rig.environment, "PYTHONPATH": str(ROOT), **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

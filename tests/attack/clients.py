@@ -41,7 +41,7 @@ def writes(subject: str, words: str) -> Json:
 
 @dataclass
 class Client:
-    """One caller on one kept-alive connection to each service."""
+    """One caller on one kept-alive connection to each service; for one thread."""
 
     rig: Rig
     author: str
@@ -77,14 +77,14 @@ class Client:
             del self._connections[port]
             return 0, b"", 0.0
 
-    def get(self, path: str, **headers: str) -> tuple[int, bytes]:
+    def get(self, path: str, **headers: Any) -> tuple[int, bytes]:
         """From the read API."""
         status, body, _ = self.ask(self.rig.ledger.port, "GET", path, **headers)
         return status, body
 
     def post(self, told: Json, wait: int = 0) -> tuple[int, bytes]:
         """One event to intake."""
-        prefer = {"Prefer": f"wait={wait}"} if wait else {}
+        prefer: dict[str, Any] = {"Prefer": f"wait={wait}"} if wait else {}
         status, body, _ = self.ask(
             self.rig.intake.port,
             "POST",
@@ -147,12 +147,14 @@ def batches(events: Sequence[Json]) -> Iterator[list[Json]]:
 class Bystander:
     """Does one thing again and again on a thread of its own, for as long as the block lasts.
 
-    `seconds` holds how long each success took; `gap` is the longest time without a success.
+    `seconds` holds how long each attempt took, also those that failed; `gap` is the longest time
+    without a success.
     """
 
     does: Callable[[], bool]
     every: float = 0.05
     seconds: list[float] = field(default_factory=list)
+    served: int = 0
     failures: int = 0
     gap: float = 0.0
     lasted: float = 0.0
@@ -175,14 +177,15 @@ class Bystander:
     @property
     def rate(self) -> float:
         """Successes a second."""
-        return len(self.seconds) / self.lasted if self.lasted else 0.0
+        return self.served / self.lasted if self.lasted else 0.0
 
     def _run(self) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
-            if self.does():
-                now = time.monotonic()
-                self.seconds.append(now - began)
+            success, now = self.does(), time.monotonic()
+            self.seconds.append(now - began)
+            if success:
+                self.served += 1
                 self.gap, self._last = max(self.gap, now - self._last), now
             else:
                 self.failures += 1

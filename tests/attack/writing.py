@@ -48,7 +48,7 @@ LONG = "He sat at the gate and looked out over the water for a good while. " * 2
 
 @attack("S2", "40 tokens × 3 bodies that stall after one byte", slow=("postgresql",))
 def s2(run: Run) -> None:
-    ada = run.with_plan("person:ada", timeout=5)
+    ada, probe = run.with_plan("person:ada", timeout=5), run.client("person:probe", timeout=5)
     with Bystander(poster(ada), 0.01) as undisturbed:
         time.sleep(run.size(10, 2))
     with opened(run.rig.intake.port, TOKENS * BODIES) as held:
@@ -60,8 +60,8 @@ def s2(run: Run) -> None:
             )
             each.sendall(head.encode())
         with Bystander(poster(ada), 0.01) as beside:
-            time.sleep(run.size(60, 12))  # longer than the 10 s that a body has
-            lives = ada.ask(run.rig.intake.port, "GET", "/livez")[0]
+            time.sleep(run.size(60, 11))  # longer than the 10 s that a body has
+            lives = probe.ask(run.rig.intake.port, "GET", "/livez")[0]
         answered = len(select.select(held, [], [], 0)[0])
     for what, found in (("undisturbed", undisturbed), ("beside them", beside)):
         run.sheet.add(f"another's POSTs {what}", found.rate, "/s")
@@ -86,11 +86,11 @@ def s3(run: Run) -> None:
     since = log_size(run.rig.worker)
     partner = run.name("partner:sam")
     grant = {"to": partner, "scopes": ["observe"], "until": EXPIRED, "purpose": "x", "wording": "x"}
-    grants = [event("access.granted", eve.author, grant) for _ in range(run.size(20_000, 1_500))]
+    grants = [event("access.granted", eve.author, grant) for _ in range(run.size(20_000, 2_500))]
     eve.post_all(grants)
     _until_over(eve, grants[-1])
     asked = {"to": partner, "words": "Why?"}
-    questions = [event("question.asked", eve.author, asked) for _ in range(run.size(2_000, 500))]
+    questions = [event("question.asked", eve.author, asked) for _ in range(run.size(2_000, 1_000))]
     eve.post_all(questions)
     _recorded_meanwhile(run, bob, since)
 
@@ -127,7 +127,13 @@ def _recorded_meanwhile(run: Run, bob: Client, since: int) -> None:
     failed = [line for line in log_lines(run.rig.worker, since) if line.get("event") == "waiting"]
     longest = max((line["milliseconds"] for line in batches), default=0.0) / 1000
     note = f"not yet after {patience:g} s" if waited >= patience else ""
-    run.sheet.add("another's event recorded in", waited, "s", f"<= {RECORDED}", note)
+    run.sheet.add(
+        "another's event recorded in",
+        waited,
+        "s",
+        f"<= {RECORDED if not run.short else RECORDED // 2}",
+        note,
+    )
     run.sheet.add("batches", len(batches))
     run.sheet.add("longest batch that was recorded", longest, "s", "<= 5")
     run.sheet.add("batches that failed", len(failed), limit="= 0")
