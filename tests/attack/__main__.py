@@ -64,7 +64,7 @@ def wanted(names: Sequence[str], stores: Sequence[str], *, short: bool) -> list[
         (each, store)
         for each in in_order()
         for store in each.stores
-        if store in stores and (each.name in names if names else not (short and store in each.slow))
+        if store in stores and (each.name in names if names else store in each.short or not short)
     ]
 
 

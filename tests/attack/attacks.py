@@ -56,13 +56,13 @@ Does = Callable[[Run], None]
 
 @dataclass(frozen=True)
 class Attack:
-    """What is done, in words and in deed, and where. The short form leaves out what is `slow`."""
+    """What is done, in words and in deed, on which stores, and on which in the short form."""
 
     name: str
     says: str
     does: Does
     stores: tuple[str, ...] = ALL
-    slow: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
 
 
 ATTACKS: list[Attack] = []
@@ -74,12 +74,12 @@ def in_order() -> list[Attack]:
 
 
 def attack(
-    name: str, says: str, *, stores: tuple[str, ...] = ALL, slow: tuple[str, ...] = ()
+    name: str, says: str, *, stores: tuple[str, ...] = ALL, short: tuple[str, ...] = ()
 ) -> Callable[[Does], Does]:
-    """Add a function to the table; `slow` are the stores on which the short form leaves it out."""
+    """Add a function to the table; `short` are the stores on which the short form does it."""
 
     def add(does: Does) -> Does:
-        ATTACKS.append(Attack(name, says, does, stores, slow))
+        ATTACKS.append(Attack(name, says, does, stores, short))
         return does
 
     return add

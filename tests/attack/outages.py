@@ -80,12 +80,12 @@ def _wiped(run: Run, strike: Callable[[Run], None]) -> None:
     run.sheet.add("missing messages that were named", outage.alarms.missing)
 
 
-@attack("wiped", "FLUSHALL while acknowledged events wait")
+@attack("wiped", "FLUSHALL while acknowledged events wait", short=("sqlite",))
 def wiped(run: Run) -> None:
     _wiped(run, lambda run: run.rig.redis.flushall())
 
 
-@attack("emptied", "the queue starts on an empty folder", slow=("sqlite", "postgresql"))
+@attack("emptied", "the queue starts on an empty folder")
 def emptied(run: Run) -> None:
     def strike(run: Run) -> None:
         queue = run.rig.queue
@@ -100,7 +100,7 @@ def emptied(run: Run) -> None:
     _wiped(run, strike)
 
 
-@attack("trimmed", "XTRIM while acknowledged events wait")
+@attack("trimmed", "XTRIM while acknowledged events wait", short=("postgresql",))
 def trimmed(run: Run) -> None:
     outage = Outage(run)
     outage.waiting(run.size(20, 3))
@@ -111,7 +111,7 @@ def trimmed(run: Run) -> None:
     run.sheet.add("missing messages that were named", missing, limit=f">= {found.lost}")
 
 
-@attack("aof", "the append-only file is switched off and on, then kill -9", slow=("postgresql",))
+@attack("aof", "the append-only file is switched off and on, then kill -9")
 def aof(run: Run) -> None:
     outage = Outage(run)
     outage.waiting(run.size(20, 3))
@@ -132,7 +132,7 @@ def aof(run: Run) -> None:
     run.sheet.add("acknowledged as durable and lost", found.lost, limit="= 0")
 
 
-@attack("clock", f"the worker's clock leaps {LEAP_YEARS} years ahead", slow=("postgresql",))
+@attack("clock", f"the worker's clock leaps {LEAP_YEARS} years ahead")
 def clock(run: Run) -> None:
     outage = Outage(run)
     outage.waiting(run.size(20, 3))
@@ -162,12 +162,12 @@ def _leap(run: Run) -> Iterator[None]:
         shutil.rmtree(folder)
 
 
-@attack("key", "the key of one person is missing, and comes back", slow=("postgresql",))
+@attack("key", "the key of one person is missing, and comes back", short=("sqlite",))
 def key(run: Run) -> None:
     _of_one_person(run, stores.key_removed)
 
 
-@attack("entry", "one byte of one person's newest entry is damaged", slow=("postgresql",))
+@attack("entry", "one byte of one person's newest entry is damaged")
 def entry(run: Run) -> None:
     _of_one_person(run, stores.entry_damaged)
 
@@ -200,7 +200,7 @@ def _of_one_person(run: Run, damage: Damage) -> None:
     outage.judged()
 
 
-@attack("older", "an older database, and a wiped queue", slow=("postgresql",))
+@attack("older", "an older database, and a wiped queue")
 def older(run: Run) -> None:
     outage, rig = Outage(run), run.rig
     rig.ledger.kill()
@@ -235,7 +235,7 @@ def older(run: Run) -> None:
     run.spoilt = written > 0
 
 
-@attack("database", "the database is away for a minute", slow=("sqlite",))
+@attack("database", "the database is away for a minute", short=("postgresql",))
 def database(run: Run) -> None:
     outage = Outage(run)
     outage.waiting(run.size(20, 3))

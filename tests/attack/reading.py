@@ -22,7 +22,7 @@ WINDOW = 4_096  # bytes that a reader who does not read has room for
 SOON = 1_000  # milliseconds in which others are to be answered
 
 
-@attack("S1", "24 readers in bursts with pauses between", stores=("sqlite",))
+@attack("S1", "24 readers in bursts with pauses between", stores=("sqlite",), short=("sqlite",))
 def s1(run: Run) -> None:
     client = run.with_plan("person:ada")
     ledger, crashes, statuses = run.rig.ledger, 0, Counter[int]()
@@ -71,7 +71,7 @@ def _lives(process: Process) -> bool:
     return process.pid is not None and process.answers()
 
 
-@attack("S6", "16 connections ask for a history and do not read it", slow=("postgresql",))
+@attack("S6", "16 connections ask for a history and do not read it", short=("sqlite",))
 def s6(run: Run) -> None:
     history = [writes(run.name("person:eve"), "x" * 2_000) for _ in range(run.size(6_000, 1_500))]
     eve, bob = run.with_plan("person:eve", *history), run.with_plan("person:bob", timeout=2)
@@ -99,7 +99,7 @@ def _ready(run: Run) -> Callable[[], bool]:
     return lambda: probe.get("/readyz")[0] == 200
 
 
-@attack("S15", "1,024 idle connections while a process may open 1,024 files", slow=("postgresql",))
+@attack("S15", "1,024 idle connections while a process may open 1,024 files", short=("sqlite",))
 def s15(run: Run) -> None:
     ada = run.with_plan("person:ada")
     _allow_descriptors(4 * DESCRIPTORS)
@@ -135,7 +135,7 @@ def _allow_descriptors(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
 
 
-@attack("S19", "16 × /origins at once by one caller", slow=("postgresql",))
+@attack("S19", "16 × /origins at once by one caller")
 def s19(run: Run) -> None:
     history = [writes(run.name("person:eve"), "word " * 40) for _ in range(run.size(6_000, 1_500))]
     eve, bob = run.with_plan("person:eve", *history), run.with_plan("person:bob")

@@ -46,7 +46,7 @@ ADDRESS_SPACE = 1_000  # MiB, as a container's limit
 LONG = "He sat at the gate and looked out over the water for a good while. " * 290
 
 
-@attack("S2", "40 tokens × 3 bodies that stall after one byte", slow=("postgresql",))
+@attack("S2", "40 tokens × 3 bodies that stall after one byte", short=("sqlite",))
 def s2(run: Run) -> None:
     ada, probe = run.with_plan("person:ada", timeout=5), run.client("person:probe", timeout=5)
     with Bystander(poster(ada), 0.01) as undisturbed:
@@ -95,7 +95,7 @@ def s3(run: Run) -> None:
     _recorded_meanwhile(run, bob, since)
 
 
-@attack("S3b", "5,000 words to avoid, then 60 long observations", slow=("postgresql",))
+@attack("S3b", "5,000 words to avoid, then 60 long observations", short=("sqlite",))
 def s3b(run: Run) -> None:
     bob, eve = _another(run), run.with_plan("person:eve")
     since = log_size(run.rig.worker)
@@ -140,7 +140,7 @@ def _recorded_meanwhile(run: Run, bob: Client, since: int) -> None:
     run.sheet.add("worker's memory, peak", peak_mib(run.rig.worker.pid), "MiB")
 
 
-@attack("S4", "one person posts 77 MB; the worker has 1,000 MiB", slow=("postgresql",))
+@attack("S4", "one person posts 77 MB; the worker has 1,000 MiB")
 def s4(run: Run) -> None:
     rig, bob, eve = run.rig, _another(run), run.with_plan("person:eve")
     rig.worker.under = with_limit(f"-v {ADDRESS_SPACE * 1024}")
@@ -225,9 +225,7 @@ def _stored(rig: Rig) -> int:
         return int(size.scalar_one())
 
 
-@attack(
-    "S14", "a witness that answers one byte a second, beside an honest one", slow=("postgresql",)
-)
+@attack("S14", "a witness that answers one byte a second, beside an honest one", short=("sqlite",))
 def s14(run: Run) -> None:
     rig, bob = run.rig, _another(run)
     policy = rig.settings.key_folder / "witnesses.json"
