@@ -10,11 +10,14 @@ if a limit was missed. Everything it speaks to is on this machine and is stopped
 on Ctrl-C and SIGTERM.
 """
 
+import atexit
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -29,7 +32,7 @@ from tests.attack.ground import Ground
 from tests.benchmarks.figures import machine
 from tests.benchmarks.processes import BUILD
 from tests.chaos.broken import ROOT
-from tests.process import sweep_abandoned_folders
+from tests.process import PREFIX, SCRATCH, sweep_abandoned_folders
 
 ROOMS = (writing, reading, outages)  # each adds its attacks to the table when it is imported
 
@@ -84,8 +87,14 @@ def attacked(ground: Ground, each: Attack, store: str, *, short: bool, scale: fl
 
 
 def stop(number: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends the run as Ctrl-C does: servers are stopped and folders removed."""
+    """Ctrl-C and SIGTERM end the run in the same way: servers are stopped and folders removed."""
     raise SystemExit(128 + number)
+
+
+def remove_own_folders() -> None:
+    """What a signal that came between making a folder and noting it has left."""
+    for each in Path(SCRATCH).glob(f"{PREFIX}{os.getpid()}-*"):
+        shutil.rmtree(each, ignore_errors=True)
 
 
 @click.command()
@@ -94,7 +103,9 @@ def stop(number: int, _frame: FrameType | None) -> None:
 @click.option("--scale", default=1.0, show_default=True, help="How much of each attack.")
 def main(names: tuple[str, ...], only: str | None, scale: float) -> None:
     """Attack a real Firsthand, and print what it cost others."""
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a parent may have had us ignore them
+        signal.signal(number, stop)
+    atexit.register(remove_own_folders)
     short, began = bool(os.environ.get("ATTACK_SHORT")), time.monotonic()
     here = ["sqlite", *(["postgresql"] if postgres.find_postgres() else [])]
     stores = [each for each in here if only in (None, each)]
