@@ -56,7 +56,7 @@ class Outage:
         before = fleet.entries()
         fleet.resend(run.size(60, 8))
         drained(self.rig, 10)
-        self.alarms.look(doctor=True)
+        self.alarms.look(doctor=not self.alarms.raised)
         after = fleet.entries()
         alarmed = bool(self.alarms.raised)
         found = Judgement.of(acknowledged, before, after, alarmed=alarmed)

@@ -163,7 +163,8 @@ def ours(owner: int) -> list[Path]:
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks for children in /proc")
 def test_a_run_that_is_stopped_leaves_nothing_behind() -> None:
     """Also where whoever started it ignores SIGINT, as a shell does for what runs beside it."""
-    ignoring = "import os, signal, sys; signal.signal(2, 1); os.execv(sys.executable, sys.argv)"
+    ignoring = "import os, signal, sys; signal.signal(2, signal.SIG_IGN); "
+    ignoring += "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     words = [sys.executable, "-c", ignoring, "-m", "tests.attack", "S2", "--store", "sqlite"]
     environment = {**os.environ, "ATTACK_SHORT": "1"}
     with subprocess.Popen(words, cwd=HERE, env=environment, stderr=subprocess.PIPE) as run:

@@ -42,6 +42,7 @@ SOON = 1_000  # milliseconds in which another caller is to be answered
 RECORDED = 10  # seconds in which another person's event is to be recorded
 PATIENCE = 60.0  # seconds after which an event that is still not recorded is no longer waited for
 EXPIRED = "2020-01-01T00:00:00Z"
+FLOOD = 180.0  # seconds that one person posts at most
 ADDRESS_SPACE = 1_000  # MiB, as a container's limit
 LONG = "He sat at the gate and looked out over the water for a good while. " * 290
 
@@ -207,7 +208,8 @@ class _Flood:
         self._thread.join(60)
 
     def _run(self, _: int) -> None:
-        while self.posted < self._limit and not self._stop.is_set():
+        end = time.monotonic() + FLOOD
+        while self.posted < self._limit and not self._stop.is_set() and time.monotonic() < end:
             told = [
                 event("aspiration.stated", self._client.author, {"words": LONG[:19_900]})
                 for _ in range(50)
@@ -225,7 +227,7 @@ def _stored(rig: Rig) -> int:
         return int(size.scalar_one())
 
 
-@attack("S14", "a witness that answers one byte a second, beside an honest one", short=("sqlite",))
+@attack("S14", "a witness that answers one byte a second, beside an honest one")
 def s14(run: Run) -> None:
     rig, bob = run.rig, _another(run)
     policy = rig.settings.key_folder / "witnesses.json"
