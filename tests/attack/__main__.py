@@ -42,20 +42,18 @@ class Report:
 
     def __init__(self, *, short: bool, whole: bool) -> None:
         self.place = BUILD / ("attack-short.json" if short else "attack.json")
-        self.figures: list[Figure] = []
-        if self.place.exists() and not whole:
-            told = orjson.loads(self.place.read_bytes())["figures"]
-            self.figures = [Figure.read(each) for each in told]
+        if whole:
+            self.place.unlink(missing_ok=True)
 
     def keep(self, found: Sequence[Figure]) -> None:
         """Write the figures of an attack in place of those from before."""
         same = {(each.attack, each.store) for each in found}
-        kept = [each for each in self.figures if (each.attack, each.store) not in same]
-        self.figures = [*kept, *found]
+        before = orjson.loads(self.place.read_bytes())["figures"] if self.place.exists() else []
+        kept = [each for each in before if (each["attack"], each["store"]) not in same]
         told: dict[str, Any] = {
             "machine": machine(),
             "attacks": {each.name: each.says for each in in_order()},
-            "figures": [each.members() for each in self.figures],
+            "figures": [*kept, *(each.members() for each in found)],
         }
         BUILD.mkdir(exist_ok=True)
         self.place.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))

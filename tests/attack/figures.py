@@ -37,7 +37,8 @@ class Figure:
     @property
     def shown(self) -> str:
         """The value as a table shows it."""
-        number = f"{self.value:,.0f}" if self.value == int(self.value) else f"{self.value:,.3g}"
+        whole = self.value == int(self.value) or self.value >= 100
+        number = f"{self.value:,.0f}" if whole else f"{self.value:.3g}"
         return f"{number} {self.unit}".rstrip()
 
     @property
