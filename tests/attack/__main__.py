@@ -29,6 +29,7 @@ from tests.attack import outages, reading, writing
 from tests.attack.attacks import ALL, Attack, Run, in_order
 from tests.attack.figures import Figure, Sheet, lines
 from tests.attack.ground import Ground
+from tests.attack.memory import forget_peak
 from tests.benchmarks.figures import machine
 from tests.benchmarks.processes import BUILD
 from tests.chaos.broken import ROOT
@@ -73,6 +74,8 @@ def attacked(ground: Ground, each: Attack, store: str, *, short: bool, scale: fl
     """Do one attack; if it cannot be done to its end, that is a figure that misses its limit."""
     sheet = Sheet(each.name, store)
     run = Run(ground.rig(store), sheet, short, scale)
+    for process in (run.rig.intake, run.rig.worker, run.rig.ledger):
+        forget_peak(process.pid)
     try:
         each.does(run)
     except Exception as fault:  # noqa: BLE001 - whatever it is, the other attacks are still done
