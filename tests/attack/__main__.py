@@ -51,13 +51,13 @@ class Report:
         same = {(each.attack, each.store) for each in found}
         before = orjson.loads(self.place.read_bytes())["figures"] if self.place.exists() else []
         kept = [each for each in before if (each["attack"], each["store"]) not in same]
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "machine": machine(),
             "attacks": {each.name: each.says for each in in_order()},
             "figures": [*kept, *(each.members() for each in found)],
         }
         BUILD.mkdir(exist_ok=True)
-        self.place.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        self.place.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
 
 def wanted(names: Sequence[str], stores: Sequence[str], *, short: bool) -> list[tuple[Attack, str]]:

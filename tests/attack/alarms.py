@@ -78,17 +78,17 @@ class Alarms:
 
     def _queue(self) -> Iterator[Alarm]:
         with contextlib.suppress(Exception):  # the queue itself may be what was attacked
-            told = self._rig.redis.get(waiting_key(0))
-            if told and not CONNECTION.search(told.decode(errors="replace")):
-                yield Alarm("waiting key", told.decode(errors="replace"))
+            said = self._rig.redis.get(waiting_key(0))
+            if said and not CONNECTION.search(said.decode(errors="replace")):
+                yield Alarm("waiting key", said.decode(errors="replace"))
 
     def _services(self) -> Iterator[Alarm]:
         client = Client(self._rig, "person:probe", timeout=2)
         for process in (self._rig.intake, self._rig.ledger):
             status, body, _ = client.ask(process.port, "GET", "/readyz")
-            told = says(body)
-            if status and (status != 200 or told):
-                yield Alarm(f"/readyz of {process.name}", told or str(status))
+            said = says(body)
+            if status and (status != 200 or said):
+                yield Alarm(f"/readyz of {process.name}", said or str(status))
         _, body, _ = client.ask(self._rig.intake.port, "GET", "/metrics")
         if WAITING.search(body.decode(errors="replace")):
             yield Alarm("metric firsthand_inbox_waiting", "1")
@@ -102,9 +102,9 @@ class Alarms:
         _, output = command(self._rig, "doctor", "--json", **urls)
         for line in output.splitlines():
             with contextlib.suppress(ValueError):
-                told: Json = orjson.loads(line)
-                if told.get("state") == "wrong":
-                    name, text = told["check"], told["told"]
+                said: Json = orjson.loads(line)
+                if said.get("state") == "wrong":
+                    name, text = said["check"], said["told"]
                     found = NUMBER.search(text) if "complete" in name else None
                     yield Alarm(f"doctor '{name}'", text, int(found[0]) if found else None)
 
@@ -112,13 +112,13 @@ class Alarms:
 def says(body: bytes) -> str:
     """Why a /readyz body says that something is wrong; empty if it says nothing of the kind."""
     with contextlib.suppress(ValueError):
-        told = orjson.loads(body)
-        if isinstance(told, dict):
-            words = [told.get(each) for each in ("why", "waits", "waiting")]
-            inner = told.get("recording")
+        said = orjson.loads(body)
+        if isinstance(said, dict):
+            words = [said.get(each) for each in ("why", "waits", "waiting")]
+            inner = said.get("recording")
             if isinstance(inner, dict):
                 words += [inner.get(each) for each in ("why", "waits", "waiting")]
-            return "; ".join(str(each) for each in words if each)
+            return "; ".join(each for each in words if isinstance(each, str) and each)
     return ""
 
 
@@ -132,9 +132,9 @@ def log_lines(process: Process, since: int = 0) -> list[Json]:
     found = []
     for line in process.log.read_bytes()[since:].splitlines():
         with contextlib.suppress(ValueError):
-            told = orjson.loads(line)
-            if isinstance(told, dict):
-                found.append(told)
+            said = orjson.loads(line)
+            if isinstance(said, dict):
+                found.append(said)
     return found
 
 

@@ -40,9 +40,9 @@ class Run:
     def with_plan(self, who: str, *events: Json, timeout: float = 10.0) -> Client:
         """A person whose plan is started, and holds these events."""
         client = self.client(self.name(who), timeout)
-        told = [started(client.author), *events]
-        assert client.post_all(told) == len(told), f"{client.author}'s events were not taken"
-        wait_until(lambda: client.fate(told[-1]) is not None, "a plan to attack", 60)
+        sent = [started(client.author), *events]
+        assert client.post_all(sent) == len(sent), f"{client.author}'s events were not taken"
+        wait_until(lambda: client.fate(sent[-1]) is not None, "a plan to attack", 60)
         return client
 
     def close(self) -> None:

@@ -25,8 +25,8 @@ Json = dict[str, Any]
 
 def event(kind: str, subject: str, data: Json) -> Json:
     """A CloudEvent with a new id."""
-    told = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "urn:firsthand:attack"}
-    return {**told, "type": kind, "subject": subject, "data": data}
+    sent = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "urn:firsthand:attack"}
+    return {**sent, "type": kind, "subject": subject, "data": data}
 
 
 def started(subject: str) -> Json:
@@ -65,10 +65,10 @@ class Client:
             fresh = http.client.HTTPConnection("127.0.0.1", port, timeout=self.timeout)
             self._connections[port] = fresh
         connection = self._connections[port]
-        told = {name.replace("_", "-"): value for name, value in headers.items()}
-        told["Authorization"] = f"Bearer {self.rig.token(self.author)}"
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent["Authorization"] = f"Bearer {self.rig.token(self.author)}"
         try:
-            connection.request(method, path, body or None, told)
+            connection.request(method, path, body or None, sent)
             with connection.getresponse() as answer:
                 wait = float(answer.headers.get("Retry-After", 0))
                 return answer.status, answer.read(), wait
@@ -82,14 +82,14 @@ class Client:
         status, body, _ = self.ask(self.rig.ledger.port, "GET", path, **headers)
         return status, body
 
-    def post(self, told: Json, wait: int = 0) -> tuple[int, bytes]:
+    def post(self, sent: Json, wait: int = 0) -> tuple[int, bytes]:
         """One event to intake."""
         prefer: dict[str, Any] = {"Prefer": f"wait={wait}"} if wait else {}
         status, body, _ = self.ask(
             self.rig.intake.port,
             "POST",
             "/events",
-            orjson.dumps(told),
+            orjson.dumps(sent),
             Content_Type=EVENT,
             **prefer,
         )
@@ -111,19 +111,19 @@ class Client:
                 time.sleep(min(max(wait, 0.1), 2.0))
         return taken
 
-    def fate(self, told: Json) -> Json | None:
+    def fate(self, sent: Json) -> Json | None:
         """What became of an event; None while it is not recorded."""
-        status, body = self.get(f"/people/{told['subject']}/events/{told['id']}")
+        status, body = self.get(f"/people/{sent['subject']}/events/{sent['id']}")
         found: Json | None = orjson.loads(body) if status == 200 else None
         return found
 
-    def seconds_until_recorded(self, told: Json, patience: float) -> float:
+    def seconds_until_recorded(self, sent: Json, patience: float) -> float:
         """Post until it is acknowledged, then look until it is recorded; at most `patience`."""
         began = time.monotonic()
         taken = False
         while (spent := time.monotonic() - began) < patience:
-            taken = taken or self.post(told)[0] == 202
-            if taken and self.fate(told) is not None:
+            taken = taken or self.post(sent)[0] == 202
+            if taken and self.fate(sent) is not None:
                 return spent
             time.sleep(0.05)
         return patience

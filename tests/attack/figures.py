@@ -51,9 +51,9 @@ class Figure:
         return asdict(self) | {"ok": self.ok}
 
     @classmethod
-    def read(cls, told: dict[str, Any]) -> "Figure":
+    def read(cls, members: dict[str, Any]) -> "Figure":
         """From JSON."""
-        return cls(**{name: value for name, value in told.items() if name != "ok"})
+        return cls(**{name: value for name, value in members.items() if name != "ok"})
 
 
 class Sheet:

@@ -40,12 +40,12 @@ class Outbox:
         self.events.append(writes(who, f"Fish {number}") if number else started(who))
         return self.events[-1]
 
-    def post(self, told: Json, until: float) -> None:
+    def post(self, sent: Json, until: float) -> None:
         """Send an event until it is acknowledged, or the time is over; at least once."""
         while True:
-            status, _ = self.client.post(told)
+            status, _ = self.client.post(sent)
             if status in VERDICTS or status == 202:
-                self.acknowledged.add(told["id"])
+                self.acknowledged.add(sent["id"])
                 return
             if time.monotonic() > until:
                 return
@@ -53,13 +53,13 @@ class Outbox:
 
     def resend(self, until: float) -> None:
         """Send everything without a receipt until its receipt comes, in the old order."""
-        for told in self.events:
-            while told["id"] not in self.receipts and time.monotonic() < until:
-                status, body = self.client.post(told, wait=3)
+        for sent in self.events:
+            while sent["id"] not in self.receipts and time.monotonic() < until:
+                status, body = self.client.post(sent, wait=3)
                 if status in VERDICTS:
                     answer = orjson.loads(body)
-                    self.receipts[told["id"]] = answer.get("receipt", answer)
-                    self.acknowledged.add(told["id"])
+                    self.receipts[sent["id"]] = answer.get("receipt", answer)
+                    self.acknowledged.add(sent["id"])
                 elif status != 202:
                     time.sleep(PAUSE)
 

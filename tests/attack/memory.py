@@ -19,7 +19,7 @@ def peak_mib(pid: int | None) -> float:
 
 
 def forget_peak(pid: int | None) -> None:
-    """Begin to measure anew from what is resident now."""
+    """Measure the peak from now on."""
     for each in family(pid) if pid else ():
         with contextlib.suppress(OSError):
             Path(f"/proc/{each}/clear_refs").write_text("5")

@@ -184,9 +184,9 @@ def _of_one_person(run: Run, damage: Damage) -> None:
         run.rig.worker.begin()
         for _ in range(3):
             victim.post(victim.make(), time.monotonic() + 5)
-        told, patience = other.make(), run.size(60, 12)
-        waited = other.client.seconds_until_recorded(told, patience)
-        other.acknowledged.add(told["id"])
+        sent, patience = other.make(), run.size(60, 12)
+        waited = other.client.seconds_until_recorded(sent, patience)
+        other.acknowledged.add(sent["id"])
         alarmed = outage.alarms.wait(run.size(15, 4))
         restore()
         began, last = time.monotonic(), victim.events[-1]

@@ -158,8 +158,8 @@ def s19(run: Run) -> None:
     over.set()
     for each in threads:
         each.join(60)
-    told = ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items()))
-    run.sheet.add("answers to /origins", sum(statuses.values()), note=told)
+    answers = ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items()))
+    run.sheet.add("answers to /origins", sum(statuses.values()), note=answers)
     run.sheet.add("others' plans undisturbed, p99", milliseconds(undisturbed.seconds, 99), "ms")
     run.sheet.add("others' plans, p50", milliseconds(plans.seconds, 50), "ms")
     run.sheet.add("others' plans, p99", milliseconds(plans.seconds, 99), "ms", f"<= {SOON}")

@@ -23,20 +23,20 @@ FIGURES = PAGE.with_suffix(".json")
 WHEN = ("before", "now")
 NOTHING = "–"
 
-Told = dict[str, Any]
+Kept = dict[str, Any]
 
 
-def figures(told: Told, when: str) -> list[Figure]:
+def figures(kept: Kept, when: str) -> list[Figure]:
     """The figures of one of the two runs."""
-    return [Figure.read(each) for each in told.get(when, ())]
+    return [Figure.read(each) for each in kept.get(when, ())]
 
 
-def lines(told: Told) -> list[str]:
+def lines(kept: Kept) -> list[str]:
     """A line for each figure: both runs, on each store."""
     found = {
         (each.attack, each.what, when, each.store): each
         for when in WHEN
-        for each in figures(told, when)
+        for each in figures(kept, when)
     }
     heads = [f"{when}, {store}" for when in WHEN for store in ALL]
     table = [
@@ -44,7 +44,7 @@ def lines(told: Told) -> list[str]:
         "| --- | --- | --: |" + " --: |" * len(heads),
     ]
     rows = dict.fromkeys((attack, what) for attack, what, *_ in found)
-    for attack in told["attacks"]:
+    for attack in kept["attacks"]:
         for what in (what for name, what in rows if name == attack):
             cells = [found.get((attack, what, when, store)) for when in WHEN for store in ALL]
             shown = " | ".join(map(_cell, cells))
@@ -70,15 +70,15 @@ def _cell(each: Figure | None) -> str:
     return each.shown if each.ok else f"**{each.shown}**"
 
 
-def descriptions(told: Told) -> list[str]:
+def descriptions(kept: Kept) -> list[str]:
     """What each attack does."""
-    rows = [f"| `{name}` | {says} |" for name, says in told["attacks"].items()]
+    rows = [f"| `{name}` | {says} |" for name, says in kept["attacks"].items()]
     return ["| attack | what is done |", "| --- | --- |", *rows]
 
 
-def filled(page: str, told: Told) -> str:
+def filled(page: str, kept: Kept) -> str:
     """The page with these figures between its marks."""
-    for mark, made in (("attacks", descriptions(told)), ("figures", lines(told))):
+    for mark, made in (("attacks", descriptions(kept)), ("figures", lines(kept))):
         inside = "\n".join(made)
         page = re.sub(
             rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)",
@@ -91,11 +91,11 @@ def filled(page: str, told: Told) -> str:
 
 def write(when: str) -> None:
     """Take the figures of build/attack.json over, and write the page."""
-    told: Told = orjson.loads(FIGURES.read_bytes()) if FIGURES.exists() else {}
+    kept: Kept = orjson.loads(FIGURES.read_bytes()) if FIGURES.exists() else {}
     run = orjson.loads((BUILD / "attack.json").read_bytes())
-    told |= {"attacks": run["attacks"], when: run["figures"], "machine": run["machine"]}
-    FIGURES.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    PAGE.write_text(filled(PAGE.read_text(), told))
+    kept |= {"attacks": run["attacks"], when: run["figures"], "machine": run["machine"]}
+    FIGURES.write_bytes(orjson.dumps(kept, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    PAGE.write_text(filled(PAGE.read_text(), kept))
 
 
 if __name__ == "__main__":

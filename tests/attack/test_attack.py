@@ -124,6 +124,7 @@ def test_only_what_is_wrong_is_an_alarm_of_readyz() -> None:
     assert says(b'{"ready":true,"recording":{"oldest":0.1}}') == ""
     assert says(b'{"ready":false,"why":"it waits"}') == "it waits"
     assert says(b"<html>") == ""
+    assert says(b'{"ready":true,"waiting":3}') == ""
     assert [NUMBER.search(each) for each in ("", "log 0")] == [None, None]
 
 
@@ -162,7 +163,7 @@ def ours(owner: int) -> list[Path]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks for children in /proc")
 def test_a_run_that_is_stopped_leaves_nothing_behind() -> None:
-    """Also where whoever started it ignores SIGINT, as a shell does for what runs beside it."""
+    """Also where the parent ignores SIGINT, as a shell does for a background job."""
     ignoring = "import os, signal, sys; signal.signal(2, signal.SIG_IGN); "
     ignoring += "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     words = [sys.executable, "-c", ignoring, "-m", "tests.attack", "S2", "--store", "sqlite"]

@@ -114,10 +114,10 @@ def s3b(run: Run) -> None:
     _recorded_meanwhile(run, bob, since)
 
 
-def _until_over(client: Client, told: Json) -> None:
+def _until_over(client: Client, sent: Json) -> None:
     """Until an event is recorded, or has not been for so long that this is the finding."""
     with contextlib.suppress(Exception):
-        wait_until(lambda: client.fate(told) is not None, "the events before", PATIENCE)
+        wait_until(lambda: client.fate(sent) is not None, "the events before", PATIENCE)
 
 
 def _recorded_meanwhile(run: Run, bob: Client, since: int) -> None:
@@ -207,12 +207,12 @@ class _Flood:
     def _run(self, _: int) -> None:
         end = time.monotonic() + FLOOD
         while self.posted < self._limit and not self._stop.is_set() and time.monotonic() < end:
-            told = [
+            sent = [
                 event("aspiration.stated", self._client.author, {"words": LONG[:19_900]})
                 for _ in range(50)
             ]
-            self._client.post_all(told, patience=20)
-            self.posted += sum(len(orjson.dumps(each)) for each in told)
+            self._client.post_all(sent, patience=20)
+            self.posted += sum(len(orjson.dumps(each)) for each in sent)
 
 
 def _stored(rig: Rig) -> int:
@@ -253,9 +253,9 @@ def _beside_witnesses(run: Run, bob: Client, seconds: float) -> None:
     rig, waits, end = run.rig, list[float](), time.monotonic() + seconds
     while time.monotonic() < end:
         began = time.monotonic()
-        told = writes(bob.author, "Fish")
-        bob.seconds_until_recorded(told, 10)
-        size = (bob.fate(told) or {"index": 0})["index"] + 1
+        sent = writes(bob.author, "Fish")
+        bob.seconds_until_recorded(sent, 10)
+        size = (bob.fate(sent) or {"index": 0})["index"] + 1
         while time.monotonic() < end and _served(bob) < size:
             time.sleep(0.1)
         waits.append(time.monotonic() - began)
