@@ -91,6 +91,7 @@ def s6(run: Run) -> None:
     p99 = milliseconds(plans.seconds, 99)
     run.sheet.add("others' plans, p99", p99, "ms", f"<= {SOON}")
     run.sheet.add("/readyz not served in 2 s", ready.failures, limit="= 0")
+    run.sheet.add("read API alive", _lives(run.rig.ledger), limit="= 1")
 
 
 def _ready(run: Run) -> Callable[[], bool]:
@@ -158,10 +159,11 @@ def s19(run: Run) -> None:
     over.set()
     for each in threads:
         each.join(60)
-    answers = ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items()))
-    run.sheet.add("answers to /origins", sum(statuses.values()), note=answers)
+    how = ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items()))
+    run.sheet.add("answers to /origins", sum(statuses.values()), note=how)
     run.sheet.add("others' plans undisturbed, p99", milliseconds(undisturbed.seconds, 99), "ms")
     run.sheet.add("others' plans, p50", milliseconds(plans.seconds, 50), "ms")
     run.sheet.add("others' plans, p99", milliseconds(plans.seconds, 99), "ms", f"<= {SOON}")
     run.sheet.add("others' plans not served", plans.failures, limit="= 0")
     run.sheet.add("read API's memory, peak", peak_mib(run.rig.ledger.pid), "MiB", "<= 400")
+    run.sheet.add("read API alive", _lives(run.rig.ledger), limit="= 1")
