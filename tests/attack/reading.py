@@ -18,7 +18,7 @@ BURST = 2.0  # seconds
 IDLE = 36.0  # seconds between bursts: the server ends threads that were idle for 30
 DESCRIPTORS = 1_024  # what systemd and most shells give a process
 SEVERAL = 16  # connections or requests at once
-UNREAD = 800  # entries of 15 kB: neither all nor a page of them fits into the kernel's buffers
+UNREAD = 10_000  # entries: 20 pages, more than the server and the kernel hold for a connection
 WINDOW = 4_096  # bytes that a reader who does not read has room for
 SOON = 1_000  # milliseconds in which others are to be answered
 
@@ -74,7 +74,7 @@ def _lives(process: Process) -> bool:
 
 @attack("S6", "16 connections ask for a history and do not read it")
 def s6(run: Run) -> None:
-    history = [writes(run.name("person:eve"), "x" * 15_000) for _ in range(UNREAD)]
+    history = [writes(run.name("person:eve"), "x" * 700) for _ in range(UNREAD)]
     eve, bob = run.with_plan("person:eve", *history), run.with_plan("person:bob", timeout=2)
     seconds = run.size(60, 5)
     asked = (
