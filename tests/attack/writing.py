@@ -163,7 +163,7 @@ def s4(run: Run) -> None:
     run.sheet.add("worker alive", bool(rig.worker.pid), limit="= 1")
     run.sheet.add("worker's memory, peak", peak, "MiB", f"<= {ADDRESS_SPACE}")
     ratio = (_stored(rig) - before) / max(flood.posted, 1)
-    run.sheet.add("bytes stored for a byte posted", ratio, "", f"<= {run.size(10, 20)}")
+    run.sheet.add("bytes stored for a byte posted", ratio, "", f"<= {20 if run.short else 10}")
     if waits[-1] < PATIENCE:
         _four_reads(run, bob, eve)
 
