@@ -26,7 +26,7 @@ WELL = 10.0  # seconds in which a rig that was attacked must be well again to be
 
 
 def with_limit(*limits: str) -> list[str]:
-    """A shell that sets limits (`-S -n 1024`) and becomes the process."""
+    """A shell that sets limits (`-n 1024`) and becomes the process."""
     set_all = " && ".join(f"ulimit {each}" for each in limits)
     return ["/bin/sh", "-c", f'{set_all} && exec "$@"', "sh"]
 

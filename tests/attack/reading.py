@@ -106,7 +106,7 @@ def s15(run: Run) -> None:
     ada = run.with_plan("person:ada")
     _allow_descriptors(4 * DESCRIPTORS)
     for process in (run.rig.ledger,) if run.short else (run.rig.ledger, run.rig.intake):
-        process.under = with_limit(f"-S -n {DESCRIPTORS}")
+        process.under = with_limit(f"-n {DESCRIPTORS}")
         process.again()
         waited = _held_out(run, process, ada, run.size(60, 4))
         run.sheet.add(f"{process.name}: longest wait of another", waited, "s", "<= 2")

@@ -96,6 +96,8 @@ class Process(Server):
     def told(self, crash_at: str = "", *options: str, **told: str) -> None:
         """End, and be told anew."""
         self.kill()
+        if (port := self.port) is not None:  # threads of a killed process may end a little later
+            wait_until(lambda: not listens(port), f"{self.name}'s port to be free")
         self._told = {f"FIRSTHAND_{name.upper()}": value for name, value in told.items()}
         self._told |= {VARIABLE: crash_at} if crash_at else {}
         self._options = list(options)
