@@ -15,7 +15,7 @@ export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check format bench kill hostile authorship lock clean
+.PHONY: help demo up test check format bench kill attack hostile authorship lock clean
 
 help: ## Say what there is
 	@echo "Firsthand: a person's plan, in that person's own hand."
@@ -23,7 +23,7 @@ help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo
 	@echo "The first run fills $(VENV) from the lock files. PYTHON=python3.13 chooses another Python;"
-	@echo "ARGS='…' is handed on by demo, up, test, bench, kill, hostile and authorship."
+	@echo "ARGS='…' is handed on by demo, up, test, bench, kill, attack, hostile and authorship."
 
 demo: $(READY) ## Tell a true-to-life story over HTTP, then clear up
 	@$(BIN)/firsthand demo $(ARGS)
@@ -50,6 +50,9 @@ bench: $(DEV) ## Measure ours and its peers side by side; draw the plots
 
 kill: $(DEV) ## Kill everything everywhere and count what is lost into build/kill.json
 	@$(BIN)/python -m tests.chaos.kill $(ARGS)
+
+attack: $(DEV) ## Attack a real one as a review did; what others notice goes into build/attack.json
+	@$(BIN)/python -m tests.attack $(ARGS)
 
 hostile: $(DEV) ## Try 200 examples of each operation as each role; count them into build/hostile.json
 	@HOSTILE_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest -p no:randomly -q \

@@ -147,13 +147,17 @@ class Server(ABC):
         if self.pid is None:
             raise ServerError(f"{self.name} did not start\n{self._end_of_log()}")
 
+    def ask_to_end(self) -> None:
+        """Send the signal that ends the server in good order, and do not wait for it."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(self.stop_signal)
+
     def stop(self) -> None:
         """Ask the server to end in good order; insist when it does not."""
-        if self.pid is None or self._process is None:
-            return
-        self._process.send_signal(self.stop_signal)
+        self.ask_to_end()
         try:
-            self._process.wait(PATIENCE)
+            if self._process is not None:
+                self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
 

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,13 @@ class Process(Server):
         self.port = steady_port() if listens else None
         self._rig, self._told, self._options = rig, dict[str, str](), list[str]()
         self._said = 0
+        self.under: list[str] = []  # a command that starts it, such as a shell that sets limits
 
     def command(self) -> list[str]:
         """As it is typed."""
         port = ["--port", str(self.port)] if self.port else []
-        return [sys.executable, "-m", "services.cli", self.name, *port, *self._options]
+        words = [sys.executable, "-m", "services.cli", self.name, *port, *self._options]
+        return [*self.under, *words]
 
     def environment(self) -> dict[str, str]:
         """The ledger's settings, besides ours."""
@@ -94,6 +96,8 @@ class Process(Server):
     def told(self, crash_at: str = "", *options: str, **told: str) -> None:
         """End, and be told anew."""
         self.kill()
+        if (port := self.port) is not None:  # threads of a killed process may end a little later
+            wait_until(lambda: not listens(port), f"{self.name}'s port to be free")
         self._told = {f"FIRSTHAND_{name.upper()}": value for name, value in told.items()}
         self._told |= {VARIABLE: crash_at} if crash_at else {}
         self._options = list(options)
@@ -125,6 +129,7 @@ class Rig:
         *,
         code: Path = ROOT,
         partitions: int = 1,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.database, self.queue = folder, database, queue
         self.settings = LedgerSettings.load(
@@ -139,6 +144,7 @@ class Rig:
             "PYTHONPATH": str(code),
             "FIRSTHAND_LOG_LEVEL": "info",
             "FIRSTHAND_CALLER_LIMIT": "0",
+            **(variables or {}),
         }
         command = [sys.executable, "-m", "services.cli", "init"]
         environment = {**os.environ, **self.environment}

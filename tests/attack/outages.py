@@ -1,0 +1,249 @@
+"""A fleet with outboxes under each outage: nothing that was acknowledged may be lost in silence."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+
+from shared.inbox import inbox_key
+from tests.attack import stores
+from tests.attack.alarms import Alarms, accept_queue, drained
+from tests.attack.attacks import Run, attack
+from tests.attack.clients import writes
+from tests.attack.fleet import Fleet, Judgement
+from tests.chaos.broken import ROOT
+
+CLIENTS = 6
+RECORDED = 10  # seconds in which others' events are to be recorded, or held ones released
+LEAP_YEARS = 60
+LEAP = f"""\
+import time
+import services.ledger.config as config
+from datetime import timedelta
+
+leap, real, now = timedelta(days=365 * {LEAP_YEARS}), time.time, config.now
+time.time = lambda: real() + leap.total_seconds()
+config.now = lambda: now() + leap
+"""
+
+
+class Outage:
+    """A fleet on a rig, from before a fault to the judgement after it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.rig = run, run.rig
+        self.fleet = Fleet(run, run.size(CLIENTS, 3))
+        self.fleet.post(run.size(20, 3))
+        assert drained(self.rig, 30), "the events before the fault were not recorded"
+        self.alarms: Alarms
+
+    def waiting(self, count: int) -> None:
+        """Let events be acknowledged that wait for a worker; what is named counts from here on."""
+        self.rig.worker.stop()
+        self.fleet.post(count)
+        self.alarms = Alarms(self.rig)
+
+    def watch(self, *, long: int = 15, short: int = 4) -> bool:
+        """Give the ledger time to name what is wrong."""
+        self.rig.worker.begin()
+        return self.alarms.wait(self.run.size(long, short))
+
+    def judged(self) -> Judgement:
+        """Let everything drain, hold it against what was acknowledged, send again, and judge."""
+        run, fleet = self.run, self.fleet
+        acknowledged = fleet.acknowledged
+        drained(self.rig, run.size(30, 8))
+        before = fleet.entries()
+        fleet.resend(run.size(60, 8))
+        drained(self.rig, 10)
+        self.alarms.look(doctor=not self.alarms.raised)
+        after = fleet.entries()
+        alarmed = bool(self.alarms.raised)
+        found = Judgement.of(acknowledged, before, after, alarmed=alarmed)
+        found.add_to(
+            run.sheet, fleet.made, len({each["id"] for each in after}), named=self.alarms.named()
+        )
+        run.sheet.add("events without a receipt in the end", fleet.without_receipt, limit="= 0")
+        return found
+
+
+def _wiped(run: Run, strike: Callable[[Run], None]) -> None:
+    """A queue that has lost everything; the operator accepts it once the ledger has complained."""
+    outage = Outage(run)
+    outage.waiting(run.size(20, 3))
+    strike(run)
+    alarmed = outage.watch()
+    accepted = accept_queue(run.rig)
+    run.sheet.add("alarm before the operator did anything", alarmed, limit="= 1")
+    run.sheet.add("accepted by the operator", accepted, note="" if accepted else "no such command")
+    outage.judged()
+    run.sheet.add("missing messages that were named", outage.alarms.missing)
+
+
+@attack("wiped", "FLUSHALL while acknowledged events wait", short=("sqlite",))
+def wiped(run: Run) -> None:
+    _wiped(run, lambda run: run.rig.redis.flushall())
+
+
+@attack("emptied", "the queue starts on an empty folder")
+def emptied(run: Run) -> None:
+    def strike(run: Run) -> None:
+        queue = run.rig.queue
+        queue.kill()
+        for each in queue.folder.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif each != queue.log:
+                each.unlink()
+        queue.start()
+
+    _wiped(run, strike)
+
+
+@attack("trimmed", "XTRIM while acknowledged events wait", short=("postgresql",))
+def trimmed(run: Run) -> None:
+    outage = Outage(run)
+    outage.waiting(run.size(20, 3))
+    run.rig.redis.xtrim(inbox_key(0), maxlen=0, approximate=False)
+    outage.watch()
+    found = outage.judged()
+    missing = outage.alarms.missing
+    run.sheet.add("missing messages that were named", missing, limit=f">= {found.lost}")
+
+
+@attack("aof", "the append-only file is switched off and on, then kill -9")
+def aof(run: Run) -> None:
+    outage = Outage(run)
+    outage.waiting(run.size(20, 3))
+    redis, queue, fleet = run.rig.redis, run.rig.queue, outage.fleet
+    redis.config_set("appendonly", "no")
+    unsafe = fleet.post(2, seconds=1)
+    # A large queue takes seconds to rewrite its file; a pause at each key makes a small one slow.
+    redis.config_set("rdb-key-save-delay", 2_000_000)
+    redis.config_set("appendonly", "yes")
+    rewriting = fleet.post(5, seconds=1)
+    queue.kill()
+    queue.start()
+    run.sheet.add("acknowledged while the file was off", unsafe, limit="= 0")
+    run.sheet.add("acknowledged while it was rewritten", rewriting)
+    outage.watch(long=5, short=1)
+    # What the alarms name now is the accounting's business; no 202 may have been lost at all.
+    found = outage.judged()
+    run.sheet.add("acknowledged as durable and lost", found.lost, limit="= 0")
+
+
+@attack("clock", f"the worker's clock leaps {LEAP_YEARS} years ahead")
+def clock(run: Run) -> None:
+    outage = Outage(run)
+    outage.waiting(run.size(20, 3))
+    with _leap(run):
+        alarmed = outage.watch(long=20, short=6)
+        run.rig.worker.kill()
+    run.rig.worker.begin()
+    outage.judged()
+    future = stores.recorded_in_the_future(outage.fleet.entries())
+    run.sheet.add("alarm while the clock was wrong", alarmed, limit="= 1")
+    run.sheet.add("entries recorded in the future", future, limit="= 0")
+    run.spoilt = future > 0
+
+
+@contextlib.contextmanager
+def _leap(run: Run) -> Iterator[None]:
+    """A worker started now has another clock: Python itself reads `sitecustomize` at its start."""
+    folder, environment = run.rig.folder / "leap", run.rig.environment
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(LEAP)
+    usual = environment["PYTHONPATH"]
+    environment["PYTHONPATH"] = f"{folder}:{ROOT}"
+    try:
+        yield
+    finally:
+        environment["PYTHONPATH"] = usual
+        shutil.rmtree(folder)
+
+
+@attack("key", "the key of one person is missing, and comes back", short=("sqlite",))
+def key(run: Run) -> None:
+    _of_one_person(run, stores.key_removed)
+
+
+@attack("entry", "one byte of one person's newest entry is damaged")
+def entry(run: Run) -> None:
+    _of_one_person(run, stores.entry_damaged)
+
+
+Damage = Callable[..., contextlib.AbstractContextManager[Callable[[], None]]]
+
+
+def _of_one_person(run: Run, damage: Damage) -> None:
+    """All others' events flow meanwhile; the one person's are recorded when it is over."""
+    outage = Outage(run)
+    outage.waiting(0)
+    victim, other = outage.fleet.outboxes[:2]
+    with damage(run.rig, victim.client.author) as restore:
+        run.rig.worker.begin()
+        for _ in range(3):
+            victim.post(victim.make(), time.monotonic() + 5)
+        sent, patience = other.make(), run.size(60, 12)
+        waited = other.client.seconds_until_recorded(sent, patience)
+        other.acknowledged.add(sent["id"])
+        alarmed = outage.alarms.wait(run.size(15, 4))
+        restore()
+        began, last = time.monotonic(), victim.events[-1]
+        while victim.client.fate(last) is None and time.monotonic() - began < patience:
+            time.sleep(0.1)
+        released = time.monotonic() - began
+    note = f"not yet after {patience} s" if waited >= patience else ""
+    run.sheet.add("another's event recorded in", waited, "s", f"<= {RECORDED}", note)
+    run.sheet.add("alarm while it lasted", alarmed, limit="= 1")
+    run.sheet.add("the person's own recorded after it was over", released, "s", f"<= {RECORDED}")
+    outage.judged()
+
+
+@attack("older", "an older database, and a wiped queue")
+def older(run: Run) -> None:
+    outage, rig = Outage(run), run.rig
+    rig.ledger.kill()
+    rig.worker.stop()
+    copy = stores.OlderCopy(rig)
+    rig.worker.again()
+    rig.ledger.again()
+    outage.fleet.post(run.size(20, 3))
+    drained(rig, 30)
+    outage.waiting(run.size(20, 3))
+    rig.ledger.kill()
+    copy.swap()
+    had = stores.count_entries(rig)
+    rig.redis.flushall()
+    rig.ledger.again()
+    rig.worker.begin()
+    bob = run.client(run.name("person:bob"))
+    bob.seconds_until_recorded(writes(bob.author, "Fish"), run.size(15, 4))
+    alarmed = outage.alarms.wait(1)
+    written = stores.count_entries(rig) - had
+    rig.ledger.kill()
+    rig.worker.kill()
+    copy.swap()
+    rig.ledger.again()
+    rig.worker.begin()
+    outage.alarms.wait(run.size(10, 3))
+    accept_queue(rig)
+    run.sheet.add("alarm before the operator did anything", alarmed, limit="= 1")
+    run.sheet.add("entries written to the older database", written, limit="= 0")
+    outage.judged()
+    copy.close()
+    run.spoilt = written > 0
+
+
+@attack("database", "the database is away for a minute", short=("postgresql",))
+def database(run: Run) -> None:
+    outage = Outage(run)
+    outage.waiting(run.size(20, 3))
+    seconds = run.size(60, 4)
+    end = time.monotonic() + seconds
+    with stores.away(run.rig):
+        run.rig.worker.begin()
+        taken = outage.fleet.post(run.size(20, 3), seconds=seconds)
+        time.sleep(max(0.0, end - time.monotonic()))
+    run.sheet.add("acknowledged while it was away", taken)
+    outage.judged()

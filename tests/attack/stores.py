@@ -1,0 +1,215 @@
+"""Doing harm to a store behind the services' back: rows, bytes, copies, and being away."""
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+
+from services.ledger.store import engine, tables
+from tests.attack.clients import Json
+from tests.attack.memory import family
+from tests.chaos.rig import Rig
+from tests.contract.ledgers import GUARDS
+
+
+@contextlib.contextmanager
+def as_owner(rig: Rig) -> Iterator[Connection]:
+    """A transaction of the owner of the tables."""
+    opened = engine.connect(rig.database.owner_url, write=True, owner=True)
+    try:
+        with engine.transaction(opened) as connection:
+            yield connection
+    finally:
+        opened.dispose()
+
+
+@contextlib.contextmanager
+def key_removed(rig: Rig, person: str) -> Iterator[Callable[[], None]]:
+    """Without the row of a person's key, until the yielded function puts it back."""
+    keys = tables.keys
+    with as_owner(rig) as connection:
+        found = select(keys).where(keys.c.subject == person)
+        row = dict(connection.execute(found).mappings().one())
+        connection.execute(delete(keys).where(keys.c.subject == person))
+    done = False
+
+    def restore() -> None:
+        nonlocal done
+        if not done:
+            with as_owner(rig) as connection:
+                connection.execute(insert(keys).values(row))
+            done = True
+
+    try:
+        yield restore
+    finally:
+        restore()
+
+
+@contextlib.contextmanager
+def entry_damaged(rig: Rig, person: str) -> Iterator[Callable[[], None]]:
+    """With one bit changed in a person's newest entry, until the yielded function restores it."""
+    _flip(rig, person)
+    done = False
+
+    def restore() -> None:
+        nonlocal done
+        if not done:
+            _flip(rig, person)
+            done = True
+
+    try:
+        yield restore
+    finally:
+        restore()
+
+
+def _flip(rig: Rig, person: str) -> None:
+    entries = tables.entries
+    with as_owner(rig) as connection, _unguarded(connection):
+        newest = select(entries.c.log, entries.c.index, entries.c.leaf)
+        newest = newest.where(entries.c.subject == person).order_by(entries.c.index.desc())
+        log, index, leaf = connection.execute(newest.limit(1)).one()
+        middle = len(leaf) // 2
+        spoilt = leaf[:middle] + bytes([leaf[middle] ^ 1]) + leaf[middle + 1 :]
+        same = (entries.c.log == log, entries.c.index == index)
+        connection.execute(update(entries).where(*same).values(leaf=spoilt))
+
+
+@contextlib.contextmanager
+def _unguarded(connection: Connection) -> Iterator[None]:
+    """Without the triggers that keep entries as they are; they are there again afterwards."""
+    if connection.dialect.name == "sqlite":
+        query = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        triggers = connection.execute(query).all()
+        for name, _ in triggers:
+            connection.execute(text(f"DROP TRIGGER {name}"))
+        yield
+        for _, sql in triggers:
+            connection.exec_driver_sql(sql)
+        return
+    guarded = connection.scalars(text(GUARDS["postgresql"])).all()
+    for each in guarded:
+        connection.execute(text(f"ALTER TABLE {each} DISABLE TRIGGER ALL"))
+    yield
+    for each in guarded:
+        for trigger in ("no_change", "no_truncate"):
+            connection.execute(text(f"ALTER TABLE {each} ENABLE ALWAYS TRIGGER {trigger}"))
+
+
+class OlderCopy:
+    """A copy of the database, taken now; no process of ours may use the database meanwhile."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig, self._swapped = rig, False
+        rig.engine.dispose()
+        if rig.database.kind == "sqlite":
+            self._place = Path(rig.settings.store_url.partition("///")[2])
+            self._aside = rig.folder / "older"
+            self._aside.mkdir()
+            for each in self._files(self._place.parent):
+                shutil.copy2(each, self._aside)
+        else:
+            name, self._socket = _postgresql_place(rig)
+            self._names = name, f"{name}_older", f"{name}_newer"
+            self._run(f"CREATE DATABASE {self._names[1]} TEMPLATE {name}")
+
+    def swap(self) -> None:
+        """Put the copy in the database's place, or the database back into its own."""
+        self._rig.engine.dispose()
+        if self._rig.database.kind == "sqlite":
+            between = self._rig.folder / "between"
+            between.mkdir()
+            for source, target in (
+                (self._place.parent, between),
+                (self._aside, self._place.parent),
+                (between, self._aside),
+            ):
+                for each in self._files(source):
+                    shutil.move(each, target)
+            between.rmdir()
+        else:
+            name, older, newer = self._names
+            for old, new in (
+                [(name, older), (newer, name)] if self._swapped else [(name, newer), (older, name)]
+            ):
+                self._run(f"ALTER DATABASE {old} RENAME TO {new}")
+        self._swapped = not self._swapped
+
+    def close(self) -> None:
+        """The database is in its place, and the copy is gone."""
+        if self._swapped:
+            self.swap()
+        if self._rig.database.kind == "sqlite":
+            shutil.rmtree(self._aside)
+        else:
+            self._run(f"DROP DATABASE {self._names[1]} WITH (FORCE)")
+
+    def _files(self, folder: Path) -> list[Path]:
+        return [each for each in folder.glob(f"{self._place.name}*") if each.is_file()]
+
+    def _run(self, statement: str) -> None:
+        with psycopg.connect(
+            host=self._socket, dbname="postgres", user="postgres", autocommit=True
+        ) as connection:
+            for each in self._names:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                    (each,),
+                )
+            connection.execute(statement)
+
+
+def _postgresql_place(rig: Rig) -> tuple[str, str]:
+    """Name and socket folder of a database."""
+    url, _, socket = rig.database.owner_url.partition("?host=")
+    return url.rpartition("/")[2], socket
+
+
+@contextlib.contextmanager
+def away(rig: Rig) -> Iterator[None]:
+    """The database takes no write (SQLite: locked by somebody else) or does not answer at all."""
+    if rig.database.kind == "sqlite":
+        with as_owner(rig):  # every transaction that writes begins with the one lock there is
+            yield
+        return
+    stopped = family(_postmaster(rig))
+    for each in stopped:
+        _signal(each, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in reversed(stopped):
+            _signal(each, signal.SIGCONT)
+
+
+def _postmaster(rig: Rig) -> int:
+    """The server's process id, which stands in its lock file beside the socket."""
+    _, socket = _postgresql_place(rig)
+    return int((Path(socket) / ".s.PGSQL.5432.lock").read_text().split()[0])
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def count_entries(rig: Rig) -> int:
+    """How many entries the database in place holds."""
+    rig.engine.dispose()
+    with engine.transaction(rig.engine) as connection:
+        return int(
+            connection.execute(select(func.count()).select_from(tables.entries)).scalar_one()
+        )
+
+
+def recorded_in_the_future(entries: list[Json]) -> int:
+    """How many entries bear a date that is more than a day away."""
+    tomorrow = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
+    return sum(each["recorded"] > tomorrow for each in entries)
