@@ -46,6 +46,11 @@ class Alarms:
         """The largest number of missing messages that was named."""
         return max((each.missing or 0 for each in self.raised.values()), default=0)
 
+    @property
+    def numbered(self) -> bool:
+        """Whether an alarm says a number: that something is wrong does not tell how much."""
+        return any(each.missing or NUMBER.search(each.says) for each in self.raised.values())
+
     def named(self) -> str:
         """Who named it, for a table."""
         return ", ".join(self.raised) or "nobody"
@@ -91,7 +96,7 @@ class Alarms:
                 yield Alarm(f"/readyz of {process.name}", said or str(status))
         _, body, _ = client.ask(self._rig.intake.port, "GET", "/metrics")
         if WAITING.search(body.decode(errors="replace")):
-            yield Alarm("metric firsthand_inbox_waiting", "1")
+            yield Alarm("metric firsthand_inbox_waiting", "it waits")
         client.close()
 
     def _doctor(self) -> Iterator[Alarm]:

@@ -147,8 +147,8 @@ class Judgement:
     ) -> "Judgement":
         """`before` and `after` are the entries before and after everything was sent again.
 
-        Lost is what was acknowledged and is not among the entries before; silently, if nothing
-        raised an alarm about it. Sending again is the client's remedy and excuses no silence.
+        Lost is what was acknowledged and is not among the entries before; silently, if no
+        alarm with a number was raised. Sending again is the client's remedy and excuses no silence.
         """
         lost = set(acknowledged) - {each["id"] for each in before}
         counts = Counter(each["id"] for each in after)

@@ -58,8 +58,7 @@ class Outage:
         drained(self.rig, 10)
         self.alarms.look(doctor=not self.alarms.raised)
         after = fleet.entries()
-        alarmed = bool(self.alarms.raised)
-        found = Judgement.of(acknowledged, before, after, alarmed=alarmed)
+        found = Judgement.of(acknowledged, before, after, alarmed=self.alarms.numbered)
         found.add_to(
             run.sheet, fleet.made, len({each["id"] for each in after}), named=self.alarms.named()
         )
@@ -235,7 +234,7 @@ def older(run: Run) -> None:
     run.spoilt = written > 0
 
 
-@attack("database", "the database is away for a minute", short=("postgresql",))
+@attack("database", "the database is away for a minute")
 def database(run: Run) -> None:
     outage = Outage(run)
     outage.waiting(run.size(20, 3))
