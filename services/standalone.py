@@ -27,7 +27,7 @@ from shared.keyfiles import put
 from shared.problems import Unsafe
 from shared.processes import check_port, die_with_parent
 
-START_SECONDS = 20
+START_SECONDS = 60  # each; on a busy machine a start takes long, and one that fails ends at once
 STOP_SECONDS = 45  # intake answers who waits for a verdict, and they may wait for 30 s
 _OWNER = {"FIRSTHAND_DATABASE_OWNER_URL", "FIRSTHAND_DATABASE_OWNER_URL_FILE"}  # for `init` alone
 _DATABASE = {  # never seen by intake

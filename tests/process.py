@@ -22,7 +22,7 @@ from typing import ClassVar, Self
 LAUNCHER = Path(__file__).with_name("launch.py")
 SCRATCH = "/tmp"  # noqa: S108 - a unix socket's path has 107 bytes at most; TMPDIR may be longer
 PREFIX = "firsthand-tests-"
-PATIENCE = 30.0  # seconds a server may take to start, or to stop
+PATIENCE = 60.0  # seconds a server may take to start, or to stop, on a busy machine
 
 
 class ServerError(RuntimeError):

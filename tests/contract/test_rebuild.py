@@ -27,6 +27,7 @@ from tests.contract.ledgers import Ledger, Together
 from tests.contract.tampering import spoil
 from tests.contract.workers import ROOT, Worker, until_drained
 from tests.given import ADA, EVE, about, ada, eve
+from tests.process import PATIENCE
 
 TABLES = ("people", "plans", "snapshots", "tiles")
 
@@ -207,7 +208,7 @@ def test_readers_and_a_worker_go_on_meanwhile(small: Ledger) -> None:
             change(small, spoil("plans", "plan"), spoil("people", "planversion"))
             assert rebuild(small)["switched"]
         over.set()
-        until_drained(small, 20)
+        until_drained(small, PATIENCE)
         assert worker.terminate() == 0
     assert small.replay().findings == []
     assert rebuild(small, "--check")["findings"] == []

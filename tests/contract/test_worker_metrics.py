@@ -13,7 +13,7 @@ from shared.inbox import inbox_key, published_key, waiting_key
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import Worker, until_drained
 from tests.given import ada, sam
-from tests.process import wait_until
+from tests.process import PATIENCE, wait_until
 
 TOLD = [ada.starts(), *(ada.writes("Food", f"Fish {number}") for number in range(20))]
 
@@ -50,7 +50,7 @@ def test_what_was_recorded_is_counted_once_and_told_in_one_line(
     on_valkey.post(*TOLD, TOLD[3], refused)
     on_valkey.inbox().redis.xadd(inbox_key(0), {"e": b"not ours"})
     with Worker(on_valkey) as worker:
-        until_drained(on_valkey, 10)
+        until_drained(on_valkey, PATIENCE)
         wait_until(lambda: bool(batches(worker)), "the line")
         told, (line,) = figures(port), batches(worker)
     assert told["firsthand_entries_total", "accepted"] == len(TOLD)
@@ -77,7 +77,7 @@ def test_a_batch_names_the_traces_that_it_came_from(on_valkey: Ledger) -> None:
     ]
     on_valkey.post(TOLD[0], *with_trace)
     with Worker(on_valkey) as worker:
-        until_drained(on_valkey, 10)
+        until_drained(on_valkey, PATIENCE)
         wait_until(lambda: bool(batches(worker)), "the line")
         (line,) = batches(worker)
     assert (line["traces"], line["more_traces"]) == (traces[:TRACES], 3)

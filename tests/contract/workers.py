@@ -73,7 +73,7 @@ def ended(ledger: Ledger, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "services.cli", "worker", *options]
     environment = {**os.environ, **ledger.environment, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=30
+        command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 

@@ -18,7 +18,7 @@ from shared.problems import Unauthorised
 from tests.docs.blocks import BLOCK, ROOT, Block, blocks, environment, is_shown
 from tests.docs.test_pages import up
 from tests.e2e.running import MEDIA_TYPE, event
-from tests.process import wait_until
+from tests.process import PATIENCE, wait_until
 
 ADA = "person:ada"
 BACK_UP, ROTATE = "docs/how-to/back-up-and-restore.md", "docs/how-to/rotate-a-token-key.md"
@@ -44,7 +44,8 @@ def post(port: str, folder: Path, told: Mapping[str, object]) -> int:
     headers = {"Authorization": f"Bearer {local_token(folder / '.firsthand/keys', ADA)}"}
     headers |= {"Content-Type": MEDIA_TYPE, "Prefer": "wait=20"}
     url = f"http://127.0.0.1:{port}/events"
-    return httpx.post(url, json=told, headers=headers, trust_env=False, timeout=30).status_code
+    with httpx.Client(trust_env=False, timeout=PATIENCE) as client:
+        return client.post(url, json=told, headers=headers).status_code
 
 
 def unpublish(folder: Path) -> None:

@@ -20,7 +20,7 @@ from services.standalone import free_port
 from shared.callers import Callers
 from tests.docs.blocks import BLOCK, ROOT, blocks, environment, is_shown, run
 from tests.postgres import PostgresServer
-from tests.process import SCRATCH
+from tests.process import PATIENCE, SCRATCH
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
 HEARD = (  # of the story: what was refused, what ran out, what stands with what
@@ -59,12 +59,14 @@ def up(folder: Path, told: dict[str, str]) -> Iterator[tuple[dict[str, str], lis
         said.append(line.rstrip("\n"))
         if line.startswith("Ctrl-C"):
             break
+    else:
+        pytest.fail(f"up ended by itself ({process.wait()}): {said}")
     try:
         yield ports, said
     finally:
         process.terminate()
         process.stdout.close()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize(

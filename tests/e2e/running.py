@@ -23,7 +23,7 @@ from services.embedded import queue_server
 from services.standalone import free_port
 from shared.callers import local_token
 from shared.event import Json
-from tests.process import children_of, is_running, wait_until
+from tests.process import PATIENCE, children_of, is_running, wait_until
 
 COMMAND = Path(sys.executable).with_name("firsthand")
 MEDIA_TYPE = "application/cloudevents+json"
@@ -173,7 +173,7 @@ class Up:
 
     def _end(self) -> int:
         try:
-            status = self.process.wait(30)
+            status = self.process.wait(PATIENCE)
         finally:
             self.process.kill()
             if self._reader is not None:
@@ -182,7 +182,7 @@ class Up:
 
     def nothing_is_left(self) -> None:
         """Wait until every process below it has ended."""
-        wait_until(lambda: not any(map(is_running, self.below)), "its processes to end", 10)
+        wait_until(lambda: not any(map(is_running, self.below)), "its processes to end")
 
     def shell(self, line: str) -> "subprocess.CompletedProcess[str]":
         """A line pasted into another shell."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.running import COMMAND, Up, environment, event
-from tests.process import is_running, wait_until
+from tests.process import PATIENCE, is_running, wait_until
 
 STARTED = {"name_to_use": "Ada", "language": "en"}
 ADA = "person:ada"
@@ -61,7 +61,7 @@ def test_what_waits_when_it_stops_is_recorded_when_it_starts(tmp_path: Path) -> 
         assert {up.post(ADA, each, wait=0).status_code for each in said} == {202}
         assert up.stop() == 0
     with up:
-        wait_until(lambda: len(up.history(ADA)) == 21, "all to be recorded", 10)
+        wait_until(lambda: len(up.history(ADA)) == 21, "all to be recorded")
         assert [each["id"] for each in up.history(ADA)][1:] == [each["id"] for each in said]
 
 
@@ -73,7 +73,7 @@ def test_killed_outright_it_leaves_nothing_running_and_loses_nothing(tmp_path: P
         up.stop(signal.SIGKILL)
         up.nothing_is_left()
     with up:
-        wait_until(lambda: len(up.history(ADA)) == 1, "it to be recorded", 10)
+        wait_until(lambda: len(up.history(ADA)) == 1, "it to be recorded")
         assert up.post(ADA, said).status_code == 200
 
 
@@ -83,7 +83,7 @@ def test_when_one_service_ends_all_end_and_say_which(tmp_path: Path, service: st
         place = ["queue", "worker", "ledger", "intake"].index(service)
         child = [pid for pid in up.below if parent_of(pid) == up.process.pid][place]
         os.kill(child, signal.SIGKILL)
-        assert up.process.wait(30) == 3
+        assert up.process.wait(PATIENCE) == 3
         assert f"{service} ended by itself" in up.errors.splitlines()[-1]
         up.nothing_is_left()
 

@@ -105,7 +105,7 @@ def test_no_word_is_logged_of_a_message_that_does_not_open(up: Up) -> None:
     settings = LedgerSettings.load(data=up.data)
     with connect(settings.queue_url) as queue:
         queue.xadd(inbox_key(0), {MARK: MARK, "e": MARK})
-    wait_until(lambda: bool(lines(up, "unreadable")), "the line", 10)
+    wait_until(lambda: bool(lines(up, "unreadable")), "the line")
     assert words_in(up.errors) == []
 
 
@@ -115,7 +115,7 @@ def test_a_trace_is_named_on_the_way_but_does_not_change_the_event(up: Up) -> No
     headers = {**up.bearer(ann), "Content-Type": MEDIA_TYPE, "traceparent": TRACEPARENT}
     answer = up.client.post(f"{up.intake}/events", json=told, headers=headers)
     assert answer.status_code == 202
-    wait_until(lambda: any("traces" in each for each in lines(up, "batch")), "the batch", 10)
+    wait_until(lambda: any("traces" in each for each in lines(up, "batch")), "the batch")
     (batch,) = (each for each in lines(up, "batch") if "traces" in each)
     (request,) = (each for each in lines(up, "request") if "trace" in each)
     assert (batch["traces"], request["trace"]) == ([TRACE], TRACE)
@@ -135,7 +135,7 @@ def test_no_word_is_logged_when_the_store_fails(tmp_path: Path) -> None:
         said = event("aspiration.stated", {"words": MARK}, ADA)
         assert up.post(ADA, said, wait=1).status_code == 202
         assert up.get(ADA, "plan?version=1", ADA).status_code == 503
-        wait_until(lambda: bool(lines(up, "waiting")), "the fault", 10)
+        wait_until(lambda: bool(lines(up, "waiting")), "the fault")
         assert "no such table: people" in str(lines(up, "waiting")[0]["why"])
         assert words_in(up.errors) == []
 

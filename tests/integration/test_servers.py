@@ -164,9 +164,9 @@ def test_a_server_dies_with_the_tests_and_the_next_run_sweeps_up(name: str) -> N
         said_pid, folder = tests.stdout.readline().decode().split()
         pids = [int(said_pid), *process.children_of(int(said_pid))]
         tests.kill()
-    process.wait_until(lambda: not any(map(process.is_running, pids)), f"{name} to die", 10)
+    process.wait_until(lambda: not any(map(process.is_running, pids)), f"{name} to die")
     process.sweep_abandoned_folders()
-    process.wait_until(lambda: not Path(folder).exists(), "the folder to be swept", 10)
+    process.wait_until(lambda: not Path(folder).exists(), "the folder to be swept")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

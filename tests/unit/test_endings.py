@@ -15,7 +15,7 @@ from tests import exports
 from tests.answering import Answering, Heard, Said, status
 from tests.docs.blocks import ROOT
 from tests.exports import Told
-from tests.process import as_in_a_terminal
+from tests.process import PATIENCE, as_in_a_terminal
 
 FULL = Path("/dev/full")
 CLI = [sys.executable, "-m", "services.cli"]
@@ -89,7 +89,7 @@ def test_ctrl_c_ends_with_its_own_status() -> None:
 
     def never(_: Heard) -> Said | None:
         asked.set()
-        over.wait(30)
+        over.wait(PATIENCE)
         return None
 
     with Answering(never) as ledger:
@@ -103,9 +103,9 @@ def test_ctrl_c_ends_with_its_own_status() -> None:
             env=env,
             preexec_fn=as_in_a_terminal,  # noqa: PLW1509 - it calls nothing that a thread may hold
         )
-        assert asked.wait(30)
+        assert asked.wait(PATIENCE)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE)
         over.set()
     assert (process.returncode, said) == (130, "firsthand: stopped\n")
 
@@ -123,5 +123,5 @@ def test_so_does_the_second_opinion(tmp_path: Path) -> None:
     )
     with receipt.open("w"):  # it waits for what the receipt says
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE)
     assert (process.returncode, said) == (130, "verify.py: stopped\n")
