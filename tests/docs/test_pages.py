@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -96,13 +97,25 @@ def test_the_page_on_postgresql_is_true(
     in_matrix(store="postgresql", version=postgres_server.version)
     page, told = "docs/how-to/run-with-postgresql.md", environment(tmp_path)
     first, *_ = blocks(page)
-    owner, services = re.findall(r"=(postgresql\S+)", first.command)
+    owner, services, reader = re.findall(r"=(postgresql\S+)", first.command)
     with postgres_server.database() as database:
         instead = {owner: f"'{database.owner_url}'", services: f"'{database.app_url}'"}
+        for_reading = database.app_url.replace(
+            f"{database.app_role}", f"{database.app_role}_reader"
+        )
+        instead[reader] = f"'{for_reading}'"
         for block, answer in run(page, tmp_path, told, instead):
             assert block.shown is None or is_shown(block.shown, answer), answer
-        with up(tmp_path, told | {"FIRSTHAND_DATABASE_URL": database.app_url}):
-            pass
+        addresses = {
+            "FIRSTHAND_DATABASE_URL": database.app_url,
+            "FIRSTHAND_DATABASE_READER_URL": for_reading,
+        }
+        with up(tmp_path, told | addresses):
+            with psycopg.connect(
+                database.owner_url.replace("postgresql+psycopg", "postgresql")
+            ) as connection:
+                found = connection.execute("SELECT usename FROM pg_stat_activity").fetchall()
+            assert {f"{database.app_role}", f"{database.app_role}_reader"} <= {n for (n,) in found}
 
 
 def test_the_three_lines_of_up_tell_a_story_from_any_folder(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Reading what happened over HTTP: history in pages and sentences, fates, and refused attempts."""
 
 import json
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import event as on
 
 from shared.event import Json
 from tests.integration.together import (
@@ -188,6 +191,47 @@ def test_two_authors_of_one_id_each_see_their_own(begun: Together) -> None:
     assert "also" not in refused
     assert (accepted["author"], accepted["verdict"]) == (ADA, "accepted")
     assert [each["author"] for each in accepted["also"]] == [EVE]
+
+
+def test_an_event_that_is_not_there_takes_no_look_at_the_person(begun: Together) -> None:
+    """Neither at their key nor at their entries: the time would tell that they have some (S20)."""
+    asked = list[tuple[str, str]]()
+
+    def note(*told: Any) -> None:
+        asked.append((str(told[2]), str(told[3])))
+
+    on.listen(begun.reader, "before_cursor_execute", note)
+    try:
+        paths = (f"events/{uuid4()}", f"events/{uuid4()}/receipt")
+        statements = []
+        for person in (ADA, "person:joe"):
+            for path in paths:
+                problem(begun.get(SAM, path, person), 404, "not-found")
+            statements.append([each for each, _ in asked])
+            assert not [values for _, values in asked if person in values]
+            asked.clear()
+    finally:
+        on.remove(begun.reader, "before_cursor_execute", note)
+    assert statements[0] == statements[1]
+    assert not [each for each in statements[0] if "FROM keys" in each]
+
+
+def test_what_is_not_yours_takes_no_look_at_the_persons_key(begun: Together) -> None:
+    """Tom asks for what Ada said: it is there, and he hears what he would hear if it were not."""
+    said = begun.post(ADA, "aspiration.stated", {"words": "Sleep."})
+    asked = list[str]()
+
+    def note(*told: Any) -> None:
+        asked.append(str(told[2]))
+
+    on.listen(begun.reader, "before_cursor_execute", note)
+    try:
+        for path in (f"events/{said['id']}", f"events/{said['id']}/receipt"):
+            problem(begun.get(TOM, path), 404, "not-found")
+    finally:
+        on.remove(begun.reader, "before_cursor_execute", note)
+    assert asked
+    assert not [each for each in asked if "FROM keys" in each]
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,7 @@ def make_ledger(  # noqa: PLR0913 - all by name, from the settings of one comman
                 raise _other_tables(revision)
             command.upgrade(config, "head")
             if connection.dialect.name == "postgresql":
-                _make_role(connection, services_url, guards.grant)
-                if reader_url:
-                    _make_role(connection, reader_url, guards.grant_reading)
+                _make_roles(connection, services_url, reader_url)
             found = reads.ledger_row(connection)
             if found is None:
                 fixed = {"format": FORMAT, "partitions": partitions, "origin": origin}
@@ -117,6 +115,16 @@ def _make_log(connection: Connection, log: int, signer: Signer, created: str) ->
         "rules": 0,
     }
     connection.execute(insert(heads), [head])
+
+
+def _make_roles(connection: Connection, services_url: str, reader_url: str) -> None:
+    """The services' role and, if it has an address, the reader's. Only the owner can: run as the
+    services' role itself (`up` without the owner's address), they are there already.
+    """
+    _make_role(connection, services_url, guards.grant)
+    is_owner = connection.scalar(text("SELECT current_user")) != make_url(services_url).username
+    if reader_url and is_owner:
+        _make_role(connection, reader_url, guards.grant_reading)
 
 
 def _make_role(
