@@ -1,6 +1,6 @@
 """Rule twice on random events, by `decide` and by the model: build/authorship.json.
 
-    python -m tests.authorship.run                        300,000 decisions, about a minute
+    python -m tests.authorship.run                        300,000 decisions, a minute or two
     python -m tests.authorship.run --seed 7               other ones
     python -m tests.authorship.run --decisions 20000      fewer, and proportional counts
 
