@@ -6,7 +6,7 @@ from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan
-from services.ledger.plan.rules import Accepted, Refusal
+from services.ledger.plan.rules import RULES, Accepted, Refusal
 from services.ledger.vault import LEDGER, Vault
 from services.ledger.walk import Passed, Walk
 from shared.event import Json
@@ -36,7 +36,7 @@ def rows(opened: Vault, steps: Sequence[Step]) -> Iterator[Json]:
             evolve(plan, said)
         stands = plan.state == "started" and (code is None or code.standing)
         sequence += stands
-        ruling = Ruling(1, RECORDED, code, verdict.represented)
+        ruling = Ruling(RULES, RECORDED, code, verdict.represented)
         sealed_by = key if stands else opened.envelope(ADA)
         standing = Standing(sequence, plan.version) if stands else None
         yield {"index": index, **entry.write(said, ruling, key=sealed_by, standing=standing)}

@@ -21,6 +21,7 @@ from tests import matrix
 from tests.contract.ledgers import Ledger
 from tests.given import ADA
 from tests.histories import history
+from tests.voices import ada, sam, sam_may_observe, started
 
 PEOPLE, LENGTH = 20, 60
 NOT_ASKED_FOR = {Code.PLAN_ERASED, Code.OUR_FAULT}
@@ -62,9 +63,17 @@ def shown(example: Json) -> list[Event]:
     ]
 
 
+def filled() -> list[Event]:
+    """A plan that others have filled, and what comes then."""
+    person = "person:filled"
+    seen = [sam.observes("x" * 20_000, where=f"{number}") for number in range(110)]
+    events = [started, sam_may_observe, *seen, ada.observes("Slept.")]
+    return [_renamed(said, person) for said in events]
+
+
 def told() -> list[Event]:
     """All histories and every type's examples, side by side, and some of it twice."""
-    lives = [life(number) for number in range(PEOPLE)]
+    lives = [filled(), *(life(number) for number in range(PEOPLE))]
     lives += [shown(each) for row in CATALOGUE.values() for each in examples(row)]
     mixed = [each for row in zip_longest(*lives) for each in row if each is not None]
     return mixed + Random(3).sample(mixed, 100)

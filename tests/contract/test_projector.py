@@ -14,6 +14,7 @@ from services.ledger.log.merkle import leaf_hash
 from services.ledger.log.note import read_checkpoint
 from services.ledger.log.proof import Proof, verify_inclusion
 from services.ledger.people import unwrap_keys
+from services.ledger.plan.rules import RULES
 from services.ledger.vault import Vault
 from shared.event import Event, partition_of
 from shared.seal import b64url, from_b64url
@@ -207,7 +208,7 @@ def test_what_was_committed_is_published(on_valkey: Ledger) -> None:
     _, published = on_valkey.inbox().read(0, 1)
     assert published is not None
     assert published.decode() == head["checkpoint"]
-    assert (head["size"], head["rules"]) == (2, 1)
+    assert (head["size"], head["rules"]) == (2, RULES)
 
 
 def forged(sealed: bytes) -> bytes:

@@ -181,8 +181,9 @@ def test_newer_rules_stop_the_projector(on_valkey: Ledger) -> None:
     on_valkey.post(*TOLD)
     projector = on_valkey.projector()
     with on_valkey.as_owner() as connection:
-        connection.execute(text("UPDATE heads SET rules = 2"))
-    with pytest.raises(Unsafe, match="log 0 was ruled by rules 2, this worker has 1"):
+        connection.execute(text(f"UPDATE heads SET rules = {rules.RULES + 1}"))
+    newer = f"log 0 was ruled by rules {rules.RULES + 1}, this worker has {rules.RULES}"
+    with pytest.raises(Unsafe, match=newer):
         projector.batch(0)
     assert (on_valkey.rows(), on_valkey.waiting()) == ([], 9)
 

@@ -4,6 +4,7 @@ import orjson
 import pytest
 from sqlalchemy import Connection, select, text, update
 
+from services.ledger.plan.rules import RULES
 from services.ledger.store import tables
 from services.ledger.vault import LEDGER, Vault
 from shared.seal import Key
@@ -53,7 +54,7 @@ def test_changed_bytes_of_an_entry_are_named(lived: Ledger) -> None:
         ("accepted", "refusal", "our-fault"),
         ("accepted", "sequence", 7),
         ("accepted", "planversion", 0),
-        ("accepted", "rules", 2),
+        ("accepted", "rules", RULES + 1),
         ("accepted", "author", "person:eve"),
         ("accepted", "digest", "x" * 43),
         ("accepted", "received", "2027-01-01T00:00:00.000Z"),

@@ -153,7 +153,7 @@ def insert_one(told: list[bytes]) -> None:
 def flip_a_verdict(told: list[bytes]) -> None:
     at = next(n for n, each in enumerate(told) if n > 50 and b'"verdict":"accepted"' in each)
     changed = told[at].replace(b'"verdict":"accepted"', b'"verdict":"refused"')
-    told[at] = changed.replace(b'"rules":1', b'"refusal":"unknown-target","rules":1')
+    told[at] = changed.replace(b'"rules":', b'"refusal":"unknown-target","rules":')
 
 
 @on_sqlite

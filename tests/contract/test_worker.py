@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from services.ledger import worker as worker_module
 from services.ledger.config import signers
+from services.ledger.plan.rules import RULES
 from shared import doorbell
 from shared.event import Event
 from shared.inbox import Inbox
@@ -212,10 +213,10 @@ def test_a_rolled_back_database_is_not_written(on_valkey: Ledger, waiting: bool)
 def test_a_worker_of_older_rules_stops(on_valkey: Ledger) -> None:
     on_valkey.post(*TOLD)
     with on_valkey.as_owner() as connection:
-        connection.execute(text("UPDATE heads SET rules = 2"))
+        connection.execute(text(f"UPDATE heads SET rules = {RULES + 1}"))
     stopped = ended(on_valkey)
     assert stopped.returncode == 3
-    assert "log 0 was ruled by rules 2, this worker has 1" in stopped.stderr
+    assert f"log 0 was ruled by rules {RULES + 1}, this worker has {RULES}" in stopped.stderr
     assert (on_valkey.rows(), on_valkey.waiting()) == ([], len(TOLD))
 
 
@@ -223,7 +224,7 @@ def test_a_running_worker_stops_for_newer_rules(on_valkey: Ledger) -> None:
     """Also the sweeper's thread can stop it, while RQ's waits for a bell."""
     with Worker(on_valkey) as worker:
         with on_valkey.as_owner() as connection:
-            connection.execute(text("UPDATE heads SET rules = 2"))
+            connection.execute(text(f"UPDATE heads SET rules = {RULES + 1}"))
         on_valkey.post(*TOLD)
         wait_until(lambda: not worker.lives, "the worker to stop", 2 * SWEPT)
         assert "this worker has 1" in worker.said()

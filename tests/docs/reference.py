@@ -115,10 +115,10 @@ def refusals() -> Iterator[str]:
     yield "The status is that of an answer to `Prefer: wait`. See [events](events.md).\n"
     yield "## The bounds of a plan\n"
     yield (
-        "`too-many` and `plan-full` mean that a plan holds as much as it may. Events that change or "
-        "end what is there are not counted; those that protect the person have room of their own: "
-        f"{', '.join(f'`{name}`' for name in sorted(PROTECTIVE))}. Bytes are those of accepted "
-        "events, as canonical JSON.\n"
+        "`too-many` and `plan-full` mean that a plan holds as much as it may. To change or to end "
+        "what is there is never too many. Bytes are those of accepted events, as canonical JSON. "
+        "What protects the person has 1 MiB more: "
+        f"{', '.join(f'`{name}`' for name in sorted(PROTECTIVE))}.\n"
     )
     yield table(("the most", "of", "refused as"), bounds()) + "\n"
 

@@ -30,20 +30,21 @@ serves the same, with JSON Schemas and an example for each refusal: `GET /event-
 
 Any type may also meet the [refusals](refusals.md) that are the same for all. Where "the person" is
 named, a representative may speak for them, if the person named the type in
-[representative.named](#representativenamed). To accept a proposal, they need the type of the proposed
-change as well, and it must be somebody else's proposal. *Corresponds to* names the nearest term of the
-standards of the Professional Record Standards Body (PRSB), HL7 FHIR, openEHR or the law. It is a
-signpost, not a claim to conform.
+[representative.named](#representativenamed). To accept a proposal, they need the type of the
+proposed change as well, and it must be somebody else's proposal.
+
+*Corresponds to* names the nearest term of the standards of the Professional Record Standards Body
+(PRSB), HL7 FHIR, openEHR or the law. It is a signpost, not a claim to conform.
 """
 BEING_NAMED = """\
 ## Being named
 
-Who wrote or is named in an entry may speak of it while they take part: while a grant of any scope to
-them is in force. Whom **the person** named in an entry may speak of it also while they are a
-representative, or while the person still names them: until the action is done or dropped, the question
-closed or set aside, the entry taken back or denied. Being named by anybody else opens nothing by
-itself. An author corrects, declines to correct and takes back their own entries, and closes their own
-questions, without a grant too.
+Who wrote or is named in an entry may speak of it while a grant of any scope to them is in force.
+Whom **the person** named in an entry may speak of it also while they are a representative, or while
+the person still names them: until the action is done or dropped, the question closed or set aside,
+the entry taken back or denied. Being named by anybody else opens nothing by itself. An author
+corrects, declines to correct and takes back their own entries, and closes their own questions,
+without a grant too.
 """
 
 

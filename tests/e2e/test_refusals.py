@@ -3,6 +3,7 @@ event changes nothing but the history.
 
 All but two: nobody can ask for `plan-erased` before there is erasure, nor for `our-fault` at all.
 Every type's examples are posted in test_examples_http.py; here, one for each code is looked at.
+`plan-full` takes 2 MiB of events, which no example shows; it has a test of its own.
 """
 
 import pytest
@@ -11,10 +12,10 @@ from shared.catalogue import CATALOGUE
 from shared.catalogue.examples import examples
 from shared.event import Json
 from shared.refusals import BECAUSE, Code
-from tests.e2e.running import Up
+from tests.e2e.running import Up, event, somebody
 
 pytestmark = pytest.mark.xdist_group("up")
-NOT_ASKED_FOR = {Code.PLAN_ERASED, Code.OUR_FAULT}
+NOT_ASKED_FOR = {Code.PLAN_ERASED, Code.PLAN_FULL, Code.OUR_FAULT}
 EARNS: dict[str, Json] = {
     each["verdict"]: each for row in reversed(CATALOGUE.values()) for each in examples(row)
 }
@@ -47,6 +48,20 @@ def test_a_refusal_has_a_request_that_earns_it(up: Up, code: Code) -> None:
         before.content,
         before.headers.get("etag"),
     )
+
+
+def test_a_plan_that_others_have_filled_takes_no_more_of_theirs_and_still_the_persons(
+    up: Up,
+) -> None:
+    ada, sam = somebody(), somebody("partner")
+    up.say(ada, "plan.started", dict(CATALOGUE["plan.started"].example), ada)
+    up.say(ada, "access.granted", {**CATALOGUE["access.granted"].example, "to": sam}, ada)
+    seen = {"who_saw": sam, "seen_or_heard": "x" * 16_000, "verbatim": "y" * 14_500}
+    answers = [up.post(sam, event("observation.recorded", seen, ada)) for _ in range(69)]
+    codes = [answer.json().get("code") for answer in answers]
+    assert codes == [None] * 68 + ["plan-full"], "68 of them fit into 2 MiB"
+    up.say(sam, "observation.recorded", {"who_saw": sam, "seen_or_heard": "Small."}, ada)
+    up.say(ada, "observation.recorded", seen | {"who_saw": ada}, ada)
 
 
 def test_no_refusal_is_left_out() -> None:

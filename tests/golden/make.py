@@ -166,13 +166,13 @@ def trees() -> Iterator[tuple[str, bytes]]:
 def plans() -> Iterator[tuple[str, bytes]]:
     """Each history with its verdicts and the plan's bytes; the first plan as it is stored, too."""
     for number in ("", "-2"):
-        yield from told_and_plan(f"story{number}.jsonl", number)
+        yield from history_and_plan(f"story{number}.jsonl", number)
     plan, _ = replay(events())
     bound = {"subject": ADA, "sequence": len(plan.entries), "rules": RULES}
     yield f"plan/rules-{RULES}/stored.jwe", seal(PERSON, dump(plan), bound, nonce=NONCE)
 
 
-def told_and_plan(story: str, number: str) -> Iterator[tuple[str, bytes]]:
+def history_and_plan(story: str, number: str) -> Iterator[tuple[str, bytes]]:
     """A history with its verdicts, and the plan's bytes."""
     history, (plan, verdicts) = list(events(story)), replay(events(story))
     rows = [

@@ -94,7 +94,9 @@ def test_an_answer_that_is_denied_says_so() -> None:
 
 def test_whoever_speaks_for_the_person_is_named() -> None:
     walk = sam.proposes(change("action.planned", what="Walk", by=ADA))
-    may = ada.sends(BEA, "aspiration.stated", "aspiration.let-go", "proposal.accepted")
+    may = ada.sends(
+        BEA, "aspiration.stated", "aspiration.let-go", "proposal.accepted", "action.planned"
+    )
     said = [bea.states("Dance."), bea.lets_go(words="Her knee."), bea.accepts(walk)]
     text = text_of(*IN_FORCE, may, walk, *said)
     assert section(text, "What lies behind you") == [

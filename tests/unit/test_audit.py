@@ -21,6 +21,7 @@ from services.ledger.log.merkle import Frontier
 from services.ledger.log.tiles import tiles_of
 from services.ledger.people import Person
 from services.ledger.plan.model import Plan
+from services.ledger.plan.rules import RULES
 from shared.event import Event, Json
 from shared.seal import Key
 from tests.given import ADA, ada, again, change, sam, sam_may_propose
@@ -63,7 +64,7 @@ def audit(*told: tuple[Event, int]) -> Report:
     folding.begin(0, [ADA], {})
     for index, (event, version) in enumerate(told):
         standing = Standing(index + 1, version)
-        row = entry.write(event, Ruling(1, NOW), key=KEY, standing=standing)
+        row = entry.write(event, Ruling(RULES, NOW), key=KEY, standing=standing)
         folding.take(index, row["leaf"], b"")
     folding.end()
     return report

@@ -49,7 +49,7 @@ def test_at_the_end_of_time_everything_is_true(numbers: list[int], seed: int) ->
     _, events = accepted(numbers)
     events = told_of(events, Random(seed))
     plan = Plan(ADA)
-    for said in events:  # not judged again: with a time told, an event has more bytes
+    for said in events:  # not judged again: an event with a time has more bytes
         evolve(plan, said)
     assert dump(fold_true(Plan(ADA), events, FOR_EVER)) == dump(plan)
 
