@@ -36,11 +36,11 @@ class Difference:
     def is_like(self, other: "Difference") -> bool:
         """The same type ruled on as differently; plan versions may be others."""
         same_type = self.events[-1].type == other.events[-1].type
-        told = [
+        codes = [
             ("", "") if each.says in (VERSION, ACCOUNTS) else (each.model, each.rules)
             for each in (self, other)
         ]
-        return same_type and self.says == other.says and told[0] == told[1]
+        return same_type and self.says == other.says and codes[0] == codes[1]
 
 
 @dataclass

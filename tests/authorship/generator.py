@@ -154,7 +154,7 @@ class Generator:
         return now + (0 if dice < 0.8 else -90 if dice < 0.9 else -3600 if dice < 0.95 else 300)
 
     def _id(self) -> str:
-        """Mostly an id of its own; now and then one that was borne before, by whomever."""
+        """Mostly an id of its own; now and then one that was borne before."""
         dice = self._dice.random()
         if dice < 0.025 and self._maker.every:
             return self._maker.pick(self._maker.every)

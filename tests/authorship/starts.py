@@ -77,12 +77,12 @@ class Growing:
         return WIDE[: max(0, left // 3)]
 
     def grant(self, to: str, *scopes: str, until: str = "until-withdrawn") -> None:
-        told = {"to": to, "scopes": [*scopes], "until": until, "purpose": "x", "wording": "y"}
-        self.say(ADA, "access.granted", told)
+        members = {"to": to, "scopes": [*scopes], "until": until, "purpose": "x", "wording": "y"}
+        self.say(ADA, "access.granted", members)
 
     def send(self, to: str, *scope: str) -> None:
-        told = {"representative": to, "scope": [*scope], "authority": "x", "until": FAR}
-        self.say(ADA, "representative.named", told)
+        members = {"representative": to, "scope": [*scope], "authority": "x", "until": FAR}
+        self.say(ADA, "representative.named", members)
 
     def disagree(self, author: str, entry: str, *, times: int) -> None:
         """Somebody disagrees with an entry and takes it back, as often."""
@@ -116,11 +116,11 @@ def left(plan: Growing) -> None:
     plan.grant(TOM, "propose")
     for who in (SAM, TOM):
         asked = plan.say(ADA, "question.asked", {"to": who, "words": "Why?"})
-        told = {"question": asked, "words": "So.", "basis": {"kind": "opinion"}}
-        plan.say(who, "question.answered", told)
+        members = {"question": asked, "words": "So.", "basis": {"kind": "opinion"}}
+        plan.say(who, "question.answered", members)
     data = {"id": "name-a", "what": "Walk", "by": UMA}
-    told = {"change": {"type": "action.planned", "data": data}, "why": "x", "expires": FAR}
-    made = plan.say(SAM, "proposal.made", told)
+    members = {"change": {"type": "action.planned", "data": data}, "why": "x", "expires": FAR}
+    made = plan.say(SAM, "proposal.made", members)
     words = {"id": "name-a", "what": "Run", "by": "partner:ivy"}
     plan.say(ADA, "proposal.accepted", {"proposal": made, "in_my_words": words})
     plan.say(ADA, "action.planned", {"id": "name-b", "what": "Swim", "by": "partner:ivy"})
