@@ -76,9 +76,9 @@ def sees(code: Code, change: Callable[[Json, Event], None], case: Case = always)
         ruled = real(plan, event, reused)
         if not is_(ruled, code) or not case(plan, event):
             return ruled
-        told = orjson.loads(dump(plan))
-        change(told, event)
-        return real(Plan(**told), event, reused)
+        members = orjson.loads(dump(plan))
+        change(members, event)
+        return real(Plan(**members), event, reused)
 
     return judge
 

@@ -205,8 +205,8 @@ def _change(here: Maker) -> Json:
 
 def _proposed(here: Maker) -> Json:
     expires = here.moment() if here.chance(0.3) else FAR
-    told = {"change": _change(here), "why": "Company helps.", "expires": expires}
-    return told | here.maybe(0.2, their_words=True)
+    members = {"change": _change(here), "why": "Company helps.", "expires": expires}
+    return members | here.maybe(0.2, their_words=True)
 
 
 def _accepts(here: Maker) -> Json:
@@ -244,8 +244,8 @@ def _observed(here: Maker) -> Json:
 
 def _interpreted(here: Maker) -> Json:
     seen = [here.entry("observation.recorded") for _ in range(here.pick((0, 1, 1, 2)))]
-    told = {"holder": here.pick(PARTIES), "words": here.words(), "expires": here.moment()}
-    return told | here.maybe(0.9, based_on=seen)
+    members = {"holder": here.pick(PARTIES), "words": here.words(), "expires": here.moment()}
+    return members | here.maybe(0.9, based_on=seen)
 
 
 def _asked(here: Maker) -> Json:
@@ -273,8 +273,8 @@ def _promised(here: Maker) -> Json:
 def _granted(here: Maker) -> Json:
     to = here.pick((SAM, SAM, SAM, TOM, TOM, UMA, REP, REP, NORTH, "emergency"))
     scopes = here.dice.sample(SCOPES, 1 + int(here.dice.random() * 4))
-    told = {"to": to, "scopes": scopes, "until": here.until(), "purpose": "Walking"}
-    return told | here.maybe(0.9, wording="Sam may do this.")
+    members = {"to": to, "scopes": scopes, "until": here.until(), "purpose": "Walking"}
+    return members | here.maybe(0.9, wording="Sam may do this.")
 
 
 def _sent(here: Maker) -> Json:
@@ -285,8 +285,8 @@ def _sent(here: Maker) -> Json:
         scope.append("proposal.accepted")
     if here.chance(0.1):
         scope.append("proposal.made")
-    told = {"scope": scope or ["plan.closed"], "authority": "My wish.", "until": here.until()}
-    return {"representative": here.pick(REPRESENTATIVES), **told}
+    members = {"scope": scope or ["plan.closed"], "authority": "My wish.", "until": here.until()}
+    return {"representative": here.pick(REPRESENTATIVES), **members}
 
 
 def _of_line(member: str) -> Callable[[Maker], Json]:

@@ -9,7 +9,9 @@ grant has run out or was withdrawn, under reused ids, on stale versions, through
 from collections.abc import Sequence
 from random import Random
 
-from shared.event import Event, Json
+import orjson
+
+from shared.event import Event, Json, canonical
 from shared.fields import UNTIL_WITHDRAWN
 from shared.kinds import KINDS
 from tests.authorship.data import (
@@ -31,10 +33,11 @@ from tests.authorship.data import (
     make_event,
     stamp,
 )
+from tests.authorship.standing import speaks_for_person
 from tests.authorship.state import Entry, State, instant
-from tests.authorship.tables import P_ONLY, WHO
+from tests.authorship.tables import MOST_BYTES, P_ONLY, PROTECTIVE, WHO
 
-PARTNERS = (SAM, SAM, SAM, SAM, TOM, TOM, NORTH, REP, UMA)
+PARTNERS = (SAM, SAM, SAM, SAM, TOM, TOM, NORTH, REP, UMA, "partner:ivy")
 ENDING = ("access.granted", "representative.named", "proposal.made")
 WITH_A_GRANT = ("proposal.made", "observation.recorded", "commitment.made", "question.asked")
 SENT = (BEA, BEA, REP, REP, SAM)
@@ -42,7 +45,7 @@ SENT = (BEA, BEA, REP, REP, SAM)
 OFTEN = (
     *("access.granted", "representative.named", "proposal.made", "proposal.accepted") * 5,
     *("aspiration.stated", "question.asked", "disagreement.stated", "entry.retracted") * 3,
-    *("action.planned", "measure.defined", "measure.rated", "commitment.made") * 3,
+    *("action.planned", "measure.defined", "measure.rated", "measure.rated", "commitment.made") * 3,
     *(
         "commitment.made",
         "action.dropped",
@@ -55,6 +58,7 @@ OFTEN = (
     *("aspiration.paused", "plan.closed", "plan.reopened", "question.closed", "action.done") * 2,
     *("question.answered", "commitment.kept", "commitment.not-kept", "interpretation.offered") * 4,
     *("question.answered", "commitment.kept", "commitment.not-kept", "question.asked") * 2,
+    *("commitment.made", "commitment.kept", "commitment.not-kept", "commitment.not-kept"),
     *("aspiration.resumed", "service.unbarred", "question.set-aside", "representative.ended") * 3,
     *("aspiration.resumed", "advance-choice.departed-from") * 2,
     *("need.reworded", "strength.reworded", "proposal.declined", "proposal.parked") * 2,
@@ -84,7 +88,7 @@ class Generator:
         elif kind == "proposal.accepted" and author and self._dice.random() < 0.3:
             data = self._their_own(author)
         data = data or MAKE[kind](self._maker)
-        return make_event(
+        event = make_event(
             author or self._author(kind, data),
             kind,
             data,
@@ -93,6 +97,7 @@ class Generator:
             via=self._maker.pick((NOTEBOOK,) * 6 + (SHOES, CLINIC)),
             expected=self._expected(),
         )
+        return self._filling(event) if self._dice.random() < 0.05 else event
 
     def hear(self, event: Event, *, accepted: bool) -> None:
         """The event was ruled on."""
@@ -102,6 +107,19 @@ class Generator:
             self._refused.append(event.id)
         elif event.type in ENDING and ends not in (UNTIL_WITHDRAWN, FAR):
             self._ending = [*self._ending[-8:], event]
+
+    def _filling(self, event: Event) -> Event:
+        """The event with words that fill what an account of bytes has left, or exceed it by one."""
+        state = self._state
+        own = speaks_for_person(state, event)
+        account = "others" if not own else "protective" if event.type in PROTECTIVE else "own"
+        left = MOST_BYTES[account] - (state.own_bytes if own else state.others_bytes)
+        more = left + self._maker.pick((0, 1)) - len(event.canonical)
+        if not 0 < more < 1_500 or "words" not in event.data:
+            return event
+        posted = orjson.loads(event.canonical)
+        posted["data"]["words"] += "x" * more
+        return event._replace(data=posted["data"], canonical=canonical(posted))
 
     def _at_the_moment(self) -> tuple[str, str, int, Json]:
         """What a grant, a naming or a proposal allows, at the very moment at which it runs out."""
@@ -136,7 +154,7 @@ class Generator:
         return now + (0 if dice < 0.8 else -90 if dice < 0.9 else -3600 if dice < 0.95 else 300)
 
     def _id(self) -> str:
-        """Mostly an id of its own; now and then one that was borne before, by whomever."""
+        """Mostly an id of its own; now and then one that was borne before."""
         dice = self._dice.random()
         if dice < 0.025 and self._maker.every:
             return self._maker.pick(self._maker.every)

@@ -133,7 +133,7 @@ def _proposal_answered(state: State, event: Event) -> Code:
     return "already-answered" if proposal.state in ("accepted", "declined") else None
 
 
-# Kind beside. “stands beside the plan, never in it”
+# Kind beside: never in the plan.
 
 
 def _proposal_made(_state: State, event: Event) -> Code:

@@ -1,6 +1,6 @@
 """Rule twice on random events, by `decide` and by the model: build/authorship.json.
 
-    python -m tests.authorship.run                        300,000 decisions, about a minute
+    python -m tests.authorship.run                        300,000 decisions, a minute or two
     python -m tests.authorship.run --seed 7               other ones
     python -m tests.authorship.run --decisions 20000      fewer, and proportional counts
 
@@ -80,7 +80,7 @@ def run(seed: int, decisions: int) -> Outcome:
     return outcome
 
 
-def told(event: Event) -> dict[str, Any]:
+def as_line(event: Event) -> dict[str, Any]:
     """An event, as a line of a history."""
     line = {
         "author": event.author,
@@ -97,7 +97,7 @@ def show_difference(difference: Difference) -> dict[str, Any]:
     """Print a difference with the shortest history that shows it."""
     small = shrunk(difference)
     click.echo(f"DIFFERENCE in {small.says}, in a history that begins with {small.start}:")
-    lines = [told(event) for event in small.events]
+    lines = [as_line(event) for event in small.events]
     for line in lines:
         click.echo(f"  {orjson.dumps(line).decode()}")
     click.echo(f"  the model: {small.model}; the rules: {small.rules}")
