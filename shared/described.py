@@ -57,7 +57,20 @@ RECEIPT: Json = {
 }
 _READY: Json = {
     "type": "object",
-    "properties": {"ready": {"type": "boolean"}, "why": TEXT},
+    "properties": {
+        "ready": {"type": "boolean"},
+        "why": TEXT,
+        "recording": {
+            "description": "Of intake: how far the recording is behind, and why partitions wait.",
+            "type": "object",
+            "properties": {
+                "messages": {"type": "integer", "minimum": 0},
+                "oldest_seconds": {"type": "number"},
+                "waits": {"type": "object", "additionalProperties": TEXT},
+            },
+            "required": ["messages", "oldest_seconds", "waits"],
+        },
+    },
     "required": ["ready"],
 }
 _PROBLEM: Json = {
