@@ -60,14 +60,23 @@ _RECORDING: Json = {
     "description": "How far recording is behind; null where the queue does not answer.",
     "properties": {
         "messages": WHOLE,
-        "stalled_seconds": {"type": "number", "minimum": 0},
-        "waiting": {
+        "oldest_seconds": {
+            "type": "number",
+            "minimum": 0,
+            "description": "Of intake: how long the oldest message has waited.",
+        },
+        "stalled_seconds": {
+            "type": "number",
+            "minimum": 0,
+            "description": "Of the ledger: for how long nothing was taken off the queue.",
+        },
+        "waits": {
             "type": "object",
             "description": "Why a partition waits, by its number.",
             "additionalProperties": TEXT,
         },
     },
-    "required": ["messages", "stalled_seconds", "waiting"],
+    "required": ["messages", "waits"],
 }
 _READY: Json = {
     "type": "object",

@@ -121,7 +121,7 @@ _TYPE_NAME = Parameter(
 _MORE = (
     "Types that say whose the plan is need the scope `share` instead of `write`. In binary form "
     f"(`{Form.BINARY}`) the body is `data`, and the attributes are `ce-…` headers. A batch is "
-    "taken all or none; nobody waits for its fates."
+    "taken all or none; nobody waits for its fates. A body has 10 seconds to come."
 )
 
 

@@ -1,7 +1,7 @@
 """What the read service says of itself in /readyz: whether it can be read, and how far recording is
 behind.
 
-    {"ready": true, "recording": {"messages": 0, "stalled_seconds": 0.0, "waiting": {}}}
+    {"ready": true, "recording": {"messages": 0, "stalled_seconds": 0.0, "waits": {}}}
 
 It is ready when the store is as it must be. Recording is another matter: while it is behind, reads
 are answered as ever. `messages` are not yet recorded; `stalled_seconds` is for how long this
@@ -97,7 +97,7 @@ class Readiness:
         return {
             "messages": sum(each.messages for each in found),
             "stalled_seconds": round(max(map(self._stalled_for, found), default=0.0), 1),
-            "waiting": {str(each.partition): _public(each.waits) for each in found if each.waits},
+            "waits": {str(each.partition): _public(each.waits) for each in found if each.waits},
         }
 
     def _stalled_for(self, each: Backlog) -> float:

@@ -20,7 +20,7 @@ from tests.benchmarks.processes import (
 )
 from tests.process import wait_until
 
-# As `firsthand intake` runs it, to the letter (`_server` in services/cli/run.py).
+# The same server as ours, by its WSGI interface, which is the usual one for a Flask application.
 GRANIAN = ("--interface", "wsgi", "--workers", "1", "--no-ws", "--log-level", "warning")
 THREADS = 8  # gunicorn's; more gained nothing on one core
 QUEUE = "rq:queue:events"

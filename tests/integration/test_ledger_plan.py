@@ -285,7 +285,7 @@ def test_there_is_no_way_to_write(small_house: Together) -> None:
 
 def test_it_lives_and_is_ready(house: Together) -> None:
     assert house.ledger.get("/livez").status_code == 200
-    recording = {"messages": 0, "stalled_seconds": 0.0, "waiting": {}}
+    recording = {"messages": 0, "stalled_seconds": 0.0, "waits": {}}
     assert house.ledger.get("/readyz").get_json() == {"ready": True, "recording": recording}
     problem(house.ledger.get("/people/"), 404, "not-found")
     assert house.post(ADA, "plan.started", STARTED)["type"] == event("plan.started", {})["type"]

@@ -18,7 +18,7 @@ from tests.integration.together import ADA, SAM, SEA, STARTED, Together, event
 from tests.process import wait_until
 from tests.servers import RedisLikeServer
 
-NONE: Json = {"messages": 0, "stalled_seconds": 0.0, "waiting": {}}
+NONE: Json = {"messages": 0, "stalled_seconds": 0.0, "waits": {}}
 
 
 class Clock:
@@ -108,7 +108,7 @@ def test_it_tells_how_far_recording_is_behind_and_stays_ready(
     clock.now += FRESH
     told = readiness.recording()["recording"]
     assert told["messages"] == 2
-    assert told["waiting"] == {"0": "somebody: no key [31m of somebody"}
+    assert told["waits"] == {"0": "somebody: no key [31m of somebody"}
     assert readiness.why() is None
     small_house.drain()
     clock.now += FRESH

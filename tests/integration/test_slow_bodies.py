@@ -1,4 +1,4 @@
-"""A real intake, and senders that stop in the midst of their bodies."""
+"""A real intake, and senders that stop in the midst of their bodies, or before they begin."""
 
 import contextlib
 import os
@@ -12,13 +12,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.cli.run import IDLE_SECONDS
 from services.standalone import free_port
 from shared.bodies import MOST_OF_ONE
 from shared.callers import local_token
+from shared.processes import raise_file_limit
 from tests.integration.together import ADA, EVE, MEDIA_TYPE, STARTED, body, event
 from tests.process import Server, wait_until
 from tests.servers import RedisLikeServer
 
+SOFT_LIMIT = 1024  # open files: as in most shells, and under systemd
 STALLED = 20  # bodies: more than intake lets itself wait for
 
 
@@ -33,7 +36,8 @@ class Serving(Server):
         self._told = {"FIRSTHAND_KEYS": str(keys), "FIRSTHAND_REDIS_URL": queue}
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "services.cli", "intake", "--port", str(self.port)]
+        started = [sys.executable, "-m", "services.cli", "intake", "--port", str(self.port)]
+        return ["/bin/sh", "-c", f'ulimit -Sn {SOFT_LIMIT}; exec "$@"', "sh", *started]
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, **self._told}
@@ -118,3 +122,22 @@ def test_who_may_author_nothing_is_told_before_the_body(
         bearer = local_token(keys, who)
         stalled = [stack.enter_context(intake.begin(bearer)) for _ in range(STALLED)]
         assert {each.recv(12) for each in stalled} == {b"HTTP/1.1 403"}
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /livez HTTP/1.1\r\nHost"], ids=["nothing", "a-part"])
+def test_idle_connections_keep_nobody_out(intake: Serving, keys: Path, sent: bytes) -> None:
+    """As many as there are files by the soft limit; none of them has sent a whole request."""
+    if raise_file_limit() < 2 * SOFT_LIMIT:
+        pytest.skip("the hard limit of open files does not allow so many connections")
+    with contextlib.ExitStack() as stack:
+        idle = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", intake.port)))
+            for _ in range(SOFT_LIMIT)
+        ]
+        for each in idle:
+            each.sendall(sent)
+        assert intake.post(local_token(keys, ADA)) == 202
+        idle[-1].settimeout(3 * IDLE_SECONDS)
+        with contextlib.suppress(ConnectionError):
+            while idle[-1].recv(100):  # a part of a request is answered 408, or not at all
+                pass
