@@ -5,7 +5,7 @@ behind.
 
 It is ready when the store is as it must be. Recording is another matter: while it is behind, reads
 are answered as ever. `messages` are not yet recorded; `stalled_seconds` is for how long this
-process has seen messages wait in a partition in which nothing was recorded; `waiting` says of each
+process has seen messages wait in a partition in which nothing was recorded; `waits` says of each
 partition that waits, why. `recording` is null where the queue does not answer. (The age of the
 oldest message stands in intake's figures: this service may not look at messages.)
 
