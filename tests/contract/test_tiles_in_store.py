@@ -80,9 +80,12 @@ def test_an_older_ledger_gets_its_tiles_when_it_is_migrated(stored: Ledger) -> N
     assert len(before) == 19
     with stored.as_owner() as connection:
         connection.execute(text("DROP TABLE tiles"))
-        connection.execute(text("DROP TABLE checkpoints"))
+        for name in ("checkpoints", "held", "alarms"):
+            connection.execute(text(f"DROP TABLE {name}"))
+        for name in ("published", "added", "taken", "moved", "last"):
+            connection.execute(text(f"ALTER TABLE heads DROP COLUMN {name}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    with pytest.raises(Unsafe, match="revision 0001, this code 0003; run 'firsthand init'"):
+    with pytest.raises(Unsafe, match="revision 0001, this code 0004; run 'firsthand init'"):
         open_store(stored.settings, write=True)
     init(stored.settings)
     assert stored.table("tiles") == before

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from services import verify
+from services.ledger.plan.rules import RULES
 from shared.kinds import KINDS
 from shared.refusals import NO_STANDING, Code
 from tests.golden.make import HERE
@@ -116,3 +117,7 @@ def test_what_is_no_receipt_is_a_finding(
     vkey = (LOG / "log.vkey").read_text().strip()
     assert verify.main([str(tmp_path / "receipt"), "--vkey", vkey]) == 1
     assert "FINDING receipt: receipt: " in capsys.readouterr().out
+
+
+def test_it_knows_the_rules_that_are_in_force() -> None:
+    assert verify.RULES == RULES
