@@ -18,6 +18,8 @@ from structlog.typing import EventDict
 TOLD = frozenset({"psycopg", "redis", "services", "shared", "sqlalchemy"})  # whose messages we tell
 LONGEST = 300  # characters of a message
 FRAMES = 12  # of each fault, the last ones
+# A logger keeps the list that it saw when it was first used, so there is one, changed in place.
+_PROCESSORS: list[Any] = []
 
 
 def told(fault: BaseException) -> str:
@@ -54,13 +56,14 @@ def configure(level: str) -> None:
     renderer: Any = structlog.dev.ConsoleRenderer()
     if not terminal:  # bytes, straight: a request's line costs 6 µs rather than 30
         renderer = structlog.processors.JSONRenderer(serializer=orjson.dumps)
+    _PROCESSORS[:] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        without_words,
+        renderer,
+    ]
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            without_words,
-            renderer,
-        ],
+        processors=_PROCESSORS,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=(
             structlog.PrintLoggerFactory(sys.stderr)
