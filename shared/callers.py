@@ -88,10 +88,10 @@ class Callers:
 
     def of(self, authorization: str | None) -> Caller:
         """The caller of a request; Unauthorised says what is wrong with the token."""
-        if authorization is None or authorization[:7].lower() != "bearer ":  # RFC 9110, 11.1
+        token, now = _bearer(authorization), self._clock()
+        if token is None:
             told = "There is no bearer token in the Authorization header."
             raise Unauthorised(told, challenge="Bearer")  # RFC 6750, 3.1
-        token, now = authorization[7:].strip(), self._clock()
         if len(token) > MAX_TOKEN_BYTES:
             raise Unauthorised(f"A token has at most {MAX_TOKEN_BYTES} bytes.")
         caller, issuer, keys = self._known.get(token) or self._verify(token, now)
@@ -104,8 +104,8 @@ class Callers:
 
     def known(self, authorization: str | None) -> Caller | None:
         """The caller, if the token was verified before and nothing must be waited for."""
-        found = self._known.get((authorization or "")[7:].strip())
-        if found is None or (authorization or "")[:7].lower() != "bearer ":
+        found = self._known.get(_bearer(authorization) or "")
+        if found is None:
             return None
         caller, issuer, keys = found
         fresh = keys is issuer.keys.at_hand() and caller.expires > self._clock()
@@ -131,6 +131,13 @@ class Callers:
             self._known.clear()
         self._known[token] = _caller(decoded.claims, issuer), issuer, keys
         return self._known[token]
+
+
+def _bearer(authorization: str | None) -> str | None:
+    """The token of an Authorization header; None if it holds none."""
+    if authorization is None or authorization[:7].lower() != "bearer ":  # RFC 9110, 11.1
+        return None
+    return authorization[7:].strip()
 
 
 def _unverified(token: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.ledger.metrics import STAGES, TRACES
 from services.standalone import free_port
-from shared.inbox import inbox_key, published_key, waiting_key
+from shared.inbox import inbox_key, waiting_key
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import Worker, until_drained
 from tests.given import ada, sam
@@ -86,8 +86,8 @@ def test_a_batch_names_the_traces_that_it_came_from(on_valkey: Ledger) -> None:
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_drain_that_fails_is_counted(on_valkey: Ledger, port: int) -> None:
     redis = on_valkey.inbox().redis
-    redis.set(published_key(0), "garbage")
+    redis.set(inbox_key(0), "garbage")
     with Worker(on_valkey) as worker:
         wait_until(lambda: bool(redis.exists(waiting_key(0))), "the reason")
         assert figures(port)["firsthand_failed_drains_total", ""] >= 1
-        assert "in read_checkpoint" in worker.said()
+        assert "WRONGTYPE" in worker.said()

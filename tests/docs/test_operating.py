@@ -93,7 +93,9 @@ def test_a_copy_is_restored_and_one_that_is_too_old_is_seen(tmp_path: Path) -> N
     shows(restore, tmp_path, told)
     unpublish(tmp_path / ".firsthand")
     with up(tmp_path, told) as (ports, _):
-        assert [post(ports["8081"], tmp_path, each) for each in said] == [200, 200, 201]
+        assert [post(ports["8081"], tmp_path, each) for each in said] == [202, 202, 202]
+        assert "published again" in sh("firsthand accept-queue", tmp_path, told)
+        assert [post(ports["8081"], tmp_path, each) for each in said] == [200, 200, 200]
 
 
 def shows(block: Block, folder: Path, told: Mapping[str, str]) -> None:

@@ -48,4 +48,4 @@ def test_the_rules_name_figures_of_the_table() -> None:
     listed = set(re.findall(r"^\| .* \| `(firsthand_\w+)` \|", PAGE, re.MULTILINE))
     asked = {name for each in told for name in re.findall(r"firsthand_\w+", each["expr"])}
     assert {name.removesuffix("_count") for name in asked} <= listed
-    assert len({each["alert"] for each in told}) == len(told) == 7
+    assert len({each["alert"] for each in told}) == len(told) == 9
