@@ -3,7 +3,8 @@
 Events are made by voices (tests/voices.py). Whatever is `given` must have been accepted.
 
 A refusal is always checked to leave every byte of the plan as it was; an acceptance to move the
-version exactly when it moves a line, and to survive a dump and a load.
+version exactly when it moves a line, and to survive a dump and a load. What is derived from the
+plan is what is derived from it afresh.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.ledger.plan.changes import evolve
+from services.ledger.plan.index import index_of
 from services.ledger.plan.model import Plan, dump, load
 from services.ledger.plan.rules import (
     ACCEPTED,
@@ -140,6 +142,7 @@ class When:
             assert evolve(plan, said) is plan
             assert (plan.version != self.plan.version) == (plan.lines != self.plan.lines)
             assert load(dump(plan)) == plan
+            assert plan.index == index_of(plan), "what is derived was not kept"
         assert said == self.event, "the event was changed"
         for check in checks:
             check(plan)
@@ -162,6 +165,7 @@ def given(*events: Event, plan: Plan | None = None) -> Given:
     verdicts = fold(plan, events)
     refusals = [each for each in verdicts if not isinstance(each, Accepted)]
     assert refusals == [], "what is given must have been accepted"
+    assert plan.index == index_of(plan), "what is derived was not kept"
     return Given(plan)
 
 

@@ -10,6 +10,7 @@ from services.ledger.plan import steps
 from services.ledger.plan.index import moment
 from services.ledger.plan.model import Plan
 from services.ledger.plan.own import change_of
+from shared.catalogue import CATALOGUE
 from shared.event import Event
 from shared.refusals import Code
 
@@ -49,11 +50,12 @@ class Bounds(NamedTuple):
 
 
 BOUNDS = Bounds()
+_COUNTED = frozenset(name for name, row in CATALOGUE.items() if Code.TOO_MANY in row.refusals)
 
 
 def bound_refusal(plan: Plan, event: Event, bounds: Bounds, *, own: bool) -> Code | None:
     """The refusal of what goes beyond a bound. `own`: by the person, or in their name."""
-    if _too_many(plan, event, bounds):
+    if event.type in _COUNTED and _too_many(plan, event, bounds):
         return Code.TOO_MANY
     size = len(event.canonical)
     if not own:
