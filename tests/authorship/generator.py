@@ -121,9 +121,10 @@ class Generator:
         """The event was ruled on."""
         self._maker.hear(event, accepted=accepted)
         ends = event.data.get("expires") or event.data.get("until", UNTIL_WITHDRAWN)
+        emergency = event.data.get("to") == "emergency"  # which is nobody's id
         if not accepted:
             self._refused.append(event.id)
-        elif event.type in ENDING and ends not in (UNTIL_WITHDRAWN, FAR):
+        elif event.type in ENDING and ends not in (UNTIL_WITHDRAWN, FAR) and not emergency:
             self._ending = [*self._ending[-8:], event]
 
     def _filling(self, event: Event) -> Event:
