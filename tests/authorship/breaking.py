@@ -7,16 +7,18 @@ source is edited.
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import orjson
 
 from services.ledger.plan.changes import evolve
 from services.ledger.plan.model import Plan, dump
 from services.ledger.plan.rules import ACCEPTED, Accepted, Refusal, Verdict
-from shared.event import Event, Json
+from shared.event import Event, Json, timestamp
 from shared.refusals import Code
 from tests.authorship.compare import Fold, Judge, real
 from tests.authorship.data import SAM
+from tests.authorship.state import instant
 from tests.authorship.tables import MOST, MOST_BYTES, WHO
 
 LONG_AGO = "2020-01-01T00:00:00.000Z"
@@ -167,8 +169,8 @@ def as_person(_plan: Plan, event: Event) -> Event:
     return event._replace(author=event.subject)
 
 
-def as_partner(_plan: Plan, _event: Event) -> Event:
-    return _event._replace(author=SAM)
+def as_partner(_plan: Plan, event: Event) -> Event:
+    return event._replace(author=SAM)
 
 
 def early(_plan: Plan, event: Event) -> Event:
@@ -176,13 +178,8 @@ def early(_plan: Plan, event: Event) -> Event:
 
 
 def a_moment_before(_plan: Plan, event: Event) -> Event:
-    """Received on the whole minute or half of it: a millisecond earlier."""
-    minute, seconds = event.received[:17], event.received[17:19]
-    if seconds == "30":
-        return event._replace(received=f"{minute}29.999Z")
-    hour, minutes = event.received[:14], int(event.received[14:16])
-    before = f"{hour}{minutes - 1:02}:59.999Z" if minutes else event.received
-    return event._replace(received=before)
+    before = instant(event.received) - timedelta(milliseconds=1)
+    return event._replace(received=timestamp(before))
 
 
 def under_a_fresh_id(_plan: Plan, event: Event) -> Event:

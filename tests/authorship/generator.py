@@ -41,29 +41,47 @@ PARTNERS = (SAM, SAM, SAM, SAM, TOM, TOM, NORTH, REP, UMA, "partner:ivy")
 ENDING = ("access.granted", "representative.named", "proposal.made")
 WITH_A_GRANT = ("proposal.made", "observation.recorded", "commitment.made", "question.asked")
 SENT = (BEA, BEA, REP, REP, SAM)
-# What others point at has to be there, and what is hard to be accepted has to be said often.
-OFTEN = (
-    *("access.granted", "representative.named", "proposal.made", "proposal.accepted") * 5,
-    *("aspiration.stated", "question.asked", "disagreement.stated", "entry.retracted") * 3,
-    *("action.planned", "measure.defined", "measure.rated", "measure.rated", "commitment.made") * 3,
-    *(
-        "commitment.made",
-        "action.dropped",
-        "measure.revised",
-        "service.unbarred",
-        "advance-choice.revised",
-    )
-    * 2,
-    *("observation.recorded", "advance-choice.made", "proposal.made", "authorship.denied") * 2,
-    *("aspiration.paused", "plan.closed", "plan.reopened", "question.closed", "action.done") * 2,
-    *("question.answered", "commitment.kept", "commitment.not-kept", "interpretation.offered") * 4,
-    *("question.answered", "commitment.kept", "commitment.not-kept", "question.asked") * 2,
-    *("commitment.made", "commitment.kept", "commitment.not-kept", "commitment.not-kept"),
-    *("aspiration.resumed", "service.unbarred", "question.set-aside", "representative.ended") * 3,
-    *("aspiration.resumed", "advance-choice.departed-from") * 2,
-    *("need.reworded", "strength.reworded", "proposal.declined", "proposal.parked") * 2,
-)
-TYPES = (*KINDS, *OFTEN)
+# How much more often than others: what the rest points at has to be there, and what is seldom
+# accepted has to be said often.
+OFTEN = {
+    "proposal.accepted": 9,
+    "proposal.made": 8,
+    "measure.rated": 8,
+    "commitment.made": 8,
+    "commitment.not-kept": 8,
+    "commitment.kept": 7,
+    "question.answered": 6,
+    "access.granted": 5,
+    "representative.named": 5,
+    "question.asked": 5,
+    "service.unbarred": 5,
+    "aspiration.resumed": 5,
+    "interpretation.offered": 4,
+    "aspiration.stated": 3,
+    "disagreement.stated": 3,
+    "entry.retracted": 3,
+    "action.planned": 3,
+    "measure.defined": 3,
+    "question.set-aside": 3,
+    "representative.ended": 3,
+    "action.dropped": 2,
+    "measure.revised": 2,
+    "advance-choice.revised": 2,
+    "observation.recorded": 2,
+    "advance-choice.made": 2,
+    "authorship.denied": 2,
+    "aspiration.paused": 2,
+    "plan.closed": 2,
+    "plan.reopened": 2,
+    "question.closed": 2,
+    "action.done": 2,
+    "advance-choice.departed-from": 2,
+    "need.reworded": 2,
+    "strength.reworded": 2,
+    "proposal.declined": 2,
+    "proposal.parked": 2,
+}
+TYPES = tuple(kind for kind in KINDS for _ in range(1 + OFTEN.get(kind, 0)))
 
 
 class Generator:
@@ -103,9 +121,10 @@ class Generator:
         """The event was ruled on."""
         self._maker.hear(event, accepted=accepted)
         ends = event.data.get("expires") or event.data.get("until", UNTIL_WITHDRAWN)
+        emergency = event.data.get("to") == "emergency"  # which is nobody's id
         if not accepted:
             self._refused.append(event.id)
-        elif event.type in ENDING and ends not in (UNTIL_WITHDRAWN, FAR):
+        elif event.type in ENDING and ends not in (UNTIL_WITHDRAWN, FAR) and not emergency:
             self._ending = [*self._ending[-8:], event]
 
     def _filling(self, event: Event) -> Event:
@@ -184,18 +203,15 @@ class Generator:
         if dice < 0.12:
             return maker.pick((*PARTNERS, BEA, ADA))
         way = maker.pick(ways)
-        if way == "P":
-            return ADA
-        if way.startswith("W"):
-            return maker.pick(PARTNERS)
-        entry = self._state.entry(data[way[2:-1]])
-        if entry is None or dice < 0.2:
-            return maker.pick((*PARTNERS, ADA))
-        fitting = _meant(kind, entry)
+        entry = self._state.entry(data[ways[-1][2:-1]]) if ways[-1].startswith("N") else None
+        fitting = _meant(kind, entry) if entry else ""
         if ":" in fitting and dice < 0.7:
             return fitting
-        named = sorted(each for each in entry.names if ":" in each)
-        return maker.pick((entry.author, *named))
+        if way == "P":
+            return ADA
+        if entry and dice > 0.2:
+            return maker.pick((entry.author, *sorted(each for each in entry.names if ":" in each)))
+        return maker.pick(PARTNERS)
 
 
 def _meant(kind: str, entry: Entry) -> str:
