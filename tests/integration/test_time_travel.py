@@ -242,7 +242,7 @@ def test_a_history_as_lines_is_never_one_endless_answer(small_house: Together, a
 
 
 def test_a_page_is_bounded_in_bytes(small_house: Together) -> None:
-    wish(small_house, ["Sea. " * 3900] * 120)  # 20 kB each
+    wish(small_house, ["Sea. " * 3900] * 110)  # 20 kB each
     first = small_house.get(ADA, "history", Accept=LINES)
     second = small_house.get(ADA, f"history{linked(first)}", Accept=LINES)
     third = small_house.get(ADA, f"history{linked(second)}", Accept=LINES)
@@ -251,7 +251,7 @@ def test_a_page_is_bounded_in_bytes(small_house: Together) -> None:
         for each in (first, second, third)
         for line in each.data.splitlines()
     ]
-    assert told == list(range(121))
+    assert told == list(range(111))
     assert max(len(each.data) for each in (first, second, third)) < 2 * PAGE_BYTES
     assert linked(third) is None
 
