@@ -96,8 +96,8 @@ def install(
     @app.get("/readyz")
     def readyz() -> Response:
         why = ready()
-        told = {"ready": why is None, **({"why": why} if why else {}), **more()}
-        return as_json(told, 503 if why else 200)
+        members = {"ready": why is None, **({"why": why} if why else {}), **more()}
+        return as_json(members, 503 if why else 200)
 
     @app.get("/metrics")
     def metrics() -> Response:
