@@ -22,9 +22,9 @@ class LastPublished:
         self.queues = queues_of(redis)
 
     def of(self, log: int) -> str:
-        """The checkpoint, as it stands there; empty if there is none. Whoever writes to the queue
-        may have put anything there: of a wrong type it is WRONG_TYPE, which is no checkpoint
-        either. Unavailable if the queue does not answer.
+        """The text in the place of the checkpoint, which anybody who writes to the queue may have
+        changed; empty if there is no such key, WRONG_TYPE if its value is not a text. Unavailable
+        if the queue does not answer.
         """
         try:
             note = cast(bytes | None, self.queues.of(log).get(published_key(log)))

@@ -122,8 +122,8 @@ def install(
     @app.get("/readyz")
     def readyz() -> Response:
         why = ready()
-        told = {"ready": why is None} | ({"why": why} if why else {}) | details()
-        return as_json(told, 503 if why else 200)
+        members = {"ready": why is None, **({"why": why} if why else {}), **details()}
+        return as_json(members, 503 if why else 200)
 
     @app.get("/metrics")
     def metrics() -> Response:

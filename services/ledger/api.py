@@ -131,8 +131,8 @@ class Api:
             response = _cached(body, NDJSON)
         else:
             more = {} if page.following is None else {"next": page.following}
-            told = {"subject": subject, "entries": page.entries, **more}
-            response = _cached(canonical(told), "application/json")
+            whole = {"subject": subject, "entries": page.entries, **more}
+            response = _cached(canonical(whole), "application/json")
         if page.following is not None:
             link = f'<?cursor={page.following}&limit={limit}>; rel="next"'
             response.headers["Link"] = link

@@ -29,12 +29,14 @@ from shared.event import Json
 
 PART = 50  # entries that are read at once
 PAGE_BYTES = 1_000_000  # after which a page takes no further entry
-MOST_OF_ONE_ID = 100  # entries that are told under one id
+MOST_OF_ONE_ID = 100  # entries in an answer about one id
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries of a history, told, and the cursor of the page after it; None: it is the last."""
+    """Entries of a history, each with its sentence, and the cursor of the next page; None: there is
+    no next page.
+    """
 
     entries: list[Json]
     following: int | None
@@ -80,19 +82,19 @@ class Reader:
         return self.past.now().plan
 
     def history(self, names: Names, *, after: int, limit: int) -> Page:
-        """Entries about the person past a place in the log, each told in a sentence: `limit` at
-        most, and fewer where they are long.
+        """Entries about the person past a place in the log, each with a sentence: `limit` at most,
+        and fewer where they are long.
         """
         telling, against = self._telling(names)
-        told: list[Json] = []
+        page: list[Json] = []
         size = 0
         for row in self._entries(after, limit):
-            told.append(telling.told(entry.read(row["leaf"]), row["index"], against))
+            page.append(telling.told(entry.read(row["leaf"]), row["index"], against))
             size += len(row["leaf"])
             if size >= PAGE_BYTES:
                 break
-        ends = len(told) < limit and size < PAGE_BYTES
-        return Page(told, None if ends else told[-1]["index"])
+        ends = len(page) < limit and size < PAGE_BYTES
+        return Page(page, None if ends else page[-1]["index"])
 
     def _entries(self, after: int, limit: int) -> Iterator[Row]:
         """A page's rows, read in parts, so that long ones are not read for nothing."""

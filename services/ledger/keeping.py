@@ -33,7 +33,7 @@ log_line = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Kept:
+class Collected:
     """A published checkpoint of a size, with the cosignatures so far; `count` of them are kept in
     the store, -1: it is not there.
     """
@@ -121,7 +121,7 @@ class Keeper:
         self._grace = grace
         self._cosigned: dict[tuple[int, str], int] = {}  # (log, witness) -> size
         self._askers = [Asker(each, self._asking(each)) for each in policy.witnesses]
-        self._under_way: list[dict[int, Kept]] = [{} for _ in vkeys]  # by log, then size
+        self._under_way: list[dict[int, Collected]] = [{} for _ in vkeys]  # by log, then size
 
     def run(self, stopping: threading.Event) -> None:
         """Keep what is published, until stopped."""
@@ -155,7 +155,7 @@ class Keeper:
             if each is newest or size in awaited
         }
 
-    def _newest(self, log: int) -> Kept | None:
+    def _newest(self, log: int) -> Collected | None:
         """What is published now, with the cosignatures that it has; None if it is nothing new."""
         note = self._last.of(log)
         if not note:
@@ -168,8 +168,8 @@ class Keeper:
         if row and row["size"] > size:
             return None
         known = row if row and row["size"] == size else None
-        newest = Kept(size, known["checkpoint"], known["cosignatures"]) if known else None
-        found = self._under_way[log][size] = newest or Kept(size, note, -1)
+        newest = Collected(size, known["checkpoint"], known["cosignatures"]) if known else None
+        found = self._under_way[log][size] = newest or Collected(size, note, -1)
         return found
 
     def _ask_all(self, log: int, note: str) -> list[Future[Signature | None]]:
@@ -191,7 +191,7 @@ class Keeper:
             if kept is not None and cosignature is not None:
                 kept.note = attach(kept.note, [cosignature])
 
-    def _keep(self, log: int, each: Kept) -> None:
+    def _keep(self, log: int, each: Collected) -> None:
         count = self._policy.cosigned(each.note)
         if count <= each.count:
             return

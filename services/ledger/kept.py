@@ -12,6 +12,12 @@ from threading import Lock
 from services.ledger.people import Person
 
 LIMIT = 50_000  # accepted entries that the kept plans hold together: some 80 MB
+ENTRY_BYTES = 600  # a plan of longer events counts as one of so many more entries
+
+
+def _weight(person: Person) -> int:
+    """How many entries of common length a plan takes the room of."""
+    return max(len(person.plan.entries), person.plan.accepted_bytes // ENTRY_BYTES)
 
 
 class Kept:
@@ -43,12 +49,12 @@ class Kept:
             if (kid, leaf) in self._people:
                 return
             self._people[kid, leaf] = person
-            self._held += len(person.plan.entries)
+            self._held += _weight(person)
             newest = self._newest.get(kid)
             if newest is None or self._people[kid, newest].sequence < person.sequence:
                 self._newest[kid] = leaf
             while self._held > LIMIT and len(self._people) > 1:
                 (old, place), dropped = self._people.popitem(last=False)
-                self._held -= len(dropped.plan.entries)
+                self._held -= _weight(dropped)
                 if self._newest.get(old) == place:
                     del self._newest[old]

@@ -10,7 +10,7 @@ partition that waits, why. `recording` is null where the queue does not answer. 
 oldest message stands in intake's figures: this service may not look at messages.)
 
 It needs no token, so ids are taken out of the reasons. It is asked for at most once a second, by
-one thread: whoever asks meanwhile hears what was found before.
+one thread: other requests meanwhile get what was found before.
 """
 
 import re

@@ -1,12 +1,12 @@
 """How much of the read service one caller may use: requests at once, and seconds of work.
 
-One process answers everybody, so whoever keeps it at work keeps it from others. A caller who asks
+One process answers everybody, so a caller who keeps it busy keeps it from others. A caller who asks
 for more than their share is refused at once, with 429 and a Retry-After, before the store is
 asked. The limits are per process: two read services are twice as much.
 
 **At once.** A caller has at most 4 requests under way, 2 of them for what takes long. What takes
-long holds at most half of the 16 threads, whoever asks; so do readers of the logs, who name
-nobody. Beyond that it is 503.
+long holds at most half of the 16 threads, for all callers together; so do readers of the logs, who
+name nobody. Beyond that it is 503.
 
 **Work.** Seconds of the processor are counted by a token bucket per caller (GCRA, as in
 shared/limits.py): `pace` seconds of work a second, `burst` seconds at once. They are counted after
@@ -42,7 +42,7 @@ class Places:
 
     @contextmanager
     def take(self, caller: str) -> Iterator[None]:
-        """Hold a place for the length of a block. TooFast or Unavailable if there is none."""
+        """Hold a place for the length of a block. TooFast or Unavailable if no place is free."""
         self._enter(caller)
         try:
             yield

@@ -101,8 +101,8 @@ class Watermark:
         empty log, which can hide nothing, its head.
         """
         log = head.log
-        told = self._read(log, note, "queue") if note else None
-        largest = self._larger(log, told)
+        queued = self._read(log, note, "queue") if note else None
+        largest = self._larger(log, queued)
         row = last_kept(connection, log)
         if row is not None and (largest is None or row["size"] > largest.size):
             largest = self._larger(log, self._read(log, row["checkpoint"], "table of checkpoints"))
@@ -110,8 +110,8 @@ class Watermark:
             if head.size == 0:
                 return Published(0, head.checkpoint)
             raise Unavailable("It is not known just now how far this log was published.")
-        if told is not None and told.size < largest.size:
-            why = f"the queue says size {told.size}, and {largest.size} was published"
+        if queued is not None and queued.size < largest.size:
+            why = f"the queue says size {queued.size}, and {largest.size} was published"
             self._warn(log, "queue", note, why)
         return largest
 
@@ -138,7 +138,7 @@ class Watermark:
             return known
 
     def _warn(self, log: int, where: str, note: str, why: str) -> None:
-        """Log what is wrong, once for as long as it stands there."""
+        """Log what is wrong, once until something else stands there."""
         if self._logged.get((log, where)) != note:
             self._logged[log, where] = note
             log_line.warning("published", log=log, why=why)

@@ -147,8 +147,8 @@ def _post(witness: Witness, note: str, old: int, proof: list[bytes]) -> tuple[in
             with connection.getresponse() as response:
                 status, heard = response.status, response.read(LONGEST_ANSWER)
     except (OSError, HTTPException) as fault:
-        told = _late(until) or f"{type(fault).__name__}: {fault}"
-        raise Refused(f"it does not answer ({told})") from None
+        why = _late(until) or f"{type(fault).__name__}: {fault}"
+        raise Refused(f"it does not answer ({why})") from None
     if late := _late(until):
         raise Refused(f"it does not answer ({late})")
     return status, heard.decode("utf-8", "replace")

@@ -50,10 +50,8 @@ def main() -> None:
                 stop.set()
                 for each in crowd:
                     each.join()
-            print(
-                f"{name}: another's plan, alone {told(quiet)}; beside 16 x /origins {told(beside)}"
-            )
-            print(f"  /origins: {dict(heard)} in {SECONDS:g} s")
+            print(f"{name}: another's plan alone {summary(quiet)}")
+            print(f"  beside 16 x /origins {summary(beside)}, which got {dict(heard)}")
         with service(mine, "0") as port:
             there, away = pairs(mine, port)
             print(
@@ -119,7 +117,7 @@ def pairs(mine: Ours, port: int) -> tuple[float, float]:
     return there, away
 
 
-def told(took: list[float]) -> str:
+def summary(took: list[float]) -> str:
     """Median, 99th percentile and largest."""
     ordered = sorted(took)
     last = ordered[int(len(ordered) * 0.99)]

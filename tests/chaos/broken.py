@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PROJECTOR, INBOX = "services/ledger/projector.py", "shared/inbox.py"
+ROUTES = "services/intake/routes.py"
 BATCH, GUARDS = "services/ledger/batch.py", "services/ledger/store/guards.py"
 TABLES = "services/ledger/store/migrations/versions/0001_first.py"
 READS = "                reading = self.inbox.read(log, LARGE)\n"
@@ -68,7 +69,8 @@ BUILDS = [
                 BATCH,
                 "(event.waiter, index, repeat)",
                 "(event.waiter, max(index - repeat, 0), repeat)",
-            )
+            ),
+            (ROUTES, "if about != (event.id, event.author, event.subject):", "if not about:"),
         ],
     ),
     Broken(

@@ -223,9 +223,9 @@ def test_a_container_has_a_limit_of_memory_and_of_processes(name: str) -> None:
     assert memory("128m") <= limit <= memory("4g")
     assert 16 <= service["pids_limit"] <= 512
     page = (ROOT / "docs/how-to/run-with-compose.md").read_text()
-    told = re.search(rf"^\| `?{name}`? \| (\d+[mg]) \| (\d+) \|$", page, re.MULTILINE)
-    assert told, f"the page says no limit of {name}"
-    assert (told[1], told[2]) == (service["mem_limit"], str(service["pids_limit"]))
+    row = re.search(rf"^\| `?{name}`? \| (\d+[mg]) \| (\d+) \|$", page, re.MULTILINE)
+    assert row, f"the page says no limit of {name}"
+    assert (row[1], row[2]) == (service["mem_limit"], str(service["pids_limit"]))
 
 
 def test_the_queue_has_room_to_rewrite_its_file() -> None:
@@ -234,9 +234,9 @@ def test_the_queue_has_room_to_rewrite_its_file() -> None:
     assert memory(SERVICES["valkey"]["mem_limit"]) >= 2 * used
 
 
-def memory(told: str) -> int:
+def memory(limit: str) -> int:
     """Bytes, as compose writes them."""
-    return int(told[:-1]) << {"k": 10, "m": 20, "g": 30}[told[-1]]
+    return int(limit[:-1]) << {"k": 10, "m": 20, "g": 30}[limit[-1]]
 
 
 def test_the_queues_account_gets_only_what_is_harmless_of_the_dangerous() -> None:

@@ -31,7 +31,7 @@ SLOW = Verifier("witness.example/slow", COSIGNATURE, bytes(32))
 
 
 @contextmanager
-def dripping(told: bytes) -> Iterator[tuple[str, threading.Semaphore]]:
+def dripping(made: bytes) -> Iterator[tuple[str, threading.Semaphore]]:
     """A server that reads a request and answers a byte at a time; its address, and how often it was
     asked.
     """
@@ -41,11 +41,11 @@ def dripping(told: bytes) -> Iterator[tuple[str, threading.Semaphore]]:
         with line, suppress(OSError):
             line.recv(65_536)
             asked.release()
-            line.sendall(HEAD if told else b"")
-            for place in range(len(told)):
+            line.sendall(HEAD if made else b"")
+            for place in range(len(made)):
                 if over.wait(0.05):
                     return
-                line.sendall(told[place : place + 1])
+                line.sendall(made[place : place + 1])
             over.wait(PATIENCE)
 
     def serve() -> None:
@@ -90,17 +90,17 @@ def held(server: WitnessHTTPServer, gate: threading.Event) -> Iterator[str]:
         thread.join()
 
 
-def keeps(told: House, true: Callable[[], bool]) -> bool:
+def keeps(made: House, true: Callable[[], bool]) -> bool:
     """Whether it is true after another round of the keeper."""
-    told.keep()
+    made.keep()
     return true()
 
 
 @pytest.mark.parametrize("drip", DRIPS)
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_whole_answer_has_a_deadline(on_valkey: Ledger, drip: str) -> None:
-    with house(on_valkey) as told:
-        note = told.grow(0, 2)
+    with house(on_valkey) as made:
+        note = made.grow(0, 2)
     with dripping(DRIPS[drip]) as (url, _), pytest.raises(Refused, match="not whole within 3 s"):
         ask(Witness(url, SLOW), note, 0, lambda *_: [])
 
@@ -112,13 +112,13 @@ def test_a_slow_witness_delays_neither_another_nor_the_checkpoint(
     honest = known(running[0])
     with (
         dripping(DRIPS[drip]) as (url, asked),
-        house(on_valkey, Witness(url, SLOW), honest, quorum=1, grace=0.2) as told,
+        house(on_valkey, Witness(url, SLOW), honest, quorum=1, grace=0.2) as made,
     ):
         for last in (2, 4, 6):
-            published = told.grow(last - 2, last)
-            wait_until(lambda: keeps(told, lambda: told.kept()[-1][1] == 1), "a cosignature")
-            assert told.kept()[-1] == (last, 1)
-            assert told.watermark.checkpoint(0).startswith(published)
+            published = made.grow(last - 2, last)
+            wait_until(lambda: keeps(made, lambda: made.kept()[-1][1] == 1), "a cosignature")
+            assert made.kept()[-1] == (last, 1)
+            assert made.watermark.checkpoint(0).startswith(published)
         assert asked.acquire(timeout=PATIENCE)
 
 
@@ -129,25 +129,25 @@ def test_a_cosignature_that_comes_late_is_kept_under_its_checkpoint(
     gate, (slow, quick) = threading.Event(), map(known, running)
     with (
         held(running[0], gate) as url,
-        house(on_valkey, replace(slow, url=url), quick, quorum=2, grace=0.2) as told,
+        house(on_valkey, replace(slow, url=url), quick, quorum=2, grace=0.2) as made,
     ):
 
         def late() -> bool:
-            return bool({size for size, count in told.kept() if count == 2} & {2, 5, 8})
+            return bool({size for size, count in made.kept() if count == 2} & {2, 5, 8})
 
         for first in (0, 3, 6):
             gate.clear()
-            told.grow(first, first + 2)
-            told.keep()
-            assert (first + 2, 2) not in told.kept()
-            told.grow(first + 2, first + 3)
-            told.keep()
+            made.grow(first, first + 2)
+            made.keep()
+            assert (first + 2, 2) not in made.kept()
+            made.grow(first + 2, first + 3)
+            made.keep()
             gate.set()
             with suppress(ServerError):
-                wait_until(lambda: keeps(told, late), "a late cosignature", 5)
+                wait_until(lambda: keeps(made, late), "a late cosignature", 5)
                 break
         assert late()
-        wait_until(lambda: keeps(told, lambda: told.kept()[-1][1] == 2), "the newest one")
+        wait_until(lambda: keeps(made, lambda: made.kept()[-1][1] == 2), "the newest one")
 
 
 def test_a_worker_ends_while_a_witness_drips(on_valkey: Ledger) -> None:

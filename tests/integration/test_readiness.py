@@ -49,15 +49,15 @@ def statements(small_house: Together) -> Iterator[list[str]]:
     """What the store was asked."""
     asked: list[str] = []
 
-    def note(*told: object) -> None:
-        asked.append(str(told[2]))
+    def note(*found: object) -> None:
+        asked.append(str(found[2]))
 
     on.listen(small_house.reader, "before_cursor_execute", note)
     yield asked
     on.remove(small_house.reader, "before_cursor_execute", note)
 
 
-def test_the_store_is_asked_once_a_second_whoever_asks(
+def test_the_store_is_asked_once_a_second_however_many_ask(
     readiness: Readiness, clock: Clock, statements: list[str]
 ) -> None:
     with AtOnce(*[readiness.why] * 24):
@@ -106,9 +106,9 @@ def test_it_tells_how_far_recording_is_behind_and_stays_ready(
     redis = small_house.door.inbox.redis
     redis.set(waiting_key(0), "person:ada.x: no key\x1b[31m of partner:sam")
     clock.now += FRESH
-    told = readiness.recording()["recording"]
-    assert told["messages"] == 2
-    assert told["waits"] == {"0": "somebody: no key [31m of somebody"}
+    found = readiness.recording()["recording"]
+    assert found["messages"] == 2
+    assert found["waits"] == {"0": "somebody: no key [31m of somebody"}
     assert readiness.why() is None
     small_house.drain()
     clock.now += FRESH

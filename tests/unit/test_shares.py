@@ -126,7 +126,7 @@ def test_a_caller_has_a_share_of_each_kind(kind: str, most: int) -> None:
         held(stack, take(EVE))
 
 
-def test_what_is_costly_never_holds_all_threads_whoever_asks() -> None:
+def test_what_is_costly_never_holds_all_threads() -> None:
     shares = Shares(PACE, BURST)
     with ExitStack() as stack:
         held(stack, *(shares.costly(f"person:{number}") for number in range(HALF)))
