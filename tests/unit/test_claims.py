@@ -27,10 +27,10 @@ WRONG_CLAIMS = [
     ("exp", NOW - 10**9, "24 hours"),
     *[("exp", NOW + 600.5, "whole"), ("exp", True, "whole"), ("exp", str(NOW + 9), "whole")],
     *[("exp", exp, "whole") for exp in (None, [], {}, float("nan"), float("inf"), ABSENT)],
-    *[("exp", NOW - 60 + MAX_LIFETIME + 1, "24 hours"), ("exp", 10**400, "24 hours")],
+    *[("exp", NOW - 60 + MAX_LIFETIME + 1, "24 hours"), ("exp", 10**400, "whole")],
     *[("iat", NOW + LEEWAY + 1, "future"), ("iat", NOW - MAX_LIFETIME, "24 hours")],
     *[("iat", iat, "whole") for iat in (True, "1", None, 1.5, ABSENT)],
-    *[("iat", iat, "24 hours") for iat in (0, -(10**400))],
+    *[("iat", 0, "24 hours"), ("iat", -(10**400), "whole")],
     *[("sub", sub, "sub") for sub in (None, 7, True, [ADA], {}, ABSENT)],
     *[
         ("sub", sub, "well-formed sub")
