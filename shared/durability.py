@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 HOW_IT_STORES = "[am][pa][px][em]*"  # append…, maxmemory…: one pattern is all that 6.2 takes
+SILENCE = 5  # seconds
 _OFF = "the queue does not write its append-only file"
 _INCOMPLETE = "the queue's append-only file is not complete yet"
 
@@ -79,6 +80,14 @@ def _facts(info: object) -> dict[str, str]:
     return {name: value for name, _, value in lines}
 
 
+def _follows(replica: object) -> bool:
+    """Whether a line of INFO replication is a replica's that answers: it does once a second, and
+    stays connected for a minute when it does not.
+    """
+    told = replica if isinstance(replica, dict) else {}
+    return told.get("state") == "online" and int(told.get("lag", 0)) <= SILENCE
+
+
 def durability(queue: "Redis", replicas: int) -> Durability:
     """How safely a queue stores at this moment, by what it says without being written to."""
     try:
@@ -87,6 +96,6 @@ def durability(queue: "Redis", replicas: int) -> Durability:
         info = queue.info("replication") if replicas else {}
     except RedisError as fault:
         return Durability(None, f"the queue did not answer ({type(fault).__name__})")
-    found = judge(config, replicas, int(info.get("connected_slaves", 0)))
+    found = judge(config, replicas, sum(map(_follows, dict(info).values())))
     why = not_appended(None, persistence, was_complete=True) if found.level else ""
     return Durability(None, why) if why else found

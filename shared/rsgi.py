@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import structlog
 
 from shared.bodies import Bodies
-from shared.problems import MEDIA_TYPE, OurFault, Problem
+from shared.problems import MEDIA_TYPE, OurFault
 from shared.web import PROBLEM, Environ, Service
 
 _ALWAYS: Environ = {
@@ -96,8 +96,8 @@ class RsgiApp:
                     accepted = await self._in_thread(lambda: accepts.ask(environ))
                 caller, longest = accepted
                 body = await self._bodies.read(proto, caller, longest, _length(environ))
-        except Problem as problem:
-            environ[PROBLEM] = problem
+        except Exception as fault:  # noqa: BLE001 - the application raises and answers it
+            environ[PROBLEM] = fault
         environ["wsgi.input"] = BytesIO(body)
         await self._in_thread(lambda: self._answer(environ, proto))
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -91,7 +91,8 @@ class Status:
         if not self._runs or last is None:
             return self._look()
         if time.monotonic() - last.at > STALE:
-            return Look(last.at, Durability(None, "the queue was not looked at for some time"))
+            why = "the queue was not looked at for some time"
+            return replace(last, durability=Durability(None, why), away=why)
         return last
 
     def check(self, partition: int, subjects: set[str]) -> None:

@@ -149,10 +149,13 @@ class Together:
     def _ask(self, keys: tuple[str, str], shares: list[_Share]) -> list[Any]:
         paces, told = self._limits.arguments([(each.pace, each.sealed) for each in shares])
         call = len(keys) + len(paces), *keys, *paces, WAKE_SECONDS, *told
+        crashpoint("intake-sealed")
         try:
-            return self._send("EVALSHA", PUBLISH_SHA1, *call)
+            answers = self._send("EVALSHA", PUBLISH_SHA1, *call)
         except NoScriptError:
-            return self._send("EVAL", PUBLISH, *call)
+            answers = self._send("EVAL", PUBLISH, *call)
+        crashpoint("intake-appended")
+        return answers
 
     def _send(self, *command: Any, surely: bool = False) -> list[Any]:
         """A command's answer, and those to what is asked with it; then how many doubts there were,
@@ -161,7 +164,6 @@ class Together:
         One round trip on a connection of our own: a pipeline of redis-py, with its pool, costs
         four times as much, and this is the hottest line of intake.
         """
-        crashpoint("intake-sealed")
         try:
             line = self._idle.pop()
         except IndexError:
@@ -179,10 +181,10 @@ class Together:
             appended = [_answer(line) for _ in after]
         except BaseException:
             line.disconnect()  # whatever is still on its way is nobody's; it connects again
+            self._doubt()  # perhaps to a server that was started again
             raise
         finally:
             self._idle.append(line)
-        crashpoint("intake-appended")
         if isinstance(told[0], Exception):
             raise told[0]
         return [*told, doubts, appended]

@@ -80,7 +80,8 @@ class Transit:
 
         It is made with the oldest key, which all processes have while a new one is handed out.
         """
-        return self.aliases(name)[-1]
+        self._follow_when_due()
+        return self._alias(self._aliasing[-1], name)
 
     def aliases(self, name: str) -> tuple[str, ...]:
         """The alias by each key, for what another process wrote: it may have other keys by now."""

@@ -35,7 +35,8 @@ def _server(module: str, host: str, port: int, threads: int, *, patience: int) -
 
     from shared.processes import check_port, raise_file_limit
 
-    connections = min(MOST_CONNECTIONS, max(raise_file_limit() - OTHER_FILES, 1))
+    files = raise_file_limit()
+    connections = min(MOST_CONNECTIONS, max(files - OTHER_FILES, files // 2))
     import_module(module).check()
     Granian(
         module,
@@ -163,7 +164,9 @@ def worker(sweeper: bool, rq: bool) -> None:
     if not (sweeper or rq):
         raise click.UsageError("Without RQ and without the sweeper nothing would be recorded.")
     from services.ledger.run import work
+    from shared.processes import raise_file_limit
 
+    raise_file_limit()
     work(sweeper=sweeper, rq=rq)
 
 

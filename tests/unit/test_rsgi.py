@@ -11,7 +11,7 @@ from flask import Response, request
 from shared.bodies import Bodies
 from shared.problems import Unauthorised
 from shared.rsgi import RsgiApp, environ_of
-from shared.web import Environ, Service, install
+from shared.web import Accepts, Environ, Service, install
 
 
 class Headers:
@@ -107,10 +107,10 @@ class Anybody:
         return name, 100
 
 
-def service() -> Service:
-    """Echoes bodies, streams, and fails."""
+def service(accepts: Accepts) -> Service:
+    """Echoes bodies, and streams."""
     app = Service("test", static_folder=None)
-    app.accepts["POST", "/echo"] = Anybody()
+    app.accepts["POST", "/echo"] = accepts
     app.add_url_rule("/echo", "echo", lambda: Response(request.get_data()), methods=["POST"])
 
     def parts() -> Iterator[bytes]:
@@ -121,11 +121,13 @@ def service() -> Service:
     return app
 
 
-def ask(asked: Asked, answered: Answered, times: int = 1) -> Answered:
+def ask(
+    asked: Asked, answered: Answered, times: int = 1, accepts: Accepts | None = None
+) -> Answered:
     """Have a request answered."""
 
     async def run() -> None:
-        app = RsgiApp(service(), 2, Bodies(seconds=5))
+        app = RsgiApp(service(accepts or Anybody()), 2, Bodies(seconds=5))
         loop = asyncio.get_running_loop()
         app.__rsgi_init__(loop)
         for _ in range(times):
@@ -205,3 +207,18 @@ def test_headers_are_named_as_wsgi_names_them() -> None:
         "HTTP_CE_SUBJECT": "person:ada",
         "HTTP_HOST": "intake.example",
     }
+
+
+class Broken(Anybody):
+    """Fails in a way that nobody foresaw."""
+
+    def ask(self, environ: Environ) -> tuple[str, int]:
+        """No."""
+        raise KeyError(environ["REQUEST_METHOD"])
+
+
+def test_a_fault_before_the_body_is_a_problem_too() -> None:
+    answered = ask(Asked(Headers(BEARER)), Answered(b"here"), accepts=Broken())
+    assert answered.status == 500
+    assert answered.headers["Content-Type"] == "application/problem+json"
+    assert b"POST" not in answered.body
