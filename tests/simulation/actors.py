@@ -55,7 +55,7 @@ class Intake:
         )
         self.door = create_app(world.template.callers, inbox).test_client(use_cookies=False)
 
-    def blmove(self, key: bytes, *_: object) -> None:
+    def blmove(self, key: str, *_: object) -> None:
         """Nobody waits here for a receipt; it is looked for at the end."""
         self.waiter = key
 
@@ -76,7 +76,7 @@ class Intake:
 
     def _post(self, posted: Posted) -> bool:
         """Whether it was acknowledged, and the poster heard so."""
-        self.waiter = b""
+        self.waiter = ""
         headers = {"Authorization": f"Bearer {self.world.template.tokens[posted[0]]}"}
         if self.world.dice.random() < 0.3:
             headers["Prefer"] = "wait=1"

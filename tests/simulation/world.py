@@ -52,7 +52,7 @@ class World:
         self.bells: list[int] = []
         self.posting: set[str] = set()  # one person's events go out one at a time
         self.heard = Heard([each.vkeys for each in template.signers])
-        self.waiting: list[tuple[bytes, Posted]] = []
+        self.waiting: list[tuple[str, Posted]] = []
         self.server = fakeredis.FakeServer()
         self.plain: Any = fakeredis.FakeStrictRedis(server=self.server)
         self.outboxes = {
@@ -141,7 +141,7 @@ class World:
         self.heard.publish(0, self.plain.get(published_key(0)))
         for key, posted in self.waiting:
             for sealed in self.plain.lrange(key, 0, -1):
-                waiter = key.decode().rpartition(":")[2]
+                waiter = key.rpartition(":")[2]
                 opened = self.template.transit.unseal(0, sealed, "receipt", waiter)
                 receipt = opened.split(b"\n", 1)[1]
                 self.heard.receipts.append((posted, orjson.loads(receipt)))
