@@ -46,6 +46,8 @@ from shared.transit import Transit
 SECONDS = 2.0  # that loading and judging may take
 LOAD_BYTES = 16 * 1024 * 1024  # of stored plans that are loaded at once
 
+WAITS = "earlier messages about this person are held"
+
 Message = tuple[bytes, bytes]  # id and sealed event
 
 log_line = structlog.get_logger()
@@ -104,7 +106,7 @@ class Batch:
         self._last, self._latest = Place.of(head.last), latest
         self._until = self._clock() + SECONDS
         people = self._holding.people(self._log)
-        self._blocked = dict.fromkeys(people, "earlier messages about this person are held")
+        self._blocked = dict.fromkeys(people, WAITS)
         if self._holding.is_due(self._log):
             for subject in people[:AT_ONCE]:
                 self._release(subject)
@@ -217,9 +219,13 @@ class Batch:
                     break
         events = [each for _, each in opened if isinstance(each, Event)]
         self._load_people({each.subject for each in events} - self._blocked.keys())
-        for row in append.earlier(self._connection, self._log, {each.id for each in events}):
-            self._earlier.setdefault((row["author"], row["id"]), {})[row["digest"]] = row["index"]
+        self._look_up({each.id for each in events})
         return opened
+
+    def _look_up(self, ids: set[str]) -> None:
+        """Load what the log holds under these ids already."""
+        for row in append.earlier(self._connection, self._log, ids):
+            self._earlier.setdefault((row["author"], row["id"]), {})[row["digest"]] = row["index"]
 
     def _load_people(self, subjects: set[str]) -> None:
         """Load those who were not loaded yet: the store does not know what this batch added."""
@@ -272,11 +278,11 @@ class Batch:
             if subject in self._blocked:
                 return
             if self._is_late:
-                self._blocked[subject] = "earlier messages about this person are held"
+                self._blocked[subject] = WAITS
                 return
             try:
                 event = held_event(self._vault, row)
-                self._earlier_of(event)
+                self._look_up({event.id})
                 self._take(event)
             except CannotJudge as fault:
                 self._block(subject, fault.__cause__ or fault)
@@ -286,10 +292,6 @@ class Batch:
                 self.released.append(row["number"])
         if subject not in self._blocked:
             log_line.warning("released", log=self._log, subject=subject)
-
-    def _earlier_of(self, event: Event) -> None:
-        for row in append.earlier(self._connection, self._log, {event.id}):
-            self._earlier.setdefault((row["author"], row["id"]), {})[row["digest"]] = row["index"]
 
     def _take(self, event: Event, *, aside: bool = False) -> None:
         """Record one event, unless it is a repeat."""

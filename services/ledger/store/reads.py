@@ -104,14 +104,12 @@ def held_people(connection: Connection, log: int | None = None) -> list[Held]:
     return [Held(row[0], row[1], row[2], int(row[3]), reasons[row[4]]) for row in rows]
 
 
-def held_of(
-    connection: Connection, log: int, subject: str | None = None, *, limit: int | None = None
-) -> list[RowMapping]:
+def held_of(connection: Connection, log: int, subject: str | None = None) -> list[RowMapping]:
     """Held messages of a log, or of one person in it, in the order in which they came."""
     wanted = select(held).where(held.c.log == log).order_by(held.c.number)
     if subject is not None:
         wanted = wanted.where(held.c.subject == subject)
-    return _all(connection, wanted if limit is None else wanted.limit(limit))
+    return _all(connection, wanted)
 
 
 def alarms_since(connection: Connection, moment: str) -> list[RowMapping]:
