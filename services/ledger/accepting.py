@@ -15,13 +15,12 @@ import orjson
 from services.ledger.audit.engine import Note
 from services.ledger.config import LedgerSettings, open_store, signers
 from services.ledger.log.note import Signer, read_checkpoint
-from services.ledger.log.proof import subtree
 from services.ledger.returning import given_notes
 from services.ledger.store import reads
 from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection, transaction
 from services.ledger.store.published import kept_checkpoints
-from services.ledger.store.tiles import nodes
+from services.ledger.store.tiles import root_at
 from shared import logs
 from shared.inbox import Inbox, Queues
 from shared.problems import Unsafe
@@ -77,7 +76,7 @@ def _checked(connection: Connection, key: Signer, log: int, given: list[Note]) -
                 "this database is an older copy; bring back the newer one, or run 'firsthand "
                 "restore' with an export that holds them"
             )
-        if root != (subtree(nodes(connection, log, size), 0, size) if size else root):
+        if root != root_at(connection, log, size):
             raise Unsafe(
                 f"log {log} holds other entries than the {size} that were published "
                 f"({each.where}); bring back the database that they were published from"

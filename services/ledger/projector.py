@@ -20,7 +20,6 @@ from services.ledger.batch import Batch
 from services.ledger.holding import Holding
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.note import Signer, read_checkpoint
-from services.ledger.log.proof import subtree
 from services.ledger.metrics import Course
 from services.ledger.people import People
 from services.ledger.plan.rules import RULES
@@ -28,7 +27,7 @@ from services.ledger.store import append
 from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection, Engine, transaction
 from services.ledger.store.published import last_kept
-from services.ledger.store.tiles import keep_tiles, nodes
+from services.ledger.store.tiles import keep_tiles, root_at
 from services.ledger.trial import LARGE, Trials
 from services.ledger.vault import Vault
 from shared.crashpoint import crashpoint
@@ -281,10 +280,7 @@ class Projector:
                 "database is an older copy. Bring back the newer one, or run 'firsthand restore' "
                 "with an export that holds them"
             )
-        kept_root = (
-            head.root if size == head.size else subtree(nodes(connection, log, size), 0, size)
-        )
-        if root != kept_root:
+        if root != (head.root if size == head.size else root_at(connection, log, size)):
             raise Unsafe(
                 f"log {log} holds other entries than the {size} that were published: this "
                 "database is not the one they were published from. Bring that one back"

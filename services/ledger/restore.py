@@ -26,7 +26,6 @@ from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.note import Signer, read_checkpoint
-from services.ledger.log.proof import subtree
 from services.ledger.people import unwrap_keys
 from services.ledger.plan.rules import RULES
 from services.ledger.rebuild import Finding, Rebuilding
@@ -35,7 +34,7 @@ from services.ledger.store import append
 from services.ledger.store.append import Head
 from services.ledger.store.engine import Connection
 from services.ledger.store.published import keep_checkpoint, kept_checkpoints
-from services.ledger.store.tiles import keep_tiles, leaves, nodes
+from services.ledger.store.tiles import keep_tiles, leaves, root_at
 from services.ledger.switch import put_in_place
 from services.ledger.vault import Vault
 from services.ledger.witnesses import Policy
@@ -111,8 +110,7 @@ class Restoring:
                 )
             if size < each.size:  # the database alone holds it
                 _, root = read_checkpoint(each.note, *self._signers[head.log].vkeys)
-                node = nodes(self._connection, head.log, each.size)
-                if subtree(node, 0, each.size) != root:
+                if root_at(self._connection, head.log, each.size) != root:
                     raise Unsafe(
                         f"log {head.log}: the database holds other entries than the {each.size} "
                         f"that were published ({each.where}): it is not the one they were "

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, func, insert, select
 
 from services.ledger.log.merkle import HASH_BYTES, leaf_hash
-from services.ledger.log.proof import Node
+from services.ledger.log.proof import Node, subtree
 from services.ledger.log.tiles import (
     ENTRIES,
     WIDTH,
@@ -95,6 +95,11 @@ def nodes(connection: Connection, log: int, size: int) -> Node:
         return tile_bytes(connection, log, Tile(level, number, width))
 
     return node_reader(read)
+
+
+def root_at(connection: Connection, log: int, size: int) -> bytes:
+    """The root of the log's first `size` entries; the log must hold so many."""
+    return subtree(nodes(connection, log, size), 0, size)
 
 
 def kept_tile(connection: Connection, log: int, level: int, number: int) -> FullTile | None:
