@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,13 @@ DATA = click.option(
     is_eager=True,
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+KEPT = click.option(
+    "--checkpoint",
+    "kept",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="One that somebody kept: a checkpoint, .tlog-proof or receipt (repeatable).",
+)
 
 
 class _Id(click.ParamType[str]):
@@ -100,6 +108,12 @@ def say(text: str, **options: Any) -> None:
     from shared.terminal import plain
 
     click.echo(plain(text), **options)
+
+
+def show(lines: Iterable[str], *, as_json: bool) -> None:
+    """Print what a command found: JSON as it is, text as `say` does."""
+    for line in lines:
+        (click.echo if as_json else say)(line)
 
 
 def fail(why: str, status: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.base import DATA, FINDINGS, JSON, UNAVAILABLE, fail, say
+from services.cli.base import DATA, FINDINGS, JSON, KEPT, UNAVAILABLE, fail, say, show
 
 if TYPE_CHECKING:
     from services.doctor.checks import Result
@@ -67,7 +67,7 @@ def _step(steps: "Iterator[Step]", *, as_json: bool) -> None:
     seen: list[str] = []
     for told, text in steps:
         shown = json.dumps(told, ensure_ascii=False) if as_json else "\n".join([*text, ""])
-        (click.echo if as_json else say)(shown)
+        show([shown], as_json=as_json)
         if waits:
             seen.append(shown)
             if not _goes_on(seen):
@@ -94,13 +94,7 @@ def _goes_on(seen: list[str]) -> bool:
 )
 @click.option("--witness", "witnesses", multiple=True, help="Keys of witnesses, or their file.")
 @click.option("--quorum", type=int, help="How many of them must have cosigned (default: all).")
-@click.option(
-    "--checkpoint",
-    "kept",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A checkpoint, .tlog-proof or receipt that you kept.",
-)
+@KEPT
 @click.option(
     "--require",
     type=click.Choice(["log", "opened", "vault"]),
@@ -134,8 +128,7 @@ def audit(
         report.require(require)
     if html:
         run.write_page(report, html, str(export or "the live ledger"))
-    for line in told.audit_json(report) if as_json else told.audit_text(report):
-        (click.echo if as_json else say)(line)
+    show(told.audit_json(report) if as_json else told.audit_text(report), as_json=as_json)
     sys.exit(FINDINGS if report.found else 0)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from services.cli.base import BEARER, DATA, FINDINGS, JSON, say
+from services.cli.base import BEARER, DATA, FINDINGS, JSON, KEPT, show
 
 
 @click.command()
@@ -44,8 +44,7 @@ def export(
 
     _end_well()
     told = export_url(out, url, tokens[0]) if url else export_store(out, tokens, people)
-    for line in told.as_json() if as_json else told.as_text():
-        (click.echo if as_json else say)(line)
+    show(told.as_json() if as_json else told.as_text(), as_json=as_json)
 
 
 @click.command()
@@ -53,7 +52,7 @@ def export(
 @JSON
 @DATA
 def rebuild(check: bool, as_json: bool) -> None:
-    """Fold derived tables anew from entries and keys, beside the old, and switch.
+    """Fold derived tables again from entries and keys, beside the old, and switch.
 
     People, plans, snapshots and tiles; readers and writers go on meanwhile.
     """
@@ -61,21 +60,14 @@ def rebuild(check: bool, as_json: bool) -> None:
 
     _end_well()
     report = mending.rebuild(check=check)
-    for line in (mending.as_json if as_json else mending.as_text)(report):
-        (click.echo if as_json else say)(line)
+    show((mending.as_json if as_json else mending.as_text)(report), as_json=as_json)
     left = [each for each in report.findings if not (report.switched and each.mends)]
     sys.exit(FINDINGS if left else 0)
 
 
 @click.command()
 @click.argument("path", metavar="EXPORT", type=click.Path(path_type=Path))
-@click.option(
-    "--checkpoint",
-    "kept",
-    multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="One that somebody kept: a checkpoint, .tlog-proof or receipt (repeatable).",
-)
+@KEPT
 @JSON
 @DATA
 def restore(path: Path, kept: tuple[Path, ...], as_json: bool) -> None:
@@ -87,19 +79,12 @@ def restore(path: Path, kept: tuple[Path, ...], as_json: bool) -> None:
 
     _end_well()
     told = run(path, list(kept))
-    for line in told.as_json() if as_json else told.as_text():
-        (click.echo if as_json else say)(line)
+    show(told.as_json() if as_json else told.as_text(), as_json=as_json)
     sys.exit(0 if told.clean else FINDINGS)
 
 
 @click.command()
-@click.option(
-    "--checkpoint",
-    "kept",
-    multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="One that somebody kept: a checkpoint, .tlog-proof or receipt (repeatable).",
-)
+@KEPT
 @JSON
 @DATA
 def accept_queue(kept: tuple[Path, ...], as_json: bool) -> None:
@@ -110,8 +95,7 @@ def accept_queue(kept: tuple[Path, ...], as_json: bool) -> None:
     from services.ledger import accepting
 
     found = accepting.accept(list(kept))
-    for line in (accepting.as_json if as_json else accepting.as_text)(found):
-        click.echo(line)
+    show((accepting.as_json if as_json else accepting.as_text)(found), as_json=as_json)
 
 
 def _end_well() -> None:
