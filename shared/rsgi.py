@@ -153,7 +153,7 @@ def _send(app: Service, environ: Environ, proto: Exchange) -> None:
 
 
 def _no_write(_data: bytes) -> None:
-    raise NotImplementedError("nothing of ours writes without an iterable")
+    raise TypeError("the application must return its body; WSGI's write() is not supported")
 
 
 def environ_of(scope: Scope) -> Environ:
