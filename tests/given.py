@@ -4,7 +4,7 @@ Events are made by voices (tests/voices.py). Whatever is `given` must have been 
 
 A refusal is always checked to leave every byte of the plan as it was; an acceptance to move the
 version exactly when it moves a line, and to survive a dump and a load. What is derived from the
-plan is what is derived from it afresh.
+plan is what is derived from it again.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -64,7 +64,7 @@ def reconcile(head: Head, reading: Reading, seen: int) -> tuple[Head, Alarm | No
     if reading.added is None:  # the server does not count
         return head, None
     if head.added == UNKNOWN:
-        return _afresh(head, reading), None
+        return _recount(head, reading), None
     last = Place.of(head.last)
     leftover = sum(Place.of(place) <= last for place, _ in reading.messages)
     missing = reading.added - head.taken - reading.moved - (reading.length - leftover)
@@ -77,7 +77,7 @@ def reconcile(head: Head, reading: Reading, seen: int) -> tuple[Head, Alarm | No
     return step, Alarm(head.log, LOST, missing, detail)
 
 
-def _afresh(head: Head, reading: Reading) -> Head:
+def _recount(head: Head, reading: Reading) -> Head:
     """Count from here on: whatever was added and is not waiting counts as taken."""
     added = reading.added or 0
     done = added - reading.length - reading.moved
@@ -85,13 +85,13 @@ def _afresh(head: Head, reading: Reading) -> Head:
 
 
 def _replaced(head: Head, reading: Reading, seen: int) -> tuple[Head, Alarm]:
-    """Begin to count afresh: the stream is a new one."""
+    """Begin a new count: the stream is a new one."""
     missing = max(0, max(seen, head.added, reading.before) - head.taken - head.moved)
     detail = (
         "the queue was emptied or replaced: of the messages that were in it before, at least "
         f"{missing} were not recorded"
     )
-    return _afresh(head, reading), Alarm(head.log, REPLACED, missing, detail)
+    return _recount(head, reading), Alarm(head.log, REPLACED, missing, detail)
 
 
 def taken(head: Head, places: list[bytes]) -> Head:

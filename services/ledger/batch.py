@@ -252,7 +252,7 @@ class Batch:
     def _deal_with(
         self, place: bytes, each: Event | dict[str, Any], *, aside: bool, alone: bool
     ) -> None:
-        """Record an event, hold it back, or keep aside what is none."""
+        """Record an event, hold it back, or keep aside what is not an event."""
         if not isinstance(each, Event):
             if Place.of(place) > self._last:  # or it was kept before, and not deleted
                 self.unreadable.append(each)

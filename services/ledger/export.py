@@ -80,7 +80,7 @@ def export(
     """Write an export of these heads; returns its manifest. `tick` hears of entries.
 
     `opened` are the lines of opened.jsonl, in their order and within these heads; `held` those of
-    held.jsonl, which stands beside the logs: no checkpoint signs what is not recorded yet.
+    held.jsonl, next to the logs: no checkpoint signs what is not recorded yet.
     """
     in_order = sorted(logs, key=lambda each: str(each.log))  # as an archive sorts its names
     kept = {each.log: _log(source, each, sink, tick) for each in in_order}

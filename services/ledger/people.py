@@ -263,7 +263,7 @@ def fold_one(connection: Connection, vault: Vault, log: int, subject: str) -> Pe
 
 def take(vault: Vault, person: Person, each: entry.Entry) -> None:
     """Move a person past the next entry of their stream; SealBroken if it is not the next, or its
-    clear fields are not what folding gives: whoever changed one bit of them changed the plan.
+    clear fields are not what folding gives: by changing these, nobody can change the plan.
     """
     if each.sequence != person.sequence + 1:
         raise SealBroken(

@@ -78,9 +78,7 @@ def opens(each: Beside, who: str, what: str) -> bool:
 
 @MANY
 @given(HISTORY, BOUND, st.integers())
-def test_an_index_that_was_kept_is_one_made_afresh(
-    numbers: list[int], bounds: Bounds, seed: int
-) -> None:
+def test_a_kept_index_equals_a_new_one(numbers: list[int], bounds: Bounds, seed: int) -> None:
     plan = Plan(ADA)
     for _ in accepted_of(plan, out_of_order(numbers, Random(seed)), bounds):
         assert plan.index == index_of(plan) == index_of(load(dump(plan)))

@@ -88,7 +88,7 @@ class Answered:
 
 
 class Anybody:
-    """Reads the bodies of whoever has a name, the first time in a thread."""
+    """Reads the bodies of callers that have a name, the first time in a thread."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()

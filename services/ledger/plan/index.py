@@ -1,7 +1,7 @@
 """What `decide` asks of a plan, at a cost that does not grow with the plan. Derived, never stored.
 
 `Plan.index` makes it from the plan when it is first asked for, and `evolve` keeps it. What it says
-is always what one made afresh would say. So nothing is dropped because its time has come: events
+is always what a new one would say. So nothing is dropped because its time has come: events
 come with any `received`, also with earlier ones than before.
 """
 
@@ -168,7 +168,7 @@ def others_named(plan: "Plan", entry: str) -> list[str]:
 
 
 def index_of(plan: "Plan") -> Index:
-    """The index of a plan, made afresh."""
+    """Build the index of a plan."""
     made = Index(sum(counts(line["thing"], line["state"]) for line in plan.lines.values()))
     for name, grant in plan.whose.items():
         if grant["type"] == "service.barred":
