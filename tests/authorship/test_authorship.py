@@ -47,11 +47,12 @@ def test_at_least_20_broken_rules_say_what_they_break() -> None:
 
 def test_a_difference_is_shown_by_a_short_history() -> None:
     broken = next(each for each in EVERY if each.says == "A withdrawn grant still opens.")
-    _, found = broken.detected(seed=2, most=100_000)
+    _, found = broken.detected(seed=1, most=100_000)
     assert found is not None
+    assert found.start == "nothing", "or the history would not show the grant"
     small = shrunk(found, Rules(broken.judge))
     assert small.is_like(found)
-    assert [event.type for event in small.events if event.type != "plan.started"][:2] == [
+    assert [event.type for event in small.events if event.type.startswith("access.")] == [
         "access.granted",
         "access.withdrawn",
     ]
