@@ -45,6 +45,7 @@ class Broken:
 
 
 SORTED = "for place, each in sorted(part, key=lambda both: both[1].id):\n"
+STORED_ROOT = "head.root if size == head.size else root_at(connection, log, size)"
 DELETES = "self.inbox.settle(log, [place for place, _ in reading.messages], [], None)"
 BUILDS = [
     Broken(
@@ -92,11 +93,8 @@ BUILDS = [
                     "        return self._signed(replace(grown, "
                 ),
             ),
-            (
-                PROJECTOR,
-                "if root != kept_root:",
-                "if root is None:",
-            ),  # or it would stop the next batch
+            # or it would stop the next batch
+            (PROJECTOR, f"if root != ({STORED_ROOT}):", "if root is None:"),
         ],
     ),
 ]
