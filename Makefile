@@ -1,6 +1,6 @@
 # The front door. `make` alone says what there is; every target makes what it needs first.
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 LOCKER := uv==0.13.9
 
@@ -96,7 +96,7 @@ $(READY): $(RUNTIME) pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(DEV): requirements-dev.lock requirements-crosschecks.lock | $(READY)
+$(DEV): requirements-dev.lock requirements-crosschecks.lock $(RUNTIME) | $(READY)
 	@echo "Adding what tests and checks need from requirements-dev.lock ..."
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --require-hashes --ignore-requires-python -r requirements-crosschecks.lock

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from services.welcome import command, history_line
 from shared.callers import local_token
 from shared.event import timestamp
 from shared.problems import Unsafe
+from shared.processes import exit_on
 
 ADA, BEA, SAM, REED = "person:ada", "person:bea", "partner:sam", "partner:reed"
 SPEAKERS = {"ada": ADA, "bea": BEA, "sam": SAM, "reed": REED}
@@ -44,7 +44,7 @@ SOON, MONTH = -14, -30  # days ago: they are ahead
 
 def tell(*, keep: bool) -> int:
     """Tell the story; the exit status. Nothing is left behind, unless asked to keep it."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    exit_on(signal.SIGTERM)
     folder = Path(tempfile.mkdtemp(prefix="firsthand-demo-"))
     try:
         with _private(folder):

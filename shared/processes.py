@@ -3,11 +3,14 @@
 import ctypes
 import errno
 import gc
+import os
 import resource
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
+from types import FrameType
 
 from shared.problems import Unsafe
 
@@ -18,6 +21,30 @@ def die_with_parent() -> None:
     """On Linux: SIGTERM for this process when its parent is gone, so that no orphan stays."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def exit_on(*numbers: signal.Signals, status: int | None = None) -> None:
+    """Raise SystemExit on these signals: the given status, else 128 and the signal's number.
+
+    What a finalizer raises is printed and dropped, and the signal with it. It is then sent again.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if not sent_again(number, frame):
+            raise SystemExit(128 + number if status is None else status)
+
+    for each in numbers:
+        signal.signal(each, leave)
+
+
+def sent_again(number: int, frame: FrameType | None) -> bool:
+    """Whether a signal came within a finalizer; then this process gets it again, a little later."""
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    if frame is None:
+        return False
+    threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+    return True
 
 
 def raise_file_limit() -> int:

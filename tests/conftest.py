@@ -16,6 +16,7 @@ from typing import TypeVar
 import fakeredis
 import pytest
 
+from shared.processes import sent_again
 from tests import launch, matrix, postgres, process, servers
 
 QUEUES = [
@@ -30,8 +31,10 @@ DATABASES = ["sqlite", *(["postgresql"] if postgres.find_postgres() else [])]
 def pytest_configure(config: pytest.Config) -> None:
     """Be ready to be stopped, clear up after runs that were killed, and start to count."""
 
-    def stop(number: int, _frame: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         """End as Ctrl-C does, once: fixtures are torn down, servers stop; workers of xdist, too."""
+        if sent_again(number, frame):
+            return
         signal.signal(number, signal.SIG_IGN)
         if config.pluginmanager.hasplugin("dsession"):
             for worker in process.children_of(os.getpid()):
@@ -45,6 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(matrix.Matrix(), "firsthand-matrix")
     elif sys.platform == "linux":
         launch.die_with(os.getppid(), signal.SIGTERM)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop where xdist does not group tests any more: what they share would be made twice."""
+    if hasattr(session.config, "workerinput") and session.config.getoption("loadgroup"):
+        for each in session.items:
+            if each.get_closest_marker("xdist_group") and "@" not in each.nodeid:
+                raise pytest.UsageError(f"pytest-xdist does not group {each.nodeid}")
 
 
 def _forget_the_shell() -> None:

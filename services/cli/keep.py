@@ -100,4 +100,6 @@ def accept_queue(kept: tuple[Path, ...], as_json: bool) -> None:
 
 def _end_well() -> None:
     """SIGTERM ends a command as Ctrl-C does: nothing half-made stays."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    from shared.processes import exit_on
+
+    exit_on(signal.SIGTERM)

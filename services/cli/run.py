@@ -197,10 +197,11 @@ def up(queue_server: Path | None, **ports: int) -> None:
     from services.ledger.make import init as make
     from services.standalone import Everything
     from services.welcome import welcome
+    from shared.processes import exit_on
 
     settings = LedgerSettings.load(queue_server=queue_server)
     os.environ.setdefault("FIRSTHAND_LOG_LEVEL", "warning")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until wait() takes it over
+    exit_on(signal.SIGTERM, status=0)  # until wait() takes it over
     make(settings)
     with Everything(settings, **ports) as everything:
         for line in welcome(settings, everything.intake, everything.ledger, everything.worker):

@@ -18,12 +18,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 import orjson
 
+from shared.processes import exit_on
 from tests import postgres
 from tests.attack import outages, reading, writing
 from tests.attack.attacks import ALL, Attack, Run, in_order
@@ -87,11 +87,6 @@ def attacked(ground: Ground, each: Attack, store: str, *, short: bool, scale: fl
     return sheet
 
 
-def stop(number: int, _frame: FrameType | None) -> None:
-    """Ctrl-C and SIGTERM end the run in the same way: servers are stopped and folders removed."""
-    raise SystemExit(128 + number)
-
-
 def remove_own_folders() -> None:
     """What a signal that came between making a folder and noting it has left."""
     for each in Path(SCRATCH).glob(f"{PREFIX}{os.getpid()}-*"):
@@ -104,8 +99,7 @@ def remove_own_folders() -> None:
 @click.option("--scale", default=1.0, show_default=True, help="How much of each attack.")
 def main(names: tuple[str, ...], only: str | None, scale: float) -> None:
     """Attack a real Firsthand, and print what it cost others."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a parent may have had us ignore them
-        signal.signal(number, stop)
+    exit_on(signal.SIGINT, signal.SIGTERM)  # a parent may have had us ignore them
     atexit.register(remove_own_folders)
     short, began = bool(os.environ.get("ATTACK_SHORT")), time.monotonic()
     here = ["sqlite", *(["postgresql"] if postgres.find_postgres() else [])]

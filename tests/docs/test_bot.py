@@ -17,6 +17,7 @@ from shared.callers import local_token
 from tests.docs.blocks import BLOCK, ROOT, environment
 from tests.docs.test_pages import up
 
+pytestmark = pytest.mark.xdist_group("bot")
 PROGRAM = ROOT / "docs/how-to/text_message_bot.py"
 PAGE = ROOT / "docs/how-to/build-a-text-message-bot.md"
 ADA = "person:ada"

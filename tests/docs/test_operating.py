@@ -40,9 +40,9 @@ def sh(command: str, folder: Path, told: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def post(port: str, folder: Path, told: Mapping[str, object]) -> int:
+def post(port: str, folder: Path, told: Mapping[str, object], wait: int = 20) -> int:
     headers = {"Authorization": f"Bearer {local_token(folder / '.firsthand/keys', ADA)}"}
-    headers |= {"Content-Type": MEDIA_TYPE, "Prefer": "wait=20"}
+    headers |= {"Content-Type": MEDIA_TYPE, "Prefer": f"wait={wait}"}
     url = f"http://127.0.0.1:{port}/events"
     with httpx.Client(trust_env=False, timeout=PATIENCE) as client:
         return client.post(url, json=told, headers=headers).status_code
@@ -93,7 +93,7 @@ def test_a_copy_is_restored_and_one_that_is_too_old_is_seen(tmp_path: Path) -> N
     shows(restore, tmp_path, told)
     unpublish(tmp_path / ".firsthand")
     with up(tmp_path, told) as (ports, _):
-        assert [post(ports["8081"], tmp_path, each) for each in said] == [202, 202, 202]
+        assert [post(ports["8081"], tmp_path, each, wait=1) for each in said] == [202, 202, 202]
         assert "published again" in sh("firsthand accept-queue", tmp_path, told)
         assert [post(ports["8081"], tmp_path, each) for each in said] == [200, 200, 200]
 

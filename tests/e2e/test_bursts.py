@@ -20,7 +20,7 @@ from tests.e2e.test_stopping import Web
 from tests.postgres import sqlite_database
 from tests.servers import RedisLikeServer
 
-READERS, ROUNDS, BURSTS, PAUSE = 24, 15, 8, 0.5
+READERS, ROUNDS, BURSTS, PAUSE = 24, 10, 6, 0.5
 
 
 @pytest.mark.timeout(300)

@@ -13,6 +13,7 @@ from shared.catalogue.examples import examples
 from tests.e2e.running import Up, environment
 from tests.process import wait_until
 
+pytestmark = pytest.mark.xdist_group("up")
 SAID = examples(CATALOGUE["plan.started"])[0]["event"]
 CURL = re.compile(r'<code class="curl">(.*?)</code>', re.DOTALL)
 

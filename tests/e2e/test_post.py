@@ -20,7 +20,6 @@ from tests.process import wait_until
 
 pytestmark = pytest.mark.xdist_group("up")
 STARTED = {"name_to_use": "Ada", "language": "en"}
-SEEDS = range(2)
 
 
 class Desk:
@@ -98,8 +97,7 @@ def has_heard(intake: Answering, count: int, process: "subprocess.Popen[str]") -
     return len(intake.heard) >= count or process.poll() is not None
 
 
-@pytest.mark.parametrize("wait", ["--wait=0", "--wait=5"])
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("seed", "wait"), [(0, "--wait=0"), (1, "--wait=5")])
 def test_killed_and_cut_off_again_and_again_it_records_each_event_once_and_in_order(
     up: Up, tmp_path: Path, seed: int, wait: str
 ) -> None:

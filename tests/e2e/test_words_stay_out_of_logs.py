@@ -24,6 +24,7 @@ from tests.postgres import sqlite_database
 from tests.process import wait_until
 from tests.servers import RedisLikeServer
 
+pytestmark = pytest.mark.xdist_group("logs")
 ADA, SAM = "person:ada", "partner:sam"
 MARK = "Marzipan"
 STARTED = {"name_to_use": f"{MARK} Ada", "language": "en"}

@@ -21,6 +21,7 @@ from tests.integration.together import MEDIA_TYPE, STARTED, event
 from tests.servers import RedisLikeServer
 from tests.tokens import NOW
 
+pytestmark = pytest.mark.xdist_group("tokens")
 Answers = dict[tuple[Cut | None, str], list[dict[str, Any]]]
 GOOD = Abuse("nothing wrong", ours, "", ABUSES[0].cut)
 CUTS = list(dict.fromkeys(each.cut for each in ABUSES))

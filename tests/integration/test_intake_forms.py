@@ -1,6 +1,7 @@
 """Binary events and batches over HTTP: the same promises as for one event in structured form."""
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,7 @@ def test_a_batch_is_taken_all_or_none(door: Door) -> None:
         (b"[" * 20_000 + b"]" * 20_000, ""),
         (b'[{"data":' + b"[" * 16 + b"]" * 16 + b"}]", "/0/data" + "/0" * 15),
     ],
+    ids=count(),  # a name out of the bytes would be another one in each process
 )
 def test_hostile_bytes_in_a_batch_are_malformed(door: Door, sent: bytes, place: str) -> None:
     told = problem(door.send(sent, Content_Type=BATCH), 400, "malformed")

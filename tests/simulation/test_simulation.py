@@ -19,7 +19,7 @@ from tests.simulation.run import MEMORY
 from tests.simulation.template import Template
 from tests.simulation.world import World, simulate
 
-SEEDS, PARTS = 200, 4
+SEEDS, PARTS = 80, 2
 SEEDS_OF_THE_BROKEN = 10
 
 

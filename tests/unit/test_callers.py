@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from itertools import count
 
 import pytest
 from joserfc.jwk import OKPKey
@@ -72,6 +73,7 @@ def test_space_around_a_token_is_not_part_of_it() -> None:
 @pytest.mark.parametrize(
     "authorization",
     [None, "", "Bearer", "Bearer ", "Bearer  ", GOOD, f"Basic {GOOD}", f"Bearer: {GOOD}", "é"],
+    ids=count(),  # a name out of the token would be another one in each process
 )
 def test_without_a_bearer_token_nobody_is_speaking(authorization: str | None) -> None:
     refusal(authorization)
