@@ -65,7 +65,7 @@ def served(ledger: Ledger) -> Iterator[str]:
     callers = Callers.from_folder(ledger.settings.key_folder, "firsthand")
     app = create_app(engine, vault, callers, {}, watermark)
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.port}"

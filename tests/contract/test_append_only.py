@@ -123,7 +123,9 @@ def attempt(connection: Connection, statement: str) -> None:
     connection.execute(said, {name: (ROW | {"leaf": b"forged"})[name] for name in names})
 
 
-@pytest.mark.parametrize(("kept_for_module", "name"), AS_SERVICES, indirect=["kept_for_module"])
+@pytest.mark.parametrize(
+    ("kept_for_module", "name"), AS_SERVICES, indirect=["kept_for_module"], scope="module"
+)
 def test_the_services_cannot(kept: Ledger, name: str) -> None:
     conflict = "|UNIQUE|duplicate key" if name == "insert again" else ""
     refused = pytest.raises(DBAPIError, match=REFUSED + conflict)
@@ -132,7 +134,7 @@ def test_the_services_cannot(kept: Ledger, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept_for_module", "name", "role"), AS_OWNER, indirect=["kept_for_module"]
+    ("kept_for_module", "name", "role"), AS_OWNER, indirect=["kept_for_module"], scope="module"
 )
 def test_even_the_owner_meets_the_triggers(kept: Ledger, name: str, role: str) -> None:
     """In the role "replica", too: a session that PostgreSQL's ordinary triggers do not see."""

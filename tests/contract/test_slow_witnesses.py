@@ -82,7 +82,7 @@ def held(server: WitnessHTTPServer, gate: threading.Event) -> Iterator[str]:
             return
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Relay) as relay:
-        thread = threading.Thread(target=relay.serve_forever)
+        thread = threading.Thread(target=relay.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{relay.server_port}"
         gate.set()

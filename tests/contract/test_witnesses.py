@@ -100,7 +100,7 @@ def running(on_valkey: Ledger, tmp_path: Path) -> Iterator[list[WitnessHTTPServe
         vkeys = tuple(parse_vkey(each) for each in signer.vkeys)
         real = RealWitness(NAME.format(number), key, store, [LogConfig(signer.origin, vkeys)])
         servers.append(make_server(real))
-        threads.append(threading.Thread(target=servers[-1].serve_forever))
+        threads.append(threading.Thread(target=servers[-1].serve_forever, args=(0.02,)))
         threads[-1].start()
     yield servers
     for server, thread in zip(servers, threads, strict=True):

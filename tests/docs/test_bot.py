@@ -113,7 +113,7 @@ class BadLine(HTTPServer):
 def bad_line(intake: str, *faults: str) -> Iterator[tuple[str, list[bytes]]]:
     """The address of a bad line, and what went over it."""
     with BadLine(intake, list(faults)) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}", server.bodies

@@ -85,7 +85,7 @@ def test_others_read_a_log_over_http(house: Together, tmp_path: Path) -> None:
 def over_http(house: Together) -> Iterator[str]:
     """The read API's address, while it answers there."""
     server = make_server("127.0.0.1", 0, house.ledger.application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
