@@ -53,12 +53,13 @@ class Readiness:
         self._engine, self._watermark, self._clock = engine, watermark, clock
         self._asking = Lock()
         self._found: Found | None = None
+        self._asked_at: float | None = None  # while a thread asks
         self._stalled: dict[int, tuple[bytes | None, float]] = {}  # what was published, since when
 
     def why(self) -> str | None:
         """Why the service is not ready, in words; None if it is."""
-        found = self._now()
-        if self._clock() - found.at > STALE:
+        found, asked_at = self._now(), self._asked_at
+        if asked_at is not None and self._clock() - asked_at >= STALE:
             return f"the store has not answered for more than {STALE:g} s"
         return found.why
 
@@ -70,12 +71,14 @@ class Readiness:
         found = self._found
         if found is not None and self._clock() - found.at < FRESH:
             return found
-        if self._asking.acquire(blocking=found is None):
+        if self._asking.acquire(timeout=0 if found else STALE):
             try:
                 if self._found is found:  # nobody asked while we waited
+                    self._asked_at = self._clock()
                     why, recording = self._of_store(), self._of_queue()
                     self._found = Found(why, recording, self._clock())
             finally:
+                self._asked_at = None
                 self._asking.release()
         return self._found or Found("the store was not asked yet", None, self._clock())
 

@@ -97,6 +97,30 @@ def test_a_store_that_does_not_answer_is_not_ready_for_long(
     assert readiness.why() is None
 
 
+def test_after_a_pause_all_who_ask_at_once_hear_that_it_is_ready(
+    small_house: Together, readiness: Readiness, clock: Clock
+) -> None:
+    """Nobody asked for a while, so what is known is old; it is no sign of a store that hangs."""
+    assert readiness.why() is None
+    asked, go = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        asked.set()
+        assert go.wait(30)
+
+    clock.now += 10 * STALE
+    on.listen(small_house.reader, "before_cursor_execute", hang)
+    try:
+        with AtOnce(readiness.why):
+            try:
+                assert asked.wait(30)
+                assert readiness.why() is None
+            finally:
+                go.set()
+    finally:
+        on.remove(small_house.reader, "before_cursor_execute", hang)
+
+
 def test_it_tells_how_far_recording_is_behind_and_stays_ready(
     small_house: Together, readiness: Readiness, clock: Clock
 ) -> None:
