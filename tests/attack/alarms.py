@@ -19,7 +19,7 @@ from tests.process import wait_until
 
 QUIET = frozenset({"rq", "keeping", "request", "witness", "batch"})  # log lines that alarm nobody
 CONNECTION = re.compile("ConnectionError|BusyLoadingError|ConnectionRefused")  # says no more
-NUMBER = re.compile(r"\b[1-9]\d*\b")
+NUMBER = re.compile(r"\b([1-9]\d*) (?:messages|events|entries|were not recorded)\b")
 WAITING = re.compile(r"^firsthand_inbox_waiting\{.*\} 1\.0$", re.MULTILINE)
 
 
@@ -111,7 +111,7 @@ class Alarms:
                 if said.get("state") == "wrong":
                     name, text = said["check"], said["told"]
                     found = NUMBER.search(text) if "complete" in name else None
-                    yield Alarm(f"doctor '{name}'", text, int(found[0]) if found else None)
+                    yield Alarm(f"doctor '{name}'", text, int(found[1]) if found else None)
 
 
 def says(body: bytes) -> str:

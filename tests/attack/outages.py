@@ -107,7 +107,7 @@ def trimmed(run: Run) -> None:
     outage.watch()
     found = outage.judged()
     missing = outage.alarms.missing
-    run.sheet.add("missing messages that were named", missing, limit=f">= {found.lost}")
+    run.sheet.add("missing messages that were named", missing, limit=f"= {found.lost}")
 
 
 @attack("aof", "the append-only file is switched off and on, then kill -9")

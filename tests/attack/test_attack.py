@@ -125,7 +125,21 @@ def test_only_what_is_wrong_is_an_alarm_of_readyz() -> None:
     assert says(b'{"ready":false,"why":"it waits"}') == "it waits"
     assert says(b"<html>") == ""
     assert says(b'{"ready":true,"waiting":3}') == ""
-    assert [NUMBER.search(each) for each in ("", "log 0")] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        ("", None),
+        ("log 0, 2026-11-28T12:00:00: it waits", None),
+        ("log 0, 2026-11-28T12:00:00: 120 messages were removed from the queue", "120"),
+        ("of those before it, at least 7 were not recorded (7 in the last 7 days)", "7"),
+        ("at least 40 entries of log 0 were published", "40"),
+    ],
+)
+def test_how_many_are_missing_is_no_year(words: str, number: str | None) -> None:
+    found = NUMBER.search(words)
+    assert (found and found[1]) == number
 
 
 def test_no_measurement_is_no_time() -> None:
