@@ -84,8 +84,8 @@ def _follows(replica: object) -> bool:
     """Whether a line of INFO replication is a replica's that answers: it does once a second, and
     stays connected for a minute when it does not.
     """
-    told = replica if isinstance(replica, dict) else {}
-    return told.get("state") == "online" and int(told.get("lag", 0)) <= SILENCE
+    facts = replica if isinstance(replica, dict) else {}
+    return facts.get("state") == "online" and int(facts.get("lag", 0)) <= SILENCE
 
 
 def durability(queue: "Redis", replicas: int) -> Durability:

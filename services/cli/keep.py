@@ -43,8 +43,8 @@ def export(
     from services.ledger.leaving import export_store, export_url
 
     _end_well()
-    told = export_url(out, url, tokens[0]) if url else export_store(out, tokens, people)
-    show(told.as_json() if as_json else told.as_text(), as_json=as_json)
+    result = export_url(out, url, tokens[0]) if url else export_store(out, tokens, people)
+    show(result.as_json() if as_json else result.as_text(), as_json=as_json)
 
 
 @click.command()
@@ -78,9 +78,9 @@ def restore(path: Path, kept: tuple[Path, ...], as_json: bool) -> None:
     from services.ledger.returning import restore as run
 
     _end_well()
-    told = run(path, list(kept))
-    show(told.as_json() if as_json else told.as_text(), as_json=as_json)
-    sys.exit(0 if told.clean else FINDINGS)
+    result = run(path, list(kept))
+    show(result.as_json() if as_json else result.as_text(), as_json=as_json)
+    sys.exit(0 if result.clean else FINDINGS)
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import event as on
@@ -57,6 +58,27 @@ def statements(small_house: Together) -> Iterator[list[str]]:
     on.remove(small_house.reader, "before_cursor_execute", note)
 
 
+@contextmanager
+def one_hangs(small_house: Together, readiness: Readiness) -> Iterator[None]:
+    """Another thread asks, and gets no answer from the store before the block is over."""
+    asked, go = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        asked.set()
+        assert go.wait(30)
+
+    on.listen(small_house.reader, "before_cursor_execute", hang)
+    try:
+        with AtOnce(readiness.why):
+            try:
+                assert asked.wait(30)
+                yield
+            finally:
+                go.set()
+    finally:
+        on.remove(small_house.reader, "before_cursor_execute", hang)
+
+
 def test_the_store_is_asked_once_a_second_however_many_ask(
     readiness: Readiness, clock: Clock, statements: list[str]
 ) -> None:
@@ -75,25 +97,11 @@ def test_a_store_that_does_not_answer_is_not_ready_for_long(
 ) -> None:
     """One thread hangs in the store; the others say so, and wait for nothing."""
     assert readiness.why() is None
-    asked, go = threading.Event(), threading.Event()
-
-    def hang(*_: object) -> None:
-        asked.set()
-        assert go.wait(30)
-
     clock.now += FRESH
-    on.listen(small_house.reader, "before_cursor_execute", hang)
-    try:
-        with AtOnce(readiness.why):
-            try:
-                assert asked.wait(30)
-                assert readiness.why() is None
-                clock.now += STALE
-                assert "has not answered" in str(readiness.why())
-            finally:
-                go.set()
-    finally:
-        on.remove(small_house.reader, "before_cursor_execute", hang)
+    with one_hangs(small_house, readiness):
+        assert readiness.why() is None
+        clock.now += STALE
+        assert "has not answered" in str(readiness.why())
     assert readiness.why() is None
 
 
@@ -102,23 +110,9 @@ def test_after_a_pause_all_who_ask_at_once_hear_that_it_is_ready(
 ) -> None:
     """Nobody asked for a while, so what is known is old; it is no sign of a store that hangs."""
     assert readiness.why() is None
-    asked, go = threading.Event(), threading.Event()
-
-    def hang(*_: object) -> None:
-        asked.set()
-        assert go.wait(30)
-
     clock.now += 10 * STALE
-    on.listen(small_house.reader, "before_cursor_execute", hang)
-    try:
-        with AtOnce(readiness.why):
-            try:
-                assert asked.wait(30)
-                assert readiness.why() is None
-            finally:
-                go.set()
-    finally:
-        on.remove(small_house.reader, "before_cursor_execute", hang)
+    with one_hangs(small_house, readiness):
+        assert readiness.why() is None
 
 
 def test_it_tells_how_far_recording_is_behind_and_stays_ready(
