@@ -18,7 +18,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -44,6 +44,7 @@ ACTING_SCOPES = ("read", "write")  # of a service that acts for somebody, if non
 LOCAL_ISS = "urn:firsthand:local"
 _ID = re.compile(ID_PATTERN)
 _CACHE_LIMIT = 10_000
+Check = tuple[object, str]  # what must be true, and the answer if it is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,9 @@ class Callers:
             raise Unauthorised("The token names no issuer that we trust.") from None
         except (JoseError, ValueError, TypeError, RecursionError):
             raise Unauthorised("The token is not one that its issuer signed.") from None
-        if str(decoded.header.get("typ", "")).lower() not in ("at+jwt", "application/at+jwt"):
-            raise Unauthorised("The token is not an access token (typ at+jwt).")
-        wrong = _wrong(decoded.claims, issuer, self._audience, now)
-        if wrong:
-            raise Unauthorised(wrong)
+        for holds, answer in checks(decoded, issuer, self._audience, now):
+            if not holds:
+                raise Unauthorised(answer)
         if len(self._known) >= _CACHE_LIMIT:
             self._known.clear()
         self._known[token] = _caller(decoded.claims, issuer), issuer, keys
@@ -177,29 +176,27 @@ def _is_time(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LATEST
 
 
-def _wrong(claims: dict[str, Any], issuer: Issuer, audience: str, now: float) -> str | None:
-    """What is wrong with a verified token's claims, in words; None if nothing is."""
+def checks(token: jwt.Token, issuer: Issuer, audience: str, now: float) -> Iterator[Check]:
+    """Yield the checks of a signed token in order; a check may rely on those before it."""
+    claims, typ = token.claims, str(token.header.get("typ", "")).lower()
+    yield typ in ("at+jwt", "application/at+jwt"), "The token is not an access token (typ at+jwt)."
     for name in ("sub", "client_id", "scope", "jti"):
-        if not isinstance(claims.get(name), str):
-            return f"The claim '{name}' is missing or not a string."
-    if not all(
-        _is_time(each) for each in (claims.get("exp"), claims.get("iat"), claims.get("nbf", 0))
-    ):
-        return "The claims 'exp', 'iat' and 'nbf' must be whole seconds since 1970."
-    subject, client, roles = claims["sub"], _acting(claims), claims.get("roles")
-    named = claims.get("aud")
-    told = [
-        (audience in (named if isinstance(named, list) else [named]), "not meant for us (aud)"),
-        (claims.get("nbf", 0) <= now + LEEWAY, "not valid yet (nbf)"),
-        (claims["iat"] <= now + LEEWAY, "from the future (iat)"),
-        (0 < claims["exp"] - claims["iat"] <= MAX_LIFETIME, "longer-lived than 24 hours"),
-        (_ID.fullmatch(subject) is not None, "without a well-formed sub"),
-        (_ID.fullmatch(client) is not None, "without a well-formed client_id or act"),
-        (isinstance(roles, list) and subject.split(":")[0] in roles, "without the sub's role"),
-        (subject.split(":")[0] in issuer.roles, "for a role its issuer may not speak of"),
-        (issuer.subjects.fullmatch(subject) is not None, "for a sub its issuer may not speak of"),
-    ]
-    return next((f"The token is {why}." for good, why in told if not good), None)
+        yield isinstance(claims.get(name), str), f"The claim '{name}' is missing or not a string."
+    times: tuple[Any, ...] = claims.get("exp"), claims.get("iat"), claims.get("nbf", 0)
+    whole = "The claims 'exp', 'iat' and 'nbf' must be whole seconds since 1970."
+    yield all(map(_is_time, times)), whole
+    (exp, iat, nbf), aud, roles = times, claims.get("aud"), claims.get("roles")
+    subject, audiences = claims["sub"], aud if isinstance(aud, list) else [aud]
+    role = subject.partition(":")[0]
+    yield audience in audiences, "The token is not meant for us (aud)."
+    yield nbf <= now + LEEWAY, "The token is not valid yet (nbf)."
+    yield iat <= now + LEEWAY, "The token is from the future (iat)."
+    yield 0 < exp - iat <= MAX_LIFETIME, "The token is longer-lived than 24 hours."
+    yield _ID.fullmatch(subject), "The token is without a well-formed sub."
+    yield _ID.fullmatch(_acting(claims)), "The token is without a well-formed client_id or act."
+    yield isinstance(roles, list) and role in roles, "The token is without the sub's role."
+    yield role in issuer.roles, "The token is for a role its issuer may not speak of."
+    yield issuer.subjects.fullmatch(subject), "The token is for a sub its issuer may not speak of."
 
 
 def make_local_issuer(folder: Path) -> None:

@@ -1,65 +1,43 @@
-"""Posts steps to builds of intake, each in a process of its own, and writes down what they answer.
+"""What builds of intake, the real one or one without a check, answer to abuses of tokens."""
 
-Read from standard input: a list of `{"build": folder, "steps": […]}`; written: `answers.json` in
-each folder. A step: `keys`, the folder of the issuers; `queue`, the address of the inbox; `pause`
-in seconds before it; `query`, `headers` and `body` of the request.
-
-What belongs to no build is imported once; then each build is a fork of this process.
-"""
-
-import importlib
-import json
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-for each in ("cryptography.hazmat.primitives.asymmetric.ed25519", "environs", "flask"):
-    importlib.import_module(each)
-for each in ("marshmallow", "orjson", "redis", "rq", "structlog"):
-    importlib.import_module(each)
+from services.intake.app import create_app
+from shared.callers import Callers
+from shared.inbox import Inbox, connect
+from shared.transit import Transit
+from tests.hostile.checks import Check
+
+Answer = dict[str, Any]  # `status` and `body`
+Step = tuple[float, dict[str, Any]]  # the time, and a request as the test client takes it
 
 
-def answers(build: Path, steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One for each step."""
-    sys.path.insert(0, str(build))
-    shared, joserfc, app, callers, inbox, transit = (
-        importlib.import_module(name)
-        for name in (
-            "shared",
-            "joserfc",
-            "services.intake.app",
-            "shared.callers",
-            "shared.inbox",
-            "shared.transit",
-        )
-    )
-    assert all(Path(each.__file__ or "").is_relative_to(build) for each in (shared, joserfc, app))
-    keys = Path(steps[0]["keys"])
-    with ExitStack() as stack:
-        queue = stack.enter_context(inbox.connect(steps[0]["queue"]))
-        whole = inbox.Inbox(queue, transit.Transit.from_folder(keys))
-        moment = [0.0]
-        judging = callers.Callers.from_folder(keys, "firsthand", lambda: moment[0])
-        client = app.create_app(judging, whole).test_client(use_cookies=False)
-        for step in steps:
-            moment[0] = step["now"]
-            place = f"/events{step['query']}"
-            told = client.post(place, data=step["body"], headers=step["headers"])
-            yield {"status": told.status_code, "body": told.get_json()}
+def judge(
+    builds: list[tuple[str | None, dict[str, list[Step]]]], keys: Path, queue: str
+) -> list[dict[str, list[Answer]]]:
+    """Ask each build, a check to leave out and its steps by abuse, in a process of its own."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["pytest", __name__])
+    with context.Pool(maxtasksperchild=1) as pool:
+        return pool.starmap(answers, [(*build, keys, queue) for build in builds], chunksize=1)
 
 
-def run(build: Path, steps: list[dict[str, Any]]) -> None:
-    """Write down what a build answers."""
-    (build / "answers.json").write_text(json.dumps(list(answers(build, steps))))
-
-
-if __name__ == "__main__":
-    for asked in json.load(sys.stdin):
-        if (child := os.fork()) == 0:
-            run(Path(asked["build"]), asked["steps"])
-            os._exit(0)
-        if os.waitpid(child, 0)[1]:
-            sys.exit(f"{asked['build']} failed")
+def answers(
+    check: str | None, steps: dict[str, list[Step]], keys: Path, queue: str
+) -> dict[str, list[Answer]]:
+    """Ask intake without that check; what is replaced here stays replaced."""
+    if check is not None:
+        Check[check].leave_out()
+    now = [0.0]
+    callers = Callers.from_folder(keys, "firsthand", lambda: now[0])
+    answered: dict[str, list[Answer]] = {name: [] for name in steps}
+    with connect(queue) as redis:
+        app = create_app(callers, Inbox(redis, Transit.from_folder(keys)))
+        client = app.test_client(use_cookies=False)
+        for name, step in ((name, step) for name, some in steps.items() for step in some):
+            now[0], request = step
+            response = client.post("/events", **request)
+            answered[name].append({"status": response.status_code, "body": response.get_json()})
+    return answered

@@ -1,30 +1,31 @@
-"""Abuses of tokens: the real build refuses each, and without the one check each is taken.
+"""Abuses of tokens: the real build refuses each, and a build without the one check accepts it.
 
-That a build without the check takes it proves two things: that the check is what holds it, and
-that nothing else is wrong with it.
+That it is accepted there proves two things: that the check is what holds it, and that nothing
+else is wrong with it.
 """
 
 import json
-from collections.abc import Iterator
+import re
 from pathlib import Path
-from typing import Any
 
 import pytest
+from joserfc.jwt import Token
 
-from shared.issuers import ROLES
+from shared.callers import checks
+from shared.issuers import ROLES, Issuer
 from shared.transit import Transit
 from tests.given import ADA
 from tests.hostile.abuses import ABUSES, Abuse
-from tests.hostile.builds import Cut, build, judge
+from tests.hostile.checks import Check
 from tests.hostile.forgery import ISSUERS, ours
+from tests.hostile.judge import Answer, Step, judge
 from tests.integration.together import MEDIA_TYPE, STARTED, event
 from tests.servers import RedisLikeServer
-from tests.tokens import NOW
+from tests.tokens import CLAIMS, HEADER, NOW, OURS, keys_of
 
 pytestmark = pytest.mark.xdist_group("tokens")
-Answers = dict[tuple[Cut | None, str], list[dict[str, Any]]]
-GOOD = Abuse("nothing wrong", ours, "", ABUSES[0].cut)
-CUTS = list(dict.fromkeys(each.cut for each in ABUSES))
+Answers = dict[Check | None, dict[str, list[Answer]]]
+GOOD = Abuse("nothing wrong", ours, "", Check.SCHEME)
 
 
 @pytest.fixture(scope="module")
@@ -32,76 +33,74 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key folder with all issuers."""
     folder = tmp_path_factory.mktemp("keys")
     listed = []
-    for number, (iss, told) in enumerate(ISSUERS.items()):
+    for number, (iss, parts) in enumerate(ISSUERS.items()):
         name = f"{number}.jwks"
-        (folder / name).write_text(json.dumps({"keys": told["keys"]}))
-        more = {"roles": told.get("roles", ROLES), "subjects": told.get("subjects", "(?s).*")}
+        (folder / name).write_text(json.dumps({"keys": parts["keys"]}))
+        more = {"roles": parts.get("roles", ROLES), "subjects": parts.get("subjects", "(?s).*")}
         listed.append({"name": str(number), "iss": iss, "jwks": name, **more})
     (folder / "issuers.json").write_text(json.dumps(listed))
     Transit.make(folder)
     return folder
 
 
-def steps(abuse: Abuse, keys: Path, queue: str) -> Iterator[dict[str, Any]]:
+def steps(abuse: Abuse) -> list[Step]:
     """The requests of an abuse: one, or the same one again later."""
     bearer = abuse.make()
     query, headers = "", {"Content-Type": MEDIA_TYPE}
     if abuse.place.startswith("?"):
-        query = abuse.place.format(bearer)
+        query = abuse.place.format(bearer).removeprefix("?")
     elif abuse.place.startswith("Cookie: "):
         headers["Cookie"] = abuse.place.removeprefix("Cookie: ").format(bearer)
     else:
         headers["Authorization"] = abuse.place.format(bearer)
     body = json.dumps(event("plan.started", STARTED, ADA))
-    told = {"keys": str(keys), "queue": queue, "query": query, "headers": headers, "body": body}
-    if abuse.again_after is not None:
-        yield {**told, "now": NOW}
-    yield {**told, "now": NOW + (abuse.again_after or 0)}
+    request = {"query_string": query, "headers": headers, "data": body}
+    times = [NOW] if abuse.again_after is None else [NOW, NOW + abuse.again_after]
+    return [(time, request) for time in times]
 
 
 @pytest.fixture(scope="module")
-def answers(
-    keys: Path, valkey_process: RedisLikeServer, tmp_path_factory: pytest.TempPathFactory
-) -> Answers:
-    """What each build answers to the abuses that it is held against: the real one to all."""
-    folder, asked = tmp_path_factory.mktemp("builds"), dict[Path, list[tuple[str, Any]]]()
-    abuses: dict[Cut | None, list[Abuse]] = {None: [GOOD, *ABUSES]}
-    abuses |= {cut: [each for each in ABUSES if each.cut == cut] for cut in CUTS}
-    builds = {cut: build(folder / str(n), cut) for n, cut in enumerate(abuses)}
-    for cut, listed in abuses.items():
-        asked[builds[cut]] = [
-            (each.name, step) for each in listed for step in steps(each, keys, valkey_process.url)
-        ]
-    told = judge({place: [step for _, step in each] for place, each in asked.items()})
-    found: Answers = {}
-    for cut, place in builds.items():
-        for (name, _), answer in zip(asked[place], told[place], strict=True):
-            found.setdefault((cut, name), []).append(answer)
-    return found
+def answers(keys: Path, valkey_process: RedisLikeServer) -> Answers:
+    """What each build answers to the abuses of its check, and the real one to all."""
+    abuses: dict[Check | None, list[Abuse]] = {None: [GOOD, *ABUSES]}
+    abuses |= {check: [abuse for abuse in ABUSES if abuse.check is check] for check in Check}
+    builds = [
+        (check and check.name, {abuse.name: steps(abuse) for abuse in listed})
+        for check, listed in abuses.items()
+    ]
+    return dict(zip(abuses, judge(builds, keys, valkey_process.url), strict=True))
 
 
-@pytest.mark.parametrize("abuse", ABUSES, ids=lambda each: each.name)
+@pytest.mark.parametrize("abuse", ABUSES, ids=lambda abuse: abuse.name)
 def test_the_abuse_is_refused_and_the_answer_says_why(abuse: Abuse, answers: Answers) -> None:
-    *before, told = answers[None, abuse.name]
-    assert [each["status"] for each in before] == [202] * len(before)
-    assert told["status"] == abuse.status, told
+    *before, answer = answers[None][abuse.name]
+    assert [earlier["status"] for earlier in before] == [202] * len(before)
+    assert answer["status"] == abuse.status, answer
     slug = {401: "unauthorised", 403: "forbidden"}[abuse.status]
-    assert told["body"]["type"] == f"/problems/{slug}"
-    assert abuse.says in told["body"]["detail"]
+    assert answer["body"]["type"] == f"/problems/{slug}"
+    assert abuse.says in answer["body"]["detail"]
 
 
-def test_without_an_abuse_it_is_taken(answers: Answers) -> None:
-    assert [each["status"] for each in answers[None, GOOD.name]] == [202]
+def test_a_good_token_is_accepted(answers: Answers) -> None:
+    assert [answer["status"] for answer in answers[None][GOOD.name]] == [202]
 
 
-@pytest.mark.parametrize("abuse", ABUSES, ids=lambda each: each.name)
-def test_without_the_check_the_abuse_is_taken(abuse: Abuse, answers: Answers) -> None:
-    told = answers[abuse.cut, abuse.name]
-    assert {each["status"] for each in told} == {202}, (abuse.cut.check, told)
+@pytest.mark.parametrize("abuse", ABUSES, ids=lambda abuse: abuse.name)
+def test_without_the_check_the_abuse_is_accepted(abuse: Abuse, answers: Answers) -> None:
+    statuses = {answer["status"] for answer in answers[abuse.check][abuse.name]}
+    assert statuses == {202}, (abuse.check, answers[abuse.check][abuse.name])
 
 
-def test_the_table_is_long_and_says_nothing_twice() -> None:
-    assert len(ABUSES) >= 40
-    assert len({each.name for each in ABUSES}) == len(ABUSES)
-    assert len({each.cut for each in ABUSES}) >= 40
-    assert len({each.cut.check for each in ABUSES}) == len(CUTS)
+def test_every_check_has_an_abuse() -> None:
+    assert {abuse.check for abuse in ABUSES} == set(Check)
+
+
+def test_every_check_of_a_signed_token_has_an_abuse() -> None:
+    issuer = Issuer("ours", keys_of(OURS), frozenset(ROLES), re.compile(".*"))
+    for _, answer in checks(Token(HEADER, CLAIMS), issuer, "firsthand", NOW):
+        assert any(abuse.says in answer for abuse in ABUSES), answer
+
+
+def test_there_are_at_least_40_checks_and_no_two_abuses_of_one_name() -> None:
+    assert len(Check) >= 40
+    assert len({abuse.name for abuse in ABUSES}) == len(ABUSES)
