@@ -1,8 +1,11 @@
-"""Builds of this project with one file changed: the export each tells, and what an audit finds."""
+"""A ledger without the rule of authorship, made in a process of its own, and what an audit finds.
+
+`python -m tests.contract.builds FOLDER QUEUE RULE` records a short history in FOLDER with one of
+RULES as its authorization, and exports it twice: without and with the opened events.
+"""
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -11,41 +14,35 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from services.cli import main
-from tests.house.files import ROOT
-
-BUILD = """
-import sys
-from pathlib import Path
 from services.ledger.config import signers
-from services.ledger.plan import standing
+from services.ledger.plan import rules
+from services.ledger.plan.model import Plan
+from services.ledger.plan.standing import standing_refusal
+from shared.event import Event
+from shared.refusals import Code
 from tests import exports, postgres
 from tests.contract.forging import opened
 from tests.contract.ledgers import Ledger
 from tests.given import ada, sam
-folder, queue = Path(sys.argv[1]), sys.argv[2]
-assert str(folder) in standing.__file__
-with postgres.sqlite_database(folder) as database:
-    ledger = Ledger(folder, database, queue)
-    ledger.post(ada.starts(), ada.states(), sam.rewords("Lose weight."), ada.rewords("Fly."))
-    ledger.post(sam.states())
-    ledger.drain()
-    assert {each.code for each in ledger.replay().findings} <= {"authorship"}
-    told = exports.Told([bytes(row["leaf"]) for row in ledger.rows()], signers(ledger.settings)[0])
-    exports.write(folder / "export", [told])
-    exports.write(folder / "opened", [told], opened(ledger))
-    ledger.close()
-"""
+from tests.house.files import ROOT
 
 
-def built(folder: Path, queue: str, standing: str) -> Path:
-    """The export of a short history, told by a build with this text as its standing.py."""
-    for room in ("services", "shared"):
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "services/ledger/plan/standing.py").write_text(standing)
-    told = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
-    told = {name: value for name, value in told.items() if not name.startswith("FIRSTHAND_")}
-    words = [sys.executable, "-c", BUILD, str(folder), queue]
-    done = subprocess.run(words, cwd=folder, env=told, capture_output=True, text=True, check=False)
+def everybody_is_the_person(plan: Plan, event: Event) -> Code | None:
+    """Authorize every author as the person, once there is a plan."""
+    author = plan.subject if plan.state == "started" else event.author
+    return standing_refusal(plan, event._replace(author=author))
+
+
+RULES = {"sound": standing_refusal, "lenient": everybody_is_the_person}
+
+
+def built(folder: Path, queue: str, rule: str) -> Path:
+    """Return the export of a short history that was recorded under a rule of RULES."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("FIRSTHAND_")}
+    command = [sys.executable, "-m", __name__, str(folder), queue, rule]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return folder / "export"
 
@@ -55,3 +52,23 @@ def audited(*words: str, **environment: str) -> dict[str, int]:
     done = CliRunner().invoke(main, ["audit", *words, "--json"], env=environment)
     assert done.exit_code == 1, done.output
     return dict(Counter(each["code"] for each in json.loads(done.stdout)["findings"]))
+
+
+def record(folder: Path, queue: str) -> None:
+    """Record the history, two events of it by a partner in the person's place, and export it."""
+    with postgres.sqlite_database(folder) as database:
+        ledger = Ledger(folder, database, queue)
+        ledger.post(ada.starts(), ada.states(), sam.rewords("Lose weight."), ada.rewords("Fly."))
+        ledger.post(sam.states())
+        ledger.drain()
+        assert {finding.code for finding in ledger.replay().findings} <= {"authorship"}
+        leaves = [bytes(row["leaf"]) for row in ledger.rows()]
+        log = exports.Told(leaves, signers(ledger.settings)[0])
+        exports.write(folder / "export", [log])
+        exports.write(folder / "opened", [log], opened(ledger))
+        ledger.close()
+
+
+if __name__ == "__main__":
+    setattr(rules, standing_refusal.__name__, RULES[sys.argv[3]])
+    record(Path(sys.argv[1]), sys.argv[2])
