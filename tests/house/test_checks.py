@@ -1,10 +1,11 @@
 """Every house check finds a fault, and leaves a sound example alone."""
 
 import subprocess
+from collections import Counter
 
 import pytest
 
-from tests.house import judgement, rooms, shape, words
+from tests.house import budgets, judgement, rooms, shape, words
 from tests.house.files import ROOT, Check, Source, listed
 from tests.house.test_house import CHECKS
 
@@ -166,6 +167,30 @@ def test_a_docstring_does_not_make_a_function_long() -> None:
     told = Source("a.py", 'def f() -> None:\n    """Says\n    a lot."""\n    return\n')
     assert shape.median_function([told]) == 2
     assert shape.all_lines([told, told]) == 8
+
+
+@pytest.mark.parametrize(
+    ("path", "row"),
+    [
+        ("shared/event.py", "shared"),
+        ("services/ledger/plan/model.py", "ledger: plan, log"),
+        ("services/ledger/config.py", "ledger: store, writer, checkpoints, fold, vault"),
+        ("services/verify.py", "verify.py"),
+        ("services/ledger/api.py", budgets.NOT_YET_MOVED),
+        ("services/client.py", budgets.NOT_YET_MOVED),
+    ],
+)
+def test_a_file_counts_to_the_budget_of_its_folder(path: str, row: str) -> None:
+    assert budgets.lines_by_row([Source(path, "a = 1\n" * 3)]) == {row: 3}
+
+
+def test_a_folder_over_its_budget_is_found() -> None:
+    assert budgets.Budget(100, ()).limit == 110
+    assert budgets.Budget(100, (), 150, "an ADR").limit == 150
+    limits = Counter({row: budget.limit for row, budget in budgets.BUDGETS.items()})
+    assert budgets.over_budget(limits) == []
+    (finding,) = budgets.over_budget(limits + Counter({"client": 1}))
+    assert finding.startswith("client: 551 lines, limit 550; ")
 
 
 def test_a_finding_names_its_line() -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.house import judgement, rooms, shape, words
+from tests import matrix
+from tests.house import budgets, judgement, rooms, shape, words
 from tests.house.files import Check, listed, project
 
 CHECKS: list[Check] = [
@@ -70,10 +71,15 @@ def test_half_of_our_functions_are_short() -> None:
     assert lines <= shape.MEDIAN_FUNCTION, f"{remedy} (median {lines}, {shape.MEDIAN_FUNCTION})"
 
 
-def test_the_house_can_be_read_in_an_afternoon() -> None:
-    lines = shape.all_lines(source for source in project() if source.is_ours_to_run)
-    remedy = "services and shared: take something away, or say in an ADR why it must be there"
-    assert lines <= shape.ALL_OF_IT, f"{remedy} ({lines} lines, {shape.ALL_OF_IT})"
+def test_every_folder_keeps_its_budget_of_lines(request: pytest.FixtureRequest) -> None:
+    counts = budgets.lines_by_row(source for source in project() if source.is_ours_to_run)
+    for line in budgets.report(counts):
+        matrix.tell(request, line)
+    assert budgets.over_budget(counts) == []
+
+
+def test_more_than_a_budget_is_allowed_only_by_an_adr_that_exists() -> None:
+    assert {budget.adr for budget in budgets.BUDGETS.values() if budget.allowed} <= {*listed()}
 
 
 def test_the_top_of_the_tree_holds_only_what_belongs_there() -> None:
