@@ -19,6 +19,12 @@ from shared.settings import Settings
 
 TIMEOUT = 40  # seconds a request may take
 PATIENCE = 30.0  # seconds for which one event is sent again
+ADDRESSES = {"intake": "FIRSTHAND_INTAKE_URL", "ledger": "FIRSTHAND_LEDGER_URL"}
+VARIABLES = {  # that the commands read which speak to a running service, and what they mean
+    "FIRSTHAND_TOKEN": "Bearer token that `post`, `plan` and `history` send",
+    ADDRESSES["intake"]: "Where intake answers (default: what `up` wrote, or port 8081)",
+    ADDRESSES["ledger"]: "Where the ledger answers (default: what `up` wrote, or port 8082)",
+}
 NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})  # says nothing about the event's fate
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 
@@ -99,10 +105,9 @@ def send(url: str, token: str, *, headers: dict[str, str] | None = None) -> Answ
 
 
 def address(service: str, port: int) -> str:
-    """Where a service answers: FIRSTHAND_<SERVICE>_URL, what `up` wrote, or the usual port."""
-    given = os.environ.get(f"FIRSTHAND_{service.upper()}_URL")
-    given = given or told_by_up(Settings.load().data).get(service)
-    return (given or f"http://127.0.0.1:{port}").rstrip("/")
+    """Where a service answers: the variable in ADDRESSES, what `up` wrote, or the usual port."""
+    url = os.environ.get(ADDRESSES[service]) or told_by_up(Settings.load().data).get(service)
+    return (url or f"http://127.0.0.1:{port}").rstrip("/")
 
 
 def told_by_up(data: Path) -> dict[str, str]:

@@ -31,7 +31,8 @@ as in RFC 6901.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from enum import StrEnum
+from typing import Any, ClassVar, Self
 
 import orjson
 
@@ -79,12 +80,45 @@ def escape(name: object) -> str:
     return str(name).replace("~", "~0").replace("/", "~1")
 
 
+class FaultCode(StrEnum):
+    """The code of a fault: clients read it, so it never changes its meaning."""
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Self:
+        """Return a member whose value is `code`."""
+        member = str.__new__(cls, code)
+        member._value_, member.meaning = code, meaning
+        return member
+
+    NOT_UTF_8 = "not-utf-8", "the bytes are not UTF-8"
+    NOT_JSON = "not-json", "the text is not JSON"
+    NOT_AN_OBJECT = "not-an-object", "JSON, but not an object"
+    NOT_A_LIST = "not-a-list", "the body of a batch is not a list"
+    NOT_TAKEN = (
+        "not-taken",
+        (
+            "JSON that we do not take: a member twice, a name not in ASCII, a decimal; "
+            "or a header that we do not take"
+        ),
+    )
+    TOO_DEEP = "too-deep", "more than 16 levels"
+    NUL = "nul", "a text holds U+0000"
+    LONE_SURROGATE = "lone-surrogate", "a text holds half of a surrogate pair"
+    MISSING = "missing", "a required member is not there"
+    UNKNOWN = "unknown", "a member that the type does not have"
+    INVALID = "invalid", "a member whose value is not of its shape; `detail` says why"
+    TOO_LARGE = "too-large", "an event of a batch has too many bytes"
+    FORBIDDEN = "forbidden", "an event of a batch that this token may not author"
+    QUERY = "query", "a query parameter; `pointer` is its name"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing wrong in a body: where (RFC 6901 pointer), which kind, and in words."""
 
     pointer: str
-    code: str
+    code: FaultCode
     detail: str
 
 

@@ -59,13 +59,13 @@ def post(file: Any, **told: Any) -> None:
     """
     if (file is None) != told["resume"]:
         raise click.UsageError("Name a FILE (or - for standard input), or say --resume.")
-    from services.client import Service, address, subject_of
+    from services.client import ADDRESSES, Service, address, subject_of
     from services.post import Errand
 
     services = Service(address("intake", 8081)), Service(address("ledger", 8082))
     outbox, bearer = _outbox(), speaker(told["author"], told["token"])
     try:
-        mine = subject_of(bearer), os.environ.get("FIRSTHAND_INTAKE_URL", "")
+        mine = subject_of(bearer), os.environ.get(ADDRESSES["intake"], "")
         if file and not outbox.add(*mine, *_read(file, mine[0])):
             click.echo("This input waits in the outbox already; going on with it.", err=True)
     except (ValueError, RecursionError) as fault:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from services.client import Answer, send, told_by_up
+from services.client import ADDRESSES, Answer, send, told_by_up
 from services.doctor import keys, queue, store
 from services.doctor.ground import Away, Ground, Odd
 from services.ledger.store import setup
@@ -37,8 +37,8 @@ def ready(service: str) -> Check:
 
     def check(ground: Ground) -> str:
         if service not in ground.services:
-            name = f"FIRSTHAND_{service.upper()}_URL"
-            raise Away(f"no address is known here; set {name}, or run 'firsthand up'", down=False)
+            remedy = f"set {ADDRESSES[service]}, or run 'firsthand up'"
+            raise Away(f"no address is known here; {remedy}", down=False)
         return _ready(service, ground.services[service])
 
     return check
@@ -116,8 +116,8 @@ def _parts(said: str) -> tuple[str, str]:
 
 def addresses(data: Path) -> dict[str, str]:
     """Where services answer, as far as the environment or `up` says."""
-    given = {name: os.environ.get(f"FIRSTHAND_{name.upper()}_URL") for name in ("intake", "ledger")}
-    return told_by_up(data) | {name: url for name, url in given.items() if url}
+    configured = {name: os.environ.get(variable) for name, variable in ADDRESSES.items()}
+    return told_by_up(data) | {name: url for name, url in configured.items() if url}
 
 
 def _ready(service: str, address: str) -> str:

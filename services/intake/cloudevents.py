@@ -15,7 +15,7 @@ from marshmallow import Schema, fields, validate
 from shared.catalogue import CATALOGUE, EventType
 from shared.event import MAX_DATA_BYTES, MAX_EVENT_BYTES, MAX_WHOLE_NUMBER, Json, canonical
 from shared.fields import Pattern, WholeNumber, fits, moment, parse_time, party
-from shared.problems import Fault, Invalid, TooLarge, escape
+from shared.problems import Fault, FaultCode, Invalid, TooLarge, escape
 
 MAX_FAULTS = 100  # that one answer names
 AHEAD = timedelta(minutes=5)  # how far `time` may lie in the future
@@ -67,6 +67,10 @@ class Attributes(Schema):
 
 
 _ATTRIBUTES = Attributes()
+_CODES = {  # by marshmallow's message; any other says that a value is invalid
+    "Missing data for required field.": FaultCode.MISSING,
+    "Unknown field.": FaultCode.UNKNOWN,
+}
 
 
 def read(posted: Json, now: datetime) -> tuple[EventType, bytes]:
@@ -101,7 +105,7 @@ def read_all(batch: Sequence[Json], now: datetime) -> list[tuple[EventType, byte
         except Invalid as fault:
             faults += [replace(one, pointer=f"/{place}{one.pointer}") for one in fault.errors]
         except TooLarge as fault:
-            faults.append(Fault(f"/{place}", "too-large", fault.detail))
+            faults.append(Fault(f"/{place}", FaultCode.TOO_LARGE, fault.detail))
         if len(faults) >= MAX_FAULTS:
             break
     if faults:
@@ -111,7 +115,7 @@ def read_all(batch: Sequence[Json], now: datetime) -> list[tuple[EventType, byte
 
 def _data_faults(row: EventType, data: object) -> Iterator[Fault]:
     if not isinstance(data, dict):
-        yield Fault("/data", "invalid", "Must be an object.")
+        yield Fault("/data", FaultCode.INVALID, "Must be an object.")
         return
     yield from _faults(row.schema, data, "/data")
 
@@ -120,9 +124,9 @@ def _attribute_faults(posted: Json, now: datetime) -> Iterator[Fault]:
     """What one attribute alone does not show."""
     wanted = f"urn:firsthand:{posted['type']}:1"
     if posted.get("dataschema", wanted) != wanted:
-        yield Fault("/dataschema", "invalid", f"This service knows {wanted}.")
+        yield Fault("/dataschema", FaultCode.INVALID, f"This service knows {wanted}.")
     if "time" in posted and parse_time(posted["time"]) > now + AHEAD:
-        yield Fault("/time", "invalid", "More than 5 minutes ahead of our clock.")
+        yield Fault("/time", FaultCode.INVALID, "More than 5 minutes ahead of our clock.")
 
 
 def _faults(schema: Schema, value: Mapping[str, Any], pointer: str) -> Iterator[Fault]:
@@ -136,6 +140,5 @@ def _flat(messages: Any, pointer: str) -> Iterator[Fault]:
         for name, each in messages.items():
             yield from _flat(each, pointer if name == "_schema" else f"{pointer}/{escape(name)}")
         return
-    for each in messages:
-        code = {"Missing data for required field.": "missing", "Unknown field.": "unknown"}
-        yield Fault(pointer, code.get(each, "invalid"), each)
+    for message in messages:
+        yield Fault(pointer, _CODES.get(message, FaultCode.INVALID), message)

@@ -25,7 +25,7 @@ from werkzeug.http import parse_options_header
 
 from services.intake.strict import an_object, parse, refuse
 from shared.event import MAX_EVENT_BYTES, Json
-from shared.problems import TooLarge, WrongMedia
+from shared.problems import FaultCode, TooLarge, WrongMedia
 
 MAX_BATCH = 1_000  # events
 MAX_BATCH_BYTES = 4 * 1024 * 1024
@@ -98,7 +98,7 @@ def _binary(body: bytes, environ: Mapping[str, Any]) -> list[Json]:
 def _batch(body: bytes, _environ: Mapping[str, Any]) -> list[Json]:
     batch = parse(body, depth=0)
     if not isinstance(batch, list):
-        refuse("", "not-a-list", "A batch must be one JSON list of events.")
+        refuse("", FaultCode.NOT_A_LIST, "A batch must be one JSON list of events.")
     if len(batch) > MAX_BATCH:
         raise TooLarge(f"A batch has at most {MAX_BATCH} events; this one has {len(batch)}.")
     return [an_object(each, f"/{place}") for place, each in enumerate(batch)]
@@ -114,14 +114,14 @@ _READERS: dict[Form, Callable[[bytes, Mapping[str, Any]], list[Json]]] = {
 def _attribute(name: str, value: str) -> str | int:
     """An attribute's value out of its header (HTTP binding, section 3.1.3.2)."""
     if name in _NOT_ATTRIBUTES:
-        refuse(f"/{name}", "not-taken", f"ce-{name} is no header of the binding.")
+        refuse(f"/{name}", FaultCode.NOT_TAKEN, f"ce-{name} is no header of the binding.")
     quoted = _QUOTED.fullmatch(value)
     text = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else value
     if _STRAY.search(text):
-        refuse(f"/{name}", "not-taken", f"A % in ce-{name} encodes nothing.")
+        refuse(f"/{name}", FaultCode.NOT_TAKEN, f"A % in ce-{name} encodes nothing.")
     try:
         text = unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        refuse(f"/{name}", "not-utf-8", f"ce-{name} is not UTF-8.")
+        refuse(f"/{name}", FaultCode.NOT_UTF_8, f"ce-{name} is not UTF-8.")
     whole = name == "expectedversion" and _WHOLE.fullmatch(text)
     return int(text) if whole else text

@@ -24,7 +24,7 @@ from shared.crashpoint import crashpoint
 from shared.durability import Durability
 from shared.event import Event, Json, partition_of, timestamp
 from shared.inbox import Inbox
-from shared.problems import Fault, Forbidden, Refused, Unavailable
+from shared.problems import Fault, FaultCode, Forbidden, Refused, Unavailable
 from shared.status import Status
 from shared.trace import trace_of, traceparent_of
 from shared.web import Environ, as_json
@@ -113,7 +113,7 @@ class Intake:
         """
         batch = read_all(told, received)
         faults = [
-            Fault(f"/{place}/type", "forbidden", refused)
+            Fault(f"/{place}/type", FaultCode.FORBIDDEN, refused)
             for place, (row, _) in enumerate(batch)
             if (refused := _refusal(caller, row))
         ]

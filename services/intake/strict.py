@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any, NoReturn
 
 from shared.event import MAX_WHOLE_NUMBER, Json
-from shared.problems import Fault, Malformed, escape
+from shared.problems import Fault, FaultCode, Malformed, escape
 
 MAX_DEPTH = 16
 _ESCAPES = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # of NUL, and of halves of surrogate pairs
@@ -32,15 +32,15 @@ def parse(body: bytes, pointer: str = "", depth: int = 1) -> object:
     try:
         text = body.decode("utf-8", "strict")
     except UnicodeDecodeError as fault:
-        refuse(pointer, "not-utf-8", f"Byte {fault.start} is not UTF-8.")
+        refuse(pointer, FaultCode.NOT_UTF_8, f"Byte {fault.start} is not UTF-8.")
     try:
         value: object = _DECODER.decode(text)
     except RecursionError:
-        refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
+        refuse(pointer, FaultCode.TOO_DEEP, f"More than {MAX_DEPTH} levels.")
     except _Bad as fault:
-        refuse(pointer, "not-taken", str(fault))
+        refuse(pointer, FaultCode.NOT_TAKEN, str(fault))
     except json.JSONDecodeError as fault:
-        refuse(pointer, "not-json", f"Not JSON at character {fault.pos}: {fault.msg}.")
+        refuse(pointer, FaultCode.NOT_JSON, f"Not JSON at character {fault.pos}: {fault.msg}.")
     if _is_doubtful(text, value, depth):
         _walk(value, pointer, depth)
     return value
@@ -49,11 +49,11 @@ def parse(body: bytes, pointer: str = "", depth: int = 1) -> object:
 def an_object(value: object, pointer: str = "") -> Json:
     """The value, if it is a JSON object; Malformed otherwise."""
     if not isinstance(value, dict):
-        refuse(pointer, "not-an-object", "An event must be one JSON object.")
+        refuse(pointer, FaultCode.NOT_AN_OBJECT, "An event must be one JSON object.")
     return value
 
 
-def refuse(pointer: str, code: str, detail: str) -> NoReturn:
+def refuse(pointer: str, code: FaultCode, detail: str) -> NoReturn:
     """Malformed, for one fault at one place."""
     raise Malformed(detail, errors=[Fault(pointer, code, detail)]) from None
 
@@ -111,7 +111,7 @@ def _is_deep(value: object, depth: int) -> bool:
 
 def _walk(value: object, pointer: str, depth: int) -> None:
     if depth > MAX_DEPTH and isinstance(value, dict | list):
-        refuse(pointer, "too-deep", f"More than {MAX_DEPTH} levels.")
+        refuse(pointer, FaultCode.TOO_DEEP, f"More than {MAX_DEPTH} levels.")
     if isinstance(value, dict):
         for name, each in value.items():
             _text(name, pointer)
@@ -125,6 +125,6 @@ def _walk(value: object, pointer: str, depth: int) -> None:
 
 def _text(text: str, pointer: str) -> None:
     if "\x00" in text:
-        refuse(pointer, "nul", "Text must not hold NUL (U+0000).")
+        refuse(pointer, FaultCode.NUL, "Text must not hold NUL (U+0000).")
     if _HALF.search(text):
-        refuse(pointer, "lone-surrogate", "Text holds half of a surrogate pair.")
+        refuse(pointer, FaultCode.LONE_SURROGATE, "Text holds half of a surrogate pair.")

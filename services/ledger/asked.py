@@ -8,7 +8,7 @@ from werkzeug.datastructures import MultiDict
 from services.ledger.past import When
 from shared.event import timestamp
 from shared.fields import parse_time
-from shared.problems import Fault, WrongQuery, escape
+from shared.problems import Fault, FaultCode, WrongQuery, escape
 
 _MOMENT = "Must be an RFC 3339 date-time with offset, as 2026-05-03T10:00:00Z."
 _POINT = "Must be a version, as 3, or an RFC 3339 date-time with offset, as 2026-05-03T10:00:00Z."
@@ -75,5 +75,5 @@ def _listed(names: tuple[str, ...]) -> str:
 def wrong(name: str, detail: str) -> WrongQuery:
     """A wrong query: its pointer is into the query as one object (RFC 6901)."""
     pointer = f"/{escape(name)}"
-    fault = Fault(pointer, "query", detail)
+    fault = Fault(pointer, FaultCode.QUERY, detail)
     return WrongQuery(f"The query parameter '{name}' is wrong.", errors=[fault])

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import click
 
+from services import client
 from services.cli import main
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
 from services.ledger.plan.bounds import BOUNDS, MIB, PROTECTIVE
 from shared.catalogue import CATALOGUE
 from shared.crashpoint import BESIDE, POINTS
-from shared.problems import PROBLEMS
+from shared.problems import PROBLEMS, FaultCode
 from shared.refusals import BECAUSE, Code
 from shared.settings import variables
 from tests.docs.reference_events import events, table
@@ -74,28 +75,6 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         ),
         ("services.ledger.audit.findings", "services.ledger.replay"),
     ),
-}
-FAULTS = {  # the codes in `errors` of a problem
-    "not-utf-8": "the bytes are not UTF-8",
-    "not-json": "the text is not JSON",
-    "not-an-object": "JSON, but not an object",
-    "not-a-list": "the body of a batch is not a list",
-    "not-taken": "JSON that we do not take: a member twice, a name not in ASCII, a decimal; "
-    "or a header that we do not take",
-    "too-deep": "more than 16 levels",
-    "nul": "a text holds U+0000",
-    "lone-surrogate": "a text holds half of a surrogate pair",
-    "missing": "a required member is not there",
-    "unknown": "a member that the type does not have",
-    "invalid": "a member whose value is not of its shape; `detail` says why",
-    "too-large": "an event of a batch has too many bytes",
-    "forbidden": "an event of a batch that this token may not author",
-    "query": "a query parameter; `pointer` is its name",
-}
-CLIENT_VARIABLES = {  # read by the commands that speak to a running service
-    "FIRSTHAND_TOKEN": "Bearer token that `post`, `plan` and `history` send",
-    "FIRSTHAND_INTAKE_URL": "Where intake answers (default: what `up` wrote, or port 8081)",
-    "FIRSTHAND_LEDGER_URL": "Where the ledger answers (default: what `up` wrote, or port 8082)",
 }
 
 
@@ -166,7 +145,7 @@ def problems() -> Iterator[str]:
         yield f"{status}: {kind.title}. {meaning}\n"
         yield f"What to do: {kind.remedy}\n"
     yield "## Codes in errors\n"
-    yield table(("code", "means"), [(f"`{code}`", told) for code, told in FAULTS.items()])
+    yield table(("code", "means"), [(f"`{code}`", code.meaning) for code in FaultCode])
 
 
 def settings() -> Iterator[str]:
@@ -186,8 +165,8 @@ def settings() -> Iterator[str]:
     ]
     yield table(("variable", "meaning", "default", "read by"), rows) + "\n"
     yield "The commands that speak to a running service read three more:\n"
-    told = [(f"`{name}`", meaning) for name, meaning in CLIENT_VARIABLES.items()]
-    yield table(("variable", "meaning"), told) + "\n"
+    client_rows = [(f"`{name}`", meaning) for name, meaning in client.VARIABLES.items()]
+    yield table(("variable", "meaning"), client_rows) + "\n"
 
 
 def crashpoints() -> Iterator[str]:

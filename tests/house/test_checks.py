@@ -87,6 +87,7 @@ EXAMPLES: list[tuple[Check, str, str, str, str]] = [
     ),
     (words.no_address_in_a_lock, "a.lock", "--index-url x", "a==1 --hash=sha256:0", "make lock"),
     (words.no_address_in_a_lock, "a.lock", "a @ file:///a", "a==1", "make lock"),
+    (words.every_variable_exists, "a.md", "FIRSTHAND_DAT", "FIRSTHAND_DATA_FILE", "declare"),
     (words.every_exception_has_a_reason, "a.py", "a  # noqa", "a  # the reason", "say why"),
     (
         words.every_exception_has_a_reason,

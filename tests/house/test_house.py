@@ -18,6 +18,7 @@ CHECKS: list[Check] = [
     words.nothing_left_for_later,
     words.no_foreign_place,
     words.no_address_in_a_lock,
+    words.every_variable_exists,
     words.every_exception_has_a_reason,
     words.only_our_words,
     judgement.nobody_is_scored,

@@ -6,6 +6,11 @@ import re
 import tokenize
 from collections.abc import Iterator
 
+from services import client
+from services.intake.app import IntakeSettings
+from services.ledger.config import LedgerSettings
+from shared import crashpoint
+from shared.settings import variables
 from tests.house.files import Finding, Source
 
 # Written so that these lines do not find themselves.
@@ -26,6 +31,10 @@ NOT_OUR_WORDS = {
     "patients": "people",
     "therapist": "partner",
     "therapists": "partners",
+}
+VARIABLE = re.compile(r"(?<![_A-Z])FIRSTHAND_[A-Z]+(?:_[A-Z]+)*(?![A-Z_{])")
+VARIABLES = {*client.VARIABLES, crashpoint.VARIABLE} | {
+    row[0] for row in variables(IntakeSettings, LedgerSettings)
 }
 PART_OF_A_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
@@ -52,6 +61,15 @@ def no_address_in_a_lock(source: Source) -> Iterator[Finding]:
     """A lock names versions and hashes; where they come from is the installer's business."""
     if source.path.endswith(".lock"):
         yield from search(source, LOCK_ADDRESS, "no address in a lock; make lock")
+
+
+def every_variable_exists(source: Source) -> Iterator[Finding]:
+    """A message, a page or a compose file names only variables that something reads."""
+    lines = [] if source.path.startswith("tests/") else source.text.splitlines()
+    for number, line in enumerate(lines, 1):
+        for name in VARIABLE.findall(line):
+            if name.removesuffix("_FILE") not in VARIABLES:
+                yield Finding(source.path, number, f"{name}: nothing reads it; declare a setting")
 
 
 def every_exception_has_a_reason(source: Source) -> Iterator[Finding]:
