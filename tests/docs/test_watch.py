@@ -6,16 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 from fakeredis import FakeStrictRedis
-from prometheus_client import CollectorRegistry
 
-from services.ledger.config import open_store
-from services.ledger.metrics import Batches, Store
-from shared.inbox import Inbox
-from shared.metrics import Queue, Requests, generate_latest
-from shared.seal import Key
-from shared.status import Status
-from shared.transit import Transit
-from tests.contract.ledgers import Ledger
+from tests import metrics
 from tests.docs.blocks import ROOT
 from tests.postgres import Database
 
@@ -26,16 +18,7 @@ PAGE = (ROOT / "docs/how-to/watch-and-mend.md").read_text()
 def test_every_figure_has_its_line(
     database: Database, fake_redis: FakeStrictRedis, tmp_path: Path
 ) -> None:
-    ledger = Ledger(tmp_path, database)
-    engine, _ = open_store(ledger.settings, write=False)
-    registry = CollectorRegistry()
-    Requests(registry)
-    Batches(registry)
-    registry.register(Store(engine))
-    registry.register(Queue(Status(Inbox(fake_redis, Transit([Key.fresh()])), 1)))
-    served = generate_latest(registry).decode()
-    engine.dispose()
-    ledger.close()
+    served = metrics.served(tmp_path, database, fake_redis)
     names = set(re.findall(r"^# TYPE (\w+) ", served, re.MULTILINE))
     names = {name for name in names if not name.endswith("_created")}
     assert set(re.findall(r"^\| .* \| `(firsthand_\w+)` \|", PAGE, re.MULTILINE)) == names

@@ -2,9 +2,12 @@
 
 import subprocess
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
+from shared.catalogue import CATALOGUE
 from tests.house import budgets, judgement, rooms, shape, words
 from tests.house.files import ROOT, Check, Source, listed
 from tests.house.test_house import CHECKS
@@ -119,20 +122,6 @@ EXAMPLES: list[tuple[Check, str, str, str, str]] = [
     ),
     (words.only_our_words, "shared/a.py", "self.therapist = 1", "self.partner = 1", "say partner"),
     *(
-        (judgement.nobody_is_scored, "services/a.py", broken, sound, "nobody is scored")
-        for broken, sound in [
-            ("def adherence(): ...", "def rhythm(): ..."),
-            ("class RiskScore: ...", "class Measure: ..."),
-            ("report(attendance=3)", "report(entries=3)"),
-            ("Counter('actions_noncompliant_total')", "Counter('entries_total')"),
-            ("told = 'Ada did not engage.'", "told = 'Ada went home.'"),
-            ("row('session.attended')", "row('action.done')"),
-            ("from shared.scoring import rate", "from shared.event import rate"),
-            ("plan.severity", "plan.state"),
-            ("shape = {'compliance': whole()}", "shape = {'value': whole()}"),
-        ]
-    ),
-    *(
         (
             judgement.no_list_of_words_is_ours,
             "shared/a.py",
@@ -140,7 +129,7 @@ EXAMPLES: list[tuple[Check, str, str, str, str]] = [
             "avoid = {}",
             "the person's own",
         )
-        for broken in ("STIGMATISING_WORDS = ()", "def forbidden_terms(): ...", "check(wordlist=1)")
+        for broken in ("STIGMATISING_WORDS = ()", "def forbidden_terms(): ...")
     ),
 ]
 
@@ -168,6 +157,33 @@ def test_a_docstring_does_not_make_a_function_long() -> None:
     told = Source("a.py", 'def f() -> None:\n    """Says\n    a lot."""\n    return\n')
     assert shape.median_function([told]) == 2
     assert shape.all_lines([told, told]) == 8
+
+
+DONE = CATALOGUE["action.done"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "finding"),
+    [
+        (judgement.texts_of_type(replace(DONE, told="{who} did not engage.")), "did not engage"),
+        (judgement.texts_of_type(replace(DONE, example={"a": [{"compliance": 1}]})), "compliance"),
+        (
+            judgement.texts_of_code('def f():\n "Their score."\n return f"{x} complied"'),
+            " complied",
+        ),
+        (judgement.texts_of_json({"properties": {"severity": {"type": "string"}}}), "severity"),
+        (["# HELP firsthand_actions_missed_total Actions of low adherence."], "low adherence"),
+    ],
+)
+def test_a_text_that_scores_a_person_is_found(texts: Iterable[str], finding: str) -> None:
+    (judged,) = judgement.judging(texts)
+    assert finding in judged
+
+
+def test_a_text_that_scores_nobody_passes() -> None:
+    assert (
+        judgement.judging([*judgement.texts_of_type(DONE), "Entries_total", "Ada went home."]) == []
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from shared.catalogue import CATALOGUE, TYPE_NAMES, VERSION, EventType
 from shared.fields import SCOPES
 from shared.kinds import KINDS, AnswerType, BesideType, EqualType, Kind, PlanType, Type, WhoseType
 from shared.refusals import WARNINGS, Code
-from tests.house.judgement import members
 
 PLAN = set(get_args(PlanType))
 REFERENCES = {"aspiration", "item", "action", "measure", "choice"}
@@ -29,6 +28,15 @@ GROUPS: list[tuple[ModuleType, str, object]] = [
     (changes, "_put_equal", EqualType),
     (changes, "_say_whose", WhoseType),
 ]
+
+
+def members(data: object) -> Iterator[str]:
+    """Yield the names of the members of some data, at any depth."""
+    if isinstance(data, dict):
+        yield from data
+        data = [*data.values()]
+    for part in data if isinstance(data, list) else ():
+        yield from members(part)
 
 
 def cases(module: ModuleType, function: str) -> Iterator[tuple[set[str], set[str]]]:

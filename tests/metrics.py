@@ -1,0 +1,31 @@
+"""Everything that intake, worker and ledger serve at /metrics, in one text."""
+
+from pathlib import Path
+
+from fakeredis import FakeStrictRedis
+from prometheus_client import CollectorRegistry
+
+from services.ledger.config import open_store
+from services.ledger.metrics import Batches, Store
+from shared.inbox import Inbox
+from shared.metrics import Queue, Requests, generate_latest
+from shared.seal import Key
+from shared.status import Status
+from shared.transit import Transit
+from tests.contract.ledgers import Ledger
+from tests.postgres import Database
+
+
+def served(folder: Path, database: Database, queue: FakeStrictRedis) -> str:
+    """Return the metrics of a new ledger, with their help."""
+    ledger = Ledger(folder, database)
+    engine, _ = open_store(ledger.settings, write=False)
+    registry = CollectorRegistry()
+    Requests(registry)
+    Batches(registry)
+    registry.register(Store(engine))
+    registry.register(Queue(Status(Inbox(queue, Transit([Key.fresh()])), 1)))
+    text = generate_latest(registry).decode()
+    engine.dispose()
+    ledger.close()
+    return text
