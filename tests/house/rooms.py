@@ -107,16 +107,3 @@ def keys_are_named_once(source: Source) -> Iterator[Finding]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Constant) and "firsthand:{" in str(node.value):
             yield source.find(node, "a key of the queue; name it in shared/inbox.py and call that")
-
-
-def nothing_is_patched(source: Source) -> Iterator[Finding]:
-    """A factory takes its neighbours as arguments: hand it a fake."""
-    if not source.is_python:
-        return
-    remedy = "hand the factory a fake or the real thing"
-    for node, module in imports(source):
-        if module.split(".")[0] == "mock" or module.startswith("unittest.mock"):
-            yield source.find(node, f"{module}; {remedy}")
-    for argument in (node for node in ast.walk(source.tree) if isinstance(node, ast.arg)):
-        if argument.arg == "mocker":
-            yield source.find(argument, f"mocker; {remedy}")

@@ -1,4 +1,4 @@
-"""How long things may be, and what must stand at their head."""
+"""How long things may be."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -42,36 +42,6 @@ def no_long_file(source: Source) -> Iterator[Finding]:
     if source.is_python and (lines := len(source.text.splitlines())) > limit:
         says = f"{lines} lines; move one of its subjects to a file of its own ({limit})"
         yield Finding(source.path, lines, says)
-
-
-def no_print(source: Source) -> Iterator[Finding]:
-    """Only the command line speaks to a terminal; a test asserts."""
-    if not source.is_python or source.path.startswith(("services/cli/", "tests/benchmarks/")):
-        return
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Name) and node.id == "print":
-            remedy = "log it" if source.is_ours_to_run else "assert it"
-            yield source.find(node, f"print outside services/cli/; {remedy}")
-
-
-def no_silence(source: Source) -> Iterator[Finding]:
-    """Everything public says what it is for."""
-    if not source.is_ours_to_run or "/migrations/" in source.path:
-        return
-    if source.text.strip() and not ast.get_docstring(source.tree):
-        yield Finding(source.path, 1, "no docstring; say what this file is for")
-    for node in public(source.tree):
-        if not ast.get_docstring(node):
-            yield source.find(node, f"{node.name} has no docstring; say what it promises")
-
-
-def public(node: ast.Module | ast.ClassDef) -> Iterator[AnyFunction | ast.ClassDef]:
-    """Public classes and functions of a file, and the public methods of those classes."""
-    for child in node.body:
-        if isinstance(child, AnyFunction | ast.ClassDef) and not child.name.startswith("_"):
-            yield child
-            if isinstance(child, ast.ClassDef):
-                yield from public(child)
 
 
 def median_function(sources: Iterable[Source]) -> float:

@@ -20,13 +20,9 @@ NOBODY = cast(Any, None)  # a neighbour that no route is called with
 CHECKS: list[Check] = [
     shape.no_long_function,
     shape.no_long_file,
-    shape.no_print,
-    shape.no_silence,
     rooms.libraries_stay_in_their_rooms,
     rooms.pure_rooms_stay_pure,
     rooms.keys_are_named_once,
-    rooms.nothing_is_patched,
-    words.nothing_left_for_later,
     words.no_foreign_place,
     words.no_address_in_a_lock,
     words.every_variable_exists,

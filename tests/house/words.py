@@ -14,7 +14,6 @@ from shared.settings import variables
 from tests.house.files import Finding, Source
 
 # Written so that these lines do not find themselves.
-LATER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 HOSTS = re.compile(r"\b(?:py" r"pi|python" r"hosted|npm" r"js|crates)\.(?:org|com|io)\b")
 PLACES = re.compile(r"(?<![\w.:/-])/(?:wo" r"rk|ro" r"ot|ho" r"me|Us" r"ers)/\w+")
 LOCK_ADDRESS = re.compile(r"://|^\s*(?:-i|-f|--(?:extra-)?index-url|--find-links|--trusted-host)\b")
@@ -44,11 +43,6 @@ def search(source: Source, pattern: re.Pattern[str], says: str) -> Iterator[Find
     for number, line in enumerate(source.text.splitlines(), 1):
         if met := pattern.search(line):
             yield Finding(source.path, number, f"{met[0].strip()}: {says}")
-
-
-def nothing_left_for_later(source: Source) -> Iterator[Finding]:
-    """What is still to be done is an issue, not a comment."""
-    return search(source, LATER, "do it now, or write an issue")
 
 
 def no_foreign_place(source: Source) -> Iterator[Finding]:
