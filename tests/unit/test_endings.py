@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from services import verify
 from services.ledger.log.note import Signer
 from tests import exports
 from tests.answering import Answering, Heard, Said, status
@@ -19,7 +20,7 @@ from tests.process import PATIENCE, as_in_a_terminal
 
 FULL = Path("/dev/full")
 CLI = [sys.executable, "-m", "services.cli"]
-VERIFY = [sys.executable, "services/verify.py"]
+VERIFY = [sys.executable, verify.__file__]
 RECEIPT = {"entry": "{}", "proof": "c2sp.org/tlog-proof@v1"}
 
 on_a_full_disk = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
