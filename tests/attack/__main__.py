@@ -32,7 +32,7 @@ from tests.attack.ground import Ground
 from tests.attack.memory import forget_peak
 from tests.benchmarks.figures import machine
 from tests.benchmarks.processes import BUILD
-from tests.chaos.broken import ROOT
+from tests.house.files import ROOT
 from tests.process import PREFIX, SCRATCH, sweep_abandoned_folders
 
 ROOMS = (writing, reading, outages)  # each adds its attacks to the table when it is imported

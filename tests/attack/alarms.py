@@ -13,8 +13,8 @@ import orjson
 
 from shared.inbox import waiting_key
 from tests.attack.clients import Client, Json
-from tests.chaos.broken import ROOT
 from tests.chaos.rig import Process, Rig
+from tests.house.files import ROOT
 from tests.process import wait_until
 
 QUIET = frozenset({"rq", "keeping", "request", "witness", "batch"})  # log lines that alarm nobody

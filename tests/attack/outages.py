@@ -2,29 +2,19 @@
 
 import contextlib
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 
 from shared.inbox import inbox_key
-from tests.attack import stores
+from tests.attack import leap, stores
 from tests.attack.alarms import Alarms, accept_queue, drained
 from tests.attack.attacks import Run, attack
 from tests.attack.clients import writes
 from tests.attack.fleet import Fleet, Judgement
-from tests.chaos.broken import ROOT
 
 CLIENTS = 6
 RECORDED = 10  # seconds in which others' events are to be recorded, or held ones released
-LEAP_YEARS = 60
-LEAP = f"""\
-import time
-import services.ledger.config as config
-from datetime import timedelta
-
-leap, real, now = timedelta(days=365 * {LEAP_YEARS}), time.time, config.now
-time.time = lambda: real() + leap.total_seconds()
-config.now = lambda: now() + leap
-"""
 
 
 class Outage:
@@ -131,7 +121,7 @@ def aof(run: Run) -> None:
     run.sheet.add("acknowledged as durable and lost", found.lost, limit="= 0")
 
 
-@attack("clock", f"the worker's clock leaps {LEAP_YEARS} years ahead")
+@attack("clock", f"the worker's clock leaps {leap.YEARS} years ahead")
 def clock(run: Run) -> None:
     outage = Outage(run)
     outage.waiting(run.size(20, 3))
@@ -148,17 +138,12 @@ def clock(run: Run) -> None:
 
 @contextlib.contextmanager
 def _leap(run: Run) -> Iterator[None]:
-    """A worker started now has another clock: Python itself reads `sitecustomize` at its start."""
-    folder, environment = run.rig.folder / "leap", run.rig.environment
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(LEAP)
-    usual = environment["PYTHONPATH"]
-    environment["PYTHONPATH"] = f"{folder}:{ROOT}"
+    """A worker started now has another clock."""
+    usual, run.rig.program = run.rig.program, (sys.executable, "-m", leap.__name__)
     try:
         yield
     finally:
-        environment["PYTHONPATH"] = usual
-        shutil.rmtree(folder)
+        run.rig.program = usual
 
 
 @attack("key", "the key of one person is missing, and comes back", short=("sqlite",))

@@ -16,7 +16,7 @@ import orjson
 from tests.attack.attacks import ALL
 from tests.attack.figures import Figure
 from tests.benchmarks.processes import BUILD
-from tests.chaos.broken import ROOT
+from tests.house.files import ROOT
 
 PAGE = ROOT / "docs" / "explanation" / "attacks.md"
 FIGURES = PAGE.with_suffix(".json")

@@ -1,118 +1,162 @@
-"""Builds of Firsthand that are broken on purpose, one for each invariant: who checks the checks.
+"""Builds of Firsthand that are broken on purpose, one for each invariant: a check of the checks.
 
-Each is a copy of `shared` and `services` in which a text, found exactly once, was replaced. The
-harness runs on it as on ours, and must name that invariant and none of the others.
+    python -m tests.chaos.broken DeletesWhatItReads services.cli worker
+    python -m tests.chaos.broken DeletesWhatItReads tests.simulation.run --seeds 10
+
+A build makes instances of these subclasses instead of our classes, and runs the module's `main`.
+The harness must name its invariant and no other.
 """
 
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from typing import Any
 
-ROOT = Path(__file__).parents[2]
-PROJECTOR, INBOX = "services/ledger/projector.py", "shared/inbox.py"
-ROUTES = "services/intake/routes.py"
-BATCH, GUARDS = "services/ledger/batch.py", "services/ledger/store/guards.py"
-TABLES = "services/ledger/store/migrations/versions/0001_first.py"
-READS = "                reading = self.inbox.read(log, LARGE)\n"
-EXECUTES = "        head, stream, clock, *others = pipe.execute(raise_on_error=False)\n"
-BEGINS = "            with transaction(self._engine) as connection:\n"
-TAKE = """pipe.eval("local found = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[1]) \\
-for _, each in ipairs(found) do redis.call('XDEL', KEYS[1], each[1]) end return found", \\
-1, inbox_key(partition), count)"""
+import orjson
+from flask import Response
+from sqlalchemy import Table, UniqueConstraint
+from sqlalchemy import event as sqlalchemy_event
+
+from services.intake import routes
+from services.intake.routes import _decided
+from services.ledger.accounting import Alarm
+from services.ledger.batch import Batch, Message
+from services.ledger.log.merkle import leaf_hash
+from services.ledger.projector import Projector
+from services.ledger.store import append, reads
+from services.ledger.store.append import Head, lock_head
+from services.ledger.store.engine import Connection
+from services.ledger.store.guards import SQLITE_TRIGGERS
+from services.ledger.store.tables import entries
+from shared.event import Event
+from shared.inbox import Inbox, Reading
+from shared.problems import Unsafe
+
+
+class DeletesWhatItReads(Inbox):
+    def read(self, partition: int, count: int) -> Reading:
+        reading = super().read(partition, count)
+        self.settle(partition, [message_id for message_id, _ in reading.messages], (), None)
+        return reading
+
+
+class RecordsRepeats(Batch):
+    def _repeat(self, *_: Any, **__: Any) -> None:
+        """Recognise no event as recorded before."""
+
+
+def drop_unique_key() -> None:
+    """Have the store of a new ledger accept an event twice."""
+    del SQLITE_TRIGGERS["entries_no_replace"]
+
+    @sqlalchemy_event.listens_for(Table, "before_create")
+    def drop(table: Table, *_: Any, **__: Any) -> None:
+        if table.name == entries.name:
+            table.constraints -= {c for c in table.constraints if isinstance(c, UniqueConstraint)}
+
+
+class AnswersWithAnother(Batch):
+    def _repeat(self, event: Event, prior: dict[str, int]) -> int | None:
+        index = super()._repeat(event, prior)
+        return None if index is None else max(index - 1, 0)
+
+
+def decide_by_any_receipt(answer: bytes, event: Event) -> Response | None:
+    """Return the answer to a request, also where the receipt is of another event."""
+    receipt = orjson.loads(answer.partition(b"\n")[2])
+    about = {name: receipt[name] for name in ("id", "author", "subject")}
+    return _decided(answer, event._replace(**about))
+
+
+class SortsById(Batch):
+    def _open_all(self, messages: Sequence[Message]) -> list[tuple[bytes, Event | dict[str, Any]]]:
+        opened = super()._open_all(messages)
+        return sorted(opened, key=lambda pair: pair[1].id if isinstance(pair[1], Event) else "")
+
+
+class SignsAnotherRoot(Projector):
+    def _extend(self, head: Head, leaves: Sequence[bytes], recorded: str) -> Head:
+        new = super()._extend(head, leaves, recorded)
+        if leaves:
+            return new
+        signed = self._signed(replace(new, root=leaf_hash(new.root)))
+        return replace(signed, root=new.root)
+
+    def _check_published(self, connection: Connection, head: Head, published: bytes | None) -> int:
+        """Accept that root: otherwise it would stop the next batch."""
+        with suppress(Unsafe):
+            return super()._check_published(connection, head, published)
+        return head.published
+
+
+class LocksLate(Projector):
+    def _check(
+        self, connection: Connection, head: Head, reading: Reading
+    ) -> tuple[Head, Alarm | None]:
+        """Lock the log's head, now that the head of the stream is read."""
+        return super()._check(connection, lock_head(connection, head.log), reading)
 
 
 @dataclass(frozen=True)
 class Broken:
-    """What breaks which invariant: (file, text, text in its place)."""
+    """What breaks which invariant: subclasses, and what else must change."""
 
     invariant: str
     says: str
-    changes: Sequence[tuple[str, str, str]]
+    subclasses: Sequence[type]
+    change: Callable[[], None] = lambda: None
 
-    def build(self, folder: Path) -> Path:
-        """The broken build, in a new folder; ValueError if a text is not there once."""
-        for room in ("shared", "services"):
-            shutil.copytree(
-                ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__")
-            )
-        for name, ours, theirs in self.changes:
-            text = (folder / name).read_text()
-            if text.count(ours) != 1:
-                raise ValueError(f"{self.says}: {name} has {text.count(ours)} times {ours!r}")
-            (folder / name).write_text(text.replace(ours, theirs))
-        return folder
+    @property
+    def name(self) -> str:
+        """Return its name on the command line."""
+        return self.subclasses[0].__name__
+
+    def command(self, module: str) -> list[str]:
+        """Return what runs a module's command in this build. Arguments may follow."""
+        return [sys.executable, "-m", "tests.chaos.broken", self.name, module]
+
+    def install(self) -> None:
+        """Break this process, for good."""
+        self.change()
+        for subclass in self.subclasses:
+            make_instead(subclass)
 
 
-SORTED = "for place, each in sorted(part, key=lambda both: both[1].id):\n"
-STORED_ROOT = "head.root if size == head.size else root_at(connection, log, size)"
-DELETES = "self.inbox.settle(log, [place for place, _ in reading.messages], [], None)"
+def make_instead(subclass: type) -> None:
+    """Make an instance of this class wherever one of its base class would be made."""
+    (base,) = subclass.__bases__
+    base.__new__ = lambda *_, **__: object.__new__(subclass)  # type: ignore[method-assign]  # wherever it was imported
+
+
 BUILDS = [
-    Broken(
-        "I1",
-        "messages are deleted before COMMIT",
-        [(PROJECTOR, READS, f"{READS}                {DELETES}\n")],
-    ),
+    Broken("I1", "messages are deleted before COMMIT", [DeletesWhatItReads]),
     Broken(
         "I2",
         "a repeat is not recognised, and SQL does not mind",
-        [
-            (BATCH, "self._repeat(event, prior) if prior else None", "None"),
-            (TABLES, '"log", "id", "author", "digest", name=', '"log", "index", name='),
-            (GUARDS, "AND author = NEW.author AND digest = NEW.digest", "AND author = ''"),
-        ],
+        [RecordsRepeats],
+        drop_unique_key,
     ),
     Broken(
         "I3",
-        "whoever sends again is told of another entry",
-        [
-            (
-                BATCH,
-                "(event.waiter, index, repeat)",
-                "(event.waiter, max(index - repeat, 0), repeat)",
-            ),
-            (ROUTES, "if about != (event.id, event.author, event.subject):", "if not about:"),
-        ],
+        "an event that is sent again is answered with the receipt of another entry",
+        [AnswersWithAnother],
+        partial(setattr, routes, _decided.__name__, decide_by_any_receipt),
     ),
-    Broken(
-        "I4",
-        "a batch takes its messages in the order of their ids",
-        [(BATCH, "for place, each in part:\n", SORTED)],
-    ),
-    Broken(
-        "I5",
-        "a batch of repeats signs another root of the same size",
-        [
-            (
-                PROJECTOR,
-                "return self._signed(replace(grown, ",
-                (
-                    "if not leaves:\n"
-                    "            other = replace(grown, root=leaf_hash(grown.root))\n"
-                    "            return replace(self._signed(other), root=grown.root)\n"
-                    "        return self._signed(replace(grown, "
-                ),
-            ),
-            # or it would stop the next batch
-            (PROJECTOR, f"if root != ({STORED_ROOT}):", "if root is None:"),
-        ],
-    ),
+    Broken("I4", "a batch takes its messages in the order of their ids", [SortsById]),
+    Broken("I5", "a batch of repeats signs another root of the same size", [SignsAnotherRoot]),
 ]
 TAKES_FIRST = Broken(
     "I4",
     "a drain takes what it reads off the stream, before it has the head's lock",
-    [
-        (
-            PROJECTOR,
-            BEGINS,
-            f'{READS[4:]}            crashpoint("batch-read")\n{BEGINS}',
-        ),
-        (PROJECTOR, f'{READS}                crashpoint("batch-read")\n', ""),
-        (INBOX, "pipe.xrange(inbox_key(partition), count=count)", TAKE),
-        (
-            INBOX,
-            EXECUTES,
-            f"{EXECUTES}        head = [(each, dict([told])) for each, told in head]\n",
-        ),
-    ],
+    [LocksLate, DeletesWhatItReads],
+    partial(setattr, append, lock_head.__name__, reads.head),
 )
+
+if __name__ in ("__main__", "__mp_main__"):  # the latter: a child that this process has spawned
+    _, wanted, program, *words = sys.argv
+    next(build for build in (*BUILDS, TAKES_FIRST) if build.name == wanted).install()
+    if __name__ == "__main__":
+        import_module(program).main(words)

@@ -24,11 +24,12 @@ import orjson
 from tests import postgres
 from tests.benchmarks.figures import machine
 from tests.benchmarks.processes import BUILD
-from tests.chaos.broken import BUILDS, ROOT, TAKES_FIRST, Broken
+from tests.chaos.broken import BUILDS, TAKES_FIRST, Broken
 from tests.chaos.faults import EVERY, Fault
 from tests.chaos.partitions import eight_partitions
 from tests.chaos.rig import Rig
 from tests.chaos.runs import Outcome, Run
+from tests.house.files import ROOT
 from tests.process import sweep_abandoned_folders
 from tests.servers import RedisLikeServer, RedisServer, ValkeyServer
 
@@ -91,8 +92,8 @@ class Killing:
         two = build is TAKES_FIRST
         name = "F53" if two else BROKEN_BY[build.invariant]
         (fault,) = (each for each in EVERY if each.name == name)
-        code = build.build(self.folder / f"broken-{name}-{build.invariant}")
-        with self.rig("postgresql" if two else "sqlite", code=code) as rig:
+        program = build.command("services.cli")
+        with self.rig("postgresql" if two else "sqlite", program=program) as rig:
             for each in (rig.intake, rig.worker):
                 each.start()
             # What is sent again while a drain stalls would be recorded first, and hide the rest.

@@ -1,6 +1,7 @@
 """One ledger as it runs in earnest: a queue, a store, and each `firsthand` process by itself.
 
-The processes run the code of a folder, ours or a broken build's, and can be told where to die.
+The processes run `firsthand`, or a build of it that is broken on purpose, and can be told where to
+die.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,14 @@ from shared.crashpoint import VARIABLE
 from shared.inbox import Inbox, connect, inbox_key
 from shared.transit import Transit
 from tests.benchmarks.processes import listens
-from tests.chaos.broken import ROOT
 from tests.chaos.checks import Heard
+from tests.house.files import ROOT
 from tests.postgres import Database
 from tests.process import Server, wait_until
 from tests.servers import RedisLikeServer
 
 STEADY = range(20_000, 32_000)
+FIRSTHAND = (sys.executable, "-m", "services.cli")
 TOLD = ("data", "redis_url", "database_url", "database_owner_url", "partitions")
 
 
@@ -64,8 +66,7 @@ class Process(Server):
     def command(self) -> list[str]:
         """As it is typed."""
         port = ["--port", str(self.port)] if self.port else []
-        words = [sys.executable, "-m", "services.cli", self.name, *port, *self._options]
-        return [*self.under, *words]
+        return [*self.under, *self._rig.program, self.name, *port, *self._options]
 
     def environment(self) -> dict[str, str]:
         """The ledger's settings, besides ours."""
@@ -127,11 +128,12 @@ class Rig:
         database: Database,
         queue: RedisLikeServer,
         *,
-        code: Path = ROOT,
+        program: Sequence[str] = FIRSTHAND,
         partitions: int = 1,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.database, self.queue = folder, database, queue
+        self.program = program
         self.settings = LedgerSettings.load(
             data=folder / "data",
             redis_url=queue.url,
@@ -141,13 +143,13 @@ class Rig:
         )
         self.environment = {
             **{f"FIRSTHAND_{name.upper()}": str(getattr(self.settings, name)) for name in TOLD},
-            "PYTHONPATH": str(code),
+            "PYTHONPATH": str(ROOT),
             "FIRSTHAND_LOG_LEVEL": "info",
             "FIRSTHAND_CALLER_LIMIT": "0",
             **(variables or {}),
         }
-        command = [sys.executable, "-m", "services.cli", "init"]
         environment = {**os.environ, **self.environment}
+        command = [*program, "init"]
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
         self.vkeys = [each.vkeys for each in signers(self.settings)]
         self.read_to = [0] * partitions
@@ -219,7 +221,7 @@ class Rig:
 
     def replay(self) -> str:
         """What `firsthand replay --all` finds; empty if nothing."""
-        command = [sys.executable, "-m", "services.cli", "replay", "--all"]
+        command = [*self.program, "replay", "--all"]
         environment = {**os.environ, **self.environment}
         done = subprocess.run(
             command, cwd=self.folder, env=environment, check=False, capture_output=True, text=True

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from tests.benchmarks.processes import BUILD
-from tests.chaos.broken import ROOT
+from tests.house.files import ROOT
 
 PAGE = ROOT / "docs" / "explanation" / "crashes.md"
 COLUMNS = ("posted", "acknowledged", "recorded", "lost", "doubled", "out_of_order", "rewritten")

@@ -6,7 +6,6 @@
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -14,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from shared.crashpoint import POINTS
-from tests.chaos.broken import BUILDS, ROOT, Broken
+from tests.chaos.broken import BUILDS, Broken
+from tests.house.files import ROOT
 from tests.simulation.run import MEMORY
 from tests.simulation.template import Template
 from tests.simulation.world import World, simulate
@@ -43,11 +43,10 @@ def test_the_invariants_hold_whatever_the_seed(part: int) -> None:
 
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.invariant)
 def test_a_build_that_breaks_an_invariant_is_found(build: Broken, tmp_path: Path) -> None:
-    code = build.build(tmp_path / "code")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.simulation.run", "--seeds", str(SEEDS_OF_THE_BROKEN)],
+        [*build.command("tests.simulation.run"), "--seeds", str(SEEDS_OF_THE_BROKEN)],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{code}{os.pathsep}{ROOT}"},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
