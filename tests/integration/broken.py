@@ -8,8 +8,11 @@ from typing import Any, NoReturn
 from services.cli import main
 from services.intake import routes
 from services.intake.app import from_environment as intake
+from services.intake.cloudevents import read
 from services.ledger import api, batch
 from services.ledger.app import from_environment as ledger
+from services.ledger.plan.rules import decide
+from services.ledger.view import view
 from shared.callers import local_token
 from shared.settings import Settings
 
@@ -38,8 +41,8 @@ def ask(app: Any, method: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    for module, name in ((routes, "read"), (api, "view"), (batch, "decide")):
-        setattr(module, name, fail)
+    for module, function in ((routes, read), (api, view), (batch, decide)):
+        setattr(module, function.__name__, fail)
     if sys.argv[1] == "intake":
         ask(intake(), "POST", "/events")
     elif sys.argv[1] == "ledger":
