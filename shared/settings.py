@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 from environs import EnvValidationError, FileAwareEnv
 from marshmallow import validate
 
-from shared.problems import SettingsError
+from shared.errors import SettingsError
 
 PREFIX = "FIRSTHAND_"
 LONGEST_SOCKET = 100

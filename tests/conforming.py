@@ -9,10 +9,10 @@ from jsonschema_rs import Draft202012Validator
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-from services.intake.described import described as intake
-from services.ledger.described import described as ledger
-from shared.event import Json
-from shared.openapi import path_of
+from services.intake.event_operations import described as intake
+from services.ledger.api.read_operations import described as ledger
+from shared.events.event import Json
+from shared.http.openapi import path_of
 
 DOCUMENTS = {"intake": intake, "ledger": ledger}
 

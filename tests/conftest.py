@@ -16,7 +16,7 @@ from typing import TypeVar
 import fakeredis
 import pytest
 
-from shared.processes import sent_again
+from shared.process import sent_again
 from tests import launch, matrix, postgres, process, servers
 
 QUEUES = [

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from services.ledger.log.note import Signer
+from services.ledger.log.signed_note import Signer
 
 
 @dataclass(frozen=True)

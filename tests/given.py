@@ -12,10 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from services.ledger.plan.changes import evolve
-from services.ledger.plan.index import index_of
-from services.ledger.plan.model import Plan, dump, load
-from services.ledger.plan.rules import (
+from services.ledger.plan.decide import (
     ACCEPTED,
     PREFERRED_WORDING,
     Accepted,
@@ -23,8 +20,10 @@ from services.ledger.plan.rules import (
     Verdict,
     decide,
 )
-from shared.event import Event, Json
-from shared.refusals import Code
+from services.ledger.plan.evolve import evolve
+from services.ledger.plan.model import Plan, dump, index_of, load
+from shared.events.event import Event, Json
+from shared.events.refusals import Code
 from tests.voices import (
     ADA,
     BEA,

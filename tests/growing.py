@@ -4,8 +4,8 @@ from sqlalchemy import Connection
 
 from services.ledger.config import LedgerSettings, signers
 from services.ledger.log.merkle import Frontier
-from services.ledger.store import append, tiles
-from services.ledger.store.append import Head
+from services.ledger.store import tile_store, writes
+from services.ledger.store.writes import Head
 from tests.logs import TiledLog
 
 STEP = 1_000
@@ -13,7 +13,7 @@ STEP = 1_000
 
 def grow(connection: Connection, settings: LedgerSettings, log: TiledLog, size: int) -> str:
     """Let a ledger's log 0 grow to a size with the made-up log's entries; its checkpoint."""
-    head = append.lock_head(connection, 0)
+    head = writes.lock_head(connection, 0)
     tree = Frontier.from_bytes(head.size, head.frontier)
     for start in range(head.size, size, STEP):
         end = min(start + STEP, size)
@@ -23,7 +23,7 @@ def grow(connection: Connection, settings: LedgerSettings, log: TiledLog, size: 
     root = tree.root()
     note = signers(settings)[0].checkpoint(tree.size, root)
     grown = Head(0, tree.size, tree.to_bytes(), root, note, head.recorded, 1)
-    append.save_head(connection, grown)
+    writes.save_head(connection, grown)
     return note
 
 
@@ -46,5 +46,5 @@ def _append(connection: Connection, log: TiledLog, start: int, end: int) -> None
         }
         for index in range(start, end)
     ]
-    append.append(connection, rows)
-    tiles.keep_tiles(connection, 0, start, log.levels[0][start:end])
+    writes.append(connection, rows)
+    tile_store.keep_tiles(connection, 0, start, log.levels[0][start:end])

@@ -11,11 +11,11 @@ from random import Random
 from uuid import UUID
 
 from services.ledger.plan.bounds import BOUNDS, Bounds
-from services.ledger.plan.changes import evolve
+from services.ledger.plan.decide import Accepted, Verdict, decide
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan
-from services.ledger.plan.rules import Accepted, Verdict, decide
-from shared.catalogue import CATALOGUE
-from shared.event import Event, Json, timestamp
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Event, Json, timestamp
 from tests.made_up import START, Here, data_of
 from tests.voices import ADA, BEA, EVE, NORTH, NOTEBOOK, SAM, SHOES, TOM, event
 

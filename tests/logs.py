@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from services.ledger.log.merkle import Frontier, leaf_hash
-from services.ledger.log.note import Signer
-from services.ledger.log.proof import Node
+from services.ledger.log.proofs import Node
+from services.ledger.log.signed_note import Signer
 from services.ledger.log.tiles import ENTRIES, WIDTH, Tile, bundle, filled, node_reader, tiles_of
 
 SIGNER = Signer("example.org/firsthand/0", bytes(32))

@@ -10,10 +10,10 @@ from random import Random
 from typing import Any
 
 from services.ledger.plan.model import Plan
-from shared.catalogue import CATALOGUE
-from shared.event import Json, timestamp
-from shared.fields import SCOPES
-from shared.kinds import Kind
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Json, timestamp
+from shared.events.schema_fields import SCOPES
+from shared.events.type_names import Kind
 from tests.voices import ADA, BEA, EVE, NORTH, NOTEBOOK, SAM, SHOES, TOM
 
 NAMES = ["a", "b", "c", "d"]

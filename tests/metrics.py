@@ -5,13 +5,14 @@ from pathlib import Path
 from fakeredis import FakeStrictRedis
 from prometheus_client import CollectorRegistry
 
-from services.ledger.config import open_store
-from services.ledger.metrics import Batches, Store
-from shared.inbox import Inbox
-from shared.metrics import Queue, Requests, generate_latest
-from shared.seal import Key
-from shared.status import Status
-from shared.transit import Transit
+from services.ledger.api.metrics import Store
+from services.ledger.bootstrap import open_store
+from services.ledger.writer.metrics import Batches
+from shared.crypto.jwe import Key
+from shared.crypto.transit import Transit
+from shared.http.metrics import Queue, Requests, generate_latest
+from shared.inbox.inbox import Inbox
+from shared.inbox.queue_status import Status
 from tests.contract.ledgers import Ledger
 from tests.postgres import Database
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing
-from services.ledger.plan.changes import evolve
+from services.ledger.plan.decide import RULES, Accepted, Refusal
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan
-from services.ledger.plan.rules import RULES, Accepted, Refusal
+from services.ledger.queries.entry_replay import Passed, Walk
 from services.ledger.vault import LEDGER, Vault
-from services.ledger.walk import Passed, Walk
-from shared.event import Json
-from shared.seal import Key
+from shared.crypto.jwe import Key
+from shared.events.event import Json
 from tests.histories import Step
 from tests.voices import ADA
 

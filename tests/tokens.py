@@ -8,10 +8,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey
 
-from shared.callers import Callers
-from shared.issuers import ROLES, Issuer, Keys
-from shared.problems import Unauthorised
-from shared.seal import b64url
+from shared.auth.issuers import ROLES, Issuer, Keys
+from shared.auth.tokens import Callers
+from shared.crypto.jwe import b64url
+from shared.errors import Unauthorised
 from tests.given import ADA
 
 NOW = 1_772_452_800

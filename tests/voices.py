@@ -12,7 +12,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import orjson
 
-from shared.event import Event, Json, canonical
+from shared.events.event import Event, Json, canonical
 
 NOON = "2026-03-02T12:00:00.000Z"
 LATER = "2026-03-02T12:00:00.001Z"

@@ -7,19 +7,21 @@ from datetime import UTC, datetime
 
 from marshmallow import validate
 
-from services.intake.described import described
+from services.intake.event_operations import described
 from services.intake.routes import MAX_WAIT, Intake, PostedBodies
-from shared import doorbell, logs
-from shared.callers import Callers
-from shared.inbox import Inbox, Queues, connect
-from shared.layout import check_layout
-from shared.limits import Limits
-from shared.metrics import CollectorRegistry, Queue
-from shared.processes import die_with_parent, look_for_garbage_seldom
+from shared import log_setup
+from shared.auth.tokens import Callers
+from shared.crypto.transit import Transit
+from shared.http.app import Service, describe, install
+from shared.http.metrics import CollectorRegistry, Queue
+from shared.inbox import doorbell
+from shared.inbox.inbox import Inbox
+from shared.inbox.partition_layout import check_layout
+from shared.inbox.publish_script import Limits
+from shared.inbox.queue_status import Status
+from shared.inbox.servers import Queues, connect
+from shared.process import die_with_parent, look_for_garbage_seldom
 from shared.settings import Settings, setting
-from shared.status import Status
-from shared.transit import Transit
-from shared.web import Service, describe, install
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ def from_environment() -> Service:
     """The application as the environment says; what the HTTP server loads."""
     die_with_parent()
     settings = IntakeSettings.load()
-    logs.configure(settings.log_level)
+    log_setup.configure(settings.log_level)
     callers, inbox = neighbours(settings)
     status = Status(inbox, settings.partitions, now)
     status.start()

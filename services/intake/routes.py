@@ -14,20 +14,20 @@ import structlog
 from flask import Blueprint, Response, g, request
 from werkzeug.wsgi import get_content_length, get_input_stream
 
-from services.intake.cloudevents import MAX_FAULTS, read, read_all
-from services.intake.forms import Form, form_of, posted
-from services.intake.types import all_types, one_type
-from shared.bodies import too_large
-from shared.callers import AUTHORS, Caller, Callers
-from shared.catalogue import EventType
-from shared.crashpoint import crashpoint
-from shared.durability import Durability
-from shared.event import Event, Json, partition_of, timestamp
-from shared.inbox import Inbox
-from shared.problems import Fault, FaultCode, Forbidden, Refused, Unavailable
-from shared.status import Status
-from shared.trace import trace_of, traceparent_of
-from shared.web import Environ, as_json
+from services.intake.event_types import all_types, one_type
+from services.intake.http_binding import Form, form_of, posted
+from services.intake.validation import MAX_FAULTS, read, read_all
+from shared.auth.tokens import AUTHORS, Caller, Callers
+from shared.crashpoints import crashpoint
+from shared.errors import Fault, FaultCode, Forbidden, Refused, Unavailable
+from shared.events.catalogue import EventType
+from shared.events.event import Event, Json, partition_of, timestamp
+from shared.http.app import Environ, as_json
+from shared.http.request_bodies import too_large
+from shared.inbox.durability import Durability
+from shared.inbox.inbox import Inbox
+from shared.inbox.queue_status import Status
+from shared.tracing import trace_of, traceparent_of
 
 MAX_WAIT = 30  # seconds
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,20})\"?(?=$|[,;\s])", re.IGNORECASE)

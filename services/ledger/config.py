@@ -1,4 +1,4 @@
-"""The ledger's settings, keys and start: what worker, read API and commands share."""
+"""The ledger's settings and key files, which the worker, the read API and the commands share."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,12 +6,8 @@ from pathlib import Path
 
 from marshmallow import validate
 
-from services.ledger.log.note import ORIGIN, Signer, Verifier, read_checkpoint
-from services.ledger.people import unwrap_keys
-from services.ledger.store import guards, reads, setup
-from services.ledger.store.engine import Connection, Engine, StoreError, connect, transaction
-from services.ledger.vault import Vault
-from shared.problems import SettingsError, Unsafe
+from services.ledger.log.signed_note import ORIGIN, Signer, Verifier
+from shared.errors import SettingsError, Unsafe
 from shared.settings import Settings, setting
 
 
@@ -115,40 +111,6 @@ def read_signer(path: Path) -> Signer:
         return Signer.from_skey(path.read_text())
     except (OSError, ValueError) as fault:
         raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
-
-
-def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]:
-    """The store, checked, and the vault with the ledger's key. Unsafe if not as it must be."""
-    vault = Vault.from_folder(settings.key_folder)
-    engine = connect(settings.store_url if write else settings.reading_url, write=write)
-    try:
-        with transaction(engine) as connection:
-            setup.check_ledger(connection, partitions=settings.partitions, origin=settings.origin)
-            unwrap_keys(connection, vault, ())
-            if settings.database_reader_url and not write:
-                guards.check_reader(connection)
-            if write:
-                check_signers(connection, settings)
-    except StoreError as fault:
-        engine.dispose()
-        raise Unsafe(f"the database does not answer: {type(fault).__name__}") from fault
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine, vault
-
-
-def check_signers(connection: Connection, settings: LedgerSettings) -> None:
-    """Unsafe unless each log's head is signed by a key of its file, in use or retired."""
-    for log, signer in enumerate(signers(settings)):
-        head = reads.head(connection, log)
-        try:
-            read_checkpoint(head.checkpoint if head else "", *signer.vkeys)
-        except ValueError as fault:
-            raise Unsafe(
-                f"{settings.key_folder}/log-{log}.key is not the key of this ledger's log {log}: "
-                f"{fault}; put back the key that 'firsthand init' wrote"
-            ) from None
 
 
 def local_folder(settings: LedgerSettings) -> Path | None:

@@ -21,11 +21,11 @@ import orjson
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
-from services.ledger.log.proof import Proof
+from services.ledger.log.proofs import Proof
 from services.ledger.vault import Vault
-from shared.problems import SealBroken
-from shared.refusals import BECAUSE, WARNINGS, Code
-from shared.seal import b64url, from_b64url
+from shared.crypto.jwe import b64url, from_b64url
+from shared.errors import SealBroken
+from shared.events.refusals import BECAUSE, WARNINGS, Code
 
 
 @dataclass(frozen=True, slots=True)

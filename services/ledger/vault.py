@@ -5,11 +5,11 @@ about them and salts every digest; deleting it is what erasure will be. What has
 sealed under the person's **envelope key**, HKDF(ledger key, "firsthand/envelope/1" || 0x00 ||
 subject), which needs no row.
 
-Rows are wrapped with AES Key Wrap (RFC 3394) under `kek` (32 bytes, base64url, in the key
-folder). The ledger key is itself such a row, of the subject "ledger"; so is the hold key, of the
-subject "hold", which encrypts messages that cannot be judged yet (services/ledger/holding.py). A
-key that cannot be unwrapped is an incident, VaultClosed: if it is a person's, that person's events
-wait, and if it is the ledger's, everybody's.
+Rows are wrapped with AES Key Wrap (RFC 3394) under `kek` (32 bytes, base64url, in the key folder).
+The ledger key is itself such a row, of the subject "ledger"; so is the hold key, of the subject
+"hold", which encrypts messages that cannot be judged yet (services/ledger/writer/held_messages.py).
+A key that cannot be unwrapped is an incident, VaultClosed: if it is a person's, that person's
+events wait, and if it is the ledger's, everybody's.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from shared.keyfiles import keep
-from shared.problems import FirsthandError, SealBroken, SettingsError
-from shared.seal import Key, b64url, derive, from_b64url
+from shared.crypto.jwe import Key, b64url, derive, from_b64url
+from shared.errors import FirsthandError, SealBroken, SettingsError
+from shared.files import keep
 
 LIMIT = 50_000  # keys of each sort kept at hand
 ENVELOPE = b"firsthand/envelope/1\x00"

@@ -23,7 +23,7 @@ from typing import Any
 import click
 import orjson
 
-from shared.processes import exit_on
+from shared.process import exit_on
 from tests import postgres
 from tests.attack import outages, reading, writing
 from tests.attack.attacks import ALL, Attack, Run, in_order

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from shared.inbox import waiting_key
+from shared.inbox.redis_keys import waiting_key
 from tests.attack.clients import Client, Json
 from tests.chaos.rig import Process, Rig
 from tests.house.files import ROOT

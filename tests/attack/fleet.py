@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import select
 
 from services.ledger.store import tables
-from services.ledger.store.engine import transaction
+from services.ledger.store.database import transaction
 from tests.attack.attacks import Run
 from tests.attack.clients import Client, Json, started, writes
 from tests.attack.figures import Sheet

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from shared.inbox import inbox_key
+from shared.inbox.redis_keys import inbox_key
 from tests.attack import leap, stores
 from tests.attack.alarms import Alarms, accept_queue, drained
 from tests.attack.attacks import Run, attack

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
-from services.ledger.store import engine, tables
+from services.ledger.store import database, tables
 from tests.attack.clients import Json
 from tests.attack.memory import family
 from tests.chaos.rig import Rig
@@ -21,9 +21,9 @@ from tests.contract.ledgers import GUARDS
 @contextlib.contextmanager
 def as_owner(rig: Rig) -> Iterator[Connection]:
     """A transaction of the owner of the tables."""
-    opened = engine.connect(rig.database.owner_url, write=True, owner=True)
+    opened = database.connect(rig.database.owner_url, write=True, owner=True)
     try:
-        with engine.transaction(opened) as connection:
+        with database.transaction(opened) as connection:
             yield connection
     finally:
         opened.dispose()
@@ -203,7 +203,7 @@ def _signal(pid: int, number: int) -> None:
 def count_entries(rig: Rig) -> int:
     """How many entries the database in place holds."""
     rig.engine.dispose()
-    with engine.transaction(rig.engine) as connection:
+    with database.transaction(rig.engine) as connection:
         return int(
             connection.execute(select(func.count()).select_from(tables.entries)).scalar_one()
         )

@@ -16,8 +16,8 @@ from aics_witness import Witness as RealWitness
 from sqlalchemy import text
 
 from services.ledger.config import signers
-from services.ledger.log.note import Checkpoint, split_note
-from services.ledger.store.engine import transaction
+from services.ledger.log.signed_note import Checkpoint, split_note
+from services.ledger.store.database import transaction
 from tests.attack.alarms import log_lines, log_size
 from tests.attack.attacks import Run, attack
 from tests.attack.clients import (

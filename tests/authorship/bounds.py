@@ -1,6 +1,6 @@
 """The bounds of a plan: “last in check order, after every own refusal of the type”."""
 
-from shared.event import Event
+from shared.events.event import Event
 from tests.authorship.effects import key_of
 from tests.authorship.standing import speaks_for_person
 from tests.authorship.state import State, change_of, come

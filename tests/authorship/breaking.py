@@ -11,11 +11,11 @@ from datetime import timedelta
 
 import orjson
 
-from services.ledger.plan.changes import evolve
+from services.ledger.plan.decide import ACCEPTED, Accepted, Refusal, Verdict
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump
-from services.ledger.plan.rules import ACCEPTED, Accepted, Refusal, Verdict
-from shared.event import Event, Json, timestamp
-from shared.refusals import Code
+from shared.events.event import Event, Json, timestamp
+from shared.events.refusals import Code
 from tests.authorship.compare import Fold, Judge, real
 from tests.authorship.data import SAM
 from tests.authorship.state import instant

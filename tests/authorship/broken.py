@@ -6,10 +6,10 @@ and in an event of those types.
 
 from dataclasses import dataclass
 
-from services.ledger.plan.changes import evolve
-from services.ledger.plan.rules import Refusal
-from shared.kinds import KINDS, Kind
-from shared.refusals import Code
+from services.ledger.plan.decide import Refusal
+from services.ledger.plan.evolve import evolve
+from shared.events.refusals import Code
+from shared.events.type_names import KINDS, Kind
 from tests.authorship.breaking import (
     a_moment_before,
     accepts,

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from services.ledger.plan.changes import evolve
+from services.ledger.plan.decide import Accepted, Verdict, decide
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump, load
-from services.ledger.plan.rules import Accepted, Verdict, decide
-from shared.event import Event, canonical
-from shared.refusals import NO_STANDING
+from shared.events.event import Event, canonical
+from shared.events.refusals import NO_STANDING
 from tests.authorship.effects import apply
 from tests.authorship.generator import Generator
 from tests.authorship.model import verdict

@@ -10,8 +10,8 @@ from functools import lru_cache
 from random import Random
 from typing import TypeVar
 
-from shared.event import Event, Json, canonical, timestamp
-from shared.kinds import KINDS, Kind
+from shared.events.event import Event, Json, canonical, timestamp
+from shared.events.type_names import KINDS, Kind
 from tests.authorship.state import State
 from tests.authorship.tables import P_ONLY, QUESTIONS, WHO
 

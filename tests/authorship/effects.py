@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from shared.event import Event
+from shared.events.event import Event
 from tests.authorship.state import (
     NAMES_NOBODY,
     Entry,

@@ -11,9 +11,9 @@ from random import Random
 
 import orjson
 
-from shared.event import Event, Json, canonical
-from shared.fields import UNTIL_WITHDRAWN
-from shared.kinds import KINDS
+from shared.events.event import Event, Json, canonical
+from shared.events.schema_fields import UNTIL_WITHDRAWN
+from shared.events.type_names import KINDS
 from tests.authorship.data import (
     ADA,
     BEA,

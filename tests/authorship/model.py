@@ -5,7 +5,7 @@ version 2 of the rules). `verdict` gives a refusal's code, or None where the eve
 `apply` (effects.py) is called with accepted events only. It favours being read over being quick.
 """
 
-from shared.event import Event
+from shared.events.event import Event
 from tests.authorship.bounds import plan_full, too_many
 from tests.authorship.own import OWN
 from tests.authorship.standing import no_standing

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from shared.catalogue import CATALOGUE
-from shared.event import Event
-from shared.fields import fits
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Event
+from shared.events.schema_fields import fits
 from tests.authorship.effects import key_of
 from tests.authorship.standing import voices
 from tests.authorship.state import State, change_of, come, words_of

@@ -20,10 +20,10 @@ from typing import Any
 import click
 import orjson
 
-from services.bar import bar
-from shared.catalogue import CATALOGUE
-from shared.event import Event
-from shared.refusals import NO_STANDING, Code
+from services.cli.progress import bar
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Event
+from shared.events.refusals import NO_STANDING, Code
 from tests.authorship.broken import EVERY
 from tests.authorship.compare import Counts, Difference, histories, shrunk
 

@@ -1,6 +1,6 @@
 """Who is heard at all: the first four refusals, for authors without standing."""
 
-from shared.event import Event
+from shared.events.event import Event
 from tests.authorship.state import Entry, State
 from tests.authorship.tables import AUTHOR_ALONE, P_ONLY, WHO
 

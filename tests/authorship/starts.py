@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
-from services.ledger.plan.changes import evolve
+from services.ledger.plan.decide import Accepted, decide
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, copy_of
-from services.ledger.plan.rules import Accepted, decide
-from shared.event import Json
+from shared.events.event import Json
 from tests.authorship.data import ADA, BEA, FAR, REP, SAM, TOM, UMA, make_event
 from tests.authorship.effects import apply
 from tests.authorship.model import verdict

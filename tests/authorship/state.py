@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from shared.event import Event, Json
+from shared.events.event import Event, Json
 from tests.authorship.tables import OVER
 
 # "Named in E": the author's id stands in one of these members of E's data, nested ones too.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.catalogue import CATALOGUE
+from shared.events.catalogue import CATALOGUE
 from tests.authorship.broken import EVERY, Broken
 from tests.authorship.compare import Counts, Difference, Rules, histories, shrunk
 from tests.authorship.run import CODES

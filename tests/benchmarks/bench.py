@@ -10,7 +10,7 @@ from statistics import median
 
 import orjson
 
-from services.intake.forms import Form
+from services.intake.http_binding import Form
 from tests import postgres
 from tests.benchmarks import audits, latency, load, ours, sample, stages, stores, theirs, travel
 from tests.benchmarks.figures import Figures

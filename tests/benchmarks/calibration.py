@@ -9,7 +9,7 @@ from statistics import median
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared.seal import Key
+from shared.crypto.jwe import Key
 from tests.benchmarks.processes import SERVER_CORE, on_core
 from tests.process import scratch_folder
 

@@ -13,10 +13,10 @@ from random import Random
 from statistics import median
 from time import perf_counter
 
-from services.ledger.plan.changes import evolve
+from services.ledger.plan.decide import Accepted, decide
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump, load
-from services.ledger.plan.rules import Accepted, decide
-from shared.event import Event
+from shared.events.event import Event
 from tests.benchmarks.figures import Figures
 from tests.histories import history
 from tests.voices import ADA, OPINION, SAM, Voice, ada, change, sam, started

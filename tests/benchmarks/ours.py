@@ -10,9 +10,11 @@ from pathlib import Path
 import orjson
 import redis
 
-from shared import event, inbox
-from shared.callers import local_token
-from shared.transit import Transit
+from shared.auth.tokens import local_token
+from shared.crypto.transit import Transit
+from shared.events import event
+from shared.inbox.inbox import Inbox
+from shared.inbox.servers import connect
 from tests import postgres
 from tests.benchmarks.processes import (
     LOAD_CORE,
@@ -100,8 +102,8 @@ class Ours:
             )
             for author, body in events
         ]
-        with inbox.connect(self.redis_url, timeout=30) as client:
-            box = inbox.Inbox(client, transit)
+        with connect(self.redis_url, timeout=30) as client:
+            box = Inbox(client, transit)
             for start in range(0, len(said), FILL):
                 box.publish(0, said[start : start + FILL])
 
@@ -110,7 +112,7 @@ class Ours:
         self.fill(events)
         worker = Service("worker", [*FIRSTHAND, "worker"], variables=self.variables)
         with redis.Redis.from_url(self.redis_url) as client, worker:
-            box = inbox.Inbox(client, Transit.from_folder(self.data / "keys"))
+            box = Inbox(client, Transit.from_folder(self.data / "keys"))
             wait_until(lambda: box.length(0) == 0, "everything to be recorded", RECORDING)
 
     def drain_rate(self, events: Sequence[tuple[str, bytes]]) -> float:
@@ -119,5 +121,5 @@ class Ours:
             self.fill(events)
         worker = Service("worker", [*FIRSTHAND, "worker"], variables=self.variables)
         with redis.Redis.from_url(self.redis_url) as client, worker, on_core(LOAD_CORE):
-            box = inbox.Inbox(client, Transit.from_folder(self.data / "keys"))
+            box = Inbox(client, Transit.from_folder(self.data / "keys"))
             return drain_rate(lambda: box.length(0), lambda: worker.pid is not None)

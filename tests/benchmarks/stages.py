@@ -4,7 +4,7 @@
 
 It prints one JSON object, and writes the services' log lines to standard error, as they do.
 
-Both services say where they are (shared/crashpoint.py); a clock of this thread's CPU time listens.
+Both services say where they are (shared/crashpoints.py); a clock of this thread's CPU time listens.
 What has no such place within it, parsing and validating a body, opening a message, writing an
 entry, is called again by itself, with the same input, and taken out of the stage that holds it.
 Waiting, for the queue or the disk, costs no CPU and does not count.
@@ -28,20 +28,22 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from services.intake.app import create_app
-from services.intake.cloudevents import read
-from services.intake.forms import Form, posted
-from services.ledger.config import LedgerSettings, open_store, signers
+from services.intake.http_binding import Form, posted
+from services.intake.validation import read
+from services.ledger.bootstrap import open_store
+from services.ledger.config import LedgerSettings, signers
 from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing
-from services.ledger.plan.rules import RULES
-from services.ledger.projector import Projector
-from shared import crashpoint, logs
-from shared.callers import Callers
-from shared.event import Event
-from shared.inbox import Inbox, connect
-from shared.processes import look_for_garbage_seldom
-from shared.seal import Key
-from shared.transit import Transit
+from services.ledger.plan.decide import RULES
+from services.ledger.writer.projector import Projector
+from shared import crashpoints, log_setup
+from shared.auth.tokens import Callers
+from shared.crypto.jwe import Key
+from shared.crypto.transit import Transit
+from shared.events.event import Event
+from shared.inbox.inbox import Inbox
+from shared.inbox.servers import connect
+from shared.process import look_for_garbage_seldom
 from tests.benchmarks import sample
 from tests.benchmarks.ours import RECEIVED, Ours
 from tests.benchmarks.processes import ROOT, SERVER_CORE, on_core
@@ -73,12 +75,12 @@ class Clock:
 def listening() -> Iterator[Clock]:
     """A clock that the services tell where they are; garbage is looked for as a worker does."""
     clock, thresholds = Clock(), gc.get_threshold()
-    crashpoint.listener = clock.past
+    crashpoints.listener = clock.past
     look_for_garbage_seldom()
     try:
         yield clock
     finally:
-        crashpoint.listener = None
+        crashpoints.listener = None
         gc.set_threshold(*thresholds)
         gc.unfreeze()
 
@@ -204,7 +206,7 @@ def measure(service: str, mine: Ours, events: int) -> Stages:
 def main() -> None:
     """Measure one service."""
     service, folder, queue, count = sys.argv[1:]
-    logs.configure("info")
+    log_setup.configure("info")
     mine, events = Ours(Path(folder), queue), int(count)
     if service == "intake":
         found = intake(mine, sample.statements(100, events, seed=8))

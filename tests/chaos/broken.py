@@ -22,18 +22,18 @@ from sqlalchemy import event as sqlalchemy_event
 
 from services.intake import routes
 from services.intake.routes import _decided
-from services.ledger.accounting import Alarm
-from services.ledger.batch import Batch, Message
 from services.ledger.log.merkle import leaf_hash
-from services.ledger.projector import Projector
-from services.ledger.store import append, reads
-from services.ledger.store.append import Head, lock_head
-from services.ledger.store.engine import Connection
-from services.ledger.store.guards import SQLITE_TRIGGERS
+from services.ledger.store import reads, writes
+from services.ledger.store.append_only import SQLITE_TRIGGERS
+from services.ledger.store.database import Connection
 from services.ledger.store.tables import entries
-from shared.event import Event
-from shared.inbox import Inbox, Reading
-from shared.problems import Unsafe
+from services.ledger.store.writes import Head, lock_head
+from services.ledger.writer.batch import Batch, Message
+from services.ledger.writer.projector import Projector
+from services.ledger.writer.queue_accounting import Alarm
+from shared.errors import Unsafe
+from shared.events.event import Event
+from shared.inbox.inbox import Inbox, Reading
 
 
 class DeletesWhatItReads(Inbox):
@@ -152,7 +152,7 @@ TAKES_FIRST = Broken(
     "I4",
     "a drain takes what it reads off the stream, before it has the head's lock",
     [LocksLate, DeletesWhatItReads],
-    partial(setattr, append, lock_head.__name__, reads.head),
+    partial(setattr, writes, lock_head.__name__, reads.head),
 )
 
 if __name__ in ("__main__", "__mp_main__"):  # the latter: a child that this process has spawned

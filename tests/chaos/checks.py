@@ -20,11 +20,11 @@ import orjson
 
 from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
-from services.ledger.log.note import read_checkpoint
-from services.ledger.log.proof import Proof, verify_inclusion
+from services.ledger.log.proofs import Proof, verify_inclusion
+from services.ledger.log.signed_note import read_checkpoint
 from services.ledger.receipts import Recorded
 from services.ledger.vault import Vault
-from shared.event import Json, canonical
+from shared.events.event import Json, canonical
 
 Row = Mapping[str, Any]
 Posted = tuple[str, bytes]  # author and body

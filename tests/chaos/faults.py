@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared import doorbell
-from shared.crashpoint import POINTS
-from shared.inbox import connect, waiting_key
+from shared.crashpoints import POINTS
+from shared.inbox import doorbell
+from shared.inbox.redis_keys import waiting_key
+from shared.inbox.servers import connect
 from tests.chaos.proxy import Proxy
 from tests.chaos.runs import Run
 

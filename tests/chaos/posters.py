@@ -16,7 +16,7 @@ from random import Random
 
 import orjson
 
-from shared.event import Json, timestamp
+from shared.events.event import Json, timestamp
 from tests.benchmarks import sample
 
 Posted = tuple[str, bytes]  # author and body

@@ -19,16 +19,18 @@ from typing import Any
 from sqlalchemy import select
 
 from services.ledger.config import LedgerSettings, signers
+from services.ledger.fold import unwrap_keys
 from services.ledger.log.merkle import Frontier
-from services.ledger.people import unwrap_keys
 from services.ledger.store import tables
-from services.ledger.store.engine import connect as connect_store
-from services.ledger.store.engine import transaction
+from services.ledger.store.database import connect as connect_store
+from services.ledger.store.database import transaction
 from services.ledger.vault import Vault
-from shared.callers import local_token
-from shared.crashpoint import VARIABLE
-from shared.inbox import Inbox, connect, inbox_key
-from shared.transit import Transit
+from shared.auth.tokens import local_token
+from shared.crashpoints import VARIABLE
+from shared.crypto.transit import Transit
+from shared.inbox.inbox import Inbox
+from shared.inbox.redis_keys import inbox_key
+from shared.inbox.servers import connect
 from tests.benchmarks.processes import listens
 from tests.chaos.checks import Heard
 from tests.house.files import ROOT

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from services.ledger.store import engine
+from services.ledger.store import database
 from tests.chaos.checks import Heard, tally
 from tests.chaos.posters import Posters, told
 from tests.chaos.proxy import Proxy
@@ -154,8 +154,8 @@ class Run:
 
     def _as_owner(self, statement: str) -> int:
         """Run it; the number it answers, if it is a question."""
-        opened = engine.connect(self.rig.database.owner_url, write=True, owner=True)
-        with engine.transaction(opened) as connection:
+        opened = database.connect(self.rig.database.owner_url, write=True, owner=True)
+        with database.transaction(opened) as connection:
             done = connection.execute(text(statement))
             answer = int(done.scalar_one()) if done.returns_rows else 0
         opened.dispose()

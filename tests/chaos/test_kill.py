@@ -26,12 +26,12 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import main
-from services.embedded import queue_server
 from services.ledger.config import signers
-from services.ledger.people import unwrap_keys
+from services.ledger.fold import unwrap_keys
 from services.ledger.vault import Vault
-from services.standalone import free_port
-from shared.callers import local_token
+from services.operations.embedded_queue import queue_server
+from services.operations.supervisor import free_port
+from shared.auth.tokens import local_token
 from tests.chaos.checks import Heard, tally
 from tests.chaos.posters import Posters, told
 from tests.contract.ledgers import Ledger

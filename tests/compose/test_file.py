@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from services.cli import main
-from services.hand_out import ACCOUNTS, BESIDES
+from services.cli import COMMANDS
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
+from services.operations.provision import ACCOUNTS, BESIDES
 from shared.settings import variables
 from tests.compose.image import DOCKERFILE, instructions, stages
 from tests.compose.project import FILE, ROOT, mounts, order, project, seconds
@@ -193,8 +193,8 @@ def test_a_command_of_ours_is_one_that_there_is(name: str) -> None:
     words = [str(each) for each in SERVICES[name].get("command", [])]
     checks = SERVICES[name].get("healthcheck", {}).get("test", [])
     if name in OURS:
-        assert not words or words[0] in main.commands
-        assert not checks or (checks[:2] == ["CMD", "firsthand"] and checks[2] in main.commands)
+        assert not words or words[0] in COMMANDS
+        assert not checks or (checks[:2] == ["CMD", "firsthand"] and checks[2] in COMMANDS)
 
 
 def test_the_inbox_and_the_ledger_are_durable() -> None:

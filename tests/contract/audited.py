@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.cli import main
-from services.ledger.log.note import COSIGNATURE, Signature, Verifier, attach, split_note
+from services.ledger.log.signed_note import COSIGNATURE, Signature, Verifier, attach, split_note
 from tests import exports
 from tests.contract.forging import KEPT, Exported
 from tests.exports import Told

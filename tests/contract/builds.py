@@ -15,11 +15,11 @@ from click.testing import CliRunner
 
 from services.cli import main
 from services.ledger.config import signers
-from services.ledger.plan import rules
+from services.ledger.plan import decide
+from services.ledger.plan.authorization import standing_refusal
 from services.ledger.plan.model import Plan
-from services.ledger.plan.standing import standing_refusal
-from shared.event import Event
-from shared.refusals import Code
+from shared.events.event import Event
+from shared.events.refusals import Code
 from tests import exports, postgres
 from tests.contract.forging import opened
 from tests.contract.ledgers import Ledger
@@ -70,5 +70,5 @@ def record(folder: Path, queue: str) -> None:
 
 
 if __name__ == "__main__":
-    setattr(rules, standing_refusal.__name__, RULES[sys.argv[3]])
+    setattr(decide, standing_refusal.__name__, RULES[sys.argv[3]])
     record(Path(sys.argv[1]), sys.argv[2])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from shared.inbox import connect
-from shared.transit import Transit
+from shared.crypto.transit import Transit
+from shared.inbox.servers import connect
 from tests import matrix, postgres, servers
 from tests.contract import mixed
 from tests.contract.ledgers import Ledger

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.doctor import checks
-from services.doctor.checks import Result
-from services.doctor.ground import Ground
+from services.operations.doctor import checks
+from services.operations.doctor.checks import Result
+from services.operations.doctor.context import Ground
 from tests.contract.ledgers import Ledger
 
 SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -11,14 +11,15 @@ from werkzeug.serving import make_server
 
 from services import verify
 from services.cli import main
-from services.ledger.app import create_app
-from services.ledger.audit.run import audit_export
-from services.ledger.config import open_store, signers
-from services.ledger.log.note import read_checkpoint
-from services.ledger.store.published import keep_checkpoint
-from services.ledger.watermark import Watermark
-from shared.callers import Callers, local_token
-from shared.published import LastPublished
+from services.cli.audit import audit_export
+from services.ledger.api.app import create_app
+from services.ledger.bootstrap import open_store
+from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.config import signers
+from services.ledger.log.signed_note import read_checkpoint
+from services.ledger.store.checkpoint_archive import keep_checkpoint
+from shared.auth.tokens import Callers, local_token
+from shared.inbox.published_checkpoint import LastPublished
 from tests.contract.ledgers import Ledger
 
 WHEN = "2026-03-02T12:00:00.000Z"

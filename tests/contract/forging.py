@@ -13,19 +13,20 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, select, update
 
-from services.ledger.audit.engine import Audit, Note
+from services.cli.audit import AHEAD, audit_export
+from services.ledger.audit.engine import Audit
 from services.ledger.audit.findings import Report
-from services.ledger.audit.run import AHEAD, audit_export
-from services.ledger.audit.stored import Store
+from services.ledger.audit.store_source import Store
+from services.ledger.checkpoints.known_checkpoints import Note
 from services.ledger.config import signers
 from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
-from services.ledger.log.note import Signer
+from services.ledger.log.signed_note import Signer
 from services.ledger.store import tables
-from services.ledger.store.published import keep_checkpoint
+from services.ledger.store.checkpoint_archive import keep_checkpoint
 from services.ledger.vault import Vault
-from shared.event import timestamp
-from shared.seal import b64url, unseal
+from shared.crypto.jwe import b64url, unseal
+from shared.events.event import timestamp
 from tests import exports
 from tests.contract.ledgers import Ledger, kid_of
 from tests.contract.tampering import unguarded

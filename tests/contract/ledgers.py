@@ -19,17 +19,20 @@ from typing import Any, Self
 import orjson
 from sqlalchemy import Connection, select, text
 
-from services.ledger.config import LedgerSettings, now, open_store, signers
+from services.ledger.audit.replay import Replay, Report
+from services.ledger.bootstrap import open_store
+from services.ledger.config import LedgerSettings, now, signers
 from services.ledger.log import entry
-from services.ledger.make import init
-from services.ledger.projector import SKEW, Projector
-from services.ledger.replay import Replay, Report
-from services.ledger.store import engine, tables
+from services.ledger.maintenance.init import init
+from services.ledger.store import database as engine
+from services.ledger.store import tables
 from services.ledger.vault import Vault
-from shared.event import Event, partition_of
-from shared.inbox import Inbox, Queues, connect
-from shared.seal import from_b64url
-from shared.transit import Transit
+from services.ledger.writer.projector import SKEW, Projector
+from shared.crypto.jwe import from_b64url
+from shared.crypto.transit import Transit
+from shared.events.event import Event, partition_of
+from shared.inbox.inbox import Inbox
+from shared.inbox.servers import Queues, connect
 from tests.growing import grow
 from tests.logs import TiledLog
 from tests.postgres import Database

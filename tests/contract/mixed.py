@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.ledger.plan import rules
+from services.ledger.plan import decide
 from services.ledger.plan.model import Plan
-from shared.event import Event, partition_of
+from shared.events.event import Event, partition_of
 from tests.contract.ledgers import Ledger
 from tests.given import ADA, EVE, Voice, about, ada, again, eve, sam, tom, under_the_id_of
 from tests.histories import history
@@ -38,11 +38,11 @@ class Decide:
     def __init__(self, names: set[str]) -> None:
         self.names = names
 
-    def __call__(self, plan: Plan, said: Event, *, reused: bool = False) -> rules.Verdict:
+    def __call__(self, plan: Plan, said: Event, *, reused: bool = False) -> decide.Verdict:
         """A verdict, or the fault."""
         if said.id in self.names:
             raise ZeroDivisionError
-        return rules.decide(plan, said, reused=reused)
+        return decide.decide(plan, said, reused=reused)
 
 
 def clock() -> Iterator[datetime]:
@@ -58,7 +58,9 @@ def live(ledger: Ledger) -> None:
     events, ticks = told(), clock()
     projector = ledger.projector(clock=lambda: next(ticks))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("services.ledger.batch.decide", Decide({events[70].id, events[101].id}))
+        patch.setattr(
+            "services.ledger.writer.batch.decide", Decide({events[70].id, events[101].id})
+        )
         inbox = ledger.inbox()
         for start in range(0, len(events), BATCH):
             for each in events[start : start + BATCH]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, text
 
-from services.ledger.store import guards, tables
+from services.ledger.store import append_only, tables
 from tests.contract.ledgers import GUARDS, Ledger
 
 Copy = dict[str, list[dict[str, Any]]]
@@ -29,7 +29,7 @@ def put_back(ledger: Ledger, copy: Copy) -> None:
             if copy[table.name]:
                 connection.execute(insert(table), copy[table.name])
         if on_sqlite:
-            for sql in (guards.SQLITE_TRIGGERS | guards.CHECKPOINT_TRIGGERS).values():
+            for sql in (append_only.SQLITE_TRIGGERS | append_only.CHECKPOINT_TRIGGERS).values():
                 connection.execute(text(sql))
         for name in () if on_sqlite else names:
             for trigger in ("no_change", "no_truncate"):

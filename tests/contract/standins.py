@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from services.ledger.log.note import Signer
-from shared.inbox import Inbox, Outgoing
+from services.ledger.log.signed_note import Signer
+from shared.inbox.inbox import Inbox, Outgoing
 from tests.contract.ledgers import Ledger
 from tests.given import ada
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 
 from sqlalchemy import Connection, select, text, update
 
+from services.ledger.audit.replay import Finding, Replay
 from services.ledger.config import signers
-from services.ledger.replay import Finding, Replay
 from services.ledger.store import tables
 from services.ledger.vault import Vault
 from tests.contract.ledgers import GUARDS, Ledger

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.ledger.audit.findings import DEPTHS, Report
-from shared import logs
+from shared import log_setup
 from tests import postgres
 from tests.contract import mixed
 from tests.contract.forging import Exported, audit_files, audit_store, codes, exported
@@ -58,7 +58,7 @@ def rows() -> Iterator[str]:
 
 def write() -> None:
     """Put the table between the page's marks."""
-    logs.configure("CRITICAL")
+    log_setup.configure("CRITICAL")
     made = HEAD + "\n".join(rows())
     page = re.sub(
         r"(<!-- table -->\n).*?(<!-- /table -->)",

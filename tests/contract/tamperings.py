@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select
 
 from services.ledger.log import entry
 from services.ledger.store import tables
-from shared.seal import b64url, from_b64url, seal
+from shared.crypto.jwe import b64url, from_b64url, seal
 from tests.contract.forging import Exported, Forge, Members
 from tests.given import ADA, EVE
 

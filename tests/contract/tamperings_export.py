@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from services.ledger.log.note import Signer
-from shared.seal import b64url, from_b64url
+from services.ledger.log.signed_note import Signer
+from shared.crypto.jwe import b64url, from_b64url
 from tests.contract.forging import Exported
 from tests.contract.tamperings import a_refusal, members, of_ada, one_bit, part_changed
 from tests.given import ADA

@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import main
-from services.ledger.audit.folding import SPOKE
+from services.ledger.audit.stream_checks import SPOKE
 from services.ledger.config import signers
+from services.ledger.fold import unwrap_keys
 from services.ledger.log import entry
-from services.ledger.log.note import Signer
-from services.ledger.log.proof import Proof
-from services.ledger.people import unwrap_keys
+from services.ledger.log.proofs import Proof
+from services.ledger.log.signed_note import Signer
 from services.ledger.receipts import Recorded, receipt
 from services.ledger.vault import Vault
 from tests import exports

@@ -8,15 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from services.ledger import batch as batch_module
-from services.ledger import people as people_module
 from services.ledger.config import now
-from services.ledger.plan import rules
+from services.ledger.plan import decide as rules
 from services.ledger.plan.model import Plan
-from services.ledger.trial import BATCH, DEATHS, LARGE, Trial
-from services.ledger.worker import Drainer
-from shared.event import Event, timestamp
-from shared.inbox import trying_key
+from services.ledger.writer import batch as batch_module
+from services.ledger.writer import plan_cache
+from services.ledger.writer.batch_size import BATCH, DEATHS, LARGE, Trial
+from services.ledger.writer.worker import Drainer
+from shared.events.event import Event, timestamp
+from shared.inbox.redis_keys import trying_key
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import IDS, TOLD, WAITING
 from tests.contract.test_projector_faults import failing
@@ -57,13 +57,13 @@ def test_people_whose_plans_are_large_are_loaded_a_few_at_a_time(
     on_valkey.post(*starts, *more)
     on_valkey.drain()
     loads: list[int] = []
-    load = people_module.People.load
+    load = plan_cache.People.load
 
-    def counted(self: people_module.People, *given: object) -> dict[str, Exception]:
+    def counted(self: plan_cache.People, *given: object) -> dict[str, Exception]:
         loads.append(len(given[2]))  # type: ignore[arg-type]  # the subjects
         return load(self, *given)  # type: ignore[arg-type]  # as it was called
 
-    monkeypatch.setattr(people_module.People, "load", counted)
+    monkeypatch.setattr(plan_cache.People, "load", counted)
     monkeypatch.setattr(batch_module, "LOAD_BYTES", 8_000)
     again = [fish(who, 99) for who in people]
     on_valkey.post(*again)
@@ -140,7 +140,7 @@ def test_a_person_who_does_not_fit_into_memory_is_held(
     on_valkey: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never refused: and others go on."""
-    monkeypatch.setattr("services.ledger.batch.decide", failing(IDS[1], MemoryError(), 99))
+    monkeypatch.setattr("services.ledger.writer.batch.decide", failing(IDS[1], MemoryError(), 99))
     on_valkey.post(*TOLD, about(EVE, eve.starts()))
     projector = on_valkey.projector()
     for _ in range(40):

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.pool import QueuePool
 
-from services.ledger.store.engine import POOL, Engine, connect, transaction
+from services.ledger.store.database import POOL, Engine, connect, transaction
 from tests.contract.ledgers import Ledger, Together
 
 MOST = POOL["pool_size"] + POOL["max_overflow"]

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import main
-from services.doctor import queue
-from services.doctor.checks import CHECKS
-from shared import doorbell
-from shared.inbox import inbox_key
+from services.operations.doctor import queue_checks
+from services.operations.doctor.checks import CHECKS
+from shared.inbox import doorbell
+from shared.inbox.redis_keys import inbox_key
 from tests.contract.examined import POSTGRESQL, SQLITE, examined, named
 from tests.contract.ledgers import Ledger
 from tests.given import ada
@@ -177,7 +177,7 @@ def test_a_queue_that_is_away(on_valkey: Ledger, valkey: RedisLikeServer) -> Non
 
 @SQLITE
 def test_a_queue_that_is_too_old(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "OLDEST", (99, 0))
+    monkeypatch.setattr(queue_checks, "OLDEST", (99, 0))
     named(ledger, "queue", "wrong", "it speaks as Redis", "use Redis 7.0 or newer")
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from services.doctor.checks import CHECKS
 from services.ledger.config import signers
-from services.ledger.make import rotate
+from services.ledger.maintenance.key_rotation import rotate
 from services.ledger.store import setup
 from services.ledger.vault import Vault
-from shared.inbox import inbox_key
+from services.operations.doctor.checks import CHECKS
+from shared.inbox.redis_keys import inbox_key
 from tests.contract.examined import POSTGRESQL, SQLITE, examined, named
 from tests.contract.ledgers import Ledger
 from tests.contract.test_start_checks import TOO_MUCH, UNGUARDED

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from services import verify
-from services.ledger.audit.exported import unpack
-from services.ledger.export import export as write
-from services.ledger.export import heads
+from services.ledger.audit.export_source import unpack
 from services.ledger.log.tiles import Tile
-from services.ledger.packing import packing
-from shared.problems import Unavailable
+from services.ledger.maintenance.archive_writer import packing
+from services.ledger.maintenance.export import export as write
+from services.ledger.maintenance.export import heads
+from shared.errors import Unavailable
 from tests.contract.exporting import export, files, keep, served, token, verified
 from tests.contract.ledgers import Ledger, Together
 from tests.given import Voice, about, ada

@@ -7,16 +7,16 @@ from random import Random
 
 import pytest
 
+from services.ledger.fold import fold_one, unwrap_keys
 from services.ledger.log import entry
-from services.ledger.people import fold_one, unwrap_keys
-from services.ledger.plan.changes import evolve
+from services.ledger.plan.decide import Accepted, decide
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump
-from services.ledger.plan.rules import Accepted, decide
 from services.ledger.vault import Vault
-from shared.catalogue import CATALOGUE
-from shared.catalogue.examples import examples
-from shared.event import Event, Json, canonical
-from shared.refusals import Code
+from shared.events.catalogue import CATALOGUE
+from shared.events.catalogue.examples import examples
+from shared.events.event import Event, Json, canonical
+from shared.events.refusals import Code
 from tests import matrix
 from tests.contract.ledgers import Ledger
 from tests.given import ADA

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from services.cli import main
-from services.ledger import holding
-from services.ledger.projector import Projector
 from services.ledger.vault import VaultClosed
-from shared.inbox import held_key
+from services.ledger.writer import held_messages
+from services.ledger.writer.projector import Projector
+from shared.inbox.redis_keys import held_key
 from tests.contract.examined import named
 from tests.contract.ledgers import Ledger, waited_for
 from tests.contract.standins import Dies, like
@@ -155,7 +155,7 @@ def test_damage_is_noticed_when_a_person_is_loaded_and_nothing_in_between_is_los
 
 def test_the_worker_tries_again_by_itself_and_later_each_time(on_valkey: Ledger) -> None:
     now = [0.0]
-    held = holding.Holding(lambda: now[0])
+    held = held_messages.Holding(lambda: now[0])
     on_valkey.post(*EARLY)
     on_valkey.drain()
     with key_away(on_valkey):
@@ -182,7 +182,7 @@ def test_the_worker_tries_again_by_itself_and_later_each_time(on_valkey: Ledger)
 def test_intake_hears_of_whom_no_more_can_be_held(
     on_valkey: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "MOST_MESSAGES", 3)
+    monkeypatch.setattr(held_messages, "MOST_MESSAGES", 3)
     on_valkey.post(*EARLY)
     on_valkey.drain()
     inbox = on_valkey.inbox()

@@ -5,11 +5,12 @@ import threading
 import pytest
 from redis import Redis
 
-from shared import doorbell
-from shared.event import Event
-from shared.inbox import MAX_CONNECTIONS, Inbox, Outgoing, connect
-from shared.problems import SealBroken, Unavailable
-from shared.transit import Transit
+from shared.crypto.transit import Transit
+from shared.errors import SealBroken, Unavailable
+from shared.events.event import Event
+from shared.inbox import doorbell
+from shared.inbox.inbox import Inbox, Outgoing
+from shared.inbox.servers import MAX_CONNECTIONS, connect
 from tests.contract.conftest import REAL
 from tests.contract.ledgers import Together
 from tests.given import ada, sam

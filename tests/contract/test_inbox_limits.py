@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from shared.event import Event
-from shared.inbox import Inbox, inbox_key, pace_key, wake_key
-from shared.limits import FULL, FULL_SECONDS, PUBLISH, Limits
-from shared.problems import TooFast, Unavailable
-from shared.transit import Transit
+from shared.crypto.transit import Transit
+from shared.errors import TooFast, Unavailable
+from shared.events.event import Event
+from shared.inbox.inbox import Inbox
+from shared.inbox.publish_script import FULL, FULL_SECONDS, PUBLISH, Limits
+from shared.inbox.redis_keys import inbox_key, pace_key, wake_key
 from tests.contract.ledgers import Together
 from tests.given import NOTEBOOK, SHOES, ada, sam, through
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from services.ledger.history import Reader
-from services.ledger.store import append
+from services.ledger.queries.reader import Reader
+from services.ledger.store import writes
 from services.ledger.vault import Vault
-from shared.event import Event, canonical
-from shared.problems import KeyAway, TooNew
-from shared.seal import Key, seal
-from shared.transit import Transit
+from shared.crypto.jwe import Key, seal
+from shared.crypto.transit import Transit
+from shared.errors import KeyAway, TooNew
+from shared.events.event import Event, canonical
 from tests.contract.ledgers import Ledger
 from tests.given import ADA, ada, sam, started
 
@@ -36,7 +36,7 @@ def test_many_events_under_one_id_are_told_apart_without_reading_them(on_valkey:
     assert on_valkey.drain(projector) == MANY
     assert len(on_valkey.rows()) == MANY + 1
     with on_valkey.as_services(write=False) as connection:
-        looked_at = append.earlier(connection, 0, {said.id})
+        looked_at = writes.earlier(connection, 0, {said.id})
     assert {"leaf"}.isdisjoint(looked_at[0].keys())  # bytes of none are fetched to find repeats
 
 

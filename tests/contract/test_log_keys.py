@@ -4,11 +4,13 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import main
-from services.ledger.config import open_store, signers
-from services.ledger.log.note import read_checkpoint
-from services.ledger.make import init, rotate
-from shared.problems import SettingsError
-from shared.published import LastPublished
+from services.ledger.bootstrap import open_store
+from services.ledger.config import signers
+from services.ledger.log.signed_note import read_checkpoint
+from services.ledger.maintenance.init import init
+from services.ledger.maintenance.key_rotation import rotate
+from shared.errors import SettingsError
+from shared.inbox.published_checkpoint import LastPublished
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.inbox import published_key
-from shared.limits import Limits
-from shared.problems import Unavailable
+from shared.errors import Unavailable
+from shared.inbox.publish_script import Limits
+from shared.inbox.redis_keys import published_key
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import IDS, TOLD
 from tests.given import ADA

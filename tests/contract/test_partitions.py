@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from services.ledger.worker import Drainer
-from shared.event import Event, partition_of
-from shared.inbox import Inbox, inbox_key
-from shared.layout import KEY, lay_out
-from shared.problems import Misplaced
+from services.ledger.writer.worker import Drainer
+from shared.errors import Misplaced
+from shared.events.event import Event, partition_of
+from shared.inbox.inbox import Inbox
+from shared.inbox.partition_layout import lay_out
+from shared.inbox.redis_keys import LAYOUT_KEY, inbox_key
 from tests.contract.examined import SQLITE, examined, named
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import Worker
@@ -117,7 +118,7 @@ def test_an_entry_in_another_log_is_found(two: Ledger, monkeypatch: pytest.Monke
     """As a worker recorded it that does not look: for it, every log is right."""
     told = [each for each in said() if partition_of(each.subject, 2) == 1]
     posted(two, told, 1)
-    monkeypatch.setattr("services.ledger.batch.partition_of", lambda *_: 0)
+    monkeypatch.setattr("services.ledger.writer.batch.partition_of", lambda *_: 0)
     two.projector().batch(0)
     found = [each for each in two.replay().findings if each.code == "order"]
     assert {each.person for each in found} == {each.subject for each in told}
@@ -172,9 +173,9 @@ def test_a_worker_says_the_number_and_intake_refuses_to_start_with_another(
 ) -> None:
     redis = on_valkey.inbox().redis
     with Worker(on_valkey) as worker:
-        wait_until(lambda: bool(redis.exists(KEY)), "the worker to say how many")
-        redis.delete(KEY)
-        wait_until(lambda: bool(redis.exists(KEY)), "the worker to say it again")
+        wait_until(lambda: bool(redis.exists(LAYOUT_KEY)), "the worker to say how many")
+        redis.delete(LAYOUT_KEY)
+        wait_until(lambda: bool(redis.exists(LAYOUT_KEY)), "the worker to say it again")
         assert worker.lives
     done = intake(on_valkey, 8)
     assert done.returncode == 3

@@ -6,14 +6,14 @@ from itertools import accumulate
 
 import pytest
 
-from services.ledger.history import Reader
-from services.ledger.kept import LIMIT, Kept
-from services.ledger.past import When
-from services.ledger.people import SNAPSHOT_BYTES as STEP
-from services.ledger.people import Person
+from services.ledger.fold import SNAPSHOT_BYTES as STEP
+from services.ledger.fold import Person
 from services.ledger.plan.model import Plan, dump
+from services.ledger.queries.read_cache import LIMIT, Kept
+from services.ledger.queries.reader import Reader
+from services.ledger.queries.time_travel import When
 from services.ledger.vault import Vault
-from shared.event import Event
+from shared.events.event import Event
 from tests.contract.ledgers import Ledger
 from tests.given import ADA, ada, fold, started
 

@@ -55,12 +55,12 @@ def test_no_planted_job_leaves_a_trace(on_valkey: Ledger, tmp_path: Path) -> Non
         "bare pickle": exploit,
         "instance": packed("system", "os", [touch], {}),
         "pickled instance": packed("drain", base64.b64encode(exploit).decode(), [0], {}),
-        "keyword": packed("services.ledger.worker.drain", None, [], {"partition": touch}),
+        "keyword": packed("services.ledger.writer.worker.drain", None, [], {"partition": touch}),
         "eval": packed("builtins.eval", None, [f"__import__('os').system({touch!r})"], {}),
         "module": packed("evil_module.call", None, [0], {}),
-        "text": packed("services.ledger.worker.drain", None, [touch], {}),
-        "negative": packed("services.ledger.worker.drain", None, [-1], {}),
-        "nothing": packed("services.ledger.worker.drain", None, [], {}),
+        "text": packed("services.ledger.writer.worker.drain", None, [touch], {}),
+        "negative": packed("services.ledger.writer.worker.drain", None, [-1], {}),
+        "nothing": packed("services.ledger.writer.worker.drain", None, [], {}),
         "not json": b"\xff\x00\xff",
         "empty": b"",
     }
@@ -74,11 +74,14 @@ def test_no_planted_job_leaves_a_trace(on_valkey: Ledger, tmp_path: Path) -> Non
                 redis,
                 f"callback at {moment}",
                 packed(
-                    "services.ledger.worker.drain", None, [0 if moment == "success" else "x"], {}
+                    "services.ledger.writer.worker.drain",
+                    None,
+                    [0 if moment == "success" else "x"],
+                    {},
                 ),
                 **{f"{moment}_callback_name": "evil_module.call"},
             )
-        plant(redis, "elsewhere", packed("services.ledger.worker.drain", None, [10**9], {}))
+        plant(redis, "elsewhere", packed("services.ledger.writer.worker.drain", None, [10**9], {}))
         wait_until(lambda: redis.llen(QUEUE) == 0, "the planted jobs to be taken")
         ringing(on_valkey).publish(0, TOLD)
         until_drained(on_valkey, SWEPT)

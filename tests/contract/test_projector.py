@@ -9,15 +9,15 @@ import orjson
 import pytest
 
 from services.ledger.config import signers
+from services.ledger.fold import unwrap_keys
 from services.ledger.log import entry
 from services.ledger.log.merkle import leaf_hash
-from services.ledger.log.note import read_checkpoint
-from services.ledger.log.proof import Proof, verify_inclusion
-from services.ledger.people import unwrap_keys
-from services.ledger.plan.rules import RULES
+from services.ledger.log.proofs import Proof, verify_inclusion
+from services.ledger.log.signed_note import read_checkpoint
+from services.ledger.plan.decide import RULES
 from services.ledger.vault import Vault
-from shared.event import Event, partition_of
-from shared.seal import b64url, from_b64url
+from shared.crypto.jwe import b64url, from_b64url
+from shared.events.event import Event, partition_of
 from tests.contract.ledgers import Ledger, kid_of, waited_for
 from tests.given import (
     ADA,

@@ -6,15 +6,17 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.ledger.config import now, open_store, signers
-from services.ledger.plan import changes, rules
+from services.ledger.bootstrap import open_store
+from services.ledger.config import now, signers
+from services.ledger.plan import decide as rules
+from services.ledger.plan import evolve as changes
 from services.ledger.plan.model import Plan
-from services.ledger.projector import Projector
-from services.ledger.store.engine import CommitUnknown
-from services.ledger.worker import Drainer
-from shared.event import Event
-from shared.inbox import inbox_key
-from shared.problems import Unsafe
+from services.ledger.store.database import CommitUnknown
+from services.ledger.writer.projector import Projector
+from services.ledger.writer.worker import Drainer
+from shared.errors import Unsafe
+from shared.events.event import Event
+from shared.inbox.redis_keys import inbox_key
 from tests.contract.ledgers import Ledger, waited_for
 from tests.contract.standins import IDS, TOLD, WAITING, Dies, FailsOnce, like
 from tests.contract.test_projector import receipt
@@ -85,7 +87,7 @@ def test_a_fault_of_ours_is_recorded_at_the_second_time(
     on_valkey: Ledger, monkeypatch: pytest.MonkeyPatch, often: int
 ) -> None:
     decide = failing(IDS[3], ZeroDivisionError("ours"), often)
-    monkeypatch.setattr("services.ledger.batch.decide", decide)
+    monkeypatch.setattr("services.ledger.writer.batch.decide", decide)
     on_valkey.post(*TOLD)
     on_valkey.drain()
     assert on_valkey.ids(ADA) == IDS
@@ -107,7 +109,7 @@ def test_a_change_that_fails_half_way_changes_nothing(
 
     on_valkey.post(TOLD[0])
     on_valkey.drain()
-    monkeypatch.setattr("services.ledger.batch.evolve", evolve)
+    monkeypatch.setattr("services.ledger.writer.batch.evolve", evolve)
     on_valkey.post(*TOLD[1:])
     on_valkey.drain()
     assert on_valkey.verdicts() == ["accepted"] * 3 + ["our-fault"] + ["accepted"] * 5
@@ -118,7 +120,7 @@ def test_a_change_that_fails_half_way_changes_nothing(
 def test_want_of_memory_never_becomes_a_refusal(
     on_valkey: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.ledger.batch.decide", failing(IDS[1], MemoryError(), 9))
+    monkeypatch.setattr("services.ledger.writer.batch.decide", failing(IDS[1], MemoryError(), 9))
     on_valkey.post(*TOLD)
     projector = on_valkey.projector()
     assert Drainer(projector, lambda _: None).drain(0) == 0

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from services.ledger.config import now, signers
-from services.ledger.log.note import read_checkpoint
-from shared.inbox import Inbox, Reading
+from services.ledger.log.signed_note import read_checkpoint
+from shared.inbox.inbox import Inbox, Reading
 from tests.contract.ledgers import Ledger, Together
 from tests.contract.standins import IDS, TOLD, Stalls, like
 from tests.given import ADA, event

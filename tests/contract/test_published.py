@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from services.ledger.config import signers
-from services.ledger.log.note import read_checkpoint
-from shared.inbox import published_key
-from shared.problems import Unsafe
-from shared.published import LastPublished
+from services.ledger.log.signed_note import read_checkpoint
+from shared.errors import Unsafe
+from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.redis_keys import published_key
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD
 from tests.given import sam

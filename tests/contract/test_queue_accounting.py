@@ -5,10 +5,10 @@ from click.testing import CliRunner
 
 from services.cli import main
 from services.ledger.config import signers
-from services.ledger.projector import Projector
-from services.ledger.worker import Drainer
-from shared.inbox import inbox_key, published_key
-from shared.problems import QueueReplaced, Unsafe
+from services.ledger.writer.projector import Projector
+from services.ledger.writer.worker import Drainer
+from shared.errors import QueueReplaced, Unsafe
+from shared.inbox.redis_keys import inbox_key, published_key
 from tests.contract.examined import named
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import IDS, TOLD, WAITING, Dies, like

@@ -7,13 +7,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
-from shared import doorbell
-from shared.event import Event, partition_of
-from shared.inbox import Inbox, inbox_key, published_key
-from shared.lag import lags
-from shared.metrics import Queue
-from shared.published import LastPublished
-from shared.status import Status
+from shared.events.event import Event, partition_of
+from shared.http.metrics import Queue
+from shared.inbox import doorbell
+from shared.inbox.inbox import Inbox
+from shared.inbox.lag import lags
+from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.queue_status import Status
+from shared.inbox.redis_keys import inbox_key, published_key
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import Worker
 from tests.given import Voice, about, event

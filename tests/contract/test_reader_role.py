@@ -9,15 +9,15 @@ from redis.exceptions import NoPermissionError
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from services.hand_out import ACCOUNTS
-from services.ledger.config import open_store
-from services.ledger.make import init
-from services.ledger.store import guards
-from services.ledger.store.engine import connect, transaction
-from shared.inbox import connect as connect_queue
-from shared.inbox import inbox_key, published_key, waiting_key, wake_key
-from shared.lag import backlogs
-from shared.problems import Unsafe
+from services.ledger.bootstrap import open_store
+from services.ledger.maintenance.init import init
+from services.ledger.store import append_only
+from services.ledger.store.database import connect, transaction
+from services.operations.provision import ACCOUNTS
+from shared.errors import Unsafe
+from shared.inbox.lag import backlogs
+from shared.inbox.redis_keys import inbox_key, published_key, waiting_key, wake_key
+from shared.inbox.servers import connect as connect_queue
 from tests.contract.examined import POSTGRESQL, SQLITE, named
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD
@@ -92,7 +92,7 @@ def test_a_read_api_that_shares_the_services_role_is_told_as_odd(on_valkey: Ledg
 @SQLITE
 def test_on_sqlite_the_file_is_opened_for_reading(on_valkey: Ledger) -> None:
     with on_valkey.as_services(write=False) as connection:
-        guards.check_reader(connection)
+        append_only.check_reader(connection)
         with pytest.raises(DBAPIError, match="readonly"):
             connection.execute(text("DELETE FROM people"))
     named(on_valkey, "read API's role", "ok", "for reading alone", "")

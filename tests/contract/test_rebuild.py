@@ -14,15 +14,15 @@ from click.testing import CliRunner
 from sqlalchemy import Connection, text
 
 from services.cli import main
-from services.ledger import mending
-from services.ledger.history import Reader
+from services.cli import rebuild as rebuild_command
+from services.ledger.fold import Person, open_plan, take, unwrap_keys
 from services.ledger.log import entry
-from services.ledger.people import Person, open_plan, take, unwrap_keys
 from services.ledger.plan.model import Plan, dump
+from services.ledger.queries.reader import Reader
 from services.ledger.store import reads
-from services.ledger.store.engine import Row, lock_writer
+from services.ledger.store.database import Row, lock_writer
 from services.ledger.vault import Vault
-from shared.crashpoint import BESIDE
+from shared.crashpoints import BESIDE
 from tests.contract.ledgers import Ledger, Together
 from tests.contract.tampering import spoil
 from tests.contract.workers import ROOT, Worker, until_drained
@@ -220,7 +220,7 @@ def test_a_writer_that_does_not_answer_is_named(small: Ledger) -> None:
     before = stored_raw(small)
     lock = lock_writer(small.settings.data.parent)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mending, "PATIENCE", 0.2)
+        patch.setattr(rebuild_command, "PATIENCE", 0.2)
         done = CliRunner().invoke(main, ["rebuild"], env=small.environment)
     lock.close()
     assert (done.exit_code, "does not answer; stop it" in done.output) == (3, True)

@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from services.cli import main
-from services.ledger.history import Reader
+from services.ledger.fold import Person, take, unwrap_keys
 from services.ledger.log import entry
-from services.ledger.past import When
-from services.ledger.people import Person, take, unwrap_keys
 from services.ledger.plan.model import Plan, dump
+from services.ledger.queries.reader import Reader
+from services.ledger.queries.time_travel import When
 from services.ledger.vault import Vault
 from tests.contract import mixed
 from tests.contract.ledgers import DERIVED, Ledger, Together

@@ -14,9 +14,9 @@ from sqlalchemy import insert
 from services import verify
 from services.cli import main
 from services.ledger.config import signers
-from services.ledger.log.note import Signer
+from services.ledger.log.signed_note import Signer
 from services.ledger.store import tables
-from shared.inbox import published_key, waiting_key
+from shared.inbox.redis_keys import published_key, waiting_key
 from tests import exports
 from tests.contract.ledgers import Ledger
 from tests.contract.older import Copy, copy_of, put_back

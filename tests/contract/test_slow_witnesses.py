@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from aics_witness import WitnessHTTPServer
 
-from services.ledger.log.note import COSIGNATURE, Verifier
-from services.ledger.witnesses import Refused, Witness, ask
+from services.ledger.checkpoints.witnesses import Refused, Witness, ask
+from services.ledger.log.signed_note import COSIGNATURE, Verifier
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD
 from tests.contract.test_witnesses import House, house, known, running

@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.engine import make_url
 
-from services.ledger.config import open_store, signers
-from services.ledger.make import init
-from services.ledger.store import engine, setup, tables
+from services.ledger.bootstrap import open_store
+from services.ledger.config import signers
+from services.ledger.maintenance.init import init
+from services.ledger.store import database as engine
+from services.ledger.store import setup, tables
 from services.ledger.vault import Vault, VaultClosed
-from shared.problems import SettingsError, Unsafe
+from shared.errors import SettingsError, Unsafe
 from tests.contract.ledgers import Ledger, Together
 from tests.contract.test_append_only import ROW
 from tests.given import ada

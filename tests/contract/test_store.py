@@ -10,10 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
 
-from services.ledger.config import open_store
-from services.ledger.make import init
-from services.ledger.store import engine, tables
-from shared.problems import SettingsError, Unsafe
+from services.ledger.bootstrap import open_store
+from services.ledger.maintenance.init import init
+from services.ledger.store import database as engine
+from services.ledger.store import tables
+from shared.errors import SettingsError, Unsafe
 from tests.contract.ledgers import Ledger
 from tests.postgres import Database
 

@@ -4,10 +4,10 @@ import orjson
 import pytest
 from sqlalchemy import Connection, select, text, update
 
-from services.ledger.plan.rules import RULES
+from services.ledger.plan.decide import RULES
 from services.ledger.store import tables
 from services.ledger.vault import LEDGER, Vault
-from shared.seal import Key
+from shared.crypto.jwe import Key
 from tests.contract.ledgers import Ledger
 from tests.contract.tampering import findings
 from tests.given import ADA, EVE

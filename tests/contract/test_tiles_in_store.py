@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from services.ledger.config import open_store
-from services.ledger.log.proof import consistency, inclusion, subtree, verify_inclusion
+from services.ledger.bootstrap import open_store
+from services.ledger.log.proofs import consistency, inclusion, subtree, verify_inclusion
 from services.ledger.log.tiles import ENTRIES, Tile, tiles_of
-from services.ledger.make import init
-from services.ledger.store import guards, published, tables, tiles
-from shared.problems import Unsafe
+from services.ledger.maintenance.init import init
+from services.ledger.store import append_only, checkpoint_archive, tables, tile_store
+from shared.errors import Unsafe
 from tests.contract.ledgers import Ledger
 from tests.logs import TiledLog, made_up_log
 
@@ -32,15 +32,15 @@ def read_all(ledger: Ledger, size: int) -> Iterator[tuple[Tile, bytes]]:
         for level in (ENTRIES, 0, 1, 2):
             listed = list(tiles_of(size, level))
             for each in {*listed[:1], *listed[-2:]}:
-                yield each, tiles.tile_bytes(connection, 0, each)
+                yield each, tile_store.tile_bytes(connection, 0, each)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_tiles_and_proofs_at_sizes_with_edges(kept: Ledger, big: TiledLog, size: int) -> None:
     kept.grow(big, size)
     with kept.as_services(write=False) as connection:
-        assert tiles.count_tiles(connection, 0) == size // 256 + size // 65_536
-        node = tiles.nodes(connection, 0, size)
+        assert tile_store.count_tiles(connection, 0) == size // 256 + size // 65_536
+        node = tile_store.nodes(connection, 0, size)
         assert subtree(node, 0, size) == big.root(size)
         for index in {0, size // 2, size - 1} & set(range(size)):
             path = inclusion(node, index, size)
@@ -57,7 +57,7 @@ def test_a_tile_that_is_full_by_now_is_read_as_narrow_as_it_was(
     kept.grow(big, 70_000)
     with kept.as_services(write=False) as connection:
         for tile in (Tile(0, 3, width), Tile(1, 0, width), Tile(ENTRIES, 3, width)):
-            assert tiles.tile_bytes(connection, 0, tile) == big.tile(tile)
+            assert tile_store.tile_bytes(connection, 0, tile) == big.tile(tile)
 
 
 def test_tiles_that_are_lost_are_worked_out_again(stored: Ledger) -> None:
@@ -70,7 +70,7 @@ def test_tiles_that_are_lost_are_worked_out_again(stored: Ledger) -> None:
     with stored.as_owner() as connection:
         assert [*connection.scalars(select(tables.tiles.c.index))] == [2]
         connection.execute(text("DELETE FROM tiles"))
-        tiles.fill(connection, 0, 1_000)
+        tile_store.fill(connection, 0, 1_000)
     assert [row["index"] for row in stored.table("tiles")] == [0, 1, 2]
 
 
@@ -99,11 +99,13 @@ def test_the_newest_checkpoint_with_enough_cosignatures_is_found(stored: Ledger)
     with stored.as_services() as connection:
         for size, count in ((1, 0), (1, 2), (3, 1), (3, 2), (5, 0)):
             note = f"{size} {count}"
-            published.keep_checkpoint(connection, 0, size, count, note, "2026-03-02T12:00:00.000Z")
-        found = [published.last_kept(connection, 0, count) for count in range(4)]
+            checkpoint_archive.keep_checkpoint(
+                connection, 0, size, count, note, "2026-03-02T12:00:00.000Z"
+            )
+        found = [checkpoint_archive.last_kept(connection, 0, count) for count in range(4)]
         assert [each and each["checkpoint"] for each in found] == ["5 0", "3 2", "3 2", None]
-        assert published.last_kept(connection, 1) is None
-        listed = [row["checkpoint"] for row in published.kept_checkpoints(connection, 0)]
+        assert checkpoint_archive.last_kept(connection, 1) is None
+        listed = [row["checkpoint"] for row in checkpoint_archive.kept_checkpoints(connection, 0)]
         assert listed == ["1 0", "1 2", "3 1", "3 2", "5 0"]
 
 
@@ -141,7 +143,7 @@ def test_replace_takes_no_kept_checkpoint_away(stored: Ledger, replaced: str) ->
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("name", guards.CHECKPOINT_TRIGGERS)
+@pytest.mark.parametrize("name", append_only.CHECKPOINT_TRIGGERS)
 def test_a_checkpoint_trigger_that_is_gone_is_named_at_start(stored: Ledger, name: str) -> None:
     with stored.as_owner() as connection:
         connection.execute(text(f"DROP TRIGGER {name}"))

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import main
-from services.ledger.worker import Drainer
-from shared.inbox import inbox_key, waiting_key
-from shared.problems import KeyAway, SealBroken, SettingsError
-from shared.seal import Key
-from shared.transit import Transit
-from shared.transit_keys import FILE, TransitKeys
+from services.ledger.writer.worker import Drainer
+from shared.crypto.jwe import Key
+from shared.crypto.transit import Transit
+from shared.crypto.transit_keys import FILE, TransitKeys
+from shared.errors import KeyAway, SealBroken, SettingsError
+from shared.inbox.redis_keys import inbox_key, waiting_key
 from tests.contract.examined import SQLITE, examined, named
 from tests.contract.ledgers import Ledger, waited_for
 from tests.contract.standins import IDS, TOLD

@@ -20,15 +20,16 @@ from aics_witness import (
 )
 from aics_witness import Witness as RealWitness
 
-from services.ledger.config import now, open_store, signers
-from services.ledger.keeping import Keeper
-from services.ledger.log.note import Signature, Verifier
-from services.ledger.make import rotate
-from services.ledger.watermark import Watermark
-from services.ledger.witnesses import Policy, Witness
-from shared.inbox import published_key
-from shared.problems import Unavailable
-from shared.published import LastPublished
+from services.ledger.bootstrap import open_store
+from services.ledger.checkpoints.archiver import Keeper
+from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.checkpoints.witnesses import Policy, Witness
+from services.ledger.config import now, signers
+from services.ledger.log.signed_note import Signature, Verifier
+from services.ledger.maintenance.key_rotation import rotate
+from shared.errors import Unavailable
+from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.redis_keys import published_key
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD, answering
 from tests.postgres import sqlite_database

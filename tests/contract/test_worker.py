@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from services.ledger import worker as worker_module
 from services.ledger.config import signers
-from services.ledger.plan.rules import RULES
+from services.ledger.plan.decide import RULES
 from services.ledger.store import reads
-from services.ledger.store.engine import connect, transaction
-from shared import doorbell
-from shared.event import Event
-from shared.inbox import Inbox
+from services.ledger.store.database import connect, transaction
+from services.ledger.writer import worker as worker_module
+from shared.events.event import Event
+from shared.inbox import doorbell
+from shared.inbox.inbox import Inbox
 from tests.contract.ledgers import Ledger, Together
 from tests.contract.workers import Worker, ended, until_drained
 from tests.given import ADA, Voice, about, ada, event

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.ledger.metrics import STAGES, TRACES
-from services.standalone import free_port
-from shared.inbox import inbox_key, waiting_key
+from services.ledger.writer.metrics import STAGES, TRACES
+from services.operations.supervisor import free_port
+from shared.inbox.redis_keys import inbox_key, waiting_key
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import Worker, until_drained
 from tests.given import ada, sam

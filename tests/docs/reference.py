@@ -12,15 +12,16 @@ from pathlib import Path
 
 import click
 
-from services import client
-from services.cli import main
+from services.cli import COMMANDS, load_command, main
+from services.client import http
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
 from services.ledger.plan.bounds import BOUNDS, MIB, PROTECTIVE
-from shared.catalogue import CATALOGUE
-from shared.crashpoint import BESIDE, POINTS
-from shared.problems import PROBLEMS, FaultCode
-from shared.refusals import BECAUSE, Code
+from shared.crashpoints import BESIDE, POINTS
+from shared.errors import FaultCode
+from shared.events.catalogue import CATALOGUE
+from shared.events.refusals import BECAUSE, Code
+from shared.http.problems import PROBLEMS
 from shared.settings import variables
 from tests.docs.reference_events import events, table
 
@@ -35,22 +36,22 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         "Formats",
         "These are the docstrings in which each format is specified; their examples run as tests.",
         (
-            "shared.event",
-            "services.intake.forms",
-            "shared.trace",
-            "services.intake.strict",
-            "shared.seal",
+            "shared.events.event",
+            "services.intake.http_binding",
+            "shared.tracing",
+            "services.intake.strict_json",
+            "shared.crypto.jwe",
             "services.ledger.log.entry",
             "services.ledger.log.merkle",
-            "services.ledger.log.note",
+            "services.ledger.log.signed_note",
             "services.ledger.log.tiles",
-            "services.ledger.log.proof",
-            "services.ledger.witnesses",
+            "services.ledger.log.proofs",
+            "services.ledger.checkpoints.witnesses",
             "services.ledger.receipts",
             "services.ledger.plan.model",
             "services.ledger.vault",
             "services.ledger.store.tables",
-            "services.outbox",
+            "services.client.outbox",
         ),
     ),
     "inbox": (
@@ -58,14 +59,14 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         "The contract between the two services, and all they share at run time.",
         (
             "shared.inbox",
-            "shared.layout",
-            "shared.limits",
-            "shared.transit",
-            "shared.transit_keys",
-            "shared.doorbell",
+            "shared.inbox.partition_layout",
+            "shared.inbox.publish_script",
+            "shared.crypto.transit",
+            "shared.crypto.transit_keys",
+            "shared.inbox.doorbell",
         ),
     ),
-    "tokens": ("Tokens and issuers", "", ("shared.callers", "shared.issuers")),
+    "tokens": ("Tokens and issuers", "", ("shared.auth.tokens", "shared.auth.issuers")),
     "verify": ("An export, a receipt, and verify.py", "", ("services.verify",)),
     "audit": (
         "Audit and replay: their findings",
@@ -73,7 +74,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
             "See [how to audit a ledger](../how-to/audit-a-ledger.md), and "
             "[what tampering an audit sees](../explanation/tampering.md)."
         ),
-        ("services.ledger.audit.findings", "services.ledger.replay"),
+        ("services.ledger.audit.findings", "services.ledger.audit.replay"),
     ),
 }
 
@@ -165,14 +166,14 @@ def settings() -> Iterator[str]:
     ]
     yield table(("variable", "meaning", "default", "read by"), rows) + "\n"
     yield "The commands that speak to a running service read three more:\n"
-    client_rows = [(f"`{name}`", meaning) for name, meaning in client.VARIABLES.items()]
+    client_rows = [(f"`{name}`", meaning) for name, meaning in http.VARIABLES.items()]
     yield table(("variable", "meaning"), client_rows) + "\n"
 
 
 def crashpoints() -> Iterator[str]:
     """The page of the places where a process can be told to die."""
     yield "# Crash points\n"
-    yield docstring(importlib.import_module("shared.crashpoint").__doc__) + "\n"
+    yield docstring(importlib.import_module("shared.crashpoints").__doc__) + "\n"
     yield table(
         ("place", "when a process comes there"),
         [(f"`{a}`", b) for a, b in (POINTS | BESIDE).items()],
@@ -196,7 +197,8 @@ def commands() -> Iterator[str]:
         "_FIRSTHAND_COMPLETE=fish_source firsthand | source    # fish\n```\n"
     )
     above = click.Context(main, info_name="firsthand", **main.context_settings)
-    for name, command in sorted(main.commands.items()):
+    for name in sorted(COMMANDS):
+        command = load_command(name)
         context = click.Context(command, info_name=name, parent=above, terminal_width=80)
         yield f"## firsthand {name}\n"
         yield f"```text\n{command.get_help(context)}\n```\n"

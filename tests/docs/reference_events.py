@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from services.intake.types import json_schema
-from shared.catalogue import CATALOGUE, EventType
-from shared.inwords import in_words
-from shared.kinds import Kind, Who
-from shared.refusals import BECAUSE
+from services.intake.event_types import json_schema
+from shared.events.catalogue import CATALOGUE, EventType
+from shared.events.refusals import BECAUSE
+from shared.events.type_names import Kind, Who
+from shared.http.schema_text import in_words
 
 KINDS = {
     Kind.PLAN: "Lines of the plan. Only the person may say these.",

@@ -13,7 +13,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from shared.callers import local_token
+from shared.auth.tokens import local_token
 from tests.docs.blocks import BLOCK, ROOT, environment
 from tests.docs.test_pages import up
 

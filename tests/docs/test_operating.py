@@ -9,12 +9,12 @@ import httpx
 import pytest
 import redis
 
-from services.embedded import queue_server
 from services.ledger.config import LedgerSettings
-from services.ledger.make import init
-from services.standalone import free_port
-from shared.callers import Callers, local_token
-from shared.problems import Unauthorised
+from services.ledger.maintenance.init import init
+from services.operations.embedded_queue import queue_server
+from services.operations.supervisor import free_port
+from shared.auth.tokens import Callers, local_token
+from shared.errors import Unauthorised
 from tests.docs.blocks import BLOCK, ROOT, Block, blocks, environment, is_shown
 from tests.docs.test_pages import up
 from tests.e2e.running import MEDIA_TYPE, event

@@ -16,9 +16,9 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from services.ledger.config import LedgerSettings
-from services.ledger.make import init
-from services.standalone import free_port
-from shared.callers import Callers
+from services.ledger.maintenance.init import init
+from services.operations.supervisor import free_port
+from shared.auth.tokens import Callers
 from tests.docs.blocks import BLOCK, ROOT, blocks, environment, is_shown, run
 from tests.postgres import PostgresServer
 from tests.process import PATIENCE, SCRATCH

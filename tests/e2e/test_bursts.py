@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.callers import local_token
+from shared.auth.tokens import local_token
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD
 from tests.e2e.test_stopping import Web

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from shared.catalogue import CATALOGUE
-from shared.catalogue.examples import examples
+from shared.events.catalogue import CATALOGUE
+from shared.events.catalogue.examples import examples
 from tests.e2e.running import Up, environment
 from tests.process import wait_until
 

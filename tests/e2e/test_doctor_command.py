@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.ledger.config import LedgerSettings
-from shared import doorbell
-from shared.inbox import connect
+from shared.inbox import doorbell
+from shared.inbox.servers import connect
 from tests.e2e.running import Up
 from tests.process import wait_until
 

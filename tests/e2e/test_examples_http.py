@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.callers import local_token
-from shared.catalogue import CATALOGUE
-from shared.event import Json
-from shared.refusals import BECAUSE, Code
+from shared.auth.tokens import local_token
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Json
+from shared.events.refusals import BECAUSE, Code
 from tests import matrix, postgres
 from tests.e2e.running import MEDIA_TYPE, Up
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.ledger.config import LedgerSettings
-from services.ledger.make import init
-from services.standalone import free_port
-from shared.processes import check_port
+from services.ledger.maintenance.init import init
+from services.operations.supervisor import free_port
+from shared.process import check_port
 from tests.e2e.running import COMMAND, environment
 
 

@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from shared.event import Json
+from shared.events.event import Json
 from tests.answering import Answering, Heard, Said, cut, to
 from tests.e2e.running import COMMAND, Up, environment, event, somebody
 from tests.process import wait_until

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services import verify
-from shared.event import Json
+from shared.events.event import Json
 from tests.e2e.running import Up, event, somebody
 
 pytestmark = pytest.mark.xdist_group("up")

@@ -8,10 +8,10 @@ Every type's examples are posted in test_examples_http.py; here, one for each co
 
 import pytest
 
-from shared.catalogue import CATALOGUE
-from shared.catalogue.examples import examples
-from shared.event import Json
-from shared.refusals import BECAUSE, Code
+from shared.events.catalogue import CATALOGUE
+from shared.events.catalogue.examples import examples
+from shared.events.event import Json
+from shared.events.refusals import BECAUSE, Code
 from tests.e2e.running import Up, event, somebody
 
 pytestmark = pytest.mark.xdist_group("up")

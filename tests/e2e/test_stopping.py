@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.standalone import free_port
-from shared.callers import local_token
+from services.operations.supervisor import free_port
+from shared.auth.tokens import local_token
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import ROOT, Worker, until_drained
 from tests.e2e.running import MEDIA_TYPE, event

@@ -7,7 +7,7 @@ import pytest
 from cloudevents.core.bindings.http import to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 
-from shared.event import Json
+from shared.events.event import Json
 from tests.e2e.running import Up, event, somebody
 
 pytestmark = pytest.mark.xdist_group("up")

@@ -176,7 +176,7 @@ def test_intake_imports_no_store() -> None:
     """In a fresh interpreter, and with everything that it really loads."""
     program = """
 import sys
-import services.intake.app, services.intake.routes, services.intake.types
+import services.intake.app, services.intake.routes, services.intake.event_types
 strange = ("sqlalchemy", "alembic", "psycopg", "pysqlite3", "sqlite3", "services.ledger")
 print(sorted(name for name in sys.modules if name.startswith(strange)))
 """

@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import text
 
 from services.ledger.config import LedgerSettings
-from services.ledger.store import engine
-from shared.inbox import connect, inbox_key
+from services.ledger.store import database
+from shared.inbox.redis_keys import inbox_key
+from shared.inbox.servers import connect
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import ROOT
 from tests.e2e.running import MEDIA_TYPE, Up, event
@@ -128,7 +129,9 @@ def test_no_word_is_logged_when_the_store_fails(tmp_path: Path) -> None:
     """The last one, since it leaves no store behind."""
     with Up(tmp_path, FIRSTHAND_LOG_LEVEL="debug") as up:
         up.say(ADA, "plan.started", STARTED, ADA)
-        owner = engine.connect(LedgerSettings.load(data=up.data).store_url, write=True, owner=True)
+        owner = database.connect(
+            LedgerSettings.load(data=up.data).store_url, write=True, owner=True
+        )
         with owner.begin() as connection:
             connection.execute(text("ALTER TABLE people RENAME TO elsewhere"))
             connection.execute(text("ALTER TABLE snapshots RENAME TO nowhere"))

@@ -18,16 +18,16 @@ from joserfc.jwk import OKPKey
 from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing, digest_of, salt_of, without_words
 from services.ledger.log.merkle import Frontier, leaf_hash
-from services.ledger.log.note import Signer
-from services.ledger.plan.changes import evolve
+from services.ledger.log.signed_note import Signer
+from services.ledger.plan.decide import RULES, Accepted, Refusal, Verdict, decide
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump
-from services.ledger.plan.rules import RULES, Accepted, Refusal, Verdict, decide
 from services.ledger.vault import Vault
-from shared.catalogue import VERSION
-from shared.event import Event, Json, canonical, timestamp
-from shared.issuers import ROLES
-from shared.refusals import Code
-from shared.seal import Key, b64url, seal
+from shared.auth.issuers import ROLES
+from shared.crypto.jwe import Key, b64url, seal
+from shared.events.catalogue import VERSION
+from shared.events.event import Event, Json, canonical, timestamp
+from shared.events.refusals import Code
 
 HERE = Path(__file__).parent
 ADA = "person:ada"

@@ -6,8 +6,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.callers import LEEWAY, MAX_LIFETIME
-from shared.seal import b64url
+from shared.auth.tokens import LEEWAY, MAX_LIFETIME
+from shared.crypto.jwe import b64url
 from tests.hostile.checks import Check
 from tests.hostile.forgery import (
     FOR_NOTHING,

@@ -21,9 +21,9 @@ from joserfc.registry import check_crit_header, check_registry_header, check_sup
 from joserfc.util import urlsafe_b64decode
 
 from services.intake.routes import _refusal
-from shared.callers import AUTHORS, MAX_LIFETIME, MAX_TOKEN_BYTES, Callers, _once, checks
-from shared.issuers import ROLES, Issuer, Keys, issuers
-from shared.seal import from_b64url
+from shared.auth.issuers import ROLES, Issuer, Keys, issuers
+from shared.auth.tokens import AUTHORS, MAX_LIFETIME, MAX_TOKEN_BYTES, Callers, _once, checks
+from shared.crypto.jwe import from_b64url
 from tests.tokens import ISS, NOW, jwks
 
 Replacement = tuple[object, object]  # what is replaced, and what is lenient

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import ECKey, OKPKey
 
-from shared.seal import b64url, from_b64url
+from shared.crypto.jwe import b64url, from_b64url
 from tests.tokens import ABSENT, CLAIMS, CLINIC, HEADER, ISS, OURS, THEIRS, forged, token
 
 _numbers = count()

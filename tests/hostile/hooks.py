@@ -11,8 +11,8 @@ from uuid import uuid4
 import schemathesis
 from schemathesis import GenerationMode
 
-from shared.catalogue import CATALOGUE
-from shared.fields import parse_time
+from shared.events.catalogue import CATALOGUE
+from shared.events.schema_fields import parse_time
 
 AHEAD = parse_time("2026-01-01T00:00:00Z")
 CASES = Counter[str]()  # by operation; left in the file that HOSTILE_CASES names

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from services.intake.app import create_app
-from shared.callers import Callers
-from shared.inbox import Inbox, connect
-from shared.transit import Transit
+from shared.auth.tokens import Callers
+from shared.crypto.transit import Transit
+from shared.inbox.inbox import Inbox
+from shared.inbox.servers import connect
 from tests.hostile.checks import Check
 
 Answer = dict[str, Any]  # `status` and `body`

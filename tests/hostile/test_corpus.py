@@ -16,9 +16,9 @@ import fakeredis
 import pytest
 
 from services.intake.app import create_app
-from shared.callers import Callers, local_token, make_local_issuer
-from shared.inbox import Inbox
-from shared.transit import Transit
+from shared.auth.tokens import Callers, local_token, make_local_issuer
+from shared.crypto.transit import Transit
+from shared.inbox.inbox import Inbox
 from tests.e2e.running import Up
 from tests.hostile.corpus import Case, cases
 from tests.hostile.inprocess import ask

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.callers import local_token
-from shared.catalogue import CATALOGUE
-from shared.catalogue.examples import examples
-from shared.event import Json
-from shared.issuers import ROLES
+from shared.auth.issuers import ROLES
+from shared.auth.tokens import local_token
+from shared.events.catalogue import CATALOGUE
+from shared.events.catalogue.examples import examples
+from shared.events.event import Json
 from tests.e2e.running import Up, environment
 
 pytestmark = pytest.mark.xdist_group("schemathesis")

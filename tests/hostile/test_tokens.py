@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from joserfc.jwt import Token
 
-from shared.callers import checks
-from shared.issuers import ROLES, Issuer
-from shared.transit import Transit
+from shared.auth.issuers import ROLES, Issuer
+from shared.auth.tokens import checks
+from shared.crypto.transit import Transit
 from tests.given import ADA
 from tests.hostile.abuses import ABUSES, Abuse
 from tests.hostile.checks import Check

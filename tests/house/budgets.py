@@ -31,7 +31,6 @@ def _ledger(*names: str) -> tuple[str, ...]:
 
 
 ADR = "docs/adr/0032-budgets-of-lines.md"
-NOT_YET_MOVED = "not yet moved"
 BUDGETS = {
     "shared": Budget(5_200, ("shared/",), 6_400, ADR),
     "intake": Budget(850, ("services/intake/",), 1_150, ADR),
@@ -51,20 +50,20 @@ BUDGETS = {
     "ledger: audit, maintenance": Budget(2_350, _ledger("audit/", "maintenance/"), 3_350, ADR),
     "client": Budget(450, ("services/client/",), 550, ADR),
     "operations": Budget(1_250, ("services/operations/",), 1_550, ADR),
-    "cli": Budget(2_000, ("services/cli/", "services/__init__.py"), 2_350, ADR),
+    "cli": Budget(2_000, ("services/cli/", "services/__init__.py"), 2_400, ADR),
     "verify.py": Budget(1_150, ("services/verify.py",)),
 }
 
 
 def row_of(path: str) -> str:
-    """Return the row of BUDGETS whose prefix of `path` is the longest."""
+    """Return the row of BUDGETS whose prefix of `path` is the longest; ValueError if none fits."""
     rows = (
         (len(prefix), row)
         for row, budget in BUDGETS.items()
         for prefix in budget.prefixes
         if path.startswith(prefix)
     )
-    return max(rows, default=(0, NOT_YET_MOVED))[1]
+    return max(rows)[1]
 
 
 def lines_by_row(sources: Iterable[Source]) -> Counter[str]:
@@ -81,7 +80,6 @@ def report(counts: Counter[str]) -> Iterator[str]:
         by_adr = f" by {budget.adr}" if budget.adr else ""
         text = f"{counts[row]:,} of {budget.lines:,}; limit {budget.limit:,}{by_adr}"
         yield f"lines of Python: {row}: {text}"
-    yield f"lines of Python: {NOT_YET_MOVED}: {counts[NOT_YET_MOVED]:,}"
 
 
 def over_budget(counts: Counter[str]) -> list[str]:

@@ -9,19 +9,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 
-from services.ledger import (
-    against,
-    aloud,
-    beside,
-    difference,
-    origins,
+from services.ledger.presentation import (
+    annotations,
+    contributions_text,
     phrases,
+    plan_text,
+    plan_view,
     sentences,
-    telling,
-    view,
 )
-from shared.catalogue import CATALOGUE, EventType
-from shared.refusals import BECAUSE, WARNINGS
+from services.ledger.queries import diff, history_entry, provenance
+from shared.events.catalogue import CATALOGUE, EventType
+from shared.events.refusals import BECAUSE, WARNINGS
 from tests.house.files import Finding, Source
 from tests.house.words import PART_OF_A_NAME, names
 
@@ -34,7 +32,17 @@ JUDGING = re.compile(
 )
 # Modules that make what a person reads about their own plan, as text or JSON.
 PRESENTATION: tuple[ModuleType, ...] = (
-    *(against, aloud, beside, difference, origins, phrases, sentences, telling, view),
+    *(
+        annotations,
+        plan_text,
+        contributions_text,
+        diff,
+        provenance,
+        phrases,
+        sentences,
+        history_entry,
+        plan_view,
+    ),
 )
 # Names that would hold words chosen by us. The person's own list is `avoid`, and it is theirs.
 OUR_LIST = re.compile(

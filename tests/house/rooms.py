@@ -6,40 +6,6 @@ from collections.abc import Iterator
 from tests.house.files import Finding, Source
 
 PURE = ("services/ledger/plan/", "services/ledger/log/")
-STORE = "services/ledger/store/"
-
-# A library, the places that may import it, and what everybody else does instead.
-LIBRARIES = {
-    "rq": (("shared/doorbell.py", "services/ledger/worker.py"), "ring through shared/doorbell.py"),
-    "redis": (
-        (
-            "shared/inbox.py",
-            "shared/together.py",
-            "shared/published.py",
-            "shared/doorbell.py",
-            "shared/durability.py",
-            "shared/lag.py",
-            "shared/layout.py",
-            "shared/status.py",
-            "services/doctor/",
-            "services/ledger/worker.py",
-        ),
-        "speak to the queue through shared/inbox.py",
-    ),
-    "flask": (
-        (
-            *("services/intake/", "services/ledger/app.py", "services/ledger/api.py"),
-            *("services/ledger/logs_api.py", "shared/web.py"),
-        ),
-        "hand plain values to a route, and let the route speak HTTP",
-    ),
-    "sqlalchemy": (
-        (STORE, "services/ledger/vault.py", "services/ledger/history.py"),
-        f"ask a function of {STORE}",
-    ),
-    "alembic": ((STORE,), f"ask a function of {STORE}"),
-    "psycopg": ((STORE,), f"ask a function of {STORE}"),
-}
 IMPURE = {
     "io": "bytes come in as arguments",
     "os": "whatever the machine says comes in as an argument",
@@ -72,15 +38,6 @@ def imports(source: Source) -> Iterator[tuple[ast.stmt, str]]:
             yield from ((node, f"{node.module}.{alias.name}") for alias in node.names)
 
 
-def libraries_stay_in_their_rooms(source: Source) -> Iterator[Finding]:
-    """A reader finds RQ in two files, Flask at the doors, and SQL in the store."""
-    for node, module in imports(source) if source.is_ours_to_run else ():
-        rooms, remedy = LIBRARIES.get(module.split(".")[0], ((source.path,), ""))
-        if not source.path.startswith(rooms):
-            library = module.split(".")[0]
-            yield source.find(node, f"{library} belongs in {', '.join(rooms)}; {remedy}")
-
-
 def pure_rooms_stay_pure(source: Source) -> Iterator[Finding]:
     """No clock, chance or I/O decides about a plan or a tree: a replay must end the same."""
     if not source.path.startswith(PURE):
@@ -101,9 +58,11 @@ def pure_rooms_stay_pure(source: Source) -> Iterator[Finding]:
 
 
 def keys_are_named_once(source: Source) -> Iterator[Finding]:
-    """The queue's contract stands in one file, every key with it."""
-    if not source.is_ours_to_run or source.path == "shared/inbox.py":
+    """The keys of the queue are named in shared/inbox and nowhere else."""
+    if not source.is_ours_to_run or source.path.startswith("shared/inbox/"):
         return
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Constant) and "firsthand:{" in str(node.value):
-            yield source.find(node, "a key of the queue; name it in shared/inbox.py and call that")
+            yield source.find(
+                node, "a key of the queue; name it in shared/inbox/redis_keys.py and call that"
+            )

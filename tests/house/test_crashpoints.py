@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
-from shared.crashpoint import BESIDE, POINTS, told_by
-from shared.problems import SettingsError
+from shared.crashpoints import BESIDE, POINTS, told_by
+from shared.errors import SettingsError
 from tests.house.files import ROOT, project
 
-DIES = "from shared.crashpoint import crashpoint; [crashpoint('batch-read') for _ in range(%d)]"
+DIES = "from shared.crashpoints import crashpoint; [crashpoint('batch-read') for _ in range(%d)]"
 
 
 def test_every_place_in_the_table_is_in_the_code_once() -> None:

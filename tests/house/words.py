@@ -6,10 +6,10 @@ import re
 import tokenize
 from collections.abc import Iterator
 
-from services import client
+from services.client import http
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
-from shared import crashpoint
+from shared import crashpoints
 from shared.settings import variables
 from tests.house.files import Finding, Source
 
@@ -32,7 +32,7 @@ NOT_OUR_WORDS = {
     "therapists": "partners",
 }
 VARIABLE = re.compile(r"(?<![_A-Z])FIRSTHAND_[A-Z]+(?:_[A-Z]+)*(?![A-Z_{])")
-VARIABLES = {*client.VARIABLES, crashpoint.VARIABLE} | {
+VARIABLES = {*http.VARIABLES, crashpoints.VARIABLE} | {
     row[0] for row in variables(IntakeSettings, LedgerSettings)
 }
 PART_OF_A_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")

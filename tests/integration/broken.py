@@ -8,12 +8,13 @@ from typing import Any, NoReturn
 from services.cli import main
 from services.intake import routes
 from services.intake.app import from_environment as intake
-from services.intake.cloudevents import read
-from services.ledger import api, batch
-from services.ledger.app import from_environment as ledger
-from services.ledger.plan.rules import decide
-from services.ledger.view import view
-from shared.callers import local_token
+from services.intake.validation import read
+from services.ledger.api import people
+from services.ledger.api.app import from_environment as ledger
+from services.ledger.plan.decide import decide
+from services.ledger.presentation.plan_view import view
+from services.ledger.writer import batch
+from shared.auth.tokens import local_token
 from shared.settings import Settings
 
 WORDS = "Marzipan on the pier"
@@ -41,7 +42,7 @@ def ask(app: Any, method: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    for module, function in ((routes, read), (api, view), (batch, decide)):
+    for module, function in ((routes, read), (people, view), (batch, decide)):
         setattr(module, function.__name__, fail)
     if sys.argv[1] == "intake":
         ask(intake(), "POST", "/events")

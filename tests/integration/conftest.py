@@ -7,9 +7,10 @@ import fakeredis
 import pytest
 
 from services.intake.app import create_app
-from shared.callers import Callers, make_local_issuer
-from shared.inbox import Inbox, connect
-from shared.transit import Transit
+from shared.auth.tokens import Callers, make_local_issuer
+from shared.crypto.transit import Transit
+from shared.inbox.inbox import Inbox
+from shared.inbox.servers import connect
 from tests import matrix
 from tests.conforming import Conforming
 from tests.integration.together import ADA, GRANT, SEA, STARTED, Door, Together

@@ -1,9 +1,9 @@
 """A plan as it is read aloud at noon, for the tests of what is said."""
 
-from services.ledger.aloud import aloud
 from services.ledger.plan.model import Plan
-from services.ledger.view import view
-from shared.event import Event
+from services.ledger.presentation.plan_text import aloud
+from services.ledger.presentation.plan_view import view
+from shared.events.event import Event
 from tests.given import NOON, NORTH, SAM, TOM, ada, given, started
 
 NAMES = {SAM: "Sam (nurse)", NORTH: "The north team", "service:notebook": "Notebook"}

@@ -5,16 +5,16 @@ from datetime import datetime
 
 import pytest
 
-from services.intake.cloudevents import read
-from services.ledger.plan.changes import evolve
+from services.intake.validation import read
+from services.ledger.plan.decide import Accepted, decide
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan
-from services.ledger.plan.rules import Accepted, decide
-from shared.catalogue import CATALOGUE, EventType
-from shared.catalogue.beside import ENTRY
-from shared.catalogue.examples import ACCEPTED, examples
-from shared.event import Event, Json, canonical
-from shared.fields import parse_time
-from shared.refusals import Code
+from shared.events.catalogue import CATALOGUE, EventType
+from shared.events.catalogue.examples import ACCEPTED, examples
+from shared.events.catalogue.kind_beside import ENTRY
+from shared.events.event import Event, Json, canonical
+from shared.events.refusals import Code
+from shared.events.schema_fields import parse_time
 from tests.histories import history
 from tests.integration.together import Door
 

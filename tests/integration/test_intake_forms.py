@@ -9,10 +9,11 @@ import pytest
 from werkzeug.test import TestResponse
 
 from services.intake.app import create_app
-from services.intake.forms import MAX_BATCH_BYTES
-from shared.callers import Callers
-from shared.event import Event, Json, partition_of
-from shared.inbox import Inbox, connect
+from services.intake.http_binding import MAX_BATCH_BYTES
+from shared.auth.tokens import Callers
+from shared.events.event import Event, Json, partition_of
+from shared.inbox.inbox import Inbox
+from shared.inbox.servers import connect
 from tests.integration.together import (
     ADA,
     EVE,

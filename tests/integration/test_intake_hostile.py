@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared.event import Json, canonical
+from shared.events.event import Json, canonical
 from tests.integration.together import ADA, SEA, Door, body, event, pointers, problem
 
 GOOD = event("aspiration.stated", SEA)

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from services.intake.app import create_app
-from shared.callers import Callers, local_token
-from shared.event import Event, canonical
-from shared.inbox import Inbox, connect, inbox_key, wake_key
-from shared.limits import Limits
-from shared.problems import PROBLEMS
-from shared.transit import Transit
+from shared.auth.tokens import Callers, local_token
+from shared.crypto.transit import Transit
+from shared.events.event import Event, canonical
+from shared.http.problems import PROBLEMS
+from shared.inbox.inbox import Inbox
+from shared.inbox.publish_script import Limits
+from shared.inbox.redis_keys import inbox_key, wake_key
+from shared.inbox.servers import connect
 from tests.integration.together import (
     ADA,
     EVE,

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from services.intake.app import create_app
-from services.standalone import free_port
-from shared.callers import Callers
-from shared.inbox import Inbox, connect, held_key, inbox_key
-from shared.layout import KEY as LAYOUT
-from shared.limits import Limits
-from shared.status import SKEW, Status
-from shared.transit import Transit
+from services.operations.supervisor import free_port
+from shared.auth.tokens import Callers
+from shared.crypto.transit import Transit
+from shared.inbox.inbox import Inbox
+from shared.inbox.publish_script import Limits
+from shared.inbox.queue_status import SKEW, Status
+from shared.inbox.redis_keys import LAYOUT_KEY, held_key, inbox_key
+from shared.inbox.servers import connect
 from tests.integration.together import ADA, EVE, STARTED, Door, event, problem
 from tests.process import wait_until
 from tests.servers import RedisLikeServer, RedisServer, ValkeyServer
@@ -73,7 +74,7 @@ def test_a_partition_that_is_full(make: Make) -> None:
 
 def test_partitions_that_differ_from_the_ledgers(make: Make) -> None:
     door = make(partitions=1)
-    door.inbox.redis.set(LAYOUT, "8 partitions, server 1 of 1")
+    door.inbox.redis.set(LAYOUT_KEY, "8 partitions, server 1 of 1")
     agrees(door, "8 partitions")
 
 

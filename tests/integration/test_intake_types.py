@@ -8,10 +8,10 @@ import orjson
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from shared.catalogue import CATALOGUE
-from shared.event import Json
-from shared.fields import NotBlank
-from shared.refusals import BECAUSE
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Json
+from shared.events.refusals import BECAUSE
+from shared.events.schema_fields import NotBlank
 from tests.integration.together import Door, event, problem
 
 

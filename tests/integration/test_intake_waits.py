@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared.event import Event, Json
-from shared.inbox import DONE_SECONDS, Outgoing, done_key
+from shared.events.event import Event, Json
+from shared.inbox.inbox import DONE_SECONDS, Outgoing
+from shared.inbox.redis_keys import done_key
 from tests.integration.together import (
     ADA,
     EVE,

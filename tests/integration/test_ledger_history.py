@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import event as on
 
-from shared.event import Json
+from shared.events.event import Json
 from tests.integration.together import (
     ADA,
     EVE,

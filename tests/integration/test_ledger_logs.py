@@ -12,15 +12,16 @@ from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey
 from werkzeug.serving import make_server
 
-from services.ledger.config import open_store, signers
+from services.ledger.bootstrap import open_store
+from services.ledger.config import signers
 from services.ledger.log.merkle import leaf_hash
-from services.ledger.log.note import read_checkpoint
+from services.ledger.log.signed_note import read_checkpoint
 from services.ledger.log.tiles import ENTRIES, Tile, hashes_at, read_bundle, tiles_of
-from services.ledger.store.engine import transaction
-from services.ledger.store.published import keep_checkpoint
-from shared.callers import local_token
-from shared.inbox import published_key
-from shared.published import LastPublished
+from services.ledger.store.checkpoint_archive import keep_checkpoint
+from services.ledger.store.database import transaction
+from shared.auth.tokens import local_token
+from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.redis_keys import published_key
 from tests.integration.together import ADA, SAM, SEA, STARTED, Together, problem
 from tests.logs import TiledLog, made_up_log
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.ledger.view import SHELVES
-from shared.event import Json
+from services.ledger.presentation.plan_view import SHELVES
+from shared.events.event import Json
 from tests.integration.together import (
     ADA,
     EVE,

@@ -7,15 +7,15 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.intake.app import create_app as create_intake
-from services.ledger.app import create_app as create_ledger
-from services.ledger.config import open_store
-from services.ledger.metrics import Batches, serve
-from services.ledger.watermark import Watermark
-from services.standalone import free_port
-from shared.callers import Callers
-from shared.inbox import inbox_key
-from shared.problems import Unsafe
-from shared.published import LastPublished
+from services.ledger.api.app import create_app as create_ledger
+from services.ledger.bootstrap import open_store
+from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.writer.metrics import Batches, serve
+from services.operations.supervisor import free_port
+from shared.auth.tokens import Callers
+from shared.errors import Unsafe
+from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.redis_keys import inbox_key
 from tests.integration.together import ADA, EVE, SAM, SEA, STARTED, Door, Together, event
 from tests.servers import RedisLikeServer
 

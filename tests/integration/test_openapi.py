@@ -7,14 +7,14 @@ from flask import Flask
 from openapi_spec_validator import validate
 
 from services.intake.app import create_app as intake
-from services.intake.forms import Form
-from services.ledger.app import create_app as ledger
-from shared.catalogue import CATALOGUE
-from shared.catalogue.examples import examples
-from shared.event import Json
-from shared.openapi import path_of
-from shared.problems import PROBLEMS
-from shared.web import Service, describe
+from services.intake.http_binding import Form
+from services.ledger.api.app import create_app as ledger
+from shared.events.catalogue import CATALOGUE
+from shared.events.catalogue.examples import examples
+from shared.events.event import Json
+from shared.http.app import Service, describe
+from shared.http.openapi import path_of
+from shared.http.problems import PROBLEMS
 from tests.conforming import DOCUMENTS, is_valid
 
 NOBODY = cast(Any, None)  # a neighbour that no route is called with

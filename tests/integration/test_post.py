@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from services.client import NoAnswer, Service, body_of, events_in, subject_of
-from services.outbox import Outbox
-from services.post import Errand, Fate, told
-from shared.event import Json, canonical
-from shared.problems import PROBLEMS, FirsthandError, SettingsError
-from shared.seal import b64url
+from services.client.http import NoAnswer, Service, body_of, events_in, subject_of
+from services.client.outbox import Outbox
+from services.client.sender import Errand, Fate, told
+from shared.crypto.jwe import b64url
+from shared.errors import FirsthandError, SettingsError
+from shared.events.event import Json, canonical
+from shared.http.problems import PROBLEMS
 from tests.answering import Answer, Answering, Heard, Said, cut, half, status
 from tests.integration.together import ADA, SEA, event
 

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import event as on
 from sqlalchemy import text
 
-from services.ledger.readiness import FRESH, STALE, Readiness
-from services.ledger.store.engine import connect, transaction
-from services.ledger.watermark import Watermark
-from shared.event import Json
-from shared.inbox import inbox_key, waiting_key
-from shared.published import LastPublished
+from services.ledger.api.readiness import FRESH, STALE, Readiness
+from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.store.database import connect, transaction
+from shared.events.event import Json
+from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.redis_keys import inbox_key, waiting_key
 from tests.contract.ledgers import Together as AtOnce
 from tests.integration.together import ADA, SAM, SEA, STARTED, Together, event
 from tests.process import wait_until

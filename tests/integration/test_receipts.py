@@ -13,9 +13,9 @@ import pytest
 import zxingcpp
 
 from services import verify
+from services.cli.qr import codes, drawn
 from services.ledger.config import signers
-from services.printed import codes, drawn
-from shared.event import Json
+from shared.events.event import Json
 from tests.integration.together import ADA, EVE, SAM, SEA, STARTED, TOM, Together, event
 from tests.postgres import Database
 

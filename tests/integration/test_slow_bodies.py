@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.cli.run import IDLE_SECONDS
-from services.standalone import free_port
-from shared.bodies import MOST_OF_ONE
-from shared.callers import local_token
-from shared.processes import raise_file_limit
+from services.cli.services import IDLE_SECONDS
+from services.operations.supervisor import free_port
+from shared.auth.tokens import local_token
+from shared.http.request_bodies import MOST_OF_ONE
+from shared.process import raise_file_limit
 from tests.integration.together import ADA, EVE, MEDIA_TYPE, STARTED, body, event
 from tests.process import Server, wait_until
 from tests.servers import RedisLikeServer

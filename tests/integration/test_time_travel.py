@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import pytest
 from werkzeug.test import TestResponse
 
-from services.ledger.history import PAGE_BYTES, Reader
-from services.ledger.kept import Kept
-from services.ledger.steps import steps
-from services.ledger.store.engine import transaction
+from services.cli.replay import steps
+from services.ledger.queries.read_cache import Kept
+from services.ledger.queries.reader import PAGE_BYTES, Reader
+from services.ledger.store.database import transaction
 from services.ledger.vault import Vault
-from shared.event import Json
+from shared.events.event import Json
 from tests.integration.together import (
     ADA,
     EVE,

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from services.ledger.aloud import aloud
 from services.ledger.plan.model import Plan
-from services.ledger.view import view
-from shared.catalogue import CATALOGUE
-from shared.event import Event, Json
+from services.ledger.presentation.plan_text import aloud
+from services.ledger.presentation.plan_view import view
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Event, Json
 from tests.given import ADA, BEA, NEXT_YEAR, SAM, TOM, ada, change, fold, given, sam, started
 
 NAMES = {SAM: "Sam (nurse)", BEA: "Bea"}

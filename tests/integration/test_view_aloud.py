@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.ledger.aloud import aloud
 from services.ledger.plan.model import dump, load
-from services.ledger.view import SHELVES, view
-from shared.event import Event
+from services.ledger.presentation.plan_text import aloud
+from services.ledger.presentation.plan_view import SHELVES, view
+from shared.events.event import Event
 from tests.given import (
     ADA,
     BEA,

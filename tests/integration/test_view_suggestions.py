@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.event import Json
+from shared.events.event import Json
 from tests.given import (
     ADA,
     BEA,

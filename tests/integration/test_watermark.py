@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 import structlog
 
+from services.ledger.checkpoints.published_view import Watermark
 from services.ledger.config import signers
-from services.ledger.log.note import read_checkpoint
-from services.ledger.store.engine import connect, transaction
-from services.ledger.store.published import keep_checkpoint
-from services.ledger.watermark import Watermark
-from shared.inbox import published_key
-from shared.published import LastPublished
+from services.ledger.log.signed_note import read_checkpoint
+from services.ledger.store.checkpoint_archive import keep_checkpoint
+from services.ledger.store.database import connect, transaction
+from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.redis_keys import published_key
 from tests.integration.together import ADA, STARTED, Together, problem
 
 PLACE = published_key(0)

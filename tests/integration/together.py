@@ -24,17 +24,20 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from services.intake.app import create_app as create_intake
-from services.ledger.app import create_app as create_ledger
-from services.ledger.config import LedgerSettings, open_store, signers
-from services.ledger.make import init
-from services.ledger.projector import Projector
-from services.ledger.store.engine import transaction
-from services.ledger.watermark import Watermark
-from shared.callers import Callers, local_token
-from shared.event import Json
-from shared.inbox import Inbox, connect, inbox_key, published_key
-from shared.published import LastPublished
-from shared.transit import Transit
+from services.ledger.api.app import create_app as create_ledger
+from services.ledger.bootstrap import open_store
+from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.config import LedgerSettings, signers
+from services.ledger.maintenance.init import init
+from services.ledger.store.database import transaction
+from services.ledger.writer.projector import Projector
+from shared.auth.tokens import Callers, local_token
+from shared.crypto.transit import Transit
+from shared.events.event import Json
+from shared.inbox.inbox import Inbox
+from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.redis_keys import inbox_key, published_key
+from shared.inbox.servers import connect
 from tests.conforming import Conforming
 from tests.growing import grow
 from tests.logs import TiledLog

@@ -9,11 +9,11 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from services.intake.app import create_app, now
-from services.ledger.projector import Projector
-from services.ledger.worker import Drainer
-from shared import doorbell
-from shared.event import timestamp
-from shared.inbox import Inbox
+from services.ledger.writer.projector import Projector
+from services.ledger.writer.worker import Drainer
+from shared.events.event import timestamp
+from shared.inbox import doorbell
+from shared.inbox.inbox import Inbox
 from tests.chaos.checks import Posted
 from tests.simulation.faulty import FaultyRedis
 

@@ -96,7 +96,7 @@ class FaultyPool:
         return getattr(self._pool, name)
 
     def make_connection(self) -> "FaultyLine":
-        """As shared/together.py does."""
+        """As shared/inbox/group_commit.py does."""
         return FaultyLine(self._pool.make_connection(), self._server)
 
 

@@ -8,12 +8,12 @@ from sqlalchemy import Engine
 from sqlalchemy import event as sqlalchemy_event
 
 from services.ledger.config import LedgerSettings, signers
-from services.ledger.make import init
-from services.ledger.people import unwrap_keys
-from services.ledger.store.engine import connect, transaction
+from services.ledger.fold import unwrap_keys
+from services.ledger.maintenance.init import init
+from services.ledger.store.database import connect, transaction
 from services.ledger.vault import Vault
-from shared.callers import Callers, local_token
-from shared.transit import Transit
+from shared.auth.tokens import Callers, local_token
+from shared.crypto.transit import Transit
 from tests.chaos.posters import told
 
 PEOPLE, EVENTS = 2, 20

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.crashpoint import POINTS
+from shared.crashpoints import POINTS
 from tests.chaos.broken import BUILDS, Broken
 from tests.house.files import ROOT
 from tests.simulation.run import MEMORY

@@ -19,13 +19,13 @@ import orjson
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from services.ledger.people import unwrap_keys
-from services.ledger.replay import Replay
+from services.ledger.audit.replay import Replay
+from services.ledger.fold import unwrap_keys
 from services.ledger.store import tables
-from services.ledger.store.engine import transaction
+from services.ledger.store.database import transaction
 from services.ledger.vault import Vault
-from shared import crashpoint
-from shared.inbox import inbox_key, published_key
+from shared import crashpoints
+from shared.inbox.redis_keys import inbox_key, published_key
 from tests.chaos.checks import Heard, Posted, Tally, tally
 from tests.chaos.posters import told
 from tests.simulation.actors import Intake, Worker
@@ -65,7 +65,7 @@ class World:
     def run(self) -> list[str]:
         """Live until everything was said and recorded; which invariants were broken."""
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what an unsafe ledger sends
-        crashpoint.listener = self.pass_by
+        crashpoints.listener = self.pass_by
         try:
             with capture_logs():
                 while any(self.outboxes.values()):
@@ -74,7 +74,7 @@ class World:
                 stuck = not self._recover()
                 return [*self.judge().broken, *(["I13"] if stuck else []), *self.replay()]
         finally:
-            crashpoint.listener = None
+            crashpoints.listener = None
             signal.signal(signal.SIGTERM, before)
             for each in self.workers:
                 each.begin()

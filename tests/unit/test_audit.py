@@ -8,22 +8,22 @@ from random import Random
 import orjson
 import pytest
 
-from services.ledger.audit.clear import Form, Seal, seal_of
-from services.ledger.audit.course import MOST, Course
+from services.ledger.audit.entry_checks import Form, Seal, seal_of
 from services.ledger.audit.findings import Report
-from services.ledger.audit.folding import Folding, unpinned
-from services.ledger.audit.shelves import Names, Shelves
-from services.ledger.audit.told import in_words, shortened
-from services.ledger.audit.tree import Tree
+from services.ledger.audit.spill import Names, Shelves
+from services.ledger.audit.stream_checks import Folding, unpinned
+from services.ledger.audit.text_report import in_words, shortened
+from services.ledger.audit.time_histogram import MOST, Course
+from services.ledger.fold import Person
 from services.ledger.log import entry
 from services.ledger.log.entry import Ruling, Standing
 from services.ledger.log.merkle import Frontier
 from services.ledger.log.tiles import tiles_of
-from services.ledger.people import Person
+from services.ledger.log.tree_builder import Tree
+from services.ledger.plan.decide import RULES
 from services.ledger.plan.model import Plan
-from services.ledger.plan.rules import RULES
-from shared.event import Event, Json
-from shared.seal import Key
+from shared.crypto.jwe import Key
+from shared.events.event import Event, Json
 from tests.given import ADA, ada, again, change, sam, sam_may_propose
 from tests.golden.make import HERE
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.bodies import MAX_DRAINED_BYTES, Bodies
-from shared.problems import Malformed, TooLarge, Unavailable
+from shared.errors import Malformed, TooLarge, Unavailable
+from shared.http.request_bodies import MAX_DRAINED_BYTES, Bodies
 
 LONGEST = 100
 

@@ -7,8 +7,8 @@ from itertools import count
 import pytest
 from joserfc.jwk import OKPKey
 
-from shared.callers import Caller
-from shared.seal import b64url
+from shared.auth.tokens import Caller
+from shared.crypto.jwe import b64url
 from tests.given import ADA, EVE
 from tests.tokens import (
     ABSENT,

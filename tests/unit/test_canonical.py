@@ -10,10 +10,10 @@ import rfc8785
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.ledger.plan.changes import evolve
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump, line_key, load
-from shared.event import MAX_WHOLE_NUMBER, Event, canonical, partition_of, timestamp
-from shared.fields import parse_time
+from shared.events.event import MAX_WHOLE_NUMBER, Event, canonical, partition_of, timestamp
+from shared.events.schema_fields import parse_time
 from tests.given import ADA, SAM, ada, started
 
 MANY = settings(max_examples=250, deadline=None, database=None)

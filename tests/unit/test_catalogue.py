@@ -5,11 +5,11 @@ from typing import get_args
 
 import pytest
 
-from shared import catalogue, fields, kinds, refusals
-from shared.catalogue import CATALOGUE, EventType
-from shared.event import MAX_DATA_BYTES, canonical
-from shared.kinds import KINDS, Kind, P
-from shared.refusals import BECAUSE, NO_STANDING, Code
+from shared.events import catalogue, refusals, schema_fields, type_names
+from shared.events.catalogue import CATALOGUE, EventType
+from shared.events.event import MAX_DATA_BYTES, canonical
+from shared.events.refusals import BECAUSE, NO_STANDING, Code
+from shared.events.type_names import KINDS, Kind, P
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE.keys())
 GENERAL = {*NO_STANDING, Code.ID_REUSED, Code.VERSION_CONFLICT, Code.PLAN_FULL, Code.OUR_FAULT}
@@ -30,7 +30,7 @@ def sentences(row: EventType) -> list[str]:
 
 
 def test_every_type_has_one_row_and_every_row_is_a_type() -> None:
-    named = [name for group in get_args(kinds.Type) for name in get_args(group)]
+    named = [name for group in get_args(type_names.Type) for name in get_args(group)]
     assert len(set(named)) == len(named)
     assert list(CATALOGUE) == [row.name for row in CATALOGUE.values()]
     assert set(CATALOGUE) == set(named) == set(catalogue.TYPE_NAMES)
@@ -39,11 +39,11 @@ def test_every_type_has_one_row_and_every_row_is_a_type() -> None:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (Kind.PLAN, kinds.PlanType),
-        (Kind.ANSWER, kinds.AnswerType),
-        (Kind.BESIDE, kinds.BesideType),
-        (Kind.EQUAL, kinds.EqualType),
-        (Kind.WHOSE, kinds.WhoseType),
+        (Kind.PLAN, type_names.PlanType),
+        (Kind.ANSWER, type_names.AnswerType),
+        (Kind.BESIDE, type_names.BesideType),
+        (Kind.EQUAL, type_names.EqualType),
+        (Kind.WHOSE, type_names.WhoseType),
     ],
 )
 def test_the_kinds_of_the_rows_are_the_kinds_of_the_literals(kind: Kind, names: object) -> None:
@@ -155,8 +155,8 @@ def test_scopes_of_tokens_follow_the_kind(row: EventType) -> None:
 def test_scopes_of_grants_are_scopes_that_can_be_granted() -> None:
     wanted = {row.who.scope for row in CATALOGUE.values()} - {None}
     assert wanted == {"propose", "observe", "interpret", "any"}
-    assert wanted - {"any"} < set(fields.SCOPES)
-    assert "any" not in fields.SCOPES, "nobody grants anything whatever"
+    assert wanted - {"any"} < set(schema_fields.SCOPES)
+    assert "any" not in schema_fields.SCOPES, "nobody grants anything whatever"
 
 
 @ROWS

@@ -10,15 +10,15 @@ from typing import get_args
 
 import pytest
 
-from services.ledger.plan import bounds, own, steps
+from services.ledger.plan import bounds, transitions, type_rules
 from services.ledger.plan.model import Plan, copy_of
-from services.ledger.plan.own import own_refusal
-from shared.catalogue import CATALOGUE, TYPE_NAMES, VERSION, EventType
-from shared.catalogue.examples import examples
-from shared.event import Event
-from shared.fields import SCOPES
-from shared.kinds import KINDS, Kind, PlanType, Type
-from shared.refusals import WARNINGS, Code
+from services.ledger.plan.type_rules import own_refusal
+from shared.events.catalogue import CATALOGUE, TYPE_NAMES, VERSION, EventType
+from shared.events.catalogue.examples import examples
+from shared.events.event import Event
+from shared.events.refusals import WARNINGS, Code
+from shared.events.schema_fields import SCOPES
+from shared.events.type_names import KINDS, Kind, PlanType, Type
 from tests.given import given
 from tests.voices import event
 
@@ -72,28 +72,28 @@ def test_the_steps_are_the_types_that_change_a_state() -> None:
         states = {key: line["state"] for key, line in after.lines.items() if key in before.lines}
         if states != {key: line["state"] for key, line in before.lines.items()}:
             changing.add(kind)
-    assert changing == set(steps.STEPS)
+    assert changing == set(transitions.STEPS)
 
 
-@pytest.mark.parametrize("kind", steps.STEPS)
+@pytest.mark.parametrize("kind", transitions.STEPS)
 def test_a_step_leads_from_its_states_alone_to_another(kind: str) -> None:
-    step, (before, last, after) = steps.STEPS[kind], example(kind)
+    step, (before, last, after) = transitions.STEPS[kind], example(kind)
     plan = copy_of(before)
-    line = steps.target(plan, kind, last.data)
-    moved = steps.target(after, kind, last.data)
+    line = transitions.target(plan, kind, last.data)
+    moved = transitions.target(after, kind, last.data)
     assert line
     assert moved
     assert moved["state"] == step.after
     assert step.after not in step.before
-    for state in {"open", *(other.after for other in steps.STEPS.values())}:
+    for state in {"open", *(other.after for other in transitions.STEPS.values())}:
         line["state"] = state
         refusal = None if state in step.before else Code.WRONG_STATE
         assert own_refusal(plan, last) is refusal
 
 
 def test_every_state_can_be_reached() -> None:
-    after = {step.after for step in steps.STEPS.values()} | {"open"}
-    assert {state for step in steps.STEPS.values() for state in step.before} <= after
+    after = {step.after for step in transitions.STEPS.values()} | {"open"}
+    assert {state for step in transitions.STEPS.values() for state in step.before} <= after
 
 
 POINTING = {kind for kind in PLAN if refusal_without_lines(kind) is Code.UNKNOWN_TARGET}
@@ -102,10 +102,10 @@ POINTING -= {"aspirations.ranked"}  # which points at many
 
 @pytest.mark.parametrize("kind", sorted(POINTING))
 def test_a_type_that_points_at_a_line_names_it_by_its_thing(kind: str) -> None:
-    thing, data = steps.thing_of(kind), CATALOGUE[kind].example
+    thing, data = transitions.thing_of(kind), CATALOGUE[kind].example
     if thing != "plan":
         assert CATALOGUE[kind].schema.fields[thing].required
-        assert steps.name_in(kind, dict(data)) == data[thing]
+        assert transitions.name_in(kind, dict(data)) == data[thing]
 
 
 def test_nothing_else_points_at_a_line_it_writes() -> None:
@@ -125,21 +125,23 @@ NEW = {kind for kind in PLAN if refusal_of_a_repetition(kind) is Code.EXISTS}
 def test_a_new_thing_may_carry_its_own_name(kind: str) -> None:
     assert "id" in CATALOGUE[kind].schema.fields
     assert Code.EXISTS in CATALOGUE[kind].refusals
-    assert steps.thing_of(kind) in steps.THINGS.values()
+    assert transitions.thing_of(kind) in transitions.THINGS.values()
 
 
 def test_only_new_things_carry_a_name_and_every_thing_can_be_made() -> None:
     assert {name for name, row in CATALOGUE.items() if "id" in row.schema.fields} == NEW
-    assert {steps.thing_of(kind) for kind in NEW} | {"plan"} == set(steps.THINGS.values())
-    assert set(steps.THINGS) == {kind.partition(".")[0] for kind in POINTING | NEW}
+    assert {transitions.thing_of(kind) for kind in NEW} | {"plan"} == set(
+        transitions.THINGS.values()
+    )
+    assert set(transitions.THINGS) == {kind.partition(".")[0] for kind in POINTING | NEW}
 
 
 def test_own_refusals_that_the_code_can_give_are_those_of_the_rows() -> None:
     """Every code in own.py and bounds.py belongs to some row, or like `plan-full` to all; which to
     which, the histories show.
     """
-    rooms = {own.__name__, bounds.__name__}
-    known = [*vars(own).values(), *vars(bounds).values()]
+    rooms = {type_rules.__name__, bounds.__name__}
+    known = [*vars(type_rules).values(), *vars(bounds).values()]
     functions = [thing for thing in known if isfunction(thing) and thing.__module__ in rooms]
     names = {name for function in functions for name in function.__code__.co_names}
     codes = {code for name, code in Code.__members__.items() if name in names}
@@ -161,9 +163,9 @@ def test_what_is_reworded_has_its_words_in_the_member_that_made_it() -> None:
     assert reworded == {kind for kind in PLAN if kind.endswith((".reworded", "choice.revised"))}
     for kind in reworded:
         _, last, after = example(kind)
-        line = steps.target(after, kind, last.data)
+        line = transitions.target(after, kind, last.data)
         assert line
-        member = steps.text_member(line)
+        member = transitions.text_member(line)
         assert line["data"][member] == last.data["words"]
         first = next(name for name in NEW if name.startswith(kind.partition(".")[0]))
         assert CATALOGUE[first].schema.fields[member].required

@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.callers import LEEWAY, MAX_LIFETIME
-from shared.problems import Unauthorised
+from shared.auth.tokens import LEEWAY, MAX_LIFETIME
+from shared.errors import Unauthorised
 from tests.given import ADA, SAM
 from tests.tokens import ABSENT, CLAIMS, ISS, NOW, Clock, callers, claims, clinic, refusal, token
 

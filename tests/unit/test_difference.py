@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.ledger.against import Against
-from services.ledger.difference import Difference
-from services.ledger.origins import Origins
 from services.ledger.plan.model import Plan, copy_of, dump
-from services.ledger.telling import Telling
-from services.ledger.wording import changed_words
-from shared.event import Event, Json
+from services.ledger.presentation.annotations import Against
+from services.ledger.presentation.word_diff import changed_words
+from services.ledger.queries.diff import Difference
+from services.ledger.queries.history_entry import Telling
+from services.ledger.queries.provenance import Origins
+from shared.events.event import Event, Json
 from tests.given import ADA, BEA, SAM, ada, change, fold, sam, started
 from tests.given import given as given_events
 from tests.histories import Step, go_on, history

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import fakeredis
 import pytest
 
-from shared import doorbell
-from shared.doorbell import ALLOWED, DRAIN, DrainJob, JSONSerializer, bell, ring
+from shared.inbox import doorbell
+from shared.inbox.doorbell import ALLOWED, DRAIN, DrainJob, JSONSerializer, bell, ring
 
 if TYPE_CHECKING:
     from rq import Queue  # at run time only the doorbell imports rq: it sets the keys' prefix
@@ -87,7 +87,7 @@ def test_one_function_is_allowed() -> None:
         ["builtins.eval", None, ["1"], {}],
         ["drain", None, [0], {}],
         [DRAIN + " ", None, [0], {}],
-        ["services.ledger.worker.os.system", None, [0], {}],
+        ["services.ledger.writer.worker.os.system", None, [0], {}],
         ["__class__", "a text", [0], {}],
         [DRAIN, "an instance", [0], {}],
         [DRAIN, {}, [0], {}],

@@ -8,15 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from services import embedded
-from services.embedded import Program, Tail, note, queue_server
 from services.ledger.config import LedgerSettings
-from services.standalone import Everything, queue_at_hand
-from shared.inbox import answers, connect
-from shared.problems import SettingsError, Unsafe
+from services.operations import embedded_queue as module
+from services.operations.embedded_queue import (
+    Program,
+    Tail,
+    embedded_queue,
+    note,
+    queue_server,
+)
+from services.operations.supervisor import Everything
+from shared.errors import SettingsError, Unsafe
+from shared.inbox.servers import answers, connect
 
 REDIS = shutil.which("redis-server")
-ours = pytest.mark.skipif(embedded.queue_server().name != "Valkey", reason="no wheel here")
+ours = pytest.mark.skipif(module.queue_server().name != "Valkey", reason="no wheel here")
 theirs = pytest.mark.skipif(REDIS is None, reason="no redis-server on PATH")
 
 
@@ -36,7 +42,7 @@ def fake(folder: Path, says: str, name: str = "redis-server") -> Path:
 
 def written(data: Path, writer: Program | None) -> Path:
     """A data folder with the queue's files, and who wrote them."""
-    (data / embedded.FILES).mkdir(parents=True)
+    (data / module.FILES).mkdir(parents=True)
     if writer:
         note(data, writer)
     return data
@@ -63,7 +69,7 @@ def test_without_a_wheel_one_on_path_is(
 ) -> None:
     other = fake(tmp_path / "bin", "Redis server v=7.0.15 sha=0")
     monkeypatch.setenv("PATH", f"{other.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(embedded, "find_spec", lambda _: None)
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
     assert queue_server(data).name in ("Redis", "Valkey")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unsafe, match="install Valkey or Redis"):
@@ -105,7 +111,7 @@ def test_an_older_server_or_another_is_refused_with_the_remedy(
 @ours
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"name":"x","program":"y","version":"z"}'])
 def test_a_note_that_says_nothing_is_no_obstacle(data: Path, text: str) -> None:
-    (written(data, None) / embedded.NOTE).write_text(text)
+    (written(data, None) / module.NOTE).write_text(text)
     assert queue_server(data).name == "Valkey"
 
 
@@ -114,7 +120,7 @@ def test_a_folder_without_the_queues_files_is_anybodys(data: Path) -> None:
     written(data, Program("Redis", "/nowhere", "99.0.0"))
     with pytest.raises(Unsafe, match=r"99\.0\.0"):
         queue_server(data)
-    (data / embedded.FILES).rmdir()
+    (data / module.FILES).rmdir()
     assert queue_server(data).name == "Valkey"
 
 
@@ -133,46 +139,49 @@ def settings(data: Path, program: Path | str | None = None) -> LedgerSettings:
 @theirs
 def test_what_one_server_wrote_is_not_given_to_another(data: Path) -> None:
     """With a real Redis 7, which ends at once on what Valkey 9 wrote."""
-    with queue_at_hand(settings(data)), connect(settings(data).queue_url) as client:
+    with embedded_queue(settings(data)), connect(settings(data).queue_url) as client:
         client.set("kept", "1")
-    noted = json.loads((data / embedded.NOTE).read_bytes())
+    noted = json.loads((data / module.NOTE).read_bytes())
     assert noted["name"] == "Valkey"
     with (
         pytest.raises(Unsafe, match="were written by Valkey"),
-        queue_at_hand(settings(data, REDIS)),
+        embedded_queue(settings(data, REDIS)),
     ):
         pass
-    with queue_at_hand(settings(data)), connect(settings(data).queue_url) as client:
+    with embedded_queue(settings(data)), connect(settings(data).queue_url) as client:
         assert client.get("kept") == b"1"
 
 
 @theirs
 def test_a_server_that_was_named_once_goes_on(data: Path) -> None:
-    with queue_at_hand(settings(data, REDIS)), connect(settings(data).queue_url) as client:
+    with (
+        embedded_queue(settings(data, REDIS)),
+        connect(settings(data).queue_url) as client,
+    ):
         client.set("kept", "1")
-    with queue_at_hand(settings(data)), connect(settings(data).queue_url) as client:
+    with embedded_queue(settings(data)), connect(settings(data).queue_url) as client:
         assert client.get("kept") == b"1"
         assert "valkey_version" not in client.info("server")
 
 
 def test_a_queue_that_does_not_start_says_why(tmp_path: Path, data: Path) -> None:
     program = fake(tmp_path, "Redis server v=7.0.15 sha=0")
-    with pytest.raises(Unsafe) as fault, queue_at_hand(settings(data, program)):
+    with pytest.raises(Unsafe) as fault, embedded_queue(settings(data, program)):
         pass
     assert str(fault.value) == (
         "queue ended by itself (status 4); its last lines: Some line before | Cannot ?[2Jread it"
     )
-    assert not (data / embedded.NOTE).exists(), "it wrote nothing"
+    assert not (data / module.NOTE).exists(), "it wrote nothing"
 
 
 @ours
 def test_a_damaged_file_of_the_queue_is_named(data: Path) -> None:
-    with queue_at_hand(settings(data)), connect(settings(data).queue_url) as client:
+    with embedded_queue(settings(data)), connect(settings(data).queue_url) as client:
         client.set("kept", "1")
-    (damaged,) = (data / embedded.FILES).glob("*.incr.aof")
+    (damaged,) = (data / module.FILES).glob("*.incr.aof")
     damaged.write_bytes(damaged.read_bytes() + b"what no server writes\r\n")
     says = f"Bad file format reading .*{damaged.name}"
-    with pytest.raises(Unsafe, match=says), queue_at_hand(settings(data)):
+    with pytest.raises(Unsafe, match=says), embedded_queue(settings(data)):
         pass
     assert not answers(settings(data).queue_url)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services import verify
-from services.ledger.log.note import Signer
+from services.ledger.log.signed_note import Signer
 from tests import exports
 from tests.answering import Answering, Heard, Said, status
 from tests.docs.blocks import ROOT

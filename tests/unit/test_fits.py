@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from marshmallow import Schema
 
-from services.intake.cloudevents import Attributes
-from shared.catalogue import CATALOGUE
-from shared.fields import fits, plainly_fits
+from services.intake.validation import Attributes
+from shared.events.catalogue import CATALOGUE
+from shared.events.schema_fields import fits, plainly_fits
 
 EVENT = {
     "specversion": "1.0",

@@ -10,10 +10,10 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.intake.cloudevents import read, read_all
-from services.intake.forms import Form, form_of, posted
-from shared.event import MAX_WHOLE_NUMBER, Json, canonical
-from shared.problems import Malformed, Problem, TooLarge, WrongMedia
+from services.intake.http_binding import Form, form_of, posted
+from services.intake.validation import read, read_all
+from shared.errors import Malformed, Problem, TooLarge, WrongMedia
+from shared.events.event import MAX_WHOLE_NUMBER, Json, canonical
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 EVENT: Json = {

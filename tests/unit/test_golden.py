@@ -20,19 +20,19 @@ from joserfc.jwk import OctKey
 from joserfc.registry import HeaderParameter
 from sqlalchemy import RowMapping
 
+from services.ledger.fold import Person, open_plan, seal_plan
 from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
-from services.ledger.log.note import Signer, read_checkpoint
-from services.ledger.people import Person, open_plan, seal_plan
-from services.ledger.plan.changes import evolve
+from services.ledger.log.signed_note import Signer, read_checkpoint
+from services.ledger.plan.decide import RULES, Accepted, decide
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump, load
-from services.ledger.plan.rules import RULES, Accepted, decide
 from services.ledger.vault import Vault
-from shared.catalogue import CATALOGUE, VERSION
-from shared.event import Event, canonical
-from shared.refusals import NO_STANDING, Code
-from shared.seal import Key, b64url, from_b64url, unseal
-from shared.transit import Transit
+from shared.crypto.jwe import Key, b64url, from_b64url, unseal
+from shared.crypto.transit import Transit
+from shared.events.catalogue import CATALOGUE, VERSION
+from shared.events.event import Event, canonical
+from shared.events.refusals import NO_STANDING, Code
 from tests.golden.make import (
     ADA,
     ENTRIES,

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from shared.callers import Caller, Callers
-from shared.fields import ID_PATTERN
-from shared.issuers import ROLES, Issuer, Keys
-from shared.problems import Unauthorised
+from shared.auth.issuers import ROLES, Issuer, Keys
+from shared.auth.tokens import Caller, Callers
+from shared.errors import Unauthorised
+from shared.events.schema_fields import ID_PATTERN
 from tests.golden.make import HERE, ISSUED
 
 

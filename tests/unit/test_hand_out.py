@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from services.hand_out import hand_out
 from services.ledger.config import LedgerSettings, verifier_keys
-from services.ledger.make import init, rotate
-from shared.problems import SettingsError
+from services.ledger.maintenance.init import init
+from services.ledger.maintenance.key_rotation import rotate
+from services.operations.provision import hand_out
+from shared.errors import SettingsError
 
 SERVICES = ("intake", "worker", "ledger", "valkey", "postgres")
 QUEUE, DATABASE = "valkey:6379", "postgres:5432/firsthand"

@@ -5,11 +5,13 @@ from typing import cast
 
 import fakeredis
 
-from services.ledger.projector import Projector
-from services.ledger.worker import Drainer
-from shared.inbox import Glance, Inbox, Queues, inbox_key
-from shared.seal import Key
-from shared.transit import Transit
+from services.ledger.writer.projector import Projector
+from services.ledger.writer.worker import Drainer
+from shared.crypto.jwe import Key
+from shared.crypto.transit import Transit
+from shared.inbox.inbox import Glance, Inbox
+from shared.inbox.redis_keys import inbox_key
+from shared.inbox.servers import Queues
 from tests.process import wait_until
 
 

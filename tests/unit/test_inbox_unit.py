@@ -10,12 +10,13 @@ from redis import Redis
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import ResponseError
 
-from shared import inbox
-from shared.durability import Durability, judge
-from shared.inbox import Inbox, Outgoing, connect
-from shared.problems import SettingsError, Unavailable
-from shared.seal import Key, from_b64url
-from shared.transit import Transit
+from shared.crypto.jwe import Key, from_b64url
+from shared.crypto.transit import Transit
+from shared.errors import SettingsError, Unavailable
+from shared.inbox import redis_keys
+from shared.inbox.durability import Durability, judge
+from shared.inbox.inbox import Inbox, Outgoing
+from shared.inbox.servers import connect
 from tests.given import ada, started
 
 KEY = Key(bytes(32))
@@ -81,11 +82,11 @@ def test_a_socket_has_the_same_options() -> None:
 
 def test_keys_are_named_as_the_contract_names_them() -> None:
     assert [
-        inbox.inbox_key(3),
-        inbox.wake_key(3),
-        inbox.done_key(3, "w1"),
-        inbox.published_key(3),
-        inbox.waiting_key(3),
+        redis_keys.inbox_key(3),
+        redis_keys.wake_key(3),
+        redis_keys.done_key(3, "w1"),
+        redis_keys.published_key(3),
+        redis_keys.waiting_key(3),
     ] == [
         "firsthand:{p3}:inbox",
         "firsthand:{p3}:wake",

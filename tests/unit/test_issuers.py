@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from joserfc.jwk import OctKey, OKPKey
 
-from shared.callers import LOCAL_ISS, Callers, local_token, make_local_issuer
-from shared.problems import SettingsError, Unauthorised
+from shared.auth.tokens import LOCAL_ISS, Callers, local_token, make_local_issuer
+from shared.errors import SettingsError, Unauthorised
 from tests.given import ADA, SAM
 
 

@@ -10,9 +10,17 @@ from queue import SimpleQueue
 import pytest
 from joserfc.jwk import KeySet, OctKey, RSAKey
 
-from shared.callers import Callers
-from shared.issuers import AGAIN_SECONDS, KEEP_SECONDS, ROLES, URL_SECONDS, Issuer, Keys, key_set
-from shared.problems import Unauthorised, Unavailable
+from shared.auth.issuers import (
+    AGAIN_SECONDS,
+    KEEP_SECONDS,
+    ROLES,
+    URL_SECONDS,
+    Issuer,
+    Keys,
+    key_set,
+)
+from shared.auth.tokens import Callers
+from shared.errors import Unauthorised, Unavailable
 from tests.given import ADA
 from tests.tokens import CLAIMS, ISS, NEW, NOW, OURS, Clock, jwks, kids, token
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from shared.callers import Callers, local_token, make_local_issuer
-from shared.issuers import MAX_JWKS_BYTES, Keys, fetch, issuers
-from shared.problems import SettingsError, Unauthorised, Unavailable
+from shared.auth.issuers import MAX_JWKS_BYTES, Keys, fetch, issuers
+from shared.auth.tokens import Callers, local_token, make_local_issuer
+from shared.errors import SettingsError, Unauthorised, Unavailable
 from tests.given import ADA
 from tests.tokens import CLAIMS, ISS, NEW, OURS, Clock, callers, jwks, kids, token
 

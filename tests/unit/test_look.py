@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.cli import main
-from shared.problems import NotFound
+from shared.errors import NotFound
 from tests.answering import Answering, status
 
 WRONG = {

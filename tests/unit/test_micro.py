@@ -1,6 +1,6 @@
 """The benchmark of the pure core, in short: it measures what it says, and prints its aims."""
 
-from services.ledger.plan.standing import has_grant
+from services.ledger.plan.authorization import has_grant
 from tests.benchmarks import micro
 from tests.given import NOON, SAM, fold
 from tests.voices import sam

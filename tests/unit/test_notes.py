@@ -7,7 +7,7 @@ import pytest
 from aics_tlog import cosignature_vkey, parse_note, parse_vkey, sign_cosignature, verify_checkpoint
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.ledger.log.note import (
+from services.ledger.log.signed_note import (
     MAX_SIGNATURES,
     Checkpoint,
     Signature,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from services.outbox import Outbox
-from shared.problems import SettingsError
+from services.client.outbox import Outbox
+from shared.errors import SettingsError
 
 ADA, EVE, HERE, THERE = "person:ada", "person:eve", "", "https://intake.example"
 WORDS = b'{"words":"Walk to the sea again."}'
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 DYING = """
 import os, signal, sys
 from pathlib import Path
-from services.outbox import Outbox
+from services.client.outbox import Outbox
 
 def events():
     for n in range(400):

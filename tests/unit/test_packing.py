@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from services.ledger.packing import packing
-from shared.problems import SettingsError
+from services.ledger.maintenance.archive_writer import packing
+from shared.errors import SettingsError
 from tests.house.files import ROOT
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from services.ledger.packing import packing
+from services.ledger.maintenance.archive_writer import packing
 with packing(Path(sys.argv[1])) as sink:
     sink.put("logs/0/checkpoint", b"half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ import pytest
 
 WITHIN_A_FINALIZER = """
 import os, signal, sys, time
-from shared.processes import exit_on
+from shared.process import exit_on
 
 class Closing:
     def __del__(self):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pymerkle import InmemoryTree
 
 from services.ledger.log.merkle import EMPTY_ROOT, Frontier, leaf_hash
-from services.ledger.log.proof import (
+from services.ledger.log.proofs import (
     Proof,
     consistency,
     growing,

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ledger.plan.bounds import BOUNDS
+from services.ledger.plan.decide import Accepted, Refusal, Verdict
 from services.ledger.plan.model import Plan, dump, load
-from services.ledger.plan.rules import Accepted, Refusal, Verdict
-from shared.catalogue import CATALOGUE
-from shared.event import Event, canonical
-from shared.fields import fits
-from shared.kinds import Kind
-from shared.refusals import NO_STANDING, Code
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Event, canonical
+from shared.events.refusals import NO_STANDING, Code
+from shared.events.schema_fields import fits
+from shared.events.type_names import Kind
 from tests.given import ADA, fold
 from tests.histories import OTHERS, SMALL, go_on, history
 

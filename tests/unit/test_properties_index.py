@@ -8,17 +8,17 @@ from random import Random
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from services.ledger.plan.avoided import Avoided
+from services.ledger.plan.authorization import runs_out
+from services.ledger.plan.avoided_words import Avoided
 from services.ledger.plan.bounds import BOUNDS, Bounds
-from services.ledger.plan.changes import evolve
-from services.ledger.plan.index import ANY_GRANT, ANY_NAMING, index_of
-from services.ledger.plan.model import Beside, Plan, copy_of, dump, load
-from services.ledger.plan.rules import Accepted, decide
-from services.ledger.plan.standing import runs_out
-from services.ledger.plan.then import fold_true
-from shared.event import Event
-from shared.fields import SCOPES
-from shared.refusals import Code
+from services.ledger.plan.decide import Accepted, decide
+from services.ledger.plan.evolve import evolve
+from services.ledger.plan.index import ANY_GRANT, ANY_NAMING
+from services.ledger.plan.model import Beside, Plan, copy_of, dump, index_of, load
+from services.ledger.plan.valid_time import fold_true
+from shared.events.event import Event
+from shared.events.refusals import Code
+from shared.events.schema_fields import SCOPES
 from tests.given import ADA, BEA, EVE, NORTH, SAM, TOM
 from tests.histories import SMALL, go_on
 from tests.voices import at

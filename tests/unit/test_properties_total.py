@@ -11,13 +11,13 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.ledger.plan.changes import evolve
+from services.ledger.plan.decide import Accepted, Refusal, decide
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump, load
-from services.ledger.plan.rules import Accepted, Refusal, decide
-from services.ledger.view import view
-from shared.catalogue import CATALOGUE
-from shared.event import Event, Json
-from shared.fields import fits
+from services.ledger.presentation.plan_view import view
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Event, Json
+from shared.events.schema_fields import fits
 from tests.given import ADA, fold
 from tests.histories import AUTHORS, go_on, history
 from tests.voices import event

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from flask import Response, request
 
-from shared.bodies import Bodies
-from shared.problems import Unauthorised
-from shared.rsgi import RsgiApp, environ_of
-from shared.web import Accepts, Environ, Service, install
+from shared.errors import Unauthorised
+from shared.http.app import Accepts, Environ, Service, install
+from shared.http.request_bodies import Bodies
+from shared.http.rsgi import RsgiApp, environ_of
 
 
 class Headers:

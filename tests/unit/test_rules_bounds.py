@@ -6,9 +6,9 @@ import pytest
 
 from services.ledger.plan.bounds import BOUNDS, PROTECTIVE
 from services.ledger.plan.model import Plan, dump, load
-from services.ledger.plan.own import own_refusal
-from shared.catalogue import CATALOGUE
-from shared.event import MAX_EVENT_BYTES, Event
+from services.ledger.plan.type_rules import own_refusal
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import MAX_EVENT_BYTES, Event
 from tests.given import (
     ADA,
     BEA,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.ledger.plan.rules import Accepted
-from shared.event import Event
+from services.ledger.plan.decide import Accepted
+from shared.events.event import Event
 from tests.given import (
     ADA,
     EVE,

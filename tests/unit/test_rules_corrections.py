@@ -3,7 +3,7 @@
 import pytest
 
 from services.ledger.plan.model import Plan
-from shared.event import Event
+from shared.events.event import Event
 from tests.given import (
     ADA,
     BEA,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.event import Event
+from shared.events.event import Event
 from tests.given import (
     ADA,
     NOON,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.event import Event, Json
+from shared.events.event import Event, Json
 from tests.given import (
     ADA,
     BEA,

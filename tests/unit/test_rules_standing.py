@@ -3,10 +3,10 @@
 import pytest
 
 from services.ledger.plan.model import Plan
-from shared.catalogue import CATALOGUE
-from shared.event import Event
-from shared.kinds import P
-from shared.refusals import Code
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Event
+from shared.events.refusals import Code
+from shared.events.type_names import P
 from tests.given import (
     ADA,
     EVE,

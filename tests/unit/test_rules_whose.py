@@ -2,10 +2,10 @@
 
 import pytest
 
+from services.ledger.plan.decide import Accepted
 from services.ledger.plan.model import Plan
-from services.ledger.plan.rules import Accepted
-from shared.catalogue import CATALOGUE
-from shared.event import Event
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Event
 from tests.given import (
     ADA,
     BEA,

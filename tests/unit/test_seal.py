@@ -13,9 +13,9 @@ from joserfc import jwe
 from joserfc.jwk import OctKey
 from joserfc.registry import HeaderParameter
 
-from shared.problems import FirsthandError, KeyAway, SealBroken
-from shared.seal import Key, b64url, derive, from_b64url, seal, unseal
-from shared.transit import Transit
+from shared.crypto.jwe import Key, b64url, derive, from_b64url, seal, unseal
+from shared.crypto.transit import Transit
+from shared.errors import FirsthandError, KeyAway, SealBroken
 
 KEY, OTHER = Key(bytes(range(32))), Key(bytes(range(1, 33)))
 FIND = {KEY.kid: KEY, OTHER.kid: OTHER}.get

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.problems import SettingsError
+from shared.errors import SettingsError
 from shared.settings import PREFIX, Settings, variables
 
 NAMES = [each.name for each in fields(Settings)]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.catalogue import CATALOGUE
-from shared.fields import fits, parse_time
+from shared.events.catalogue import CATALOGUE
+from shared.events.schema_fields import fits, parse_time
 
 NOT_WHOLE = [7.0, 7.5, "7", True, False, None, [7], {}, float("nan"), 2**70]
 NOT_BOOLEAN = [0, 1, "true", "false", "yes", "", None, [], 1.0]

@@ -5,8 +5,18 @@ from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
-from services.ledger.shares import BURST, EACH, EACH_COSTLY, FREE, HALF, PACE, Places, Shares, Work
-from shared.problems import TooFast, Unavailable
+from services.ledger.api.caller_limits import (
+    BURST,
+    EACH,
+    EACH_COSTLY,
+    FREE,
+    HALF,
+    PACE,
+    Places,
+    Shares,
+    Work,
+)
+from shared.errors import TooFast, Unavailable
 
 ADA, EVE = "person:ada", "person:eve"
 Block = Callable[[str], AbstractContextManager[object]]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.strict import MAX_DEPTH, parse
-from shared.problems import Malformed
+from services.intake.strict_json import MAX_DEPTH, parse
+from shared.errors import Malformed
 
 WORDS = st.lists(
     st.sampled_from(

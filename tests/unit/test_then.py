@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.ledger.plan.changes import evolve
+from services.ledger.plan.decide import Accepted
+from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump
-from services.ledger.plan.rules import Accepted
-from services.ledger.plan.then import fold_true
-from services.ledger.view import view
-from shared.event import Event
+from services.ledger.plan.valid_time import fold_true
+from services.ledger.presentation.plan_view import view
+from shared.events.event import Event
 from tests.given import ADA, fold
 from tests.given import given as given_events
 from tests.histories import go_on

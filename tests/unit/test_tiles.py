@@ -20,7 +20,7 @@ from tlog_scales.signing import Vkey
 from tlog_scales.tlog import ConsistencyProof, InclusionProof
 
 from services.ledger.log.merkle import EMPTY_ROOT
-from services.ledger.log.proof import (
+from services.ledger.log.proofs import (
     consistency,
     inclusion,
     memory,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.event import Event, Json, canonical
-from shared.trace import trace_of, traceparent_of
+from shared.events.event import Event, Json, canonical
+from shared.tracing import trace_of, traceparent_of
 from tests.golden.make import HERE
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from services import verify
-from services.ledger.audit import exported
-from services.ledger.log.note import Signer
+from services.ledger.audit import export_source
+from services.ledger.log.signed_note import Signer
 from tests import exports
 from tests.exports import Told
 from tests.golden.make import HERE
@@ -27,7 +27,7 @@ VERSION = "import sys; print(*sys.version_info[:3])"
 AUDIT = """
 import sys
 from pathlib import Path
-from services.ledger.audit.exported import unpack
+from services.ledger.audit.export_source import unpack
 found, odd = unpack(Path(sys.argv[1]), Path(sys.argv[2]))
 assert not odd, odd
 assert (found / "logs/0/checkpoint").is_file()
@@ -36,7 +36,7 @@ assert (found / "logs/0/checkpoint").is_file()
 
 def by_audit(archive: Path, folder: Path) -> tuple[Path, list[str]]:
     """Unpack as audit and restore do; the folder, and which members are findings."""
-    where, found = exported.unpack(archive, folder)
+    where, found = export_source.unpack(archive, folder)
     return where, [name for _, _, name, _ in found]
 
 

@@ -5,8 +5,8 @@ from click.testing import CliRunner
 
 from services.cli import main
 from services.intake.routes import MAX_WAIT
-from services.ledger.worker import LONGEST_PAUSE, PAUSE, next_pause
-from services.standalone import STOP_SECONDS
+from services.ledger.writer.worker import LONGEST_PAUSE, PAUSE, next_pause
+from services.operations.child_process import STOP_SECONDS
 
 NO_ID = ("person:zoë", "person:a b", "zoe", "person:", "user:zoe", "person:ada\n", "../x")
 EVERY = (

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from services.ledger.log.merkle import Frontier, leaf_hash
-from services.ledger.log.note import key_id, read_checkpoint
+from services.ledger.log.signed_note import key_id, read_checkpoint
 from tests.golden.make import HERE
 
 NOTE = (HERE / "vectors/signed-note/note.txt").read_text()

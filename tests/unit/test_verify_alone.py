@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from services import verify
-from services.ledger.log.note import Signer
-from services.ledger.plan.rules import RULES
-from shared.kinds import KINDS
-from shared.refusals import NO_STANDING, Code
+from services.ledger.log.signed_note import Signer
+from services.ledger.plan.decide import RULES
+from shared.events.refusals import NO_STANDING, Code
+from shared.events.type_names import KINDS
 from tests import exports
 from tests.golden.make import HERE
 

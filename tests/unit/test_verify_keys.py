@@ -13,8 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services import verify
-from services.ledger.audit.run import audit_export
-from services.ledger.log.note import Signer
+from services.cli.audit import audit_export
+from services.ledger.log.signed_note import Signer
 from tests import exports
 from tests.exports import Told
 from tests.golden.make import HERE

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from services import verify
-from services.ledger.log.note import Signer
-from services.ledger.plan.rules import RULES
+from services.ledger.log.signed_note import Signer
+from services.ledger.plan.decide import RULES
 from tests.exports import Told, compact
 from tests.golden.make import HERE
 

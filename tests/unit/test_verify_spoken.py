@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services import verify
-from services.ledger.log.note import Signer
+from services.ledger.log.signed_note import Signer
 from tests import exports
 from tests.exports import Told
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from services.ledger.log.note import COSIGNATURE, Verifier
-from services.ledger.witnesses import Policy, Witness
-from shared.problems import SettingsError
+from services.ledger.checkpoints.witnesses import Policy, Witness
+from services.ledger.log.signed_note import COSIGNATURE, Verifier
+from shared.errors import SettingsError
 from tests.logs import SIGNER
 
 

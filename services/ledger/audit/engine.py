@@ -10,29 +10,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from heapq import merge
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from services.ledger.audit.clear import Form
+from services.ledger.audit.entry_checks import Form
 from services.ledger.audit.findings import Finding, Report
-from services.ledger.audit.folding import Folding, Opening
-from services.ledger.audit.shelves import Names, Shelves
-from services.ledger.audit.tree import Tree
-from services.ledger.log.note import read_checkpoint
+from services.ledger.audit.spill import Names, Shelves
+from services.ledger.audit.stream_checks import Folding, Opening
+from services.ledger.checkpoints.known_checkpoints import Note
+from services.ledger.log.signed_note import read_checkpoint
 from services.ledger.log.tiles import WIDTH, FullTile, Tile
-from shared.event import Json, partition_of
+from services.ledger.log.tree_builder import Tree
+from shared.events.event import Json, partition_of
 
 NEVER = "9999-12-31T23:59:59.999Z"
 Read = Sequence[Any]  # index, leaf, and what the source knows besides
-
-
-class Note(NamedTuple):
-    """A checkpoint that must be of the log: its size, where it stands, and its text."""
-
-    size: int
-    where: str
-    note: str
-
-
 Found = Iterable[tuple[str, str, str]]  # code, field, detail
 Aside = Iterable[tuple[str, str, str, str]]  # the same, and a person
 

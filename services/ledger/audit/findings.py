@@ -43,8 +43,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.ledger.audit.course import Course
-from services.ledger.people import Person
+from services.ledger.audit.time_histogram import Course
+from services.ledger.fold import Person
 from shared.terminal import printable
 
 DEPTHS = ("log", "opened", "vault")

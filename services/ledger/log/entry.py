@@ -4,7 +4,7 @@
      "recorded","sequence"?,"planversion"?,"verdict","refusal"?,"warnings"?,"digest","sealed"}
 
 In clear stand opaque ids, the kind, times (`YYYY-MM-DDTHH:MM:SS.mmmZ`) and the verdict:
-"accepted", or "refused" with a code of `shared.refusals`. `onbehalfof` names the
+"accepted", or "refused" with a code of `shared.events.refusals`. `onbehalfof` names the
 person whom a representative spoke for; `warnings` holds codes told to the author. Type, the
 author's own time, words and signature are inside the seal.
 
@@ -16,7 +16,7 @@ author's own time, words and signature are inside the seal.
   for lack of standing, and any other while the person has no key. Only these use the envelope
   key, so that nobody can tell from an entry's `kid` whether a person has a plan.
 
-`sealed` is a JWE (shared/seal.py) whose header binds author, id and subject.
+`sealed` is a JWE (shared/crypto/jwe.py) whose header binds author, id and subject.
 
     salt   = HMAC-SHA-256(HKDF(key, "firsthand/digest/1"), author || 0x00 || id)
     digest = BASE64URL(SHA-256(salt || canonical event))       key: the one that seals
@@ -30,11 +30,11 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from shared.event import Event, canonical
-from shared.kinds import KINDS
-from shared.problems import SealBroken
-from shared.refusals import Code
-from shared.seal import Key, b64url, seal, unseal
+from shared.crypto.jwe import Key, b64url, seal, unseal
+from shared.errors import SealBroken
+from shared.events.event import Event, canonical
+from shared.events.refusals import Code
+from shared.events.type_names import KINDS
 
 VERSION = 1
 ACCEPTED, REFUSED = "accepted", "refused"

@@ -1,18 +1,18 @@
 """How much a plan may hold: the refusals `too-many` and `plan-full`, which come after all others.
 
 What was accepted is never judged by these again: a view of what was true at a moment leaves out
-what has no target (services/ledger/plan/then.py), and nothing for its number.
+what has no target (services/ledger/plan/valid_time.py), and nothing for its number.
 """
 
 from typing import NamedTuple
 
-from services.ledger.plan import steps
+from services.ledger.plan import transitions
 from services.ledger.plan.index import moment
 from services.ledger.plan.model import Plan
-from services.ledger.plan.own import change_of
-from shared.catalogue import CATALOGUE
-from shared.event import Event
-from shared.refusals import Code
+from services.ledger.plan.type_rules import change_of
+from shared.events.catalogue import CATALOGUE
+from shared.events.event import Event
+from shared.events.refusals import Code
 
 MIB = 2**20
 # What the person can say also when they can say nothing else: it ends, denies or takes back.
@@ -84,7 +84,7 @@ def _too_many(plan: Plan, event: Event, bounds: Bounds) -> bool:
 
 def _too_many_lines(plan: Plan, event: Event, bounds: Bounds) -> bool:
     """True when the event would write a new line, or a new wording, and may not."""
-    written = steps.written_by(event)
+    written = transitions.written_by(event)
     if written is None or plan.line(*written) is not None:
         return False
     if plan.index.open_lines >= bounds.open_lines:

@@ -6,22 +6,18 @@ come with any `received`, also with earlier ones than before.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import inf
-from typing import TYPE_CHECKING
 
-from services.ledger.plan.avoided import Avoided
-from shared.event import Json
-from shared.fields import UNTIL_WITHDRAWN, parse_time
-
-if TYPE_CHECKING:
-    from services.ledger.plan.model import Plan
+from services.ledger.plan.avoided_words import Avoided
+from shared.events.event import Json
+from shared.events.schema_fields import UNTIL_WITHDRAWN, parse_time
 
 ANY_GRANT, ANY_NAMING = "grant", "naming"  # no scope of a grant, and no type, has such a name
-_ENDED = frozenset({"closed", "set-aside"})
+ENDED = frozenset({"closed", "set-aside"})
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
@@ -160,38 +156,3 @@ class Index:
 def counts(thing: str, state: str) -> bool:
     """True for a line that counts as an open one."""
     return state == "open" and thing != "rating"
-
-
-def others_named(plan: "Plan", entry: str) -> list[str]:
-    """Whom an entry names, besides its author."""
-    return plan.entries[entry][1:]
-
-
-def index_of(plan: "Plan") -> Index:
-    """Build the index of a plan."""
-    made = Index(sum(counts(line["thing"], line["state"]) for line in plan.lines.values()))
-    for name, grant in plan.whose.items():
-        if grant["type"] == "service.barred":
-            made.access.barred += 1
-        elif "state" not in grant:
-            made.access.add(name, grant["type"], grant["data"])
-        elif grant["type"] == "representative.named":
-            made.access.remember(grant["data"]["representative"])
-    for entry, several in plan.disagreements.items():
-        for stated in several:
-            made.disagreements.add(entry, stated)
-    for wording in plan.avoid:
-        made.avoided.add(wording)
-    for entry in _naming(plan):
-        if entry not in plan.denied:
-            made.named.begin(entry, others_named(plan, entry))
-    return made
-
-
-def _naming(plan: "Plan") -> Iterator[str]:
-    """Entries of the person's own whose naming lasts, unless it was denied."""
-    yield from plan.planned.values()
-    for name, each in plan.beside.items():
-        ended = "retracted" in each or each.get("state") in _ENDED
-        if each["author"] == plan.subject and not ended:
-            yield name

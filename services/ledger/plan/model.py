@@ -18,15 +18,16 @@ b'{"state":"started","subject":"person:ada"}'
 True
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from json.encoder import encode_basestring_ascii
 from typing import Literal, NotRequired, TypedDict
 
 import orjson
 
-from services.ledger.plan.index import Index, index_of
-from shared.event import Json, canonical
-from shared.kinds import Type
+from services.ledger.plan.index import ENDED, Index, counts
+from shared.events.event import Json, canonical
+from shared.events.type_names import Type
 
 State = Literal["", "started", "erased"]
 
@@ -125,6 +126,41 @@ class Plan:
         """The disagreement that was stated in an event, if it was one."""
         known = self.index.disagreements.by_event.get(name)
         return known["stated"] if known else None
+
+
+def others_named(plan: Plan, entry: str) -> list[str]:
+    """Whom an entry names, besides its author."""
+    return plan.entries[entry][1:]
+
+
+def index_of(plan: Plan) -> Index:
+    """Build the index of a plan."""
+    made = Index(sum(counts(line["thing"], line["state"]) for line in plan.lines.values()))
+    for name, grant in plan.whose.items():
+        if grant["type"] == "service.barred":
+            made.access.barred += 1
+        elif "state" not in grant:
+            made.access.add(name, grant["type"], grant["data"])
+        elif grant["type"] == "representative.named":
+            made.access.remember(grant["data"]["representative"])
+    for entry, several in plan.disagreements.items():
+        for stated in several:
+            made.disagreements.add(entry, stated)
+    for wording in plan.avoid:
+        made.avoided.add(wording)
+    for entry in _naming(plan):
+        if entry not in plan.denied:
+            made.named.begin(entry, others_named(plan, entry))
+    return made
+
+
+def _naming(plan: Plan) -> Iterator[str]:
+    """Entries of the person's own whose naming lasts, unless it was denied."""
+    yield from plan.planned.values()
+    for name, each in plan.beside.items():
+        ended = "retracted" in each or each.get("state") in ENDED
+        if each["author"] == plan.subject and not ended:
+            yield name
 
 
 _MEMBERS = tuple(each.name for each in fields(Plan) if each.init)

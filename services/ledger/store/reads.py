@@ -16,8 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from services.ledger.store.append import Head
-from services.ledger.store.many import asking
+from services.ledger.store.bulk import asking
 from services.ledger.store.tables import (
     alarms,
     entries,
@@ -30,6 +29,7 @@ from services.ledger.store.tables import (
     snapshots,
     unreadable,
 )
+from services.ledger.store.writes import Head
 
 CHUNK = 1_000
 

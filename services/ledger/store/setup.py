@@ -11,13 +11,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, inspect, make_url, text
 
 from services.ledger.log.merkle import Frontier
-from services.ledger.log.note import Signer
-from services.ledger.store import guards, reads
-from services.ledger.store.append import keep_keys
-from services.ledger.store.engine import OLDEST_POSTGRESQL, answering, connect, transaction
+from services.ledger.log.signed_note import Signer
+from services.ledger.store import append_only, reads
+from services.ledger.store.database import OLDEST_POSTGRESQL, answering, connect, transaction
 from services.ledger.store.tables import FORMAT, heads, ledger, metadata
+from services.ledger.store.writes import keep_keys
 from services.ledger.vault import HOLD, LEDGER, Vault
-from shared.problems import Unsafe
+from shared.errors import Unsafe
 
 NEWER = "run the newer version of Firsthand that made them"
 
@@ -121,10 +121,10 @@ def _make_roles(connection: Connection, services_url: str, reader_url: str) -> N
     """The services' role and, if it has an address, the reader's. Only the owner can: run as the
     services' role itself (`up` without the owner's address), they are there already.
     """
-    _make_role(connection, services_url, guards.grant)
+    _make_role(connection, services_url, append_only.grant)
     is_owner = connection.scalar(text("SELECT current_user")) != make_url(services_url).username
     if reader_url and is_owner:
-        _make_role(connection, reader_url, guards.grant_reading)
+        _make_role(connection, reader_url, append_only.grant_reading)
 
 
 def _make_role(
@@ -213,7 +213,7 @@ def _check_settings(connection: Connection, _: Wanted) -> None:
 
 
 def _check_guards(connection: Connection, _: Wanted) -> None:
-    guards.check(connection)
+    append_only.check(connection)
 
 
 def _check_heads(connection: Connection, wanted: Wanted) -> None:

@@ -2,7 +2,8 @@
 
     ledger      one row: what was fixed when the ledger was made
     heads       one row a log: size, frontier, root, signed checkpoint, and what is known of the
-                log's stream in the queue (services/ledger/accounting.py). Locked by each batch
+                log's stream in the queue (services/ledger/writer/queue_accounting.py). Locked by
+                each batch
     entries     append-only: the entry's bytes (`leaf`), and columns that are functions of them
     keys        a wrapped key a person, and the ledger key
     people      derived: where a person's stream stands

@@ -2,7 +2,7 @@
 
 from contextlib import closing, suppress
 
-from services.ledger.store.engine import Engine
+from services.ledger.store.database import Engine
 
 
 def empty_wal(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from services.ledger.store.guards import POSTGRESQL_FUNCTIONS, SQLITE_TRIGGERS
+from services.ledger.store.append_only import POSTGRESQL_FUNCTIONS, SQLITE_TRIGGERS
 
 revision = "0001"
 down_revision = None

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from services.ledger.store.guards import CHECKPOINT_TRIGGERS
-from services.ledger.store.tiles import fill
+from services.ledger.store.append_only import CHECKPOINT_TRIGGERS
+from services.ledger.store.tile_store import fill
 
 revision = "0002"
 down_revision = "0001"

@@ -1,0 +1,61 @@
+"""Commands that make, hand out and rotate keys."""
+
+from pathlib import Path
+
+import click
+
+from services.cli.options import DATA
+from services.ledger.config import LedgerSettings
+from services.ledger.maintenance.init import init as make
+from services.ledger.maintenance.key_rotation import rotate, rotate_transit
+from services.operations.provision import hand_out as fill_folders
+
+
+@click.command()
+@DATA
+def init() -> None:
+    """Make keys, tables and logs; change nothing that is there."""
+    settings = LedgerSettings.load()
+    click.echo(f"Ledger {make(settings)} is ready in {settings.data}.")
+
+
+@click.command("hand-out")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--queue", default="valkey:6379", show_default=True, help="Host and port.")
+@click.option(
+    "--database", default="postgres:5432/firsthand", show_default=True, help="Host, port, name."
+)
+@DATA
+def hand_out(folder: Path, queue: str, database: str) -> None:
+    """Make keys and passwords; give each container its own.
+
+    FOLDER holds a folder each for intake, worker, ledger, valkey and postgres. Run it again after
+    a change in the key folder.
+    """
+    settings = LedgerSettings.load()
+    for who, count in fill_folders(settings, folder, queue=queue, database=database).items():
+        click.echo(f"{who}: {count} files")
+
+
+@click.command()
+@click.option("--log", type=click.IntRange(0), default=0, show_default=True, help="Which log's.")
+@click.option("--finish", is_flag=True, help="Retire the old key: the new one signs alone.")
+@DATA
+def rotate_log_key(log: int, finish: bool) -> None:
+    """Give a log a new signing key beside the old one; then restart worker and ledger."""
+    for each in rotate(LedgerSettings.load(), log, finish=finish).vkeys:
+        click.echo(each)
+
+
+@click.command()
+@click.option("--finish", is_flag=True, help="Drop the old key: the new one is there alone.")
+@click.option("--unasked", is_flag=True, help="Do not ask the queue what waits under the old key.")
+@click.option("--lost", metavar="KID", default="", help="Wait no more for what KID sealed.")
+@DATA
+def rotate_transit_key(finish: bool, unasked: bool, lost: str) -> None:
+    """Put a new transit key before the old one; workers and intakes see it by themselves."""
+    if lost and finish:
+        raise click.UsageError("A key is either dropped or given up as lost.")
+    settings = LedgerSettings.load()
+    for each in rotate_transit(settings, finish=finish, ask=not unasked, lost=lost).keys:
+        click.echo(each.kid)

@@ -1,0 +1,1 @@
+"""The client library: post events over HTTP, keep them in an outbox, read plans."""

@@ -1,0 +1,97 @@
+"""What may be posted, as data: the catalogue with JSON Schemas (2020-12) and examples."""
+
+from functools import cache
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import Schema, fields
+
+from shared.errors import NotFound
+from shared.events.catalogue import CATALOGUE, EventType
+from shared.events.catalogue.examples import examples
+from shared.events.event import MAX_WHOLE_NUMBER, Json
+from shared.events.refusals import BECAUSE
+from shared.events.schema_fields import Free
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_HERE = "#/$defs/json"
+
+
+@cache
+def all_types() -> list[Json]:
+    """Every type in a line."""
+    return [
+        {"type": row.name, "kind": row.kind, "who": str(row.who), "effect": row.effect}
+        for row in CATALOGUE.values()
+    ]
+
+
+@cache
+def one_type(name: str) -> Json:
+    """One type whole; NotFound if it is not in the catalogue."""
+    row = CATALOGUE.get(name)
+    if row is None:
+        raise NotFound("There is no such event type; see /event-types.")
+    return {
+        "type": row.name,
+        "kind": row.kind,
+        "who": str(row.who),
+        "scope": row.token_scope,
+        "effect": row.effect,
+        "standard": row.standard,
+        "refusals": [{"code": code, "because": BECAUSE[code]} for code in row.refusals],
+        "dataschema": f"urn:firsthand:{row.name}:1",
+        "schema": json_schema(row),
+        "example": dict(row.example),
+        "examples": examples(row),
+    }
+
+
+def json_schema(row: EventType) -> dict[str, Any]:
+    """The JSON Schema of a type's data, whole."""
+    told = shape(row.schema, _HERE)
+    return {
+        "$schema": _DIALECT,
+        "$id": f"urn:firsthand:{row.name}:1",
+        **told,
+        **({"$defs": {"json": free_json(_HERE)}} if _HERE in str(told) else {}),
+    }
+
+
+def shape(schema: Schema, free: str) -> dict[str, Any]:
+    """A schema as JSON Schema, nested ones in place; `free` is where it finds the schema of what
+    has no shape of ours.
+    """
+    spec = APISpec("", "", openapi_version="3.1.0")
+    converter = OpenAPIConverter("3.1.0", schema_name_resolver=lambda _: None, spec=spec)
+
+    def of_free(_: object, field: fields.Field[Any], **__: object) -> dict[str, Any]:
+        return _free_object(free) if isinstance(field, Free) else {}
+
+    converter.add_attribute_function(of_free)  # type: ignore[no-untyped-call]  # as apispec has it
+    told = converter.schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # the same
+    return {**told, "additionalProperties": False}
+
+
+def free_json(reference: str) -> dict[str, Any]:
+    """The schema of any JSON that intake takes (services/intake/strict_json.py); `reference` is
+    where it will stand, for it speaks of itself.
+    """
+    return {
+        "description": "Any JSON that is taken: whole numbers, ASCII names, at most 16 levels.",
+        "anyOf": [
+            {"type": ["boolean", "null", "string"]},
+            {"type": "integer", "minimum": -MAX_WHOLE_NUMBER, "maximum": MAX_WHOLE_NUMBER},
+            {"type": "array", "items": {"$ref": reference}},
+            _free_object(reference),
+        ],
+    }
+
+
+def _free_object(reference: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": "^[\\x01-\\x7f]*$"},
+        "additionalProperties": {"$ref": reference},
+    }

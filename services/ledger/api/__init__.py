@@ -1,0 +1,1 @@
+"""The read API: Flask blueprints, query parameters, limits per caller, readiness."""

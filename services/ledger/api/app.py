@@ -1,0 +1,88 @@
+"""The ledger's read service."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import Response
+
+from services.ledger.api.caller_limits import Shares
+from services.ledger.api.logs import LogsApi
+from services.ledger.api.metrics import Store
+from services.ledger.api.people import Api
+from services.ledger.api.read_operations import described
+from services.ledger.api.readiness import Readiness
+from services.ledger.bootstrap import open_store
+from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.checkpoints.witnesses import Policy
+from services.ledger.config import LedgerSettings, now, verifier_keys
+from services.ledger.presentation.sentences import Names, read_names
+from services.ledger.store.database import Engine, StoreError
+from services.ledger.vault import Vault, VaultClosed
+from shared import log_setup
+from shared.auth.tokens import Callers
+from shared.errors import SealBroken, Unavailable
+from shared.http.app import Service, answer, describe, install
+from shared.http.metrics import CollectorRegistry
+from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.servers import Queues
+from shared.process import die_with_parent, look_for_garbage_seldom
+
+QUEUE_TIMEOUT = 0.5  # seconds; while the queue is away, what was kept is served
+
+
+def create_app(
+    engine: Engine,
+    vault: Vault,
+    callers: Callers,
+    names: Names,
+    watermark: Watermark,
+    *,
+    clock: Callable[[], datetime] = now,
+    shares: Shares | None = None,
+) -> Service:
+    """The Flask application, over its neighbours."""
+    shares = shares or Shares()
+    app = Service("ledger", static_folder=None)
+    app.url_map.merge_slashes = False  # a path is a tile's or none: no redirects
+    people = Api(engine, vault, callers, names, watermark, clock, shares=shares)
+    app.register_blueprint(people.routes())
+    app.register_blueprint(LogsApi(watermark, callers, shares).routes())
+
+    figures = CollectorRegistry()
+    figures.register(Store(engine))
+    readiness = Readiness(engine, watermark)
+    install(app, "ledger", readiness.why, figures, details=readiness.recording)
+    describe(app, "ledger", described)
+    for kind in (StoreError, VaultClosed, SealBroken):
+        app.register_error_handler(kind, _away)
+    return app
+
+
+def _away(fault: Exception) -> Response:
+    return answer(Unavailable(f"The ledger cannot be read just now ({type(fault).__name__})."))
+
+
+def neighbours(settings: LedgerSettings) -> tuple[Engine, Vault, Callers, Names, Watermark]:
+    """What the read API stands on; SettingsError or Unsafe if something is not as it must be."""
+    callers = Callers.from_folder(settings.key_folder, settings.audience)
+    names, vkeys = read_names(settings.names), verifier_keys(settings)
+    last = LastPublished(Queues.connect(settings.queue_urls, timeout=QUEUE_TIMEOUT))
+    policy = Policy.from_folder(settings.key_folder)
+    engine, vault = open_store(settings, write=False)
+    return engine, vault, callers, names, Watermark(engine, last, vkeys, policy)
+
+
+def check() -> None:
+    """Return if the application can be made; SettingsError or Unsafe says why not."""
+    engine, *_ = neighbours(LedgerSettings.load())
+    engine.dispose()  # the server forks, and no connection may be shared
+
+
+def from_environment() -> Service:
+    """The application as the environment says; what the HTTP server loads."""
+    die_with_parent()
+    settings = LedgerSettings.load()
+    log_setup.configure(settings.log_level)
+    look_for_garbage_seldom()
+    shares = Shares(settings.read_limit / 1000, settings.read_burst / 1000)
+    return create_app(*neighbours(settings), shares=shares)

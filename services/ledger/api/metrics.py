@@ -1,0 +1,53 @@
+"""The read API's metrics for Prometheus, of the store."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.ledger.store import reads
+from services.ledger.store.database import Engine, StoreError, transaction
+
+
+class Store(Collector):
+    """The store as it stands, asked anew each time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def describe(self) -> list[Metric]:
+        """Nothing: to be registered does not ask the store."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Where the store does not answer, no figure but that."""
+        up = GaugeMetricFamily("firsthand_store_up", "1 if the store answers.")
+        size = GaugeMetricFamily("firsthand_log_entries", "Entries of a log.", labels=["log"])
+        aside = GaugeMetricFamily(
+            "firsthand_unreadable_messages", "Messages kept aside since they did not open."
+        )
+        held = GaugeMetricFamily("firsthand_held_messages", "Messages held back.", labels=["log"])
+        missing = CounterMetricFamily(
+            "firsthand_missing_messages",
+            "Messages that left the queue and were not recorded.",
+            labels=["kind"],
+        )
+        try:
+            with transaction(self._engine) as connection:
+                for log, entries in reads.log_sizes(connection).items():
+                    size.add_metric([str(log)], entries)
+                aside.add_metric([], reads.unreadable_count(connection))
+                waiting = Counter[int]()
+                for each in reads.held_people(connection):
+                    waiting[each.log] += each.messages
+                for log, count in waiting.items():
+                    held.add_metric([str(log)], count)
+                for kind, count in reads.alarm_counts(connection).items():
+                    missing.add_metric([kind], count)
+        except StoreError:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield from (up, size, aside, held, missing)

@@ -1,0 +1,53 @@
+"""Opening events with what opened.jsonl of an export says of them."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import orjson
+
+from services.ledger.audit.engine import Found
+from services.ledger.audit.entry_checks import Seal
+from services.ledger.audit.stream_checks import NO_WORDS, SEALED, StaysSealed
+from services.ledger.fold import Person
+from services.ledger.log import entry
+from shared.crypto.jwe import from_b64url
+from shared.errors import SealBroken
+from shared.events.event import Json, canonical
+
+
+class Opened:
+    """Opens events with what opened.jsonl says of them."""
+
+    code = "opened"
+
+    def __init__(self) -> None:
+        self.compared: Counter[str] = Counter()
+
+    def begin(self, log: int, people: Iterable[str]) -> None:
+        """Nothing is needed."""
+
+    def open(self, told: Json, _seal: Seal, line: bytes) -> tuple[bytes, str | None]:
+        """The event in a line, and its digest."""
+        if not line:
+            raise StaysSealed(SEALED if "sequence" in told else NO_WORDS)
+        opened = orjson.loads(line)
+        if canonical(opened) != line or opened.keys() != {"event", "index", "log", "salt"}:
+            raise SealBroken("not a line of opened.jsonl (RFC 8785)")
+        try:
+            salt = from_b64url(opened["salt"].encode())
+        except (ValueError, AttributeError):
+            raise SealBroken("the salt is not base64url") from None
+        posted = canonical(opened["event"])
+        return posted, entry.digest_of(salt, posted)
+
+    def beside(self, _line: bytes) -> Iterable[tuple[str, str]]:
+        """An export has no columns."""
+        return ()
+
+    def at(self, _person: Person, _recorded: str) -> Found:
+        """Nor stored plans."""
+        return ()
+
+    def end(self, _person: Person) -> Found:
+        """Nor rows of people."""
+        return ()

@@ -1,0 +1,43 @@
+"""Open the ledger's store and vault, and check both before they are used."""
+
+from services.ledger.config import LedgerSettings, signers
+from services.ledger.fold import unwrap_keys
+from services.ledger.log.signed_note import read_checkpoint
+from services.ledger.store import append_only, reads, setup
+from services.ledger.store.database import Connection, Engine, StoreError, connect, transaction
+from services.ledger.vault import Vault
+from shared.errors import Unsafe
+
+
+def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]:
+    """The store, checked, and the vault with the ledger's key. Unsafe if not as it must be."""
+    vault = Vault.from_folder(settings.key_folder)
+    engine = connect(settings.store_url if write else settings.reading_url, write=write)
+    try:
+        with transaction(engine) as connection:
+            setup.check_ledger(connection, partitions=settings.partitions, origin=settings.origin)
+            unwrap_keys(connection, vault, ())
+            if settings.database_reader_url and not write:
+                append_only.check_reader(connection)
+            if write:
+                check_signers(connection, settings)
+    except StoreError as fault:
+        engine.dispose()
+        raise Unsafe(f"the database does not answer: {type(fault).__name__}") from fault
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine, vault
+
+
+def check_signers(connection: Connection, settings: LedgerSettings) -> None:
+    """Unsafe unless each log's head is signed by a key of its file, in use or retired."""
+    for log, signer in enumerate(signers(settings)):
+        head = reads.head(connection, log)
+        try:
+            read_checkpoint(head.checkpoint if head else "", *signer.vkeys)
+        except ValueError as fault:
+            raise Unsafe(
+                f"{settings.key_folder}/log-{log}.key is not the key of this ledger's log {log}: "
+                f"{fault}; put back the key that 'firsthand init' wrote"
+            ) from None

@@ -1,0 +1,1 @@
+"""Published checkpoints: the published view, the archive, witnesses and their cosignatures."""

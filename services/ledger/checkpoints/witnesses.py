@@ -1,0 +1,197 @@
+r"""Witnesses (C2SP tlog-witness): others who cosign that a log only ever grew.
+
+`witnesses.json` in the key folder names them; without the file there are none:
+
+    {"quorum": 1, "witnesses": [{"url": "https://witness.example", "vkey": "..."}]}
+
+`quorum`, 0 unless told, is how many must have cosigned a checkpoint before it is served. To ask a
+witness is a POST to <url>/add-checkpoint:
+
+    old <size it cosigned last>\n
+    <base64(hash)>\n                      (a consistency proof from there)
+    \n
+    <checkpoint>
+
+200 brings cosignatures; 409 the size it cosigned last. Any other answer is no cosignature. A whole
+answer has 3 seconds, however slowly it comes, and 64 KiB; it is never followed elsewhere.
+"""
+
+import json
+import socket
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from threading import Timer
+from urllib.parse import urlsplit
+
+from services.ledger.log.signed_note import (
+    COSIGNATURE,
+    Checkpoint,
+    Signature,
+    Verifier,
+    attach,
+    open_note,
+    split_note,
+)
+from shared.errors import FirsthandError, SettingsError
+
+DEADLINE = 3.0  # seconds for a whole answer
+LONGEST_ANSWER = 65_536  # bytes
+
+
+class Refused(FirsthandError):
+    """A witness did not cosign; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One witness: where it answers, and its key."""
+
+    url: str
+    key: Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who is asked, and how many must have cosigned what is served."""
+
+    quorum: int = 0
+    witnesses: tuple[Witness, ...] = ()
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "Policy":
+        """Read `witnesses.json`, if it is there; SettingsError says what is wrong with it."""
+        path = folder / "witnesses.json"
+        try:
+            told = json.loads(path.read_text())
+            listed = tuple(
+                Witness(_http(each["url"]), Verifier.parse(each["vkey"]))
+                for each in told["witnesses"]
+            )
+            policy = cls(told.get("quorum", 0), listed)
+        except FileNotFoundError:
+            return cls()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+            raise SettingsError(f"{path}: {type(fault).__name__}: {fault}") from None
+        distinct = {each.key.public for each in listed}
+        if type(policy.quorum) is not int or not 0 <= policy.quorum <= len(listed):
+            raise SettingsError(f"{path}: 'quorum' is a number from 0 to that of the witnesses")
+        if len(distinct) < len(listed) or any(each.key.kind != COSIGNATURE for each in listed):
+            raise SettingsError(f"{path}: each witness has a cosignature key (0x04) of its own")
+        return policy
+
+    def cosigned(self, note: str) -> int:
+        """How many of the witnesses have cosigned a checkpoint; ValueError if one is forged."""
+        keys = {(each.key.name, each.key.key_id) for each in self.witnesses}
+        there = {(each.name, each.key_id) for each in split_note(note)[1]}
+        if not keys & there:
+            return 0
+        return len(open_note(note, [each.key for each in self.witnesses])[1])
+
+
+NO_WITNESSES = Policy()
+
+
+def _http(url: str) -> str:
+    whole = urlsplit(url)
+    if whole.scheme not in ("http", "https") or not whole.hostname or whole.port == 0:
+        raise ValueError(f"{url} is not the address of a witness")
+    return url.rstrip("/")
+
+
+def ask(
+    witness: Witness,
+    note: str,
+    old: int,
+    proof: Callable[[int, int], list[bytes]],
+    *,
+    again: bool = True,
+) -> Signature:
+    """Have a witness cosign a checkpoint; Refused says why it did not.
+
+    `old` is the size it is thought to have cosigned last: if it says another, it is asked `again`
+    from there. `proof(old, size)` makes a consistency proof.
+    """
+    size = Checkpoint.parse(split_note(note)[0]).size
+    if old > size:
+        raise Refused(f"it has cosigned size {old}, and this log was published up to {size}")
+    status, answer = _post(witness, note, old, proof(old, size))
+    if status == 409 and again and (told := _told(answer)) != old:
+        return ask(witness, note, told, proof, again=False)
+    if status in (409, 422):
+        raise Refused(f"what it cosigned at size {old} is not this log: one of them is a fork")
+    if status != 200:
+        raise Refused(f"it answered {status}")
+    try:
+        _, (signature,) = open_note(attach(note, _lines(answer)), [witness.key])
+    except ValueError as fault:
+        raise Refused(f"its answer is no cosignature: {fault}") from None
+    return signature
+
+
+def _post(witness: Witness, note: str, old: int, proof: list[bytes]) -> tuple[int, str]:
+    hashes = "".join(f"{b64encode(each).decode()}\n" for each in proof)
+    body = f"old {old}\n{hashes}\n{note}".encode()
+    headers = {"Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
+    until = time.monotonic() + DEADLINE
+    try:
+        with _connected(witness.url) as connection:
+            connection.request(
+                "POST", f"{urlsplit(witness.url).path}/add-checkpoint", body, headers
+            )
+            with connection.getresponse() as response:
+                status, heard = response.status, response.read(LONGEST_ANSWER)
+    except (OSError, HTTPException) as fault:
+        why = _late(until) or f"{type(fault).__name__}: {fault}"
+        raise Refused(f"it does not answer ({why})") from None
+    if late := _late(until):
+        raise Refused(f"it does not answer ({late})")
+    return status, heard.decode("utf-8", "replace")
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[HTTPConnection]:
+    """A connection that is cut at its deadline, also in the midst of a handshake or an answer: a
+    time-out of a socket begins again with each byte.
+    """
+    whole, is_tls = urlsplit(url), url.startswith("https:")
+    connection = (HTTPSConnection if is_tls else HTTPConnection)(str(whole.hostname), whole.port)
+    place = (connection.host, connection.port)
+    with socket.create_connection(place, DEADLINE) as plain, plain.dup() as line:
+        timer = Timer(DEADLINE, _cut, [line])
+        timer.daemon = True
+        timer.start()
+        try:
+            context = ssl.create_default_context()
+            used = context.wrap_socket(plain, server_hostname=place[0]) if is_tls else plain
+            with used:
+                connection.sock = used
+                yield connection
+        finally:
+            timer.cancel()
+
+
+def _cut(line: socket.socket) -> None:
+    with suppress(OSError):  # it is closed already
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def _late(until: float) -> str:
+    return f"not whole within {DEADLINE:g} seconds" if time.monotonic() >= until else ""
+
+
+def _told(answer: str) -> int:
+    """The size in a 409."""
+    number = answer.removesuffix("\n")
+    if not number.isascii() or not number.isdigit() or len(number) > 19:
+        raise Refused("its answer 409 holds no size")
+    return int(number)
+
+
+def _lines(answer: str) -> list[Signature]:
+    return [Signature.parse(each) for each in answer.removesuffix("\n").split("\n")]

@@ -1,0 +1,1 @@
+"""Maintenance of a ledger: init, key rotation, export, rebuild, restore."""

@@ -1,0 +1,163 @@
+"""Where an export goes: a new folder, or a new `.tar.gz`.
+
+It is written beside its place, fsynced, and renamed at the end: there is all of it, or nothing. An
+archive is a function of its files: in the order they came, without times or owners.
+
+Nobody else can read it, whatever the umask: with opened entries it holds words in clear. It is
+locked while it is written, so that the next export of that name removes what a killed one left.
+"""
+
+import fcntl
+import glob
+import gzip
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from shared.errors import SettingsError
+from shared.files import keep_name
+
+ARCHIVES = (".tar.gz", ".tgz")
+_OTHERS = (".tar", ".gz", ".zip", ".bz2", ".xz", ".zst", ".7z")  # a folder is not meant
+LEVEL = 3  # of gzip: what is sealed hardly shrinks, whatever it takes
+
+
+class Sink(ABC):
+    """Takes files, one after another."""
+
+    def put(self, path: str, raw: bytes) -> None:
+        """Take a file's bytes."""
+        self.put_file(path, io.BytesIO(raw))
+
+    @abstractmethod
+    def put_file(self, path: str, file: IO[bytes]) -> None:
+        """Take all of an open file, from its beginning."""
+
+
+class Folder(Sink):
+    """A folder of files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put_file(self, path: str, file: IO[bytes]) -> None:
+        """Write a file and fsync it."""
+        file.seek(0)
+        to = self._folder / path
+        self._make(to.parent)
+        with open(to, "xb", opener=_for_us_alone) as opened:
+            shutil.copyfileobj(file, opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+
+    def _make(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._make(folder.parent)
+            folder.mkdir(mode=0o700)
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+class Archive(Sink):
+    """A tar of files."""
+
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+
+    def put_file(self, path: str, file: IO[bytes]) -> None:
+        """Write a file with nothing but its name and its bytes."""
+        told = tarfile.TarInfo(path)
+        told.mode = 0o600
+        told.size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        self._tar.addfile(told, file)
+
+
+def is_free(out: Path) -> None:
+    """SettingsError unless an export can be written there."""
+    if out.suffix in _OTHERS and not out.name.endswith(ARCHIVES):
+        raise SettingsError(f"{out}: an export is a folder or a .tar.gz; name one of these")
+    if out.exists() or out.is_symlink():
+        raise SettingsError(f"{out} is there already; name a new folder or .tar.gz")
+    if not out.parent.is_dir():
+        raise SettingsError(f"there is no folder {out.parent} to write {out.name} into")
+
+
+@contextmanager
+def packing(out: Path) -> Iterator[Sink]:
+    """Take files for `out`, which is there when the block ends, and not at all if it raises."""
+    out = out.absolute()
+    is_free(out)
+    archived = out.name.endswith(ARCHIVES)
+    try:
+        _remove_abandoned(out)
+        with _unfinished(out, archived=archived) as part:
+            with _archive(part) if archived else _folder(part) as sink:
+                yield sink
+            is_free(out)
+            part.rename(out)
+    except OSError as fault:
+        raise SettingsError(f"{out} cannot be written: {fault.strerror or fault}") from None
+    keep_name(out.parent)
+
+
+@contextmanager
+def _unfinished(out: Path, *, archived: bool) -> Iterator[Path]:
+    """A new file or folder beside `out`, locked; it is removed unless it was renamed."""
+    prefix = f".{out.name}."
+    if archived:
+        lock, name = tempfile.mkstemp(".part", prefix, out.parent)
+    else:
+        name = tempfile.mkdtemp(".part", prefix, out.parent)
+        lock = os.open(name, os.O_RDONLY)
+    part = Path(name)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield part
+    finally:
+        _remove(part)
+        os.close(lock)
+
+
+def _remove_abandoned(out: Path) -> None:
+    """Remove what exports to `out` left that were killed: nobody holds its lock."""
+    for part in out.parent.glob(f".{glob.escape(out.name)}.*.part"):
+        with suppress(OSError):  # another removes it, it is somebody else's, or no lock is given
+            lock = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(part)
+            finally:
+                os.close(lock)
+
+
+def _remove(part: Path) -> None:
+    shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _folder(part: Path) -> Iterator[Sink]:
+    yield Folder(part)
+    for each, _, _ in os.walk(part, topdown=False):
+        keep_name(Path(each))
+
+
+@contextmanager
+def _archive(part: Path) -> Iterator[Sink]:
+    with part.open("wb") as file:
+        with (
+            gzip.GzipFile("", "wb", LEVEL, file, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w|", format=tarfile.USTAR_FORMAT) as tar,
+        ):
+            yield Archive(tar)
+        file.flush()
+        os.fsync(file.fileno())

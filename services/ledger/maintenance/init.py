@@ -1,0 +1,61 @@
+"""`init`: the key files, the store's tables and roles, the logs. Repeatable; it changes nothing
+that is there.
+"""
+
+import os
+import secrets
+
+from services.ledger.config import LedgerSettings, now, read_signer, signers
+from services.ledger.log.signed_note import Signer
+from services.ledger.store.setup import make_ledger
+from services.ledger.vault import Vault
+from shared.auth.tokens import make_local_issuer
+from shared.crypto.transit import Transit
+from shared.errors import SettingsError
+from shared.events.event import timestamp
+from shared.files import keep
+
+
+def init(settings: LedgerSettings) -> str:
+    """Make what is missing; returns the origin of the logs, without their numbers.
+
+    SettingsError if we may not write there.
+    """
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        origin = make_keys(settings)
+        make_ledger(
+            settings.database_owner_url or settings.store_url,
+            settings.store_url,
+            partitions=settings.partitions,
+            origin=origin,
+            created=timestamp(now()),
+            signers=signers(settings),
+            vault=Vault.from_folder(settings.key_folder),
+            reader_url=settings.database_reader_url,
+        )
+    except OSError as fault:
+        why = f"{fault.filename or settings.data}: {fault.strerror}"
+        raise SettingsError(f"{why}; set FIRSTHAND_DATA to a folder that we may write") from None
+    return origin
+
+
+def make_keys(settings: LedgerSettings) -> str:
+    """Make the key files that are missing; returns the origin of the logs."""
+    folder = settings.key_folder
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_local_issuer(folder)
+    Transit.make(folder)
+    Vault.make(folder)
+    return _log_keys(settings)
+
+
+def _log_keys(settings: LedgerSettings) -> str:
+    """A signing key a log, named by the log's origin, which is permanent."""
+    first = settings.key_folder / "log-0.key"
+    known = read_signer(first).origin.rpartition("/")[0] if first.exists() else ""
+    origin = settings.origin or known or f"firsthand-{secrets.token_hex(8)}"
+    for log in range(settings.partitions):
+        signer = Signer(f"{origin}/{log}", os.urandom(32))
+        keep(settings.key_folder / f"log-{log}.key", f"{signer.skey}\n".encode())
+    return origin

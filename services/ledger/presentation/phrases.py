@@ -1,0 +1,97 @@
+"""Lines, and changes that are suggested to them, in words. All of it is the person's to say."""
+
+from collections.abc import Iterator, Mapping
+
+from services.ledger.plan import transitions
+from services.ledger.presentation.sentences import FURTHER, spoken
+from shared.events.event import Json
+
+Lines = Mapping[tuple[str, str], Json]
+ENDED = {  # what the person did, by the state of a line
+    "paused": "let this rest for a while",
+    "reached": "reached this",
+    "let-go": "let this go",
+    "withdrawn": "took this out",
+    "done": "did this",
+    "dropped": "dropped this",
+    "revoked": "took this back",
+    "closed": "closed this plan",
+}
+_STEPS = {  # what somebody suggests to do with a line
+    "aspiration.paused": "Let this rest for a while",
+    "aspiration.resumed": "Take this up again",
+    "aspiration.reached": "Call this reached",
+    "aspiration.let-go": "Let this go",
+    "item.withdrawn": "Take this out",
+    "action.done": "Call this done",
+    "action.dropped": "Drop this",
+    "advance-choice.revoked": "Take this back",
+}
+
+
+def line_words(line: Json) -> Iterator[str]:
+    """A line's words, as they were written; a safety plan is several."""
+    data = line["data"]
+    match line["thing"]:
+        case "about-me":
+            yield f"{spoken(data['section'])}: {spoken(data['words'])}"
+        case "action":
+            yield spoken(data["what"])
+        case "measure":
+            yield spoken(data["name"])
+        case "safety-plan":
+            for each in data["sections"]:
+                yield f"{spoken(each['heading'])}: {spoken(each['words'])}"
+            for each in data.get("contacts", ()):
+                yield f"{spoken(each['name'])}: {spoken(each['reach'])}"
+        case "wording":
+            yield f"“{spoken(data['say'])}”, not “{spoken(data['instead_of'])}”."
+        case _:
+            yield spoken(str(data.get("words", "")))
+
+
+def line_label(line: Json) -> str:
+    """A line where it stands alone: its words, and nobody else's; what it is, if it has none."""
+    match line["thing"]:
+        case "plan":
+            return "Your plan"
+        case "ranking":
+            return "The order of what you want"
+        case "rating":
+            words = f" {spoken(line['data']['words'])}" if "words" in line["data"] else ""
+            return f"A rating of yours: {line['data']['value']}.{words}"
+        case _:
+            return FURTHER.join(line_words(line))
+
+
+def change_words(change: Json, lines: Lines) -> str:
+    """A suggested change in words; `lines` are those of the plan, by thing and name."""
+    kind, data = change["type"], change["data"]
+    thing, _, step = kind.partition(".")
+    if kind in ("plan.closed", "plan.reopened"):
+        return "Close your plan." if step == "closed" else "Open your plan again."
+    if step == "ranked":
+        order = (_words_of(lines, "aspiration", name) for name in data["order"])
+        return f"Put what you want in this order: {'; '.join(order)}"
+    if step == "rated":
+        name = _words_of(lines, "measure", data["measure"])
+        words = f" {spoken(data['words'])}" if "words" in data else ""
+        return f"{name}: {data['value']}.{words}"
+    if kind in _STEPS:
+        return f"{_STEPS[kind]}: {_target_words(kind, data, lines)}"
+    if step == "reworded" or kind == "advance-choice.revised":
+        return f"{spoken(data['words'])} Instead of: {_target_words(kind, data, lines)}"
+    new = {"thing": transitions.THINGS.get(thing, thing), "data": data}
+    return "; ".join(line_words(new))
+
+
+def _target_words(kind: str, data: Json, lines: Lines) -> str:
+    return _words_of(lines, transitions.thing_of(kind), transitions.name_in(kind, data))
+
+
+def _words_of(lines: Lines, thing: str, name: str) -> str:
+    """The words of the line that a change points at; its name, if it is not there."""
+    sorts = ("strength", "need") if thing == "item" else (thing,)
+    found = (lines[sort, name] for sort in sorts if (sort, name) in lines)
+    line = next(found, None)
+    return name if line is None else "; ".join(line_words(line))

@@ -1,0 +1,167 @@
+"""The plan as plain text, for reading aloud: lines first, in the person's words.
+
+Words stand as they were written, on a line that begins with "- "; what we say about them follows,
+a sentence a line. What is over comes after what is not: nobody should hear a choice and only then
+that it was taken back.
+"""
+
+from collections.abc import Iterator
+
+from services.ledger.presentation.contributions_text import shelves
+from services.ledger.presentation.phrases import ENDED, line_words
+from services.ledger.presentation.sentences import (
+    YOU,
+    Names,
+    author_of,
+    day,
+    name_of,
+    origin,
+    spoken,
+    spoken_of,
+    whom,
+)
+from shared.events.event import Json
+
+_HEADINGS = {
+    "aspiration": "What you want",
+    "strength": "What you can count on",
+    "need": "What you need",
+    "action": "What is to be done",
+    "measure": "What you measure",
+    "safety-plan": "Your safety plan",
+    "choice": "What you chose in advance",
+    "about-me": "About you",
+    "wording": "How you want to be spoken of",
+}
+_BEHIND = "What lies behind you"
+_OVER = frozenset({"reached", "let-go", "done", "dropped", "revoked"})
+_RATINGS = 7  # that are read aloud; all of them are in the lines and the history
+
+
+def aloud(names: Names, shown: Json) -> str:
+    """The plan that `view` shows, as text."""
+    return _Reading({**names, shown["subject"]: YOU}, shown).text()
+
+
+class _Reading:
+    def __init__(self, names: Names, shown: Json) -> None:
+        self._names, self._shown = names, shown
+        self._subject = shown["subject"]
+        self._lines = {(line["thing"], line["id"]): line for line in shown["lines"]}
+        self._author_of = {each["entry"]: each["author"] for each in shown["beside"]["proposals"]}
+        self._ratings: dict[str, list[Json]] = {}
+        for line in shown["lines"]:
+            if line["thing"] == "rating":
+                self._ratings.setdefault(line["data"]["measure"], []).append(line)
+
+    def text(self) -> str:
+        """All of it: the head, a section for each thing, then what stands beside."""
+        told = [*self._head(), ""]
+        sections: dict[str, list[str]] = {heading: [] for heading in (*_HEADINGS.values(), _BEHIND)}
+        for line in self._shown["lines"]:
+            if heading := _BEHIND if line["state"] in _OVER else _HEADINGS.get(line["thing"]):
+                sections[heading] += () if _is_taken_out(line) else self._line(line)
+        for heading, texts in sections.items():
+            told += _section(heading, texts)
+        for heading, texts in shelves(self._names, self._shown, self._lines):
+            told += _section(heading, texts)
+        return "\n".join(told).rstrip() + "\n"
+
+    def _head(self) -> Iterator[str]:
+        start, ranking = self._lines["plan", "plan"], self._lines.get(("ranking", "aspirations"))
+        closed = " It is closed." if self._shown["state"] == "closed" else ""
+        name = spoken(start["data"]["name_to_use"])
+        yield f"The plan of {name}. Version {self._shown['version']}.{closed}"
+        if "since" in self._shown:
+            yield "More has been said of this since then. It stands with what it is about."
+        yield from (text.strip() for text in (*self._ended(start), *self._said(start)))
+        for text in self._said(ranking) if ranking else ():
+            yield f"The order of what you want: {text.strip()}"
+
+    def _line(self, line: Json) -> Iterator[str]:
+        yield from (f"- {words}" for words in line_words(line))
+        yield from (f"  {text}" for text in self._facts(line))
+        for name in line.get("suggested", ()):
+            who = name_of(self._names, self._author_of[name])
+            yield f"  {who} suggests a change to this; it stands below."
+        yield f"  {origin(self._names, line, self._subject)}"
+        yield from self._said(line)
+        yield from self._ended(line)
+        yield from (text for each in line.get("promised", ()) for text in self._promise(each))
+        yield from self._rated(line)
+
+    def _facts(self, line: Json) -> Iterator[str]:
+        """What else the person said in a line."""
+        data, thing = line["data"], line["thing"]
+        if "importance" in data:
+            yield f"How much it matters to you: {data['importance']} of 10."
+        if "why" in data:
+            yield f"Why: {spoken(data['why'])}"
+        if thing == "choice":
+            yield f"It applies: {spoken(data['applies_when'])}"
+        if thing == "measure":
+            yield f"{data['min']} means: {spoken(data['low'])}"
+            yield f"{data['max']} means: {spoken(data['high'])}"
+        for member, label in (("when", "When"), ("rhythm", "How often")):
+            if member in data:
+                yield f"{label}: {spoken(data[member])}"
+        if data.get("by", self._subject) != self._subject:
+            yield f"Who does it: {name_of(self._names, data['by'])}."
+        if (aim := self._lines.get(("aspiration", data.get("aspiration", "")))) is not None:
+            yield f"It is for: {spoken(aim['data']['words'])}"
+        if "confidence" in data:
+            yield f"How sure you are of it: {data['confidence']} of 10."
+
+    def _ended(self, line: Json) -> Iterator[str]:
+        """How a line came to rest or to its end, and what was said then."""
+        if "ended" not in line:
+            return
+        ended, did = line["ended"], ENDED[line["state"]]
+        who, when = name_of(self._names, ended["author"]), day(ended["received"])
+        if "struck" in ended:
+            yield f"  In your name it was said on {when}: you {did}."
+        elif who == YOU:
+            yield f"  You {did} on {when}."
+        else:
+            yield f"  {who} said for you on {when}: you {did}."
+        if "suggested_by" in ended:
+            yield f"  {name_of(self._names, ended['suggested_by'])} had suggested that."
+        if "closing_words" in line["data"]:
+            said = "It was said" if "struck" in ended else f"{who} said"
+            yield f"  {said}: {spoken(line['data']['closing_words'])}"
+        yield from self._said(ended)
+
+    def _promise(self, each: Json) -> Iterator[str]:
+        late = " The day has passed, and nothing has come." if each["state"] == "overdue" else ""
+        kept = {"kept": " It was kept.", "not-kept": " It was not kept."}.get(each["state"], "")
+        who = whom(self._names, each["by"])
+        yield f"  There is a promise about this, by {who}, for {day(each['due'])}.{late}{kept}"
+        yield from self._said(each)
+
+    def _rated(self, measure: Json) -> Iterator[str]:
+        """A measure's ratings, as the person gave them; nothing is made of them."""
+        ratings = self._ratings.get(measure["id"], []) if measure["thing"] == "measure" else []
+        if len(ratings) > _RATINGS:
+            yield "  Older ratings are in your history."
+        for line in ratings[-_RATINGS:]:
+            data, came = line["data"], line["origin"]
+            who = author_of(self._names, {**line, "author": came["author"]})
+            before = data["version"] != measure["data"]["version"]
+            scale = ", on the scale it had then" if before else ""
+            rated = f"{day(came['received'])}: {data['value']}{scale}."
+            words = f" {spoken(data['words'])}" if "words" in data else ""
+            own = came["author"] == self._subject
+            yield f"  {who if own else f'{who}, for you'}, on {rated}{words}"
+            yield from self._said(line)
+
+    def _said(self, shown: Json) -> Iterator[str]:
+        return (f"  {text}" for text in spoken_of(self._names, shown))
+
+
+def _is_taken_out(line: Json) -> bool:
+    """True of what the person took out of the plan, and did not deny to have taken out."""
+    return line["state"] == "withdrawn" and "struck" not in line["ended"]
+
+
+def _section(heading: str, lines: list[str]) -> list[str]:
+    return [heading, *lines, ""] if lines else []

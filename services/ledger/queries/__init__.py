@@ -1,0 +1,1 @@
+"""Queries: the plan now and in the past, history, diff and provenance. Read only."""

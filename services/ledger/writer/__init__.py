@@ -1,0 +1,1 @@
+"""The write side: worker, projector, batches, held messages, queue accounting."""

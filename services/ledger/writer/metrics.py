@@ -1,0 +1,120 @@
+"""The worker's metrics for Prometheus, of each batch.
+
+The worker has no address of its own unless it is given a port; see FIRSTHAND_METRICS_PORT.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
+from prometheus_client import Counter as Total
+
+from shared.errors import Unsafe
+from shared.events.refusals import Code
+
+STAGES = ("lock", "read", "judge", "append", "commit", "settle")
+SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+TRACES = 8  # of a batch, in its line
+
+log_line = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Course:
+    """What one batch did, and how long each of its stages took (seconds), in order."""
+
+    log: int
+    messages: int = 0
+    size: int = 0
+    people: int = 0
+    unreadable: int = 0
+    held: int = 0
+    released: int = 0
+    repeats: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    traces: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.perf_counter)
+
+    def past(self, stage: str) -> None:
+        """A stage is over."""
+        now = time.perf_counter()
+        self.seconds[stage] = now - self._since
+        self._since = now
+
+
+class Batches:
+    """Counts what batches did, and writes a line for each."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._messages = Histogram(
+            "firsthand_batch_messages", "Messages of a batch.", registry=registry, buckets=SIZES
+        )
+        stage = Histogram(
+            "firsthand_batch_stage_duration_seconds",
+            "Time of each stage of a batch.",
+            ["stage"],
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self._stages = {name: stage.labels(name) for name in STAGES}
+        entries = Total("firsthand_entries", "Entries recorded.", ["verdict"], registry=registry)
+        self._accepted, self._refused = entries.labels("accepted"), entries.labels("refused")
+        refusals = Total("firsthand_refusals", "Refusals recorded.", ["code"], registry=registry)
+        self._refusals = {str(code): refusals.labels(code) for code in Code}
+        self._repeats = Total(
+            "firsthand_repeated_events", "Events that were recorded before.", registry=registry
+        )
+        self._failures = Total(
+            "firsthand_failed_drains", "Drains that ended with a fault.", registry=registry
+        )
+        self._people = Gauge("firsthand_people_at_hand", "People in memory.", registry=registry)
+
+    def done(self, course: Course) -> None:
+        """A batch is over, its messages settled."""
+        self._messages.observe(course.messages)
+        for name, seconds in course.seconds.items():
+            self._stages[name].observe(seconds)
+        for verdict, count in course.verdicts.items():
+            (self._accepted if verdict == "accepted" else self._refused).inc(count)
+            if verdict in self._refusals:
+                self._refusals[verdict].inc(count)
+        self._repeats.inc(course.repeats)
+        self._people.set(course.people)
+        log_line.info("batch", **_line(course))
+
+    def failed(self) -> None:
+        """A drain ended with a fault; the partition waits."""
+        self._failures.inc()
+
+
+def _line(course: Course) -> dict[str, object]:
+    """A batch's line: counts, stages in milliseconds, and some of its traces."""
+    line: dict[str, object] = {
+        "log": course.log,
+        "messages": course.messages,
+        "size": course.size,
+        "repeats": course.repeats,
+        "unreadable": course.unreadable,
+        **({"held": course.held} if course.held else {}),
+        **({"released": course.released} if course.released else {}),
+        "verdicts": dict(course.verdicts),
+        "milliseconds": round(sum(course.seconds.values()) * 1000, 1),
+        "stages": {name: round(each * 1000, 2) for name, each in course.seconds.items()},
+    }
+    traces = list(dict.fromkeys(course.traces))
+    more = {"more_traces": len(traces) - TRACES} if len(traces) > TRACES else {}
+    return line | ({"traces": traces[:TRACES]} if traces else {}) | more
+
+
+def serve(registry: CollectorRegistry, host: str, port: int) -> None:
+    """Serve /metrics beside the work, on a thread that ends with the process; port 0: nowhere."""
+    try:
+        if port:
+            start_http_server(port, host, registry)
+    except OSError as fault:
+        told = f"the worker's metrics cannot be served at {host}:{port} ({fault.strerror})"
+        raise Unsafe(f"{told}; set FIRSTHAND_METRICS_PORT to another") from None

@@ -1,0 +1,1 @@
+"""Tools that span both services: the supervisor, provisioning, health checks, the doctor."""

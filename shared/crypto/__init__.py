@@ -1,0 +1,1 @@
+"""Encryption: JWE, and the keys that protect messages in the queue."""

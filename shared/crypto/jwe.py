@@ -1,0 +1,161 @@
+"""Sealing: JWE compact serialisation, RFC 7516, `alg: dir`, `enc: A256GCM`.
+
+    BASE64URL(header) ".." BASE64URL(nonce) "." BASE64URL(ciphertext) "." BASE64URL(tag)
+
+The part between the first two dots is empty: the key is used directly (RFC 7518, 4.5).
+`header` is JSON with sorted keys: `alg`, `enc`, `kid`, and what the sealer binds. It is
+authenticated (AAD = its base64url text), so a sealed text cannot be moved to another place.
+
+`kid` = BASE64URL(SHA-256("firsthand/key/1" || key)). AES-GCM does not commit to its key, so the
+kid does, and it is checked on opening. Every nonce is 12 fresh random bytes.
+
+>>> key = Key(bytes(range(32)))
+>>> key.kid
+'gwW7yJiIzzDE6eUZe13TSgzS8JWDcvWE9ewTxZ8wOVo'
+>>> sealed = seal(key, b"mine", {"subject": "person:ada"}, nonce=bytes(12))
+>>> sealed.count(b".")
+4
+>>> unseal(sealed, {key.kid: key}.get)[1]
+b'mine'
+"""
+
+import os
+from binascii import Error as BadBase64
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from typing import Any, cast
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pybase64 import b64decode, b64encode
+
+from shared.errors import SealBroken
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+KIND = "dir", "A256GCM"
+KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
+NONCE_CHARACTERS = 16  # with no bits left over, so that what follows can be read with it
+_LAST = {  # what a text of so many characters over four may end with: no bits are left over
+    over: frozenset({b"", *(bytes([each]) for each in last)})
+    for over, last in ((0, _ALPHABET), (1, b""), (2, b"AQgw"), (3, b"AEIMQUYcgkosw048"))
+}
+_PLUS, _SLASH = b"+/"
+_PADDING = b"", b"", b"==", b"="
+
+
+def b64url(raw: bytes) -> bytes:
+    """base64url without padding (RFC 7515, section 2)."""
+    return b64encode(raw, b"-_").rstrip(b"=")
+
+
+def from_b64url(text: bytes) -> bytes:
+    """Bytes of a base64url text without padding; ValueError if it is not one."""
+    over = len(text) % 4
+    if text[-1:] not in _LAST[over] or _PLUS in text or _SLASH in text:
+        raise ValueError("not base64url")
+    return b64decode(text + _PADDING[over], b"-_", validate=True)
+
+
+def derive(key: bytes, info: bytes) -> bytes:
+    """HKDF-SHA-256 (RFC 5869) without salt: 32 bytes that belong to `info` alone."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key)
+
+
+class Key:
+    """A 256-bit key, its `kid`, and its compiled cipher. Never printed."""
+
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != KEY_BYTES:
+            raise SealBroken(f"a key has {KEY_BYTES} bytes, this one {len(raw)}")
+        self.raw = raw
+        self.kid = b64url(sha256(b"firsthand/key/1" + raw).digest()).decode()
+        self.cipher = AESGCM(raw)
+
+    @classmethod
+    def fresh(cls) -> "Key":
+        """A new random key."""
+        return cls(os.urandom(KEY_BYTES))
+
+    @cached_property
+    def salting(self) -> HMAC:
+        """HMAC-SHA-256 under HKDF(key, "firsthand/digest/1"), to be copied for each salt."""
+        return HMAC(derive(self.raw, b"firsthand/digest/1"), SHA256())
+
+    def __repr__(self) -> str:
+        return f"Key({self.kid})"
+
+
+def seal(
+    key: Key, plaintext: bytes, bound: Mapping[str, object], *, nonce: bytes | None = None
+) -> bytes:
+    """Seal `plaintext` under `key`, binding the header members `bound`.
+
+    `nonce` is for golden files only; leave it out everywhere else.
+    """
+    return seal_under(header_of(key, bound), key, plaintext, nonce=nonce)
+
+
+def header_of(key: Key, bound: Mapping[str, object]) -> bytes:
+    """The header as it stands in a sealed text, for whoever seals many with the same one."""
+    members = {"alg": "dir", "enc": "A256GCM", "kid": key.kid, **bound}
+    return b64url(orjson.dumps(members, option=orjson.OPT_SORT_KEYS))
+
+
+def seal_under(header: bytes, key: Key, plaintext: bytes, *, nonce: bytes | None = None) -> bytes:
+    """Seal with a header of `header_of`, made with the same key."""
+    nonce = nonce or os.urandom(NONCE_BYTES)
+    text = key.cipher.encrypt(nonce, plaintext, header)
+    tag = b64url(text[-TAG_BYTES:])
+    both = b64url(nonce + text[:-TAG_BYTES])
+    return b"%b..%b.%b.%b" % (header, both[:NONCE_CHARACTERS], both[NONCE_CHARACTERS:], tag)
+
+
+@lru_cache(maxsize=64)  # whole streams are sealed with the same header
+def _members(header: bytes) -> dict[str, Any]:
+    return cast(dict[str, Any], orjson.loads(from_b64url(header)))
+
+
+def header_in(sealed: bytes) -> Mapping[str, object]:
+    """What the header of a sealed text says, unproven; nothing if it is no such text."""
+    header, *others = sealed.split(b".")
+    try:
+        members: object = _members(header)
+    except ValueError:
+        return {}
+    if not isinstance(members, dict) or len(others) != 4 or others[0]:
+        return {}
+    return members if (members.get("alg"), members.get("enc")) == KIND else {}
+
+
+def unseal(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, object], bytes]:
+    """Header and plaintext of a sealed text; `find` gives the key for a kid.
+
+    Raises SealBroken when it is not such a text, no key is found, or it does not open.
+    """
+    try:
+        header, empty, nonce, text, tag = sealed.split(b".")
+        members = _members(header)
+        key = find(members["kid"])
+        if empty or members["alg"] != "dir" or members["enc"] != "A256GCM":
+            raise SealBroken("not a direct A256GCM JWE")
+        if key is None:
+            raise SealBroken("no key with this kid")
+        if key.kid != members["kid"]:
+            raise SealBroken("the key is not the one its kid names")
+        end = from_b64url(tag)
+        if len(end) != TAG_BYTES:
+            raise SealBroken("not a tag of 16 bytes")
+        if len(nonce) != NONCE_CHARACTERS:
+            raise SealBroken("not a nonce of 12 bytes")
+        both = from_b64url(nonce + text)
+        plaintext = key.cipher.decrypt(both[:NONCE_BYTES], both[NONCE_BYTES:] + end, header)
+    except InvalidTag:
+        raise SealBroken("changed, or sealed with another key") from None
+    except (ValueError, KeyError, TypeError, BadBase64) as fault:
+        raise SealBroken(f"not a sealed text: {type(fault).__name__}") from None
+    return members, plaintext

@@ -1,0 +1,1 @@
+"""The contract of events: their types, fields, refusals, canonical bytes and partitions."""

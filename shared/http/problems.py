@@ -1,0 +1,61 @@
+"""The answer to an error: RFC 9457 problem details (application/problem+json).
+
+`type` is `/problems/<slug>`, relative to the service that answers (RFC 9457, 3.1.1); both
+services serve that page. A fault in a body has `errors: [{pointer, code, detail}]`, pointers
+as in RFC 6901.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from shared.errors import (
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    OurFault,
+    Problem,
+    Refused,
+    TooFast,
+    TooLarge,
+    Unauthorised,
+    Unavailable,
+    WrongMedia,
+    WrongMethod,
+    WrongQuery,
+)
+
+MEDIA_TYPE = "application/problem+json"
+PROBLEMS: dict[str, type[Problem]] = {
+    kind.slug: kind
+    for kind in (
+        Malformed,
+        Unauthorised,
+        Forbidden,
+        NotFound,
+        WrongMethod,
+        TooLarge,
+        WrongMedia,
+        Invalid,
+        WrongQuery,
+        TooFast,
+        Refused,
+        OurFault,
+        Unavailable,
+    )
+}
+
+
+def problem_json(problem: Problem) -> bytes:
+    """Return the problem details object as JSON."""
+    members: dict[str, Any] = {
+        "type": f"/problems/{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        members["errors"] = [asdict(fault) for fault in problem.errors]
+    return orjson.dumps(members | problem.extra)
