@@ -1,7 +1,12 @@
-"""Key files: written whole and durably, or not at all; `keep` never over one that is there."""
+"""Key files: written whole and durably, or not at all; `keep` never over one that is there.
 
+And locks: files that one process at a time has locked.
+"""
+
+import fcntl
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 
 def keep(path: Path, content: bytes, *, secret: bool = True) -> None:
@@ -33,3 +38,17 @@ def keep_name(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def try_lock(path: Path) -> BinaryIO | None:
+    """Open a file and lock it; None if another process holds the lock.
+
+    The lock ends when the file is closed, or with the process.
+    """
+    file = path.open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file

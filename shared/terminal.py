@@ -7,6 +7,7 @@ that steer the direction of text (Unicode's bidirectional controls) make a line 
 import re
 
 STEERING = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+FURTHER = "\n      "  # where further lines of somebody's words begin
 _STEERING = re.compile(f"[{STEERING}]")
 
 
@@ -26,3 +27,13 @@ def printable(text: str) -> str:
     'Walk.?[2J??'
     """
     return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def spoken(words: str) -> str:
+    r"""Somebody's words inside a text of ours: as they are, but on further lines far to the right,
+    so that no words pass for lines of ours; what steers a terminal is left out.
+
+    >>> spoken("One.\nWhat you want\n- Two.\x1b[2J")
+    'One.\n      What you want\n      - Two.[2J'
+    """
+    return FURTHER.join(map(plain, words.splitlines()))

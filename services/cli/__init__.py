@@ -115,7 +115,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
-        """Import and return a command; None if there is none of this name."""
+        """Import and return a command; None if the name is unknown."""
         return load_command(name) if name in COMMANDS else None
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:

@@ -20,7 +20,7 @@ from services.ledger.audit.html_report import page
 from services.ledger.audit.store_source import Store
 from services.ledger.audit.stream_checks import AFTER_A_FINDING, NO_WORDS, OUR_FAULT, SEALED, SPOKE
 from services.ledger.audit.text_report import audit_json, audit_text
-from services.ledger.checkpoints.known_checkpoints import Note, Published, note_in
+from services.ledger.checkpoints.known_checkpoints import KnownCheckpoints, Note, note_in
 from services.ledger.checkpoints.witnesses import NO_WITNESSES, Policy, Witness
 from services.ledger.config import LedgerSettings, now, verifier_keys
 from services.ledger.log.signed_note import (
@@ -121,7 +121,7 @@ def _text(option: str, given: str) -> str:
 
 
 def given_policy(witnesses: Iterable[str], quorum: int | None) -> Policy:
-    """The witnesses given, and how many must have cosigned: all of them, unless told."""
+    """The witnesses given, and how many must have cosigned: by default all of them."""
     keys = {Verifier.parse(each) for each in given_keys("--witness", witnesses, COSIGNATURE)}
     wanted = len(keys) if quorum is None else quorum
     if quorum is not None and not 1 <= quorum <= len(keys):
@@ -266,10 +266,12 @@ def _skipped(report: Report, why: str, *, weighs: bool = False) -> None:
     report.leave_out("opened", number, says, weighs=weighs)
 
 
-def _outside(source: Source, paths: Iterable[Path]) -> tuple[Published, list[tuple[str, str]]]:
+def _outside(
+    source: Source, paths: Iterable[Path]
+) -> tuple[KnownCheckpoints, list[tuple[str, str]]]:
     """Checkpoints that somebody kept, by log; and the files (path, why) that are none of it."""
     logs = {source.origin(log): log for log in range(source.logs)}
-    notes: Published = {}
+    notes: KnownCheckpoints = {}
     odd = []
     for path in paths:
         try:

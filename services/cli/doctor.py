@@ -1,4 +1,4 @@
-"""`firsthand doctor`: every check of the keys, the queue, the store and the services, told."""
+"""`firsthand doctor`: run every check of keys, queue, store and services, and print results."""
 
 import json
 import sys

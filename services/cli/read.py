@@ -11,7 +11,7 @@ import click
 
 from services.cli.options import AS, DATA, FINDINGS, JSON, PERSON, TOKEN, USAGE, fail, say, speaker
 from services.client.http import address, send
-from services.ledger.presentation.sentences import spoken
+from shared.terminal import spoken
 
 TRIES = 5  # after an answer that says too fast
 _VERSION = click.option("--version", type=int, help="The plan at this version.")

@@ -20,7 +20,7 @@ from services.ledger.audit.text_report import count
 from services.ledger.config import LedgerSettings, signers
 from services.ledger.plan.model import Plan, dump
 from services.ledger.presentation.annotations import Against
-from services.ledger.presentation.sentences import Names, read_names, spoken
+from services.ledger.presentation.sentences import Names, read_names
 from services.ledger.queries.diff import Difference
 from services.ledger.queries.entry_replay import Passed, Walk
 from services.ledger.queries.history_entry import Telling
@@ -31,6 +31,7 @@ from services.ledger.vault import Vault
 from shared.errors import SealBroken, SettingsError, Unsafe
 from shared.events.event import Json, partition_of, timestamp
 from shared.events.schema_fields import parse_time
+from shared.terminal import spoken
 
 COMPARED = ("heads", "people", "plans", "snapshots", "tiles")
 PAGE = 500  # entries that are read in one transaction

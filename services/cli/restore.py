@@ -17,7 +17,11 @@ from services.ledger.audit.export_source import Export, unpack
 from services.ledger.audit.findings import Report
 from services.ledger.audit.text_report import shortened
 from services.ledger.bootstrap import open_store
-from services.ledger.checkpoints.known_checkpoints import Published, given_notes, note_signed_by
+from services.ledger.checkpoints.known_checkpoints import (
+    KnownCheckpoints,
+    given_notes,
+    note_signed_by,
+)
 from services.ledger.checkpoints.witnesses import Policy
 from services.ledger.config import LedgerSettings, local_folder, now, signers
 from services.ledger.log.signed_note import Signer
@@ -178,9 +182,9 @@ def _findings(export: Export, report: Report) -> Iterator[str]:
 
 def _published(
     settings: LedgerSettings, keys: list[Signer], connection: Connection, given: list[Path]
-) -> Published:
+) -> KnownCheckpoints:
     """Every checkpoint that is known to have been published, by log, smallest first."""
-    found: Published = {log: [] for log in range(len(keys))}
+    found: KnownCheckpoints = {log: [] for log in range(len(keys))}
     with embedded_queue(settings):
         last = LastPublished(Queues.connect(settings.queue_urls))
         for log in found:

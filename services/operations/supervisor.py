@@ -5,7 +5,6 @@ The queue's server (services/operations/embedded_queue.py) listens on a socket t
 open, and fsyncs every write before it answers.
 """
 
-import fcntl
 import json
 import signal
 import socket
@@ -19,7 +18,7 @@ from services.ledger.config import LedgerSettings
 from services.operations.child_process import ChildProcess, environment
 from services.operations.embedded_queue import start_queue
 from shared.errors import Unsafe
-from shared.files import put
+from shared.files import put, try_lock
 from shared.inbox.servers import Queues
 from shared.process import check_port
 
@@ -103,12 +102,8 @@ class Everything:
 
 def _lock(folder: Path) -> BinaryIO:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = (folder / "up.lock").open("wb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise Unsafe(f"'firsthand up' already runs on {folder}") from None
+    if (file := try_lock(folder / "up.lock")) is None:
+        raise Unsafe(f"'firsthand up' already runs on {folder}")
     return file
 
 

@@ -32,17 +32,15 @@ JUDGING = re.compile(
 )
 # Modules that make what a person reads about their own plan, as text or JSON.
 PRESENTATION: tuple[ModuleType, ...] = (
-    *(
-        annotations,
-        plan_text,
-        contributions_text,
-        diff,
-        provenance,
-        phrases,
-        sentences,
-        history_entry,
-        plan_view,
-    ),
+    annotations,
+    plan_text,
+    contributions_text,
+    diff,
+    provenance,
+    phrases,
+    sentences,
+    history_entry,
+    plan_view,
 )
 # Names that would hold words chosen by us. The person's own list is `avoid`, and it is theirs.
 OUR_LIST = re.compile(

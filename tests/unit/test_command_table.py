@@ -4,15 +4,14 @@ import os
 import subprocess
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from services.cli import COMMANDS, SECTIONS, load_command, main
+from tests.house.files import ROOT
 
-ROOT = Path(__file__).parents[2]
 HEAVY = {"cryptography", "flask", "granian", "marshmallow", "redis", "sqlalchemy", "structlog"}
 LIST_MODULES = """
 import atexit, sys

@@ -18,7 +18,7 @@ class Note(NamedTuple):
     note: str
 
 
-Published = dict[int, list[Note]]  # by log
+KnownCheckpoints = dict[int, list[Note]]  # by log
 
 
 def note_in(raw: bytes) -> str:
@@ -31,9 +31,9 @@ def note_in(raw: bytes) -> str:
     return text.partition("\n\n")[2] if text.startswith(HEADER) else text
 
 
-def given_notes(keys: list[Signer], given: list[Path]) -> Published:
+def given_notes(keys: list[Signer], given: list[Path]) -> KnownCheckpoints:
     """The checkpoints in these files, by log; SettingsError if one is not of this ledger."""
-    found: Published = {log: [] for log in range(len(keys))}
+    found: KnownCheckpoints = {log: [] for log in range(len(keys))}
     origins = {each.origin: log for log, each in enumerate(keys)}
     for path in given:
         try:

@@ -10,13 +10,13 @@ from services.ledger.presentation.sentences import (
     author_of,
     day,
     name_of,
-    spoken,
     spoken_of,
     whom,
 )
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Json
 from shared.events.schema_fields import ID_PATTERN, UNTIL_WITHDRAWN
+from shared.terminal import spoken
 
 _MAY = {
     "read": "read",

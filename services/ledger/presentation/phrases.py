@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from services.ledger.plan import transitions
-from services.ledger.presentation.sentences import FURTHER, spoken
 from shared.events.event import Json
+from shared.terminal import FURTHER, spoken
 
 Lines = Mapping[tuple[str, str], Json]
 ENDED = {  # what the person did, by the state of a line

@@ -16,11 +16,11 @@ from services.ledger.presentation.sentences import (
     day,
     name_of,
     origin,
-    spoken,
     spoken_of,
     whom,
 )
 from shared.events.event import Json
+from shared.terminal import spoken
 
 _HEADINGS = {
     "aspiration": "What you want",

@@ -13,11 +13,10 @@ from shared.events.catalogue import CATALOGUE
 from shared.events.event import Event, Json
 from shared.events.refusals import BECAUSE, Code
 from shared.events.schema_fields import parse_time
-from shared.terminal import plain
+from shared.terminal import spoken
 
 Names = Mapping[str, str]
 YOU = "You"
-FURTHER = "\n      "  # where further lines of somebody's words begin
 _CORRECTED = {
     "correction.requested": ("asked to correct", "what_is_wrong"),
     "correction.made": ("corrected", "words"),
@@ -50,16 +49,6 @@ def whom(names: Names, who: str) -> str:
     """The same within a sentence, where "You" is small."""
     shown = name_of(names, who)
     return shown if shown != YOU else "you"
-
-
-def spoken(words: str) -> str:
-    r"""Somebody's words inside a text of ours: as they are, but on further lines far to the right,
-    so that no words pass for lines of ours; what steers a terminal is left out.
-
-    >>> spoken("One.\nWhat you want\n- Two.\x1b[2J")
-    'One.\n      What you want\n      - Two.[2J'
-    """
-    return FURTHER.join(map(plain, words.splitlines()))
 
 
 def day(moment: str) -> str:

@@ -6,7 +6,6 @@ PostgreSQL: synchronous commit, 15 s for an idle transaction, readers read-only 
 moment (repeatable read), as SQLite's are.
 """
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError as StoreError
 from sqlalchemy.pool import QueuePool
 
 from shared.errors import FirsthandError, SettingsError, Unavailable, Unsafe
+from shared.files import try_lock
 
 # What the rest of the ledger knows of SQLAlchemy: these names, and nothing else.
 __all__ = [
@@ -178,10 +178,6 @@ def answering() -> Iterator[None]:
 
 def lock_writer(folder: Path) -> BinaryIO:
     """The one writer of a SQLite ledger; keep the file open. Unsafe if there is another."""
-    file = (folder / "writer.lock").open("wb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise Unsafe(f"another worker writes to {folder}; stop it first") from None
+    if (file := try_lock(folder / "writer.lock")) is None:
+        raise Unsafe(f"another worker writes to {folder}; stop it first")
     return file
