@@ -174,7 +174,9 @@ class Server(ABC):
         wait_until(lambda: not any(map(is_running, children)), f"{self.name}'s children to end")
 
     def close(self) -> None:
-        """Stop and remove the folder."""
+        """Stop and remove the folder. The log of one that has ended by itself is shown first."""
+        if self._process is not None and (status := self._process.poll()):
+            sys.stderr.write(f"{self.name} had ended, status {status}\n{self._end_of_log()}\n")
         try:
             self.stop()
         finally:

@@ -21,10 +21,10 @@ from tests.benchmarks.processes import (
     ROOT,
     Service,
     drain_rate,
-    free_port,
     listens,
     on_core,
 )
+from tests.ports import free_port
 from tests.process import wait_until
 
 FIRSTHAND = (sys.executable, "-m", "services.cli")  # what the `firsthand` command runs

@@ -46,13 +46,6 @@ def beside_the_load(server: AnyServer) -> Iterator[AnyServer]:
         yield server
 
 
-def free_port() -> int:
-    """A port on the loopback address that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-    return port
-
-
 def listens(port: int) -> bool:
     """Whether somebody takes connections on the port."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

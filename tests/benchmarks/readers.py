@@ -20,8 +20,9 @@ import orjson
 
 from tests.benchmarks import sample
 from tests.benchmarks.ours import FIRSTHAND, Ours
-from tests.benchmarks.processes import Service, free_port
+from tests.benchmarks.processes import Service
 from tests.benchmarks.travel import life
+from tests.ports import free_port
 from tests.servers import ValkeyServer
 
 EVENTS, CALLERS, SECONDS, PAIRS = 4_000, 16, 10.0, 3_000

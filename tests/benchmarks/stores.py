@@ -20,9 +20,9 @@ from tests.benchmarks.processes import (
     PEERS,
     SERVER_CORE,
     Service,
-    free_port,
     on_core,
 )
+from tests.ports import free_port
 from tests.postgres import Database
 
 Rates = dict[str, float]  # events a second, by what was done: single, batch, replay or read

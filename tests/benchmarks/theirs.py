@@ -15,9 +15,9 @@ from tests.benchmarks.processes import (
     PEERS,
     Service,
     drain_rate,
-    free_port,
     on_core,
 )
+from tests.ports import free_port
 from tests.process import wait_until
 
 # The same server as ours, by its WSGI interface, which is the usual one for a Flask application.

@@ -30,12 +30,12 @@ from services.ledger.config import signers
 from services.ledger.fold import unwrap_keys
 from services.ledger.vault import Vault
 from services.operations.embedded_queue import queue_server
-from services.operations.supervisor import free_port
 from shared.auth.tokens import local_token
 from tests.chaos.checks import Heard, tally
 from tests.chaos.posters import Posters, told
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import ROOT
+from tests.ports import free_port
 from tests.postgres import Database
 from tests.process import PATIENCE, Server, is_running, wait_until
 

@@ -8,11 +8,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.ledger.writer.metrics import STAGES, TRACES
-from services.operations.supervisor import free_port
 from shared.inbox.redis_keys import inbox_key, waiting_key
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import Worker, until_drained
 from tests.given import ada, sam
+from tests.ports import free_port
 from tests.process import PATIENCE, wait_until
 
 TOLD = [ada.starts(), *(ada.writes("Food", f"Fish {number}") for number in range(20))]

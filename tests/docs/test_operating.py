@@ -12,12 +12,12 @@ import redis
 from services.ledger.config import LedgerSettings
 from services.ledger.maintenance.init import init
 from services.operations.embedded_queue import queue_server
-from services.operations.supervisor import free_port
 from shared.auth.tokens import Callers, local_token
 from shared.errors import Unauthorised
 from tests.docs.blocks import BLOCK, ROOT, Block, blocks, environment, is_shown
 from tests.docs.test_pages import up
 from tests.e2e.running import MEDIA_TYPE, event
+from tests.ports import free_port
 from tests.process import PATIENCE, wait_until
 
 ADA = "person:ada"

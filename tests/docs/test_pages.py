@@ -17,9 +17,9 @@ from joserfc.jwk import ECKey
 
 from services.ledger.config import LedgerSettings
 from services.ledger.maintenance.init import init
-from services.operations.supervisor import free_port
 from shared.auth.tokens import Callers
 from tests.docs.blocks import BLOCK, ROOT, blocks, environment, is_shown, run
+from tests.ports import free_port
 from tests.postgres import PostgresServer
 from tests.process import PATIENCE, SCRATCH
 

@@ -20,9 +20,9 @@ from uuid import uuid4
 import httpx
 
 from services.operations.embedded_queue import queue_server
-from services.operations.supervisor import free_port
 from shared.auth.tokens import local_token
 from shared.events.event import Json
+from tests.ports import free_port
 from tests.process import PATIENCE, children_of, is_running, wait_until
 
 COMMAND = Path(sys.executable).with_name("firsthand")

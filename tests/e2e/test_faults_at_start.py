@@ -9,9 +9,9 @@ import pytest
 
 from services.ledger.config import LedgerSettings
 from services.ledger.maintenance.init import init
-from services.operations.supervisor import free_port
 from shared.process import check_port
 from tests.e2e.running import COMMAND, environment
+from tests.ports import free_port
 
 
 def started(folder: Path, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":

@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.operations.supervisor import free_port
 from shared.auth.tokens import local_token
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import ROOT, Worker, until_drained
 from tests.e2e.running import MEDIA_TYPE, event
+from tests.ports import free_port
 from tests.postgres import PostgresServer
 from tests.process import PATIENCE, Server, wait_until
 from tests.servers import RedisLikeServer

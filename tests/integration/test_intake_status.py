@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from services.intake.app import create_app
-from services.operations.supervisor import free_port
 from shared.auth.tokens import Callers
 from shared.crypto.transit import Transit
 from shared.inbox.inbox import Inbox
@@ -20,6 +19,7 @@ from shared.inbox.queue_status import SKEW, Status
 from shared.inbox.redis_keys import LAYOUT_KEY, held_key, inbox_key
 from shared.inbox.servers import connect
 from tests.integration.together import ADA, EVE, STARTED, Door, event, problem
+from tests.ports import free_port
 from tests.process import wait_until
 from tests.servers import RedisLikeServer, RedisServer, ValkeyServer
 

@@ -11,12 +11,12 @@ from services.ledger.api.app import create_app as create_ledger
 from services.ledger.bootstrap import open_store
 from services.ledger.checkpoints.published_view import Watermark
 from services.ledger.writer.metrics import Batches, serve
-from services.operations.supervisor import free_port
 from shared.auth.tokens import Callers
 from shared.errors import Unsafe
 from shared.inbox.published_checkpoint import LastPublished
 from shared.inbox.redis_keys import inbox_key
 from tests.integration.together import ADA, EVE, SAM, SEA, STARTED, Door, Together, event
+from tests.ports import free_port
 from tests.servers import RedisLikeServer
 
 Figures = dict[str, float]

@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from services.cli.services import IDLE_SECONDS
-from services.operations.supervisor import free_port
 from shared.auth.tokens import local_token
 from shared.http.request_bodies import MOST_OF_ONE
 from shared.process import raise_file_limit
 from tests.integration.together import ADA, EVE, MEDIA_TYPE, STARTED, body, event
+from tests.ports import free_port
 from tests.process import Server, wait_until
 from tests.servers import RedisLikeServer
 
