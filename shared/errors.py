@@ -39,23 +39,23 @@ class SettingsError(FirsthandError):
     """A setting is missing or wrong. The message names every such variable."""
 
 
-class SealBroken(FirsthandError):
+class DecryptionError(FirsthandError):
     """A sealed text did not open: wrong key, wrong header, or changed bytes."""
 
 
-class TooNew(FirsthandError):
+class CatalogueTooNew(FirsthandError):
     """A message is of a newer catalogue than this process knows: the partition waits."""
 
 
-class KeyAway(FirsthandError):
+class KeyUnavailable(FirsthandError):
     """A message is sealed under a transit key that this process does not have, or not yet."""
 
 
-class Misplaced(FirsthandError):
+class MisroutedEvent(FirsthandError):
     """An event stands in another partition than its person's: nothing of the batch is recorded."""
 
 
-class ClockLeap(FirsthandError):
+class ClockJump(FirsthandError):
     """A clock is too far from the queue's: what is recorded would keep its time for good."""
 
 
@@ -63,11 +63,11 @@ class QueueReplaced(FirsthandError):
     """The queue was emptied or replaced, or the database is an older copy: an operator decides."""
 
 
-class Unsafe(FirsthandError):
+class PreconditionFailed(FirsthandError):
     """The store or the queue is not set as it must be; the message names the remedy."""
 
 
-def escape(name: object) -> str:
+def escape_pointer(name: object) -> str:
     """One reference token of a pointer (RFC 6901, section 3)."""
     return str(name).replace("~", "~0").replace("/", "~1")
 
@@ -106,7 +106,7 @@ class FaultCode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FieldError:
     """One thing wrong in a body: where (RFC 6901 pointer), which kind, and in words."""
 
     pointer: str
@@ -121,8 +121,8 @@ class Problem(FirsthandError):
     """
 
     status: int = 500
-    also: ClassVar[tuple[int, ...]] = ()
-    promises: ClassVar[tuple[str, ...]] = ()
+    other_statuses: ClassVar[tuple[int, ...]] = ()
+    response_headers: ClassVar[tuple[str, ...]] = ()
     slug: ClassVar[str] = "our-fault"
     title: ClassVar[str] = "Something of ours went wrong"
     remedy: ClassVar[str] = "Send the same bytes again later; tell the operator if it lasts."
@@ -131,7 +131,7 @@ class Problem(FirsthandError):
         self,
         detail: str,
         *,
-        errors: Sequence[Fault] = (),
+        errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
@@ -142,7 +142,7 @@ class Problem(FirsthandError):
         self.extra = dict(extra or {})
 
 
-class Malformed(Problem):
+class MalformedBody(Problem):
     """The body is not a JSON object of the kind we take (400)."""
 
     status = 400
@@ -151,7 +151,7 @@ class Malformed(Problem):
     remedy = "Mend the bytes at the pointer named in errors and send the event under a new id."
 
 
-class Unauthorised(Problem):
+class Unauthorized(Problem):
     """No token, or one that nobody we trust vouches for (401)."""
 
     status = 401
@@ -185,7 +185,7 @@ class NotFound(Problem):
         super().__init__(detail)
 
 
-class WrongMethod(Problem):
+class MethodNotAllowed(Problem):
     """The address exists, the method does not (405)."""
 
     status = 405
@@ -204,7 +204,7 @@ class TooLarge(Problem):
     remedy = "Keep the event within 36 KiB, its data within 32 KiB; send less under a new id."
 
 
-class WrongMedia(Problem):
+class UnsupportedMediaType(Problem):
     """A media type or encoding we do not take (415)."""
 
     status = 415
@@ -213,7 +213,7 @@ class WrongMedia(Problem):
     remedy = "Send an event as application/cloudevents+json, without Content-Encoding."
 
 
-class Invalid(Problem):
+class InvalidEvent(Problem):
     """Readable JSON, but not an event of the catalogue (422)."""
 
     status = 422
@@ -222,7 +222,7 @@ class Invalid(Problem):
     remedy = "Mend what errors names and send the event under a new id; see /event-types."
 
 
-class WrongQuery(Problem):
+class InvalidQuery(Problem):
     """An address whose query asks for what cannot be, or has a parameter that is none (422)."""
 
     status = 422
@@ -248,7 +248,7 @@ class Refused(Problem):
         self.status = status
 
 
-class TooFast(Problem):
+class TooManyRequests(Problem):
     """The caller posts, or reads, more than it may (429). Nothing is said of an event's fate."""
 
     status = 429
@@ -261,7 +261,7 @@ class TooFast(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
-class OurFault(Problem):
+class InternalError(Problem):
     """Ours (500). Its detail says nothing of what was inside."""
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def keep(path: Path, content: bytes, *, secret: bool = True) -> None:
+def write_if_absent(path: Path, content: bytes, *, secret: bool = True) -> None:
     """Write a file and fsync it and its folder; what is there already stays as it is.
 
     What is durable in the queue and the ledger can only be read with these.
     """
     if not path.exists():
-        put(path, content, 0o600 if secret else 0o644)
+        write_atomically(path, content, 0o600 if secret else 0o644)
 
 
-def put(path: Path, content: bytes, mode: int) -> None:
+def write_atomically(path: Path, content: bytes, mode: int) -> None:
     """Write a file and fsync it and its folder, in the place of one that is there."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.touch(mode=0o600)
@@ -28,10 +28,10 @@ def put(path: Path, content: bytes, mode: int) -> None:
         os.fsync(file.fileno())
     new.chmod(mode)
     new.replace(path)
-    keep_name(path.parent)
+    fsync_directory(path.parent)
 
 
-def keep_name(folder: Path) -> None:
+def fsync_directory(folder: Path) -> None:
     """Make a folder durable: what was made in it is found there after a power cut, too."""
     opened = os.open(folder, os.O_RDONLY)
     try:

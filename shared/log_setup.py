@@ -22,7 +22,7 @@ FRAMES = 12  # of each fault, the last ones
 _PROCESSORS: list[Any] = []
 
 
-def told(fault: BaseException) -> str:
+def describe_error(fault: BaseException) -> str:
     """A fault in one line: its type, and its message where that holds nobody's words."""
     kind = type(fault)
     message = str(fault).strip().partition("\n")[0][:LONGEST]
@@ -30,23 +30,23 @@ def told(fault: BaseException) -> str:
     return f"{kind.__name__}: {message}" if ours and message else kind.__name__
 
 
-def raised(fault: BaseException) -> Iterator[str]:
+def describe_traceback(fault: BaseException) -> Iterator[str]:
     """A fault, the places it went through, and then what caused it, likewise."""
-    yield told(fault)
+    yield describe_error(fault)
     for frame in traceback.extract_tb(fault.__traceback__)[-FRAMES:]:
         yield f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno} in {frame.name}"
     cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
     if cause is not None:
-        yield from raised(cause)
+        yield from describe_traceback(cause)
 
 
-def without_words(_logger: Any, _method: str, line: EventDict) -> EventDict:
+def redact_exception(_logger: Any, _method: str, line: EventDict) -> EventDict:
     """A line as it is written: where it had `exc_info`, what was `raised`."""
     fault = line.pop("exc_info", None)
     if fault is True:
         fault = sys.exc_info()[1]
     if isinstance(fault, BaseException):
-        line["raised"] = list(raised(fault))
+        line["raised"] = list(describe_traceback(fault))
     return line
 
 
@@ -59,7 +59,7 @@ def configure(level: str) -> None:
     _PROCESSORS[:] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        without_words,
+        redact_exception,
         renderer,
     ]
     structlog.configure(

@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from types import FrameType
 
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -60,7 +60,7 @@ def raise_file_limit() -> int:
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
-def look_for_garbage_seldom() -> None:
+def tune_gc() -> None:
     """Nothing made so far is garbage, and what comes from now on frees itself, cycles excepted.
 
     Plans kept in memory are many objects; looking through them costs a tenth of a batch.
@@ -79,6 +79,8 @@ def check_port(host: str, port: int, option: str = "--port") -> str:
         return str(place[0])
     except OSError as fault:
         if fault.errno == errno.EADDRINUSE:
-            raise Unsafe(f"port {port} is taken; choose another with {option}") from None
+            raise PreconditionFailed(
+                f"port {port} is taken; choose another with {option}"
+            ) from None
         told = f"we cannot listen on {host}, port {port} ({fault.strerror})"
-        raise Unsafe(f"{told}; choose others with --host and {option}") from None
+        raise PreconditionFailed(f"{told}; choose others with --host and {option}") from None

@@ -29,11 +29,11 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
-def spoken(words: str) -> str:
+def safe_text(words: str) -> str:
     r"""Somebody's words inside a text of ours: as they are, but on further lines far to the right,
     so that no words pass for lines of ours; what steers a terminal is left out.
 
-    >>> spoken("One.\nWhat you want\n- Two.\x1b[2J")
+    >>> safe_text("One.\nWhat you want\n- Two.\x1b[2J")
     'One.\n      What you want\n      - Two.[2J'
     """
     return FURTHER.join(map(plain, words.splitlines()))

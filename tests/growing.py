@@ -46,5 +46,5 @@ def _append(connection: Connection, log: TiledLog, start: int, end: int) -> None
         }
         for index in range(start, end)
     ]
-    writes.append(connection, rows)
-    tile_store.keep_tiles(connection, 0, start, log.levels[0][start:end])
+    writes.append_entries(connection, rows)
+    tile_store.save_tiles(connection, 0, start, log.levels[0][start:end])

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.proofs import Node
 from services.ledger.log.signed_note import Signer
-from services.ledger.log.tiles import ENTRIES, WIDTH, Tile, bundle, filled, node_reader, tiles_of
+from services.ledger.log.tiles import (
+    ENTRIES,
+    WIDTH,
+    Tile,
+    bundle,
+    completed_tiles,
+    node_reader,
+    tiles_of,
+)
 
 SIGNER = Signer("example.org/firsthand/0", bytes(32))
 
@@ -16,7 +24,7 @@ class TiledLog:
     def __init__(self, entries: Sequence[bytes]) -> None:
         self.entries = entries
         self.levels: list[list[bytes]] = [[leaf_hash(each) for each in entries]]
-        for each in filled(0, self.levels[0], lambda *_: ()):
+        for each in completed_tiles(0, self.levels[0], lambda *_: ()):
             if each.level + 1 == len(self.levels):
                 self.levels.append([])
             self.levels[each.level + 1].append(each.root)

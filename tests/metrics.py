@@ -5,14 +5,14 @@ from pathlib import Path
 from fakeredis import FakeStrictRedis
 from prometheus_client import CollectorRegistry
 
-from services.ledger.api.metrics import Store
+from services.ledger.api.metrics import StoreCollector
 from services.ledger.bootstrap import open_store
-from services.ledger.writer.metrics import Batches
+from services.ledger.writer.metrics import BatchMetrics
 from shared.crypto.jwe import Key
 from shared.crypto.transit import Transit
-from shared.http.metrics import Queue, Requests, generate_latest
+from shared.http.metrics import QueueCollector, RequestMetrics, generate_latest
 from shared.inbox.inbox import Inbox
-from shared.inbox.queue_status import Status
+from shared.inbox.queue_status import QueueStatus
 from tests.contract.ledgers import Ledger
 from tests.postgres import Database
 
@@ -22,10 +22,10 @@ def served(folder: Path, database: Database, queue: FakeStrictRedis) -> str:
     ledger = Ledger(folder, database)
     engine, _ = open_store(ledger.settings, write=False)
     registry = CollectorRegistry()
-    Requests(registry)
-    Batches(registry)
-    registry.register(Store(engine))
-    registry.register(Queue(Status(Inbox(queue, Transit([Key.fresh()])), 1)))
+    RequestMetrics(registry)
+    BatchMetrics(registry)
+    registry.register(StoreCollector(engine))
+    registry.register(QueueCollector(QueueStatus(Inbox(queue, Transit([Key.fresh()])), 1)))
     text = generate_latest(registry).decode()
     engine.dispose()
     ledger.close()

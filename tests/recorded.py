@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from services.ledger.log import entry
-from services.ledger.log.entry import Ruling, Standing
+from services.ledger.log.entry import StreamPosition, VerdictRecord
 from services.ledger.plan.decide import RULES, Accepted, Refusal
 from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan
-from services.ledger.queries.entry_replay import Passed, Walk
+from services.ledger.queries.entry_replay import EntryReplay, ReplayedEntry
 from services.ledger.vault import LEDGER, Vault
 from shared.crypto.jwe import Key
 from shared.events.event import Json
@@ -36,14 +36,14 @@ def rows(opened: Vault, steps: Sequence[Step]) -> Iterator[Json]:
             evolve(plan, said)
         stands = plan.state == "started" and (code is None or code.standing)
         sequence += stands
-        ruling = Ruling(RULES, RECORDED, code, verdict.represented)
+        ruling = VerdictRecord(RULES, RECORDED, code, verdict.represented)
         sealed_by = key if stands else opened.envelope(ADA)
-        standing = Standing(sequence, plan.version) if stands else None
+        standing = StreamPosition(sequence, plan.version) if stands else None
         yield {"index": index, **entry.write(said, ruling, key=sealed_by, standing=standing)}
 
 
-def walked(opened: Vault, plan: Plan, steps: Sequence[Step], after: int = 0) -> list[Passed]:
+def walked(opened: Vault, plan: Plan, steps: Sequence[Step], after: int = 0) -> list[ReplayedEntry]:
     """What a walk from a plan goes past, beginning after so many entries of a history."""
     told = list(rows(opened, steps))
-    walk = Walk(opened, plan, max((row["sequence"] or 0 for row in told[:after]), default=0))
+    walk = EntryReplay(opened, plan, max((row["sequence"] or 0 for row in told[:after]), default=0))
     return [walk.past(row["index"], row["leaf"]) for row in told[after:]]

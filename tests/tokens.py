@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey, OKPKey
 from shared.auth.issuers import ROLES, Issuer, Keys
 from shared.auth.tokens import Callers
 from shared.crypto.jwe import b64url
-from shared.errors import Unauthorised
+from shared.errors import Unauthorized
 from tests.given import ADA
 
 NOW = 1_772_452_800
@@ -102,7 +102,7 @@ def forged(header: object, body: object, signature: bytes = bytes(64)) -> str:
 
 def refusal(authorization: str | None, clock: Clock | None = None) -> str:
     """The sentence with which a header is refused."""
-    with pytest.raises(Unauthorised) as caught:
+    with pytest.raises(Unauthorized) as caught:
         callers(clock).of(authorization)
     told = caught.value
     assert told.status == 401

@@ -35,7 +35,7 @@ def event(
     attributes = {"specversion": "1.0", "source": "/tests", "subject": subject, **posted}
     said = canonical(attributes) + author.encode()
     attributes.setdefault("id", str(uuid5(NAMESPACE_OID, said.hex())))
-    return Event.of(
+    return Event.from_canonical(
         canonical(attributes),
         author=author,
         via=via,

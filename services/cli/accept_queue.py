@@ -19,14 +19,14 @@ from services.ledger.checkpoints.known_checkpoints import Note, given_notes
 from services.ledger.config import LedgerSettings, signers
 from services.ledger.log.signed_note import Signer, read_checkpoint
 from services.ledger.store import reads
-from services.ledger.store.checkpoint_archive import kept_checkpoints
+from services.ledger.store.checkpoint_archive import archived_checkpoints
 from services.ledger.store.database import Connection, transaction
 from services.ledger.store.tile_store import root_at
 from services.ledger.store.writes import Head
 from shared.crypto.transit import Transit
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 from shared.inbox.inbox import Inbox
-from shared.inbox.servers import Queues
+from shared.inbox.servers import RedisServers
 
 
 @click.command()
@@ -63,7 +63,7 @@ def accept(given: list[Path]) -> list[Accepted]:
     keys = signers(settings)
     known = given_notes(keys, given)
     engine, _ = open_store(settings, write=False)
-    queues = Queues.connect(settings.queue_urls)
+    queues = RedisServers.connect(settings.queue_urls)
     inbox = Inbox(queues, Transit.from_folder(settings.key_folder))
     try:
         with transaction(engine) as connection:
@@ -77,21 +77,21 @@ def _checked(connection: Connection, key: Signer, log: int, given: list[Note]) -
     """The head of a log, if the log holds all that its known checkpoints sign."""
     head = reads.head(connection, log)
     if head is None:
-        raise Unsafe(f"log {log} is not in this ledger; run 'firsthand init'")
+        raise PreconditionFailed(f"log {log} is not in this ledger; run 'firsthand init'")
     kept = [
         Note(row["size"], f"kept on {row['kept']}", row["checkpoint"])
-        for row in kept_checkpoints(connection, log)
+        for row in archived_checkpoints(connection, log)
     ]
     for each in (*given, *kept[-1:]):
         size, root = read_checkpoint(each.note, *key.vkeys)
         if size > head.size:
-            raise Unsafe(
+            raise PreconditionFailed(
                 f"log {log} ends at {head.size}, and {size} entries were published ({each.where}): "
                 "this database is an older copy; bring back the newer one, or run 'firsthand "
                 "restore' with an export that holds them"
             )
         if root != root_at(connection, log, size):
-            raise Unsafe(
+            raise PreconditionFailed(
                 f"log {log} holds other entries than the {size} that were published "
                 f"({each.where}); bring back the database that they were published from"
             )
@@ -100,11 +100,11 @@ def _checked(connection: Connection, key: Signer, log: int, given: list[Note]) -
 
 def _publish(inbox: Inbox, key: Signer, head: Head) -> Accepted:
     """Publish a head, unless a checkpoint of this log is published."""
-    published = inbox.read(head.log, 1).published
+    published = inbox.peek(head.log, 1).published
     try:
         read_checkpoint((published or b"").decode(), *key.vkeys)
     except ValueError:
-        inbox.publish_again(head.log, head.checkpoint.encode())
+        inbox.republish_checkpoint(head.log, head.checkpoint.encode())
         return Accepted(head.log, head.size, published=True)
     return Accepted(head.log, head.size, published=False)
 

@@ -14,15 +14,15 @@ import click
 from services.cli.options import DATA, FINDINGS, JSON, KEPT, show
 from services.cli.progress import bar
 from services.ledger.audit.engine import Audit, Source
-from services.ledger.audit.export_source import Export, unpack
+from services.ledger.audit.export_source import AuditExportSource, unpack
 from services.ledger.audit.findings import Finding, Report
 from services.ledger.audit.html_report import page
-from services.ledger.audit.store_source import Store
+from services.ledger.audit.store_source import AuditStoreSource
 from services.ledger.audit.stream_checks import AFTER_A_FINDING, NO_WORDS, OUR_FAULT, SEALED, SPOKE
 from services.ledger.audit.text_report import audit_json, audit_text
 from services.ledger.checkpoints.known_checkpoints import KnownCheckpoints, Note, note_in
 from services.ledger.checkpoints.witnesses import NO_WITNESSES, Policy, Witness
-from services.ledger.config import LedgerSettings, now, verifier_keys
+from services.ledger.config import LedgerSettings, utc_now, verifier_keys
 from services.ledger.log.signed_note import (
     COSIGNATURE,
     ED25519,
@@ -33,11 +33,11 @@ from services.ledger.log.signed_note import (
 from services.ledger.store import append_only, audit_reads
 from services.ledger.store.database import Connection, answering, connect, transaction
 from services.ledger.vault import Vault
-from shared.errors import SettingsError, Unavailable, Unsafe
+from shared.errors import PreconditionFailed, SettingsError, Unavailable
 from shared.events.event import timestamp
-from shared.inbox.published_checkpoint import LastPublished
-from shared.inbox.servers import Queues
-from shared.process import look_for_garbage_seldom
+from shared.inbox.published_checkpoint import PublishedCheckpoints
+from shared.inbox.servers import RedisServers
+from shared.process import tune_gc
 
 ONE = {
     AFTER_A_FINDING: "comes after one of the same person that could not be opened or decided",
@@ -140,7 +140,7 @@ def audit_store(
         with answering(), transaction(engine) as connection:
             if missing := audit_reads.missing_tables(connection):
                 return _without(missing)
-            store = Store(connection, vault, own, vkeys, published)
+            store = AuditStoreSource(connection, vault, own, vkeys, published)
             report = _audit(store, outside, policy)
             for name, detail in _unguarded(connection):
                 report.add(Finding("ledger", None, None, None, None, name, detail))
@@ -172,7 +172,7 @@ def _unguarded(connection: Connection) -> Iterator[tuple[str, str]]:
     """What no longer keeps entries as they are: (field, detail)."""
     try:
         append_only.check(connection)
-    except Unsafe as fault:
+    except PreconditionFailed as fault:
         yield "entries", str(fault)
 
 
@@ -180,10 +180,10 @@ def _published(settings: LedgerSettings) -> dict[int, str]:
     """The last published checkpoint of each log, as far as the queue says; asked before the store
     is, since what is published was committed.
     """
-    last, found = LastPublished(Queues.connect(settings.queue_urls)), {}
+    last, found = PublishedCheckpoints(RedisServers.connect(settings.queue_urls)), {}
     for log in range(settings.partitions):
         with suppress(Unavailable):
-            if note := last.of(log):
+            if note := last.read(log):
                 found[log] = note
     return found
 
@@ -208,7 +208,7 @@ def audit_export(
 
 
 def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path], policy: Policy) -> Report:
-    export = Export(folder, vkeys)
+    export = AuditExportSource(folder, vkeys)
     report = _audit(export, outside, policy)
     export.close()
     for log, code, name, detail in export.found:
@@ -226,11 +226,11 @@ def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path], policy: P
 
 def _audit(source: Source, outside: list[Path], policy: Policy) -> Report:
     """Audit a source, and say what both sorts leave out."""
-    look_for_garbage_seldom()
+    tune_gc()
     notes, odd = _outside(source, outside)
     total = sum(source.size(log) for log in range(source.logs))
     with bar("Auditing", total) as tick:
-        latest = timestamp(now() + AHEAD)
+        latest = timestamp(utc_now() + AHEAD)
         report = Audit(source, outside=notes, latest=latest, tick=tick).everything()
     for path, detail in odd:
         report.add(Finding("checkpoint", None, None, None, None, path, detail))
@@ -294,6 +294,6 @@ def check_page(path: Path) -> None:
 def write_page(report: Report, path: Path, what: str) -> None:
     """Write the report as a page; SettingsError if it cannot be written there."""
     try:
-        path.write_text(page(report, what=what, now=now(), version=version("firsthand")))
+        path.write_text(page(report, what=what, now=utc_now(), version=version("firsthand")))
     except OSError as fault:
         raise SettingsError(f"--html {path}: {fault.strerror}") from None

@@ -23,14 +23,14 @@ from services.cli.banner import command
 from services.cli.options import show
 from services.cli.read import history_line
 from services.cli.replay import replay_stored, report_json, report_text
-from services.client.http import Answer, Service, body_of, complete, deliver, send
-from services.ledger.config import LedgerSettings, now
+from services.client.http import HttpResponse, ServiceClient, body_of, complete, deliver, send
+from services.ledger.config import LedgerSettings, utc_now
 from services.ledger.maintenance.init import init
-from services.ledger.presentation.sentences import day
+from services.ledger.presentation.sentences import format_day
 from services.operations.demo_story import Step, references, steps
-from services.operations.supervisor import Everything, free_port
+from services.operations.supervisor import LocalStack, free_port
 from shared.auth.tokens import local_token
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 from shared.events.event import timestamp
 from shared.process import exit_on
 
@@ -59,7 +59,7 @@ def tell(*, keep: bool) -> int:
     try:
         with _private(folder):
             init(settings := LedgerSettings.load())
-            with Everything(settings, intake_port=free_port(), ledger_port=free_port()) as house:
+            with LocalStack(settings, intake_port=free_port(), ledger_port=free_port()) as house:
                 return 1 if _Teller(house).differences() else 0
     finally:
         if keep:
@@ -88,10 +88,10 @@ def _private(folder: Path) -> Iterator[None]:
 class _Teller:
     """Posts the story step by step, and compares what comes back with what was told."""
 
-    def __init__(self, house: Everything) -> None:
+    def __init__(self, house: LocalStack) -> None:
         keys = house.settings.key_folder
-        self._house, self._today = house, now()
-        self._intake = Service(house.intake)
+        self._house, self._today = house, utc_now()
+        self._intake = ServiceClient(house.intake)
         self._tokens = {who: local_token(keys, name) for who, name in SPEAKERS.items()}
         self._verdicts: list[str] = []
         self._differences = 0
@@ -122,7 +122,7 @@ class _Teller:
     def _take(self, step: Step) -> None:
         """Post a step's event, and say what became of it. A refusal leaves the plan as it was."""
         if step.event is None:
-            self._title(f"{day(self._day(step.ago))}. {step.text}")
+            self._title(f"{format_day(self._day(step.ago))}. {step.text}")
             return
         before = self._read("plan").headers.get("etag") if self._verdicts else None
         told = {"subject": ADA, "time": self._day(step.ago), **step.event}
@@ -130,7 +130,7 @@ class _Teller:
         token, event = self._tokens[step.author], complete(told, author)
         answer = deliver(self._intake, token, body_of(event), wait=PATIENCE)
         if answer.status == 202:
-            raise Unsafe(f"the worker recorded nothing within {PATIENCE} s")
+            raise PreconditionFailed(f"the worker recorded nothing within {PATIENCE} s")
         body = answer.json()
         verdict = str(body.get("verdict") or body.get("code") or body["title"])
         because = "" if answer.status == 201 else f" {body['detail']}"
@@ -170,7 +170,7 @@ class _Teller:
     def _wrap(self, line: str, hanging: int) -> None:
         click.echo(textwrap.fill(f"  {line}", WIDTH, subsequent_indent=" " * (hanging + 2)))
 
-    def _read(self, what: str, accept: str = "application/json") -> Answer:
+    def _read(self, what: str, accept: str = "application/json") -> HttpResponse:
         url = f"{self._house.ledger}/people/{SPEAKERS['ada']}/{what}"
         return send(url, self._tokens["ada"], headers={"Accept": accept})
 

@@ -11,7 +11,7 @@ from services.cli.options import DATA, FINDINGS, JSON, UNAVAILABLE
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
 from services.operations.doctor.checks import Result, addresses, examine
-from services.operations.doctor.context import Ground
+from services.operations.doctor.context import DoctorContext
 from shared.errors import SettingsError
 
 COLOURS = {"ok": "green", "odd": "yellow", "wrong": "red", "unknown": "cyan"}
@@ -40,11 +40,11 @@ def _examined() -> Iterator[Result]:
         yield Result("settings", "wrong", str(fault), "set what is named; see docs/reference")
         return
     yield Result("settings", "ok", "every FIRSTHAND_* variable can be read")
-    yield from examine(Ground(settings, addresses(settings.data), inbox_limit=limit))
+    yield from examine(DoctorContext(settings, addresses(settings.data), inbox_limit=limit))
 
 
 def _line(each: Result) -> str:
     """State, check, what was found, and the remedy, aligned."""
     state = click.style(f"{each.state:<8}", fg=COLOURS[each.state], bold=each.state == "wrong")
     remedy = f"; {each.remedy}" if each.remedy else ""
-    return f"{state} {each.check:<19} {each.told}{remedy}"
+    return f"{state} {each.check:<19} {each.detail}{remedy}"

@@ -12,7 +12,7 @@ from services.cli.options import BEARER, DATA, JSON, show
 from services.cli.progress import bar
 from services.ledger.audit.text_report import count
 from services.ledger.bootstrap import open_store
-from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.checkpoints.witnesses import Policy
 from services.ledger.config import LedgerSettings, verifier_keys
 from services.ledger.maintenance.archive_writer import is_free, packing
@@ -25,11 +25,11 @@ from services.ledger.maintenance.export_sources import (
     opened_lines,
 )
 from services.ledger.store.database import transaction
-from services.ledger.writer.held_messages import exported
+from services.ledger.writer.held_messages import export_held
 from shared.auth.tokens import Callers
 from shared.events.event import Json
-from shared.inbox.published_checkpoint import LastPublished
-from shared.inbox.servers import Queues
+from shared.inbox.published_checkpoint import PublishedCheckpoints
+from shared.inbox.servers import RedisServers
 from shared.process import exit_on
 
 
@@ -110,11 +110,11 @@ def export_store(out: Path, tokens: Sequence[str], people: Sequence[str]) -> Tol
         theirs = may_open(callers, tokens, people)
     engine, vault = open_store(settings, write=False)
     try:
-        last = LastPublished(Queues.connect(settings.queue_urls))
+        last = PublishedCheckpoints(RedisServers.connect(settings.queue_urls))
         policy = Policy.from_folder(settings.key_folder)
-        source = StoreSource(engine, Watermark(engine, last, verifier_keys(settings), policy))
+        source = StoreSource(engine, PublishedView(engine, last, verifier_keys(settings), policy))
         with transaction(engine) as connection:
-            held = list(exported(connection, settings.partitions))
+            held = list(export_held(connection, settings.partitions))
         return _export(source, out, lambda heads: opened_lines(engine, vault, heads, theirs), held)
     finally:
         engine.dispose()

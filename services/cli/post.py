@@ -23,7 +23,7 @@ from services.cli.options import (
 from services.cli.progress import bar
 from services.client.http import (
     ADDRESSES,
-    Service,
+    ServiceClient,
     address,
     body_of,
     complete,
@@ -31,8 +31,8 @@ from services.client.http import (
     subject_of,
 )
 from services.client.outbox import Outbox
-from services.client.sender import Errand
-from services.client.sender import told as told_fate
+from services.client.sender import Sender
+from services.client.sender import delivery_line as told_fate
 from shared.errors import FirsthandError
 from shared.settings import Settings
 
@@ -81,7 +81,7 @@ def post(file: Any, **told: Any) -> None:
     """
     if (file is None) != told["resume"]:
         raise click.UsageError("Name a FILE (or - for standard input), or say --resume.")
-    services = Service(address("intake", 8081)), Service(address("ledger", 8082))
+    services = ServiceClient(address("intake", 8081)), ServiceClient(address("ledger", 8082))
     outbox, bearer = _outbox(), speaker(told["author"], told["token"])
     try:
         mine = subject_of(bearer), os.environ.get(ADDRESSES["intake"], "")
@@ -89,12 +89,12 @@ def post(file: Any, **told: Any) -> None:
             click.echo("This input waits in the outbox already; going on with it.", err=True)
     except (ValueError, RecursionError) as fault:
         raise click.UsageError(f"{file.name if file else 'token'}: {fault}") from None
-    errand = Errand(bearer, *services, told["wait"], told["patience"])
+    errand = Sender(bearer, *services, told["wait"], told["patience"])
     with outbox.alone(lambda: click.echo("Another post is sending; waiting for it.", err=True)):
         sys.exit(FINDINGS if _send(errand, outbox, mine, as_json=told["as_json"]) else 0)
 
 
-def _send(errand: Errand, outbox: Outbox, mine: tuple[str, str], *, as_json: bool) -> bool:
+def _send(errand: Sender, outbox: Outbox, mine: tuple[str, str], *, as_json: bool) -> bool:
     """Send what waits, and say what became of it; whether anything was refused or invalid."""
     said, events = set(), outbox.waiting(*mine)
     try:

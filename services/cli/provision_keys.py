@@ -6,9 +6,9 @@ import click
 
 from services.cli.options import DATA
 from services.ledger.config import LedgerSettings
+from services.ledger.maintenance import key_rotation
 from services.ledger.maintenance.init import init as make
-from services.ledger.maintenance.key_rotation import rotate, rotate_transit
-from services.operations.provision import hand_out as fill_folders
+from services.operations.provision import provision_secrets as fill_folders
 
 
 @click.command()
@@ -43,7 +43,7 @@ def hand_out(folder: Path, queue: str, database: str) -> None:
 @DATA
 def rotate_log_key(log: int, finish: bool) -> None:
     """Give a log a new signing key beside the old one; then restart worker and ledger."""
-    for each in rotate(LedgerSettings.load(), log, finish=finish).vkeys:
+    for each in key_rotation.rotate_log_key(LedgerSettings.load(), log, finish=finish).vkeys:
         click.echo(each)
 
 
@@ -57,5 +57,7 @@ def rotate_transit_key(finish: bool, unasked: bool, lost: str) -> None:
     if lost and finish:
         raise click.UsageError("A key is either dropped or given up as lost.")
     settings = LedgerSettings.load()
-    for each in rotate_transit(settings, finish=finish, ask=not unasked, lost=lost).keys:
+    for each in key_rotation.rotate_transit_key(
+        settings, finish=finish, ask=not unasked, lost=lost
+    ).keys:
         click.echo(each.kid)

@@ -11,7 +11,7 @@ import click
 
 from services.cli.options import AS, DATA, FINDINGS, JSON, PERSON, TOKEN, USAGE, fail, say, speaker
 from services.client.http import address, send
-from shared.terminal import spoken
+from shared.terminal import safe_text
 
 TRIES = 5  # after an answer that says too fast
 _VERSION = click.option("--version", type=int, help="The plan at this version.")
@@ -172,7 +172,7 @@ def history(person: str, author: str | None, token: str | None, as_json: bool) -
 
 def history_line(each: dict[str, Any]) -> str:
     """An entry of a person's history, as they read it; `for` a day is what its author says."""
-    words = f" “{spoken(each['words'])}”" if "words" in each else ""
+    words = f" “{safe_text(each['words'])}”" if "words" in each else ""
     recorded = each["recorded"][:16].replace("T", " ")
     told = f"for {each['time'][:10]}" if "time" in each else recorded
     lines = [f"{told:<16}  {each['sentence']}{words}"]

@@ -21,14 +21,14 @@ from services.cli.progress import bar
 from services.ledger.audit.text_report import count
 from services.ledger.bootstrap import open_store
 from services.ledger.config import LedgerSettings, local_folder
-from services.ledger.maintenance.rebuild import Rebuilding, Report
+from services.ledger.maintenance.rebuild import Rebuilding, RebuildReport
 from services.ledger.maintenance.rebuild_spool import Spool
 from services.ledger.maintenance.rebuild_switch import FAILED, PART, READY, TAKEN, switch
 from services.ledger.store import reads
 from services.ledger.store.database import Engine, lock_writer, transaction
 from services.ledger.vault import Vault
 from shared.crashpoints import crashpoint
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 from shared.inbox import doorbell
 from shared.inbox.servers import connect
 from shared.process import exit_on
@@ -52,7 +52,7 @@ def rebuild(check: bool, as_json: bool) -> None:
     sys.exit(FINDINGS if left else 0)
 
 
-def fold_and_switch(*, check: bool) -> Report:
+def fold_and_switch(*, check: bool) -> RebuildReport:
     """Fold again and compare; put in place what differs, unless it is only to `check`."""
     settings = LedgerSettings.load()
     folder = local_folder(settings)
@@ -86,7 +86,7 @@ def _place(folder: Path | None) -> Iterator[Path]:
         (folder / PART).unlink(missing_ok=True)
 
 
-def _fold(settings: LedgerSettings, reader: Engine, vault: Vault, path: Path) -> Report:
+def _fold(settings: LedgerSettings, reader: Engine, vault: Vault, path: Path) -> RebuildReport:
     with transaction(reader) as connection, Spool(path) as spool:
         size = sum(reads.log_size(connection, log) for log in range(settings.partitions))
         with bar("Folding", size) as tick:
@@ -97,7 +97,7 @@ def _switch(settings: LedgerSettings, folder: Path | None, path: Path) -> None:
     """Put it in place, as whoever may write here."""
     try:
         lock = lock_writer(folder) if folder else None
-    except Unsafe:
+    except PreconditionFailed:
         _ask(settings, path)
         return
     try:
@@ -119,20 +119,22 @@ def _ask(settings: LedgerSettings, path: Path) -> None:
     while ready.exists() or taken.exists():
         if time.monotonic() > until:
             ready.unlink(missing_ok=True)
-            raise Unsafe("the worker that writes here does not answer; stop it, and try again")
+            raise PreconditionFailed(
+                "the worker that writes here does not answer; stop it, and try again"
+            )
         time.sleep(LOOK)
     if failed.exists():
-        raise Unsafe(f"the worker could not switch: {failed.read_text()}")
+        raise PreconditionFailed(f"the worker could not switch: {failed.read_text()}")
 
 
-def report_json(report: Report) -> Iterator[str]:
+def report_json(report: RebuildReport) -> Iterator[str]:
     """One JSON object."""
     findings = [asdict(each) for each in report.findings]
     whole = {"entries": report.entries, "findings": findings, "switched": report.switched}
     yield orjson.dumps(whole).decode()
 
 
-def report_text(report: Report) -> Iterator[str]:
+def report_text(report: RebuildReport) -> Iterator[str]:
     """The findings, a line each, and what became of them."""
     for each in report.findings:
         who = f", {each.person}" if each.person else ""

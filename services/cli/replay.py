@@ -19,19 +19,19 @@ from services.ledger.audit.stream_checks import AFTER_A_FINDING
 from services.ledger.audit.text_report import count
 from services.ledger.config import LedgerSettings, signers
 from services.ledger.plan.model import Plan, dump
-from services.ledger.presentation.annotations import Against
-from services.ledger.presentation.sentences import Names, read_names
-from services.ledger.queries.diff import Difference
-from services.ledger.queries.entry_replay import Passed, Walk
-from services.ledger.queries.history_entry import Telling
+from services.ledger.presentation.annotations import Annotations
+from services.ledger.presentation.sentences import DisplayNames, read_names
+from services.ledger.queries.diff import PlanDiff
+from services.ledger.queries.entry_replay import EntryReplay, ReplayedEntry
+from services.ledger.queries.history_entry import HistoryFormatter
 from services.ledger.queries.reader import Reader
 from services.ledger.store import audit_reads, reads
 from services.ledger.store.database import Engine, answering, connect, transaction
 from services.ledger.vault import Vault
-from shared.errors import SealBroken, SettingsError, Unsafe
+from shared.errors import DecryptionError, PreconditionFailed, SettingsError
 from shared.events.event import Json, partition_of, timestamp
 from shared.events.schema_fields import parse_time
-from shared.terminal import spoken
+from shared.terminal import safe_text
 
 COMPARED = ("heads", "people", "plans", "snapshots", "tiles")
 PAGE = 500  # entries that are read in one transaction
@@ -58,7 +58,7 @@ def replay(person: str | None, everybody: bool, step: bool, as_json: bool) -> No
         sys.exit(FINDINGS if report.findings else 0)
     try:
         _show_steps(steps_of(person), as_json=as_json)
-    except SealBroken as fault:
+    except DecryptionError as fault:
         fail(str(fault), FINDINGS)
 
 
@@ -135,7 +135,7 @@ def _whole(settings: LedgerSettings) -> Iterator[Engine]:
                 missing = audit_reads.missing_tables(connection)
             if missing:
                 told = f"tables are missing: {', '.join(missing)}; restore a copy of the database"
-                raise Unsafe(told)
+                raise PreconditionFailed(told)
             yield engine
     finally:
         engine.dispose()
@@ -191,7 +191,9 @@ def _line(each: Finding) -> str:
     return f"{each.code}: {place}{who}{version}, {each.field}: {each.detail}"
 
 
-def steps(reading: Callable[[], AbstractContextManager[Reader]], names: Names) -> Iterator[Step]:
+def steps(
+    reading: Callable[[], AbstractContextManager[Reader]], names: DisplayNames
+) -> Iterator[Step]:
     """Each entry as the history tells it, with `changes` if it changed the plan; and as text.
 
     `reading` opens a transaction for a page of entries, so that none is open while somebody reads.
@@ -199,9 +201,9 @@ def steps(reading: Callable[[], AbstractContextManager[Reader]], names: Names) -
     walk, after = None, -1
     while True:
         with reading() as reader:
-            against = Against(reader.now())
-            telling = Telling(reader.vault, names, reader.subject)
-            walk = walk or Walk(reader.vault, Plan(reader.subject))
+            against = Annotations(reader.now())
+            telling = HistoryFormatter(reader.vault, names, reader.subject)
+            walk = walk or EntryReplay(reader.vault, Plan(reader.subject))
             found = reads.entries_of(
                 reader.connection, reader.log, reader.subject, after=after, limit=PAGE
             )
@@ -212,9 +214,9 @@ def steps(reading: Callable[[], AbstractContextManager[Reader]], names: Names) -
         after = passed[-1].index
 
 
-def _step(passed: Passed, telling: Telling, against: Against) -> Step:
-    told = telling.told(passed.entry, passed.index, against, passed.event)
-    difference = Difference(telling, against)
+def _step(passed: ReplayedEntry, telling: HistoryFormatter, against: Annotations) -> Step:
+    told = telling.format(passed.entry, passed.index, against, passed.event)
+    difference = PlanDiff(telling, against)
     difference.take([passed])
     changes = difference.changes()
     text = [*_head(told, passed.version), *difference.spoken()]
@@ -222,7 +224,7 @@ def _step(passed: Passed, telling: Telling, against: Against) -> Step:
 
 
 def _head(told: Json, version: int) -> Iterator[str]:
-    words = f" “{spoken(told['words'])}”" if "words" in told else ""
+    words = f" “{safe_text(told['words'])}”" if "words" in told else ""
     yield f"{told['sentence']}{words}"
     yield from told.get("notes", ())
     moment = _plain(told["recorded"])

@@ -13,7 +13,7 @@ import orjson
 
 from services.cli.options import DATA, FINDINGS, JSON, KEPT, show
 from services.cli.progress import bar
-from services.ledger.audit.export_source import Export, unpack
+from services.ledger.audit.export_source import AuditExportSource, unpack
 from services.ledger.audit.findings import Report
 from services.ledger.audit.text_report import shortened
 from services.ledger.bootstrap import open_store
@@ -23,20 +23,20 @@ from services.ledger.checkpoints.known_checkpoints import (
     note_signed_by,
 )
 from services.ledger.checkpoints.witnesses import Policy
-from services.ledger.config import LedgerSettings, local_folder, now, signers
+from services.ledger.config import LedgerSettings, local_folder, signers, utc_now
 from services.ledger.log.signed_note import Signer
 from services.ledger.maintenance.restore import Restored, Restoring, audited
-from services.ledger.store.checkpoint_archive import kept_checkpoints
+from services.ledger.store.checkpoint_archive import archived_checkpoints
 from services.ledger.store.database import Connection, lock_writer, transaction
-from services.ledger.vault import Vault, VaultClosed
-from services.ledger.writer.held_messages import take_back
+from services.ledger.vault import KeyUnwrapError, Vault
+from services.ledger.writer.held_messages import restore_held
 from services.operations.embedded_queue import embedded_queue
 from shared.crashpoints import crashpoint
-from shared.errors import SealBroken, SettingsError, Unsafe
+from shared.errors import DecryptionError, PreconditionFailed, SettingsError
 from shared.events.event import timestamp
-from shared.inbox.published_checkpoint import LastPublished
-from shared.inbox.servers import Queues
-from shared.log_setup import told
+from shared.inbox.published_checkpoint import PublishedCheckpoints
+from shared.inbox.servers import RedisServers
+from shared.log_setup import describe_error
 from shared.process import exit_on
 
 
@@ -120,7 +120,7 @@ def _restore(settings: LedgerSettings, path: Path, kept: list[Path]) -> Told:
             if not (found / "logs").is_dir() and not (found / "manifest.json").exists():
                 why = "; ".join(["this is no export", *odd])
                 raise SettingsError(f"{path}: neither manifest.json nor logs/: {why}")
-            export = Export(found, [key for each in keys for key in each.vkeys])
+            export = AuditExportSource(found, [key for each in keys for key in each.vkeys])
             _same_logs(export, keys)
             total = sum(export.size(log) for log in range(export.logs))
             with bar("Auditing the export", total) as tick:
@@ -129,7 +129,7 @@ def _restore(settings: LedgerSettings, path: Path, kept: list[Path]) -> Told:
             if findings:
                 return Told(findings, Restored())
             with transaction(engine) as connection:
-                work = Restoring(connection, vault, keys, policy, timestamp(now()))
+                work = Restoring(connection, vault, keys, policy, timestamp(utc_now()))
                 restored = work.run(export, published)
                 restored.held = _held(connection, vault, found)
                 crashpoint("restore-written")
@@ -146,9 +146,11 @@ def _held(connection: Connection, vault: Vault, folder: Path) -> int:
         return 0
     try:
         with path.open("rb") as lines:
-            return take_back(connection, vault, lines)
-    except (SealBroken, VaultClosed, ValueError, KeyError, TypeError) as fault:
-        raise Unsafe(f"held.jsonl is not what this ledger exported: {told(fault)}") from None
+            return restore_held(connection, vault, lines)
+    except (DecryptionError, KeyUnwrapError, ValueError, KeyError, TypeError) as fault:
+        raise PreconditionFailed(
+            f"held.jsonl is not what this ledger exported: {describe_error(fault)}"
+        ) from None
 
 
 @contextmanager
@@ -162,17 +164,17 @@ def _unpacked(path: Path) -> Iterator[tuple[Path, list[str]]]:
         yield folder, [shortened(f"{code}: {name}: {why}") for _, code, name, why in odd]
 
 
-def _same_logs(export: Export, keys: list[Signer]) -> None:
+def _same_logs(export: AuditExportSource, keys: list[Signer]) -> None:
     ours = [each.origin for each in keys]
     theirs = [export.origin(log) for log in range(export.logs)]
     if ours != theirs:
-        raise Unsafe(
+        raise PreconditionFailed(
             f"the export is of {', '.join(theirs) or 'no log'}, and this ledger of "
             f"{', '.join(ours)}: put back the key folder that the export's ledger had"
         )
 
 
-def _findings(export: Export, report: Report) -> Iterator[str]:
+def _findings(export: AuditExportSource, report: Report) -> Iterator[str]:
     for log, code, name, why in export.found:
         yield shortened(f"{code}: {name if log is None else f'log {log}, {name}'}: {why}")
     for each in report.findings:
@@ -186,12 +188,12 @@ def _published(
     """Every checkpoint that is known to have been published, by log, smallest first."""
     found: KnownCheckpoints = {log: [] for log in range(len(keys))}
     with embedded_queue(settings):
-        last = LastPublished(Queues.connect(settings.queue_urls))
+        last = PublishedCheckpoints(RedisServers.connect(settings.queue_urls))
         for log in found:
-            if note := last.of(log):
+            if note := last.read(log):
                 found[log].append(note_signed_by(keys[log], note, "the queue says"))
     for log in found:
-        for row in kept_checkpoints(connection, log):
+        for row in archived_checkpoints(connection, log):
             found[log].append(
                 note_signed_by(keys[log], row["checkpoint"], f"kept on {row['kept']}")
             )

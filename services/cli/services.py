@@ -100,10 +100,10 @@ def worker(sweeper: bool, rq: bool) -> None:
     """Run the worker: records events in the ledger."""
     if not (sweeper or rq):
         raise click.UsageError("Without RQ and without the sweeper nothing would be recorded.")
-    from services.ledger.writer.main import work
+    from services.ledger.writer.main import run_worker
 
     raise_file_limit()
-    work(sweeper=sweeper, rq=rq)
+    run_worker(sweeper=sweeper, rq=rq)
 
 
 @click.command()
@@ -132,13 +132,13 @@ def up(queue_server: Path | None, **ports: int) -> None:
     from services.cli.banner import welcome
     from services.ledger.config import LedgerSettings
     from services.ledger.maintenance.init import init as make
-    from services.operations.supervisor import Everything
+    from services.operations.supervisor import LocalStack
 
     settings = LedgerSettings.load(queue_server=queue_server)
     os.environ.setdefault("FIRSTHAND_LOG_LEVEL", "warning")
     exit_on(signal.SIGTERM, status=0)  # until wait() takes it over
     make(settings)
-    with Everything(settings, **ports) as everything:
+    with LocalStack(settings, **ports) as everything:
         for line in welcome(settings, everything.intake, everything.ledger, everything.worker):
             click.echo(line)
         everything.wait()

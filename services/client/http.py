@@ -29,12 +29,12 @@ NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})  # says nothing about t
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 
 
-class NoAnswer(FirsthandError):
+class NoResponse(FirsthandError):
     """The service did not answer, said 'not now' too often, or answered what it never says."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """Status, headers (named in small letters) and body of an answer."""
 
     status: int
@@ -55,7 +55,7 @@ class Answer:
             return self.body.decode("utf-8", "replace")
 
 
-class Service:
+class ServiceClient:
     """A service, over one connection that is kept while it lasts; SettingsError if it is none."""
 
     def __init__(self, url: str) -> None:
@@ -75,7 +75,7 @@ class Service:
         *,
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """One request, a POST if there is a body; NoAnswer if no answer came."""
         told = {"Authorization": f"Bearer {token}", **(headers or {})}
         method = "GET" if body is None else "POST"
@@ -84,20 +84,20 @@ class Service:
                 self._connection.request(method, self._below + path, body, told)
             heard = self._connection.getresponse()
             named = {name.lower(): value for name, value in heard.getheaders()}
-            return Answer(heard.status, named, heard.read())
+            return HttpResponse(heard.status, named, heard.read())
         except (OSError, HTTPException, ValueError) as fault:
             self.close()  # the next request makes a new connection
-            raise NoAnswer(f"{self.url}: {str(fault) or type(fault).__name__}") from None
+            raise NoResponse(f"{self.url}: {str(fault) or type(fault).__name__}") from None
 
     def close(self) -> None:
         """Leave no connection behind."""
         self._connection.close()
 
 
-def send(url: str, token: str, *, headers: dict[str, str] | None = None) -> Answer:
+def send(url: str, token: str, *, headers: dict[str, str] | None = None) -> HttpResponse:
     """One GET over a connection of its own; NoAnswer if no answer came."""
     whole = urlsplit(url)
-    service = Service(f"{whole.scheme}://{whole.netloc}")
+    service = ServiceClient(f"{whole.scheme}://{whole.netloc}")
     try:
         return service.send(url.removeprefix(service.url), token, headers=headers)
     finally:
@@ -106,11 +106,11 @@ def send(url: str, token: str, *, headers: dict[str, str] | None = None) -> Answ
 
 def address(service: str, port: int) -> str:
     """Where a service answers: the variable in ADDRESSES, what `up` wrote, or the usual port."""
-    url = os.environ.get(ADDRESSES[service]) or told_by_up(Settings.load().data).get(service)
+    url = os.environ.get(ADDRESSES[service]) or addresses_from_up(Settings.load().data).get(service)
     return (url or f"http://127.0.0.1:{port}").rstrip("/")
 
 
-def told_by_up(data: Path) -> dict[str, str]:
+def addresses_from_up(data: Path) -> dict[str, str]:
     """Where services answer, as `up` wrote into its folder; nothing if it wrote nothing whole."""
     try:
         told = json.loads((data / "up.json").read_text())
@@ -168,8 +168,8 @@ def body_of(event: dict[str, Any]) -> bytes:
 
 
 def deliver(
-    intake: Service, token: str, body: bytes, *, wait: int, patience: float = PATIENCE
-) -> Answer:
+    intake: ServiceClient, token: str, body: bytes, *, wait: int, patience: float = PATIENCE
+) -> HttpResponse:
     """Post an event until there is an answer about it: the same bytes and id, again and again.
 
     Between two tries it waits for as long as `Retry-After` says, and a little longer each time.
@@ -186,11 +186,11 @@ def deliver(
             if answer.status not in NOT_NOW:
                 return answer
             why, told = f"{intake.url}: status {answer.status}", answer.retry_after
-        except NoAnswer as fault:
+        except NoResponse as fault:
             why = str(fault)
         pause = min(_FIRST_PAUSE * 2 ** min(attempt, 10), _LONGEST_PAUSE)
         pause = told + pause * uniform(0.5, 1)  # noqa: S311 - it spreads tries, and hides nothing
         if time.monotonic() + pause > end:
-            raise NoAnswer(why)
+            raise NoResponse(why)
         time.sleep(pause)
     raise AssertionError("counting never ends")

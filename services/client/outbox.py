@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import SettingsError
-from shared.files import keep_name
+from shared.files import fsync_directory
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS events (
@@ -40,7 +40,7 @@ _BODY = "SELECT body FROM events WHERE author=? AND goes=? AND id=?"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class OutboxRow:
     """An event in the outbox. `aside` says why it is not sent any more, if it is not."""
 
     place: int
@@ -85,13 +85,13 @@ class Outbox:
         if connection.execute(_BODY, event[:3]).fetchone()[0] != event[3]:
             raise ValueError(f"the id {event[2]} is taken by another event in the outbox")
 
-    def everything(self) -> list[Kept]:
+    def everything(self) -> list[OutboxRow]:
         """All that is here, of everybody, in the order in which it came."""
         query = "SELECT place, author, goes, id, body, aside FROM events ORDER BY place"
         with self._transaction() as connection:
-            return [Kept(*row) for row in connection.execute(query)]
+            return [OutboxRow(*row) for row in connection.execute(query)]
 
-    def waiting(self, author: str, goes: str) -> list[Kept]:
+    def waiting(self, author: str, goes: str) -> list[OutboxRow]:
         """What is to be sent for an author to a service, in the order in which it came."""
         return [
             each
@@ -131,7 +131,7 @@ class Outbox:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
         for made in (self._file, *missing):
-            keep_name(made.parent)
+            fsync_directory(made.parent)
         with self._transaction() as connection:
             connection.execute(_TABLE)
 

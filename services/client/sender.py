@@ -15,34 +15,36 @@ from typing import Any
 
 import orjson
 
-from services.client.http import PATIENCE, Answer, NoAnswer, Service, deliver
-from services.client.outbox import Kept, Outbox
+from services.client.http import PATIENCE, HttpResponse, NoResponse, ServiceClient, deliver
+from services.client.outbox import Outbox, OutboxRow
 from shared.crypto.jwe import b64url, from_b64url
 from shared.errors import (
     Forbidden,
-    Invalid,
-    Malformed,
+    InvalidEvent,
+    MalformedBody,
     SettingsError,
     TooLarge,
-    Unauthorised,
-    WrongMedia,
+    Unauthorized,
+    UnsupportedMediaType,
 )
 from shared.events.event import Json, canonical
 
-_ABOUT_THE_EVENT = {each.slug for each in (Malformed, Forbidden, TooLarge, WrongMedia, Invalid)}
+_ABOUT_THE_EVENT = {
+    each.slug for each in (MalformedBody, Forbidden, TooLarge, UnsupportedMediaType, InvalidEvent)
+}
 _PAUSE = 0.05  # seconds between two questions
 _TOGETHER = 50  # are removed at once: to send a few again costs less than a commit for each
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Delivery:
     """What became of an event: a `word`, and its receipt, intake's problem or the body of a 202.
 
     Words: `accepted`, `again` (accepted before), `refused`, `invalid` (nothing was recorded), and
     `safe`, which is no fate yet.
     """
 
-    kept: Kept
+    kept: OutboxRow
     word: str
     told: Json
 
@@ -54,22 +56,22 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class Sender:
     """An author's token, the two services, and how long to wait for them, in seconds.
 
     `wait` for a verdict, `patience` with intake, `news`: until the ledger has said something new.
     """
 
     token: str
-    intake: Service
-    ledger: Service
+    intake: ServiceClient
+    ledger: ServiceClient
     wait: int = 0
     patience: float = PATIENCE
     news: float = 2.0
 
     def run(
-        self, outbox: Outbox, events: list[Kept], step: Callable[[int], None]
-    ) -> Generator[Fate]:
+        self, outbox: Outbox, events: list[OutboxRow], step: Callable[[int], None]
+    ) -> Generator[Delivery]:
         """Send the events; their fates. NoAnswer or SettingsError leaves the rest in the outbox.
 
         Each event is removed after its fate was handed out, at the latest when the next few are.
@@ -91,8 +93,8 @@ class Errand:
         finally:
             outbox.remove(done)
 
-    def _fates(self, events: list[Kept], step: Callable[[int], None]) -> Iterator[Fate]:
-        safe: list[Fate] = []
+    def _fates(self, events: list[OutboxRow], step: Callable[[int], None]) -> Iterator[Delivery]:
+        safe: list[Delivery] = []
         for kept in events:
             answer = deliver(
                 self.intake, self.token, kept.body, wait=self.wait, patience=self.patience
@@ -105,7 +107,7 @@ class Errand:
                 yield fate
         yield from self._asked(safe)
 
-    def _asked(self, safe: list[Fate]) -> Iterator[Fate]:
+    def _asked(self, safe: list[Delivery]) -> Iterator[Delivery]:
         """The fates of events that are safe, from the ledger, as long as it has news."""
         patience = max(self.wait, self.news)
         end = time.monotonic() + patience
@@ -118,13 +120,15 @@ class Errand:
                 yield fate
             else:
                 end = time.monotonic() + patience
-                yield Fate(fate.kept, "refused" if "refusal" in receipt else "accepted", receipt)
+                yield Delivery(
+                    fate.kept, "refused" if "refusal" in receipt else "accepted", receipt
+                )
 
-    def _receipt(self, safe: Fate) -> Json | None:
+    def _receipt(self, safe: Delivery) -> Json | None:
         """The event's receipt, if the ledger has one and lets this author see it."""
         try:
             answer = self.ledger.send(str(safe.told.get("ledger")), self.token)
-        except NoAnswer:
+        except NoResponse:
             return None
         told = answer.json()
         if answer.status != 200 or not isinstance(told, dict):
@@ -133,7 +137,7 @@ class Errand:
         return next((each for each in found if _is_receipt(each, safe.kept)), None)
 
 
-def told(fate: Fate) -> str:
+def delivery_line(fate: Delivery) -> str:
     """What became of a posted event, in a line, or in one more for each fault."""
     name, body = f"{fate.type} {fate.kept.id}", fate.told
     if fate.word in ("accepted", "again"):
@@ -151,25 +155,25 @@ def _faults(problem: Json) -> list[str]:
     return [f"{each['pointer'] or '/'}: {each['detail']}" for each in problem.get("errors", ())]
 
 
-def _fate(kept: Kept, answer: Answer) -> Fate:
+def _fate(kept: OutboxRow, answer: HttpResponse) -> Delivery:
     """What an answer of intake's says; SettingsError or NoAnswer if it is none about the event."""
     told = answer.json()
     if isinstance(told, dict):
         if answer.status == 202 and told.get("id") == kept.id:
-            return Fate(kept, "safe", told)
+            return Delivery(kept, "safe", told)
         if answer.status in (200, 201) and _is_receipt(told, kept):
-            return Fate(kept, "accepted" if answer.status == 201 else "again", told)
+            return Delivery(kept, "accepted" if answer.status == 201 else "again", told)
         if answer.status in (403, 409) and _is_receipt(told.get("receipt"), kept):
-            return Fate(kept, "refused", told["receipt"])
+            return Delivery(kept, "refused", told["receipt"])
         slug = str(told.get("type")).rpartition("/")[2]
         if 400 <= answer.status < 500 and slug in _ABOUT_THE_EVENT and not told.get("recorded"):
-            return Fate(kept, "invalid", told)
-        if slug == Unauthorised.slug:
+            return Delivery(kept, "invalid", told)
+        if slug == Unauthorized.slug:
             raise SettingsError(str(told.get("detail")))
-    raise NoAnswer(f"what answers is not Firsthand's intake (status {answer.status})")
+    raise NoResponse(f"what answers is not Firsthand's intake (status {answer.status})")
 
 
-def _is_receipt(told: Any, kept: Kept) -> bool:
+def _is_receipt(told: Any, kept: OutboxRow) -> bool:
     """Whether this is the receipt of just this event: its digest is made anew from what we kept."""
     try:
         event = orjson.loads(kept.body)

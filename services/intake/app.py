@@ -13,14 +13,14 @@ from shared import log_setup
 from shared.auth.tokens import Callers
 from shared.crypto.transit import Transit
 from shared.http.app import Service, describe, install
-from shared.http.metrics import CollectorRegistry, Queue
+from shared.http.metrics import CollectorRegistry, QueueCollector
 from shared.inbox import doorbell
 from shared.inbox.inbox import Inbox
 from shared.inbox.partition_layout import check_layout
 from shared.inbox.publish_script import Limits
-from shared.inbox.queue_status import Status
-from shared.inbox.servers import Queues, connect
-from shared.process import die_with_parent, look_for_garbage_seldom
+from shared.inbox.queue_status import QueueStatus
+from shared.inbox.servers import RedisServers, connect
+from shared.process import die_with_parent, tune_gc
 from shared.settings import Settings, setting
 
 
@@ -64,17 +64,17 @@ def create_app(
     threads: int = 32,
     clock: Callable[[], datetime] = now,
     registry: CollectorRegistry | None = None,
-    status: Status | None = None,
+    status: QueueStatus | None = None,
 ) -> Service:
     """The Flask application, over its neighbours."""
-    status = status or Status(inbox, partitions, clock)
+    status = status or QueueStatus(inbox, partitions, clock)
     app = Service("intake", static_folder=None)
     may_wait = threading.Semaphore(threads // 2)
     intake = Intake(callers, inbox, partitions, may_wait, clock, status)
     app.register_blueprint(intake.routes())
     app.accepts["POST", "/events"] = PostedBodies(callers)
     figures = registry or CollectorRegistry()
-    figures.register(Queue(status))
+    figures.register(QueueCollector(status))
     install(
         app,
         "intake",
@@ -86,15 +86,15 @@ def create_app(
     return app
 
 
-def neighbours(settings: IntakeSettings) -> tuple[Callers, Inbox]:
+def build_dependencies(settings: IntakeSettings) -> tuple[Callers, Inbox]:
     """What intake stands on; SettingsError if something is missing or wrong."""
     urls = settings.queue_urls
     queue = doorbell.bell(connect(urls[0]))
     inbox = Inbox(
-        Queues.connect(urls),
+        RedisServers.connect(urls),
         Transit.from_folder(settings.key_folder),
         ring=lambda partition: doorbell.ring(queue, partition),
-        blocking=Queues.connect(urls, timeout=MAX_WAIT + 5),
+        blocking=RedisServers.connect(urls, timeout=MAX_WAIT + 5),
         replicas=settings.replicas,
         limits=Limits(settings.caller_limit, settings.caller_burst, settings.inbox_limit),
         partitions=settings.partitions,
@@ -105,7 +105,7 @@ def neighbours(settings: IntakeSettings) -> tuple[Callers, Inbox]:
 def check() -> None:
     """Return if the application can be made; SettingsError or Unsafe says why not."""
     settings = IntakeSettings.load()
-    _, inbox = neighbours(settings)
+    _, inbox = build_dependencies(settings)
     check_layout(inbox.queues, settings.partitions)
 
 
@@ -114,11 +114,11 @@ def from_environment() -> Service:
     die_with_parent()
     settings = IntakeSettings.load()
     log_setup.configure(settings.log_level)
-    callers, inbox = neighbours(settings)
-    status = Status(inbox, settings.partitions, now)
+    callers, inbox = build_dependencies(settings)
+    status = QueueStatus(inbox, settings.partitions, now)
     status.start()
     app = create_app(
         callers, inbox, partitions=settings.partitions, threads=settings.threads, status=status
     )
-    look_for_garbage_seldom()
+    tune_gc()
     return app

@@ -3,19 +3,19 @@
 from functools import cache
 
 from services.intake.event_types import free_json, shape
-from services.intake.http_binding import MAX_BATCH, Form
+from services.intake.http_binding import MAX_BATCH, ContentMode
 from services.intake.validation import Attributes
 from shared.errors import (
     Forbidden,
-    Invalid,
-    Malformed,
+    InvalidEvent,
+    MalformedBody,
     NotFound,
     Refused,
-    TooFast,
     TooLarge,
-    Unauthorised,
+    TooManyRequests,
+    Unauthorized,
     Unavailable,
-    WrongMedia,
+    UnsupportedMediaType,
 )
 from shared.events.catalogue import CATALOGUE, EventType
 from shared.events.catalogue.examples import examples
@@ -120,8 +120,8 @@ _TYPE_NAME = Parameter(
 
 _MORE = (
     "Types that say whose the plan is need the scope `share` instead of `write`. In binary form "
-    f"(`{Form.BINARY}`) the body is `data`, and the attributes are `ce-…` headers. A batch is "
-    "taken all or none; nobody waits for its fates. A body has 10 seconds to come."
+    f"(`{ContentMode.BINARY}`) the body is `data`, and the attributes are `ce-…` headers. A batch "
+    "is taken all or none; nobody waits for its fates. A body has 10 seconds to come."
 )
 
 
@@ -143,9 +143,9 @@ def _body() -> dict[str, Json]:
     batch = {"summary": "A batch of one.", "value": [first["value"]]}
     data = {"summary": "Its attributes are headers.", "value": first["value"]["data"]}
     return {
-        Form.STRUCTURED.value: {"schema": schema("event"), "examples": told},
-        Form.BATCH.value: {"schema": schema("batch"), "examples": {"batch": batch}},
-        Form.BINARY.value: {"schema": schema("data"), "examples": {"data": data}},
+        ContentMode.STRUCTURED.value: {"schema": schema("event"), "examples": told},
+        ContentMode.BATCH.value: {"schema": schema("batch"), "examples": {"batch": batch}},
+        ContentMode.BINARY.value: {"schema": schema("data"), "examples": {"data": data}},
     }
 
 
@@ -167,8 +167,8 @@ def operations() -> tuple[Operation, ...]:
                 200: Answer("Waited for, a repeat of an accepted one.", _RECEIPT, _WAITED),
             },
             (
-                *(Malformed, Unauthorised, Forbidden, TooLarge, WrongMedia, Invalid, Refused),
-                *(TooFast, Unavailable),
+                *(MalformedBody, Unauthorized, Forbidden, TooLarge, UnsupportedMediaType),
+                *(InvalidEvent, Refused, TooManyRequests, Unavailable),
             ),
             (_PREFER, _TRACE, *_headers()),
             _body(),

@@ -11,8 +11,8 @@ from shared.errors import NotFound
 from shared.events.catalogue import CATALOGUE, EventType
 from shared.events.catalogue.examples import examples
 from shared.events.event import MAX_WHOLE_NUMBER, Json
-from shared.events.refusals import BECAUSE
-from shared.events.schema_fields import Free
+from shared.events.refusals import REASONS
+from shared.events.schema_fields import AnyJson
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _HERE = "#/$defs/json"
@@ -40,7 +40,7 @@ def one_type(name: str) -> Json:
         "scope": row.token_scope,
         "effect": row.effect,
         "standard": row.standard,
-        "refusals": [{"code": code, "because": BECAUSE[code]} for code in row.refusals],
+        "refusals": [{"code": code, "because": REASONS[code]} for code in row.refusals],
         "dataschema": f"urn:firsthand:{row.name}:1",
         "schema": json_schema(row),
         "example": dict(row.example),
@@ -67,7 +67,7 @@ def shape(schema: Schema, free: str) -> dict[str, Any]:
     converter = OpenAPIConverter("3.1.0", schema_name_resolver=lambda _: None, spec=spec)
 
     def of_free(_: object, field: fields.Field[Any], **__: object) -> dict[str, Any]:
-        return _free_object(free) if isinstance(field, Free) else {}
+        return _free_object(free) if isinstance(field, AnyJson) else {}
 
     converter.add_attribute_function(of_free)  # type: ignore[no-untyped-call]  # as apispec has it
     told = converter.schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # the same

@@ -23,8 +23,8 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug.http import parse_options_header
 
-from services.intake.strict_json import an_object, parse, refuse
-from shared.errors import FaultCode, TooLarge, WrongMedia
+from services.intake.strict_json import parse, refuse, require_object
+from shared.errors import FaultCode, TooLarge, UnsupportedMediaType
 from shared.events.event import MAX_EVENT_BYTES, Json
 
 MAX_BATCH = 1_000  # events
@@ -37,7 +37,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _STRAY = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-class Form(StrEnum):
+class ContentMode(StrEnum):
     """A form, by its media type."""
 
     STRUCTURED = "application/cloudevents+json"
@@ -47,42 +47,43 @@ class Form(StrEnum):
     @property
     def longest(self) -> int:
         """Bytes that a body of this form may have."""
-        return MAX_BATCH_BYTES if self is Form.BATCH else MAX_BODY_BYTES
+        return MAX_BATCH_BYTES if self is ContentMode.BATCH else MAX_BODY_BYTES
 
 
-def form_of(environ: Mapping[str, Any]) -> Form:
+def content_mode_of(environ: Mapping[str, Any]) -> ContentMode:
     """The form of a request (a WSGI environment); WrongMedia names the type to send."""
     if "HTTP_CONTENT_ENCODING" in environ:
-        raise WrongMedia("No Content-Encoding is taken; send the event as it is.")
-    form = _form(environ.get("CONTENT_TYPE", ""))
-    if form is Form.BINARY and not any(name.startswith(_HEADER) for name in environ):
-        raise WrongMedia(
-            f"{Form.BINARY} without ce-… headers is no event; send one as {Form.STRUCTURED}."
+        raise UnsupportedMediaType("No Content-Encoding is taken; send the event as it is.")
+    form = _content_mode(environ.get("CONTENT_TYPE", ""))
+    if form is ContentMode.BINARY and not any(name.startswith(_HEADER) for name in environ):
+        raise UnsupportedMediaType(
+            f"{ContentMode.BINARY} without ce-… headers is no event; "
+            f"send one as {ContentMode.STRUCTURED}."
         )
-    if isinstance(form, Form):
+    if isinstance(form, ContentMode):
         return form
-    raise WrongMedia(form)
+    raise UnsupportedMediaType(form)
 
 
 @lru_cache(maxsize=256)
-def _form(content_type: str) -> Form | str:
+def _content_mode(content_type: str) -> ContentMode | str:
     """The form, or why there is none. Few types are ever sent, and parsing one costs."""
     mimetype, options = parse_options_header(content_type)
-    if mimetype.lower() not in set(Form):
-        told = f"{Form.STRUCTURED}, or several as {Form.BATCH}"
+    if mimetype.lower() not in set(ContentMode):
+        told = f"{ContentMode.STRUCTURED}, or several as {ContentMode.BATCH}"
         return f"The media type is {mimetype[:80] or 'none'}; send one event as {told}."
     if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         return "JSON is UTF-8; leave the charset out."
-    return Form(mimetype.lower())
+    return ContentMode(mimetype.lower())
 
 
-def posted(form: Form, body: bytes, environ: Mapping[str, Any]) -> list[Json]:
+def posted_events(form: ContentMode, body: bytes, environ: Mapping[str, Any]) -> list[Json]:
     """The events of a request, in structured form; Malformed or TooLarge names the place."""
     return _READERS[form](body, environ)
 
 
 def _structured(body: bytes, _environ: Mapping[str, Any]) -> list[Json]:
-    return [an_object(parse(body))]
+    return [require_object(parse(body))]
 
 
 def _binary(body: bytes, environ: Mapping[str, Any]) -> list[Json]:
@@ -101,13 +102,13 @@ def _batch(body: bytes, _environ: Mapping[str, Any]) -> list[Json]:
         refuse("", FaultCode.NOT_A_LIST, "A batch must be one JSON list of events.")
     if len(batch) > MAX_BATCH:
         raise TooLarge(f"A batch has at most {MAX_BATCH} events; this one has {len(batch)}.")
-    return [an_object(each, f"/{place}") for place, each in enumerate(batch)]
+    return [require_object(each, f"/{place}") for place, each in enumerate(batch)]
 
 
-_READERS: dict[Form, Callable[[bytes, Mapping[str, Any]], list[Json]]] = {
-    Form.STRUCTURED: _structured,
-    Form.BINARY: _binary,
-    Form.BATCH: _batch,
+_READERS: dict[ContentMode, Callable[[bytes, Mapping[str, Any]], list[Json]]] = {
+    ContentMode.STRUCTURED: _structured,
+    ContentMode.BINARY: _binary,
+    ContentMode.BATCH: _batch,
 }
 
 

@@ -15,18 +15,18 @@ from flask import Blueprint, Response, g, request
 from werkzeug.wsgi import get_content_length, get_input_stream
 
 from services.intake.event_types import all_types, one_type
-from services.intake.http_binding import Form, form_of, posted
-from services.intake.validation import MAX_FAULTS, read, read_all
+from services.intake.http_binding import ContentMode, content_mode_of, posted_events
+from services.intake.validation import MAX_FAULTS, validate_batch, validate_event
 from shared.auth.tokens import AUTHORS, Caller, Callers
 from shared.crashpoints import crashpoint
-from shared.errors import Fault, FaultCode, Forbidden, Refused, Unavailable
+from shared.errors import FaultCode, FieldError, Forbidden, Refused, Unavailable
 from shared.events.catalogue import EventType
 from shared.events.event import Event, Json, partition_of, timestamp
 from shared.http.app import Environ, as_json
 from shared.http.request_bodies import too_large
 from shared.inbox.durability import Durability
 from shared.inbox.inbox import Inbox
-from shared.inbox.queue_status import Status
+from shared.inbox.queue_status import QueueStatus
 from shared.tracing import trace_of, traceparent_of
 
 MAX_WAIT = 30  # seconds
@@ -47,7 +47,7 @@ class Intake:
     partitions: int
     may_wait: threading.Semaphore
     clock: Callable[[], datetime]
-    status: Status
+    status: QueueStatus
 
     def routes(self) -> Blueprint:
         """The routes."""
@@ -63,16 +63,16 @@ class Intake:
         caller = g.caller = _caller(self.callers, environ)
         form = _form(caller, environ)
         body, received = _body(environ, form.longest), self.clock()
-        told = posted(form, body, environ)
+        told = posted_events(form, body, environ)
         said = partial(
-            Event.of,
+            Event.from_canonical,
             author=caller.subject,
             via=caller.via,
             issuer=caller.issuer,
             received=timestamp(received),
             traceparent=traceparent_of(environ.get("HTTP_TRACEPARENT")),
         )
-        if form is Form.BATCH:
+        if form is ContentMode.BATCH:
             return self._post_batch(caller, told, received, said)
         return self._post_one(caller, told[0], received, said, _wait_seconds(environ))
 
@@ -80,7 +80,7 @@ class Intake:
         self, caller: Caller, told: Json, received: datetime, said: Said, seconds: int
     ) -> Response:
         """One event; and its fate, if the caller waits so long for it."""
-        row, kept = read(told, received)
+        row, kept = validate_event(told, received)
         refused = _refusal(caller, row)
         if refused:
             raise Forbidden(refused)
@@ -111,9 +111,9 @@ class Intake:
         They are published partition by partition. If one fails nothing is said of any: whoever
         sends the same bytes again records none twice.
         """
-        batch = read_all(told, received)
+        batch = validate_batch(told, received)
         faults = [
-            Fault(f"/{place}/type", FaultCode.FORBIDDEN, refused)
+            FieldError(f"/{place}/type", FaultCode.FORBIDDEN, refused)
             for place, (row, _) in enumerate(batch)
             if (refused := _refusal(caller, row))
         ]
@@ -163,11 +163,11 @@ def _caller(callers: Callers, environ: Environ) -> Caller:
     return callers.of(environ.get("HTTP_AUTHORIZATION"))
 
 
-def _form(caller: Caller, environ: Environ) -> Form:
+def _form(caller: Caller, environ: Environ) -> ContentMode:
     """The form of a request; Forbidden or WrongMedia by its headers alone."""
     if caller.role not in AUTHORS:
         raise Forbidden(f"The role '{caller.role}' authors no events.")
-    return form_of(environ)
+    return content_mode_of(environ)
 
 
 def _body(environ: Environ, longest: int) -> bytes:

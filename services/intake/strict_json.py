@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from typing import Any, NoReturn
 
-from shared.errors import Fault, FaultCode, Malformed, escape
+from shared.errors import FaultCode, FieldError, MalformedBody, escape_pointer
 from shared.events.event import MAX_WHOLE_NUMBER, Json
 
 MAX_DEPTH = 16
@@ -20,7 +20,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 _LONGEST_NUMBER = len(str(MAX_WHOLE_NUMBER)) + 1  # with a sign
 
 
-class _Bad(ValueError):
+class _InvalidJson(ValueError):
     """Inside the decoder, where the place is not known yet."""
 
 
@@ -37,7 +37,7 @@ def parse(body: bytes, pointer: str = "", depth: int = 1) -> object:
         value: object = _DECODER.decode(text)
     except RecursionError:
         refuse(pointer, FaultCode.TOO_DEEP, f"More than {MAX_DEPTH} levels.")
-    except _Bad as fault:
+    except _InvalidJson as fault:
         refuse(pointer, FaultCode.NOT_TAKEN, str(fault))
     except json.JSONDecodeError as fault:
         refuse(pointer, FaultCode.NOT_JSON, f"Not JSON at character {fault.pos}: {fault.msg}.")
@@ -46,7 +46,7 @@ def parse(body: bytes, pointer: str = "", depth: int = 1) -> object:
     return value
 
 
-def an_object(value: object, pointer: str = "") -> Json:
+def require_object(value: object, pointer: str = "") -> Json:
     """The value, if it is a JSON object; Malformed otherwise."""
     if not isinstance(value, dict):
         refuse(pointer, FaultCode.NOT_AN_OBJECT, "An event must be one JSON object.")
@@ -55,7 +55,7 @@ def an_object(value: object, pointer: str = "") -> Json:
 
 def refuse(pointer: str, code: FaultCode, detail: str) -> NoReturn:
     """Malformed, for one fault at one place."""
-    raise Malformed(detail, errors=[Fault(pointer, code, detail)]) from None
+    raise MalformedBody(detail, errors=[FieldError(pointer, code, detail)]) from None
 
 
 def _members(pairs: list[tuple[str, Any]]) -> Json:
@@ -63,21 +63,21 @@ def _members(pairs: list[tuple[str, Any]]) -> Json:
     if len(members) != len(pairs):
         often = Counter(name for name, _ in pairs)
         twice = next(name for name, times in often.items() if times > 1)
-        raise _Bad(f"The member {twice[:64]!a} stands twice in one object.")
+        raise _InvalidJson(f"The member {twice[:64]!a} stands twice in one object.")
     if not all(map(str.isascii, members)):
         name = next(name for name in members if not name.isascii())
-        raise _Bad(f"The member name {name[:64]!a} is not ASCII.")
+        raise _InvalidJson(f"The member name {name[:64]!a} is not ASCII.")
     return members
 
 
 def _whole(digits: str) -> int:
     if len(digits) > _LONGEST_NUMBER or abs(number := int(digits)) > MAX_WHOLE_NUMBER:
-        raise _Bad("A number lies outside ±(2^53-1); send it as a string.")
+        raise _InvalidJson("A number lies outside ±(2^53-1); send it as a string.")
     return number
 
 
 def _no_decimals(digits: str) -> NoReturn:
-    raise _Bad(f"{digits[:32]} is not a whole number; send a decimal as a string.")
+    raise _InvalidJson(f"{digits[:32]} is not a whole number; send a decimal as a string.")
 
 
 _DECODER = json.JSONDecoder(
@@ -115,7 +115,7 @@ def _walk(value: object, pointer: str, depth: int) -> None:
     if isinstance(value, dict):
         for name, each in value.items():
             _text(name, pointer)
-            _walk(each, f"{pointer}/{escape(name)}", depth + 1)
+            _walk(each, f"{pointer}/{escape_pointer(name)}", depth + 1)
     elif isinstance(value, list):
         for place, each in enumerate(value):
             _walk(each, f"{pointer}/{place}", depth + 1)

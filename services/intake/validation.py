@@ -12,10 +12,10 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from shared.errors import Fault, FaultCode, Invalid, TooLarge, escape
+from shared.errors import FaultCode, FieldError, InvalidEvent, TooLarge, escape_pointer
 from shared.events.catalogue import CATALOGUE, EventType
 from shared.events.event import MAX_DATA_BYTES, MAX_EVENT_BYTES, MAX_WHOLE_NUMBER, Json, canonical
-from shared.events.schema_fields import Pattern, WholeNumber, fits, moment, parse_time, party
+from shared.events.schema_fields import Pattern, WholeNumber, is_valid, moment, parse_time, party
 
 MAX_FAULTS = 100  # that one answer names
 AHEAD = timedelta(minutes=5)  # how far `time` may lie in the future
@@ -73,7 +73,7 @@ _CODES = {  # by marshmallow's message; any other says that a value is invalid
 }
 
 
-def read(posted: Json, now: datetime) -> tuple[EventType, bytes]:
+def validate_event(posted: Json, now: datetime) -> tuple[EventType, bytes]:
     """Type and canonical bytes of a posted event.
 
     Raises Invalid or TooLarge, naming the place. `now` is when it was received.
@@ -89,56 +89,58 @@ def read(posted: Json, now: datetime) -> tuple[EventType, bytes]:
         faults += _data_faults(row, posted["data"])
     faults += _attribute_faults(posted, now) if not faults else []
     if faults or row is None:
-        raise Invalid(
+        raise InvalidEvent(
             "The event is not one of the catalogue; see errors.", errors=faults[:MAX_FAULTS]
         )
     return row, kept
 
 
-def read_all(batch: Sequence[Json], now: datetime) -> list[tuple[EventType, bytes]]:
+def validate_batch(batch: Sequence[Json], now: datetime) -> list[tuple[EventType, bytes]]:
     """A batch, all or none: Invalid names the faults of every event, each at its place."""
     taken: list[tuple[EventType, bytes]] = []
-    faults: list[Fault] = []
+    faults: list[FieldError] = []
     for place, each in enumerate(batch):
         try:
-            taken.append(read(each, now))
-        except Invalid as fault:
+            taken.append(validate_event(each, now))
+        except InvalidEvent as fault:
             faults += [replace(one, pointer=f"/{place}{one.pointer}") for one in fault.errors]
         except TooLarge as fault:
-            faults.append(Fault(f"/{place}", FaultCode.TOO_LARGE, fault.detail))
+            faults.append(FieldError(f"/{place}", FaultCode.TOO_LARGE, fault.detail))
         if len(faults) >= MAX_FAULTS:
             break
     if faults:
-        raise Invalid("Nothing of the batch is taken; see errors.", errors=faults[:MAX_FAULTS])
+        raise InvalidEvent("Nothing of the batch is taken; see errors.", errors=faults[:MAX_FAULTS])
     return taken
 
 
-def _data_faults(row: EventType, data: object) -> Iterator[Fault]:
+def _data_faults(row: EventType, data: object) -> Iterator[FieldError]:
     if not isinstance(data, dict):
-        yield Fault("/data", FaultCode.INVALID, "Must be an object.")
+        yield FieldError("/data", FaultCode.INVALID, "Must be an object.")
         return
     yield from _faults(row.schema, data, "/data")
 
 
-def _attribute_faults(posted: Json, now: datetime) -> Iterator[Fault]:
+def _attribute_faults(posted: Json, now: datetime) -> Iterator[FieldError]:
     """What one attribute alone does not show."""
     wanted = f"urn:firsthand:{posted['type']}:1"
     if posted.get("dataschema", wanted) != wanted:
-        yield Fault("/dataschema", FaultCode.INVALID, f"This service knows {wanted}.")
+        yield FieldError("/dataschema", FaultCode.INVALID, f"This service knows {wanted}.")
     if "time" in posted and parse_time(posted["time"]) > now + AHEAD:
-        yield Fault("/time", FaultCode.INVALID, "More than 5 minutes ahead of our clock.")
+        yield FieldError("/time", FaultCode.INVALID, "More than 5 minutes ahead of our clock.")
 
 
-def _faults(schema: Schema, value: Mapping[str, Any], pointer: str) -> Iterator[Fault]:
+def _faults(schema: Schema, value: Mapping[str, Any], pointer: str) -> Iterator[FieldError]:
     """Messages of marshmallow as faults with pointers."""
-    if not fits(schema, value):
+    if not is_valid(schema, value):
         yield from _flat(schema.validate(value), pointer)
 
 
-def _flat(messages: Any, pointer: str) -> Iterator[Fault]:
+def _flat(messages: Any, pointer: str) -> Iterator[FieldError]:
     if isinstance(messages, dict):
         for name, each in messages.items():
-            yield from _flat(each, pointer if name == "_schema" else f"{pointer}/{escape(name)}")
+            yield from _flat(
+                each, pointer if name == "_schema" else f"{pointer}/{escape_pointer(name)}"
+            )
         return
     for message in messages:
-        yield Fault(pointer, _CODES.get(message, FaultCode.INVALID), message)
+        yield FieldError(pointer, _CODES.get(message, FaultCode.INVALID), message)

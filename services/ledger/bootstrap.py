@@ -6,7 +6,7 @@ from services.ledger.log.signed_note import read_checkpoint
 from services.ledger.store import append_only, reads, setup
 from services.ledger.store.database import Connection, Engine, StoreError, connect, transaction
 from services.ledger.vault import Vault
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 
 
 def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]:
@@ -23,7 +23,7 @@ def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]
                 check_signers(connection, settings)
     except StoreError as fault:
         engine.dispose()
-        raise Unsafe(f"the database does not answer: {type(fault).__name__}") from fault
+        raise PreconditionFailed(f"the database does not answer: {type(fault).__name__}") from fault
     except BaseException:
         engine.dispose()
         raise
@@ -37,7 +37,7 @@ def check_signers(connection: Connection, settings: LedgerSettings) -> None:
         try:
             read_checkpoint(head.checkpoint if head else "", *signer.vkeys)
         except ValueError as fault:
-            raise Unsafe(
+            raise PreconditionFailed(
                 f"{settings.key_folder}/log-{log}.key is not the key of this ledger's log {log}: "
                 f"{fault}; put back the key that 'firsthand init' wrote"
             ) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from marshmallow import validate
 
 from services.ledger.log.signed_note import ORIGIN, Signer, Verifier
-from shared.errors import SettingsError, Unsafe
+from shared.errors import PreconditionFailed, SettingsError
 from shared.settings import Settings, setting
 
 
@@ -72,7 +72,7 @@ class LedgerSettings(Settings):
         return self.database_reader_url or self.store_url
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """The ledger's clock."""
     return datetime.now(UTC)
 
@@ -120,5 +120,5 @@ def local_folder(settings: LedgerSettings) -> Path | None:
         return None
     folder = Path(url.partition("///")[2]).parent
     if not folder.is_dir():
-        raise Unsafe(f"there is no folder {folder}; run 'firsthand init'")
+        raise PreconditionFailed(f"there is no folder {folder}; run 'firsthand init'")
     return folder

@@ -16,10 +16,10 @@ from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump, load
 from services.ledger.store import reads
 from services.ledger.store.database import Connection, Row, StoreError
-from services.ledger.vault import HOLD, LEDGER, Vault, VaultClosed
-from shared.crypto.jwe import Key, seal, unseal
-from shared.errors import SealBroken
-from shared.log_setup import told
+from services.ledger.vault import HOLD, LEDGER, KeyUnwrapError, Vault
+from shared.crypto.jwe import Key, decrypt, encrypt
+from shared.errors import DecryptionError
+from shared.log_setup import describe_error
 
 log_line = structlog.get_logger()
 STORE_EVERY = 16  # entries of one person, and more for longer plans: so many a reader folds
@@ -28,7 +28,7 @@ SNAPSHOT_ENTRIES = 4_096  # of one person: of refusals, too, a reader passes no 
 
 
 @dataclass(slots=True)
-class Person:
+class PersonState:
     """A person's plan, and where their stream stands.
 
     `stored` is the sequence at which the plan was last stored, `unstored` how many bytes of entries
@@ -41,7 +41,7 @@ class Person:
     unstored: int = 0
 
 
-def store_due(person: Person) -> bool:
+def is_store_due(person: PersonState) -> bool:
     """Whether a person's plan is to be stored again: after some entries, and not before a 64th of
     its bytes came, so that small events do not write a long plan again and again.
     """
@@ -50,7 +50,7 @@ def store_due(person: Person) -> bool:
     return person.sequence - person.stored >= entries and enough
 
 
-def snapshot_due(before: int, person: Person) -> bool:
+def is_snapshot_due(before: int, person: PersonState) -> bool:
     """Whether a snapshot is kept after an entry, before which the plan had accepted `before` bytes:
     at every 16 KiB, or at every eighth of the power of two below what the plan has accepted.
     """
@@ -61,17 +61,17 @@ def snapshot_due(before: int, person: Person) -> bool:
 
 def unwrap_each(
     connection: Connection, vault: Vault, subjects: Iterable[str]
-) -> dict[str, VaultClosed]:
+) -> dict[str, KeyUnwrapError]:
     """Bring people's keys, and the ledger's own, into the vault's memory; why, where one is wrong.
 
     VaultClosed if the ledger's own is: then nobody can be judged.
     """
     wanted = {*subjects} if vault.is_open else {LEDGER, HOLD, *subjects}
-    failed: dict[str, VaultClosed] = {}
+    failed: dict[str, KeyUnwrapError] = {}
     for row in reads.keys_of(connection, wanted) if wanted else ():
         try:
             vault.remember(row["subject"], vault.unwrap(row["kid"], row["wrapped"]))
-        except VaultClosed as fault:
+        except KeyUnwrapError as fault:
             if row["subject"] == LEDGER:
                 raise
             failed[row["subject"]] = fault
@@ -84,9 +84,9 @@ def unwrap_keys(connection: Connection, vault: Vault, subjects: Iterable[str]) -
         raise fault
 
 
-def fold(
+def load_states(
     connection: Connection, vault: Vault, log: int, subjects: Collection[str]
-) -> dict[str, Person]:
+) -> dict[str, PersonState]:
     """People as the store has them now: the stored plan, if it opens and is of these rules, and
     the entries past it; else every entry. Their keys must be in the vault's memory.
     """
@@ -98,14 +98,14 @@ def fold(
 
 def fold_each(
     connection: Connection, vault: Vault, log: int, subjects: Collection[str]
-) -> tuple[dict[str, Person], dict[str, Exception]]:
+) -> tuple[dict[str, PersonState], dict[str, Exception]]:
     """The same, and why, of those who cannot be folded."""
-    found = {subject: Person(Plan(subject)) for subject in subjects}
+    found = {subject: PersonState(Plan(subject)) for subject in subjects}
     failed: dict[str, Exception] = {}
     for row in reads.plans_of(connection, subjects):
         if (plan := usable_plan(vault, row)) is not None:
             subject, sequence = row["subject"], row["sequence"]
-            found[subject] = Person(plan, sequence, sequence)
+            found[subject] = PersonState(plan, sequence, sequence)
     new = [subject for subject, person in found.items() if person.sequence == 0]
     for row in reads.entries_of_many(connection, log, new) if new else ():
         _fold_on(vault, found, failed, row["subject"], row)
@@ -117,13 +117,17 @@ def fold_each(
 
 
 def _fold_on(
-    vault: Vault, found: dict[str, Person], failed: dict[str, Exception], subject: str, row: Row
+    vault: Vault,
+    found: dict[str, PersonState],
+    failed: dict[str, Exception],
+    subject: str,
+    row: Row,
 ) -> None:
     """Take a person past an entry, unless they failed; whatever fails is of theirs alone."""
     if subject in failed:
         return
     try:
-        take(vault, found[subject], entry.read(row["leaf"]))
+        apply_entry(vault, found[subject], entry.parse(row["leaf"]))
     except (StoreError, MemoryError):
         raise
     except Exception as fault:  # noqa: BLE001 - damage, or a fault of ours: it stays one person's
@@ -139,30 +143,32 @@ def usable_plan(vault: Vault, row: Row) -> Plan | None:
         return None
     try:
         return open_plan(vault, row)
-    except (SealBroken, ValueError, KeyError, TypeError) as fault:
-        log_line.warning("stored plan", subject=row["subject"], why=told(fault))
+    except (DecryptionError, ValueError, KeyError, TypeError) as fault:
+        log_line.warning("stored plan", subject=row["subject"], why=describe_error(fault))
         return None
 
 
-def fold_one(connection: Connection, vault: Vault, log: int, subject: str) -> Person:
+def load_state(connection: Connection, vault: Vault, log: int, subject: str) -> PersonState:
     """One person, as `fold`."""
-    return fold(connection, vault, log, [subject])[subject]
+    return load_states(connection, vault, log, [subject])[subject]
 
 
-def take(vault: Vault, person: Person, each: entry.Entry) -> None:
+def apply_entry(vault: Vault, person: PersonState, each: entry.Entry) -> None:
     """Move a person past the next entry of their stream; SealBroken if it is not the next, or its
     clear fields are not what folding gives: by changing these, nobody can change the plan.
     """
     if each.sequence != person.sequence + 1:
-        raise SealBroken(
+        raise DecryptionError(
             f"{each.subject}: {each.sequence} follows {person.sequence}; run 'firsthand audit'"
         )
     if each.verdict != (entry.ACCEPTED if each.refusal is None else entry.REFUSED):
-        raise SealBroken(f"{each.subject}: {each.sequence} has no verdict; run 'firsthand audit'")
+        raise DecryptionError(
+            f"{each.subject}: {each.sequence} has no verdict; run 'firsthand audit'"
+        )
     if each.verdict == entry.ACCEPTED:
         evolve(person.plan, each.open(vault.find(each.subject)))
     if each.planversion != person.plan.version:
-        raise SealBroken(
+        raise DecryptionError(
             f"{each.subject}: {each.sequence} says plan version {each.planversion}, folding gives "
             f"{person.plan.version}; run 'firsthand audit'"
         )
@@ -170,10 +176,10 @@ def take(vault: Vault, person: Person, each: entry.Entry) -> None:
     person.unstored += len(each.leaf)
 
 
-def seal_plan(key: Key, person: Person) -> bytes:
+def encrypt_plan(key: Key, person: PersonState) -> bytes:
     """A plan as it is stored: its bytes, sealed, bound to person and sequence."""
     bound = {"subject": person.plan.subject, "sequence": person.sequence, "rules": RULES}
-    return seal(key, dump(person.plan), bound)
+    return encrypt(key, dump(person.plan), bound)
 
 
 def open_plan(vault: Vault, row: Row) -> Plan:
@@ -183,14 +189,14 @@ def open_plan(vault: Vault, row: Row) -> Plan:
 
 def plan_bytes(vault: Vault, row: Row) -> bytes:
     """The same, as its bytes."""
-    header, stored = unseal(row["plan"], vault.find(row["subject"]))
+    header, stored = decrypt(row["plan"], vault.find(row["subject"]))
     for name in ("subject", "sequence", "rules"):
         if header.get(name) != row[name]:
-            raise SealBroken(f"a stored plan of another {name}")
+            raise DecryptionError(f"a stored plan of another {name}")
     return stored
 
 
-def plan_row(log: int, key: Key, person: Person) -> dict[str, Any]:
+def plan_row(log: int, key: Key, person: PersonState) -> dict[str, Any]:
     """The row that stores a person's plan."""
     return {
         "subject": person.plan.subject,
@@ -198,5 +204,5 @@ def plan_row(log: int, key: Key, person: Person) -> dict[str, Any]:
         "sequence": person.sequence,
         "planversion": person.plan.version,
         "rules": RULES,
-        "plan": seal_plan(key, person),
+        "plan": encrypt_plan(key, person),
     }

@@ -24,12 +24,12 @@ from services.ledger.log.entry import Entry
 from services.ledger.log.proofs import Proof
 from services.ledger.vault import Vault
 from shared.crypto.jwe import b64url, from_b64url
-from shared.errors import SealBroken
-from shared.events.refusals import BECAUSE, WARNINGS, Code
+from shared.errors import DecryptionError
+from shared.events.refusals import REASONS, WARNINGS, Code
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class LocatedEntry:
     """An entry and its place."""
 
     log: int
@@ -41,11 +41,11 @@ class Recorded:
         header = orjson.loads(from_b64url(self.entry.sealed.partition(b".")[0]))
         key = vault.find(self.entry.subject)(header["kid"])
         if key is None:
-            raise SealBroken(f"no key {header['kid']} for entry {self.index}")
+            raise DecryptionError(f"no key {header['kid']} for entry {self.index}")
         return entry.salt_of(key, self.entry.author, self.entry.id)
 
 
-def fate(recorded: Recorded, vault: Vault) -> dict[str, Any]:
+def outcome(recorded: LocatedEntry, vault: Vault) -> dict[str, Any]:
     """What became of an event: the members of its receipt, but for the proof."""
     told = recorded.entry
     members: dict[str, Any] = {
@@ -63,7 +63,7 @@ def fate(recorded: Recorded, vault: Vault) -> dict[str, Any]:
         "entry": told.leaf.decode(),
     }
     if told.refusal is not None:
-        members |= {"refusal": told.refusal, "because": BECAUSE[Code(told.refusal)]}
+        members |= {"refusal": told.refusal, "because": REASONS[Code(told.refusal)]}
     if told.onbehalfof is not None:
         members["onbehalfof"] = told.onbehalfof
     if told.warnings:
@@ -73,12 +73,12 @@ def fate(recorded: Recorded, vault: Vault) -> dict[str, Any]:
     return members
 
 
-def receipt(recorded: Recorded, vault: Vault, proof: Proof) -> dict[str, Any]:
+def receipt(recorded: LocatedEntry, vault: Vault, proof: Proof) -> dict[str, Any]:
     """The receipt's members."""
-    return fate(recorded, vault) | {"proof": proof.text()}
+    return outcome(recorded, vault) | {"proof": proof.text()}
 
 
-def answer(recorded: Recorded, vault: Vault, proof: Proof, *, repeat: bool) -> bytes:
+def encode_reply(recorded: LocatedEntry, vault: Vault, proof: Proof, *, repeat: bool) -> bytes:
     """The status and receipt for a request that waits."""
     refusal = recorded.entry.refusal
     status = Code(refusal).http_status if refusal else 200 if repeat else 201

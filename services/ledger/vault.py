@@ -17,9 +17,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from shared.crypto.jwe import Key, b64url, derive, from_b64url
-from shared.errors import FirsthandError, SealBroken, SettingsError
-from shared.files import keep
+from shared.crypto.jwe import Key, b64url, derive_key, from_b64url
+from shared.errors import DecryptionError, FirsthandError, SettingsError
+from shared.files import write_if_absent
 
 LIMIT = 50_000  # keys of each sort kept at hand
 ENVELOPE = b"firsthand/envelope/1\x00"
@@ -27,7 +27,7 @@ ENVELOPE = b"firsthand/envelope/1\x00"
 LEDGER, HOLD = "ledger", "hold"
 
 
-class VaultClosed(FirsthandError):
+class KeyUnwrapError(FirsthandError):
     """A key is there and cannot be used: wrong key-encryption key, or a changed row."""
 
 
@@ -47,13 +47,13 @@ class Vault:
         path = folder / "kek"
         try:
             return cls(Key(from_b64url(path.read_bytes().strip())).raw)
-        except (OSError, ValueError, SealBroken) as fault:
+        except (OSError, ValueError, DecryptionError) as fault:
             raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
 
     @staticmethod
     def make(folder: Path) -> None:
         """Write a new key-encryption key."""
-        keep(folder / "kek", b64url(Key.fresh().raw))
+        write_if_absent(folder / "kek", b64url(Key.fresh().raw))
 
     def fresh(self, subject: str) -> tuple[Key, dict[str, str | bytes]]:
         """A new key for `subject` and the row that keeps it. Not remembered before commit."""
@@ -65,10 +65,10 @@ class Vault:
         """The key of a row; VaultClosed if the row or the key-encryption key is wrong."""
         try:
             key = Key(aes_key_unwrap(self._kek, wrapped))
-        except (InvalidUnwrap, SealBroken):
-            raise VaultClosed(f"key {kid} cannot be unwrapped with this kek") from None
+        except (InvalidUnwrap, DecryptionError):
+            raise KeyUnwrapError(f"key {kid} cannot be unwrapped with this kek") from None
         if key.kid != kid:
-            raise VaultClosed(f"key {kid} is not the one its row names")
+            raise KeyUnwrapError(f"key {kid} is not the one its row names")
         return key
 
     @property
@@ -96,7 +96,7 @@ class Vault:
     def hold(self) -> Key:
         """The key that encrypts held messages; VaultClosed if its row is missing."""
         if self._hold is None:
-            raise VaultClosed("the hold key is not there; run 'firsthand init'")
+            raise KeyUnwrapError("the hold key is not there; run 'firsthand init'")
         return self._hold
 
     def person(self, subject: str) -> Key | None:
@@ -106,11 +106,13 @@ class Vault:
     def envelope(self, subject: str) -> Key:
         """The key of what has no words about `subject`."""
         if self._ledger is None:
-            raise VaultClosed("the ledger key is not there; run 'firsthand init'")
+            raise KeyUnwrapError("the ledger key is not there; run 'firsthand init'")
         if subject not in self._envelopes:
             if len(self._envelopes) >= LIMIT:
                 self._envelopes.pop(next(iter(self._envelopes)), None)
-            self._envelopes[subject] = Key(derive(self._ledger.raw, ENVELOPE + subject.encode()))
+            self._envelopes[subject] = Key(
+                derive_key(self._ledger.raw, ENVELOPE + subject.encode())
+            )
         return self._envelopes[subject]
 
     def find(self, subject: str) -> Callable[[str], Key | None]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 from shared.process import die_with_parent
 
 START_SECONDS = 60  # each; on a busy machine a start takes long, and one that fails ends at once
@@ -48,13 +48,15 @@ class ChildProcess:
             check()
             if time.monotonic() > until:
                 late = f"{self.name} did not answer within {START_SECONDS} s"
-                raise Unsafe(f"{late}{self._last_words()}")
+                raise PreconditionFailed(f"{late}{self._last_words()}")
             time.sleep(0.02)
 
     def check(self) -> None:
         """Raise Unsafe if it ended by itself."""
         if (status := self._process.poll()) is not None:
-            raise Unsafe(f"{self.name} ended by itself (status {status}){self._last_words()}")
+            raise PreconditionFailed(
+                f"{self.name} ended by itself (status {status}){self._last_words()}"
+            )
 
     def stop(self) -> None:
         """Ask it to end, and kill it if it does not."""

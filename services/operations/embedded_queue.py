@@ -22,9 +22,9 @@ from typing import Self
 
 from services.ledger.config import LedgerSettings
 from services.operations.child_process import ChildProcess, environment
-from shared.errors import SettingsError, Unsafe
-from shared.files import put
-from shared.inbox.servers import answers
+from shared.errors import PreconditionFailed, SettingsError
+from shared.files import write_atomically
+from shared.inbox.servers import is_reachable
 from shared.terminal import printable
 
 NOTE, FILES = "queue-server.json", "appendonlydir"
@@ -84,9 +84,11 @@ def queue_server(data: Path | None = None, given: Path | None = None) -> Program
             return each
         tried.append(each)
     if writer is None:
-        raise Unsafe("no valkey-server here; install Valkey or Redis, or set FIRSTHAND_REDIS_URL")
+        raise PreconditionFailed(
+            "no valkey-server here; install Valkey or Redis, or set FIRSTHAND_REDIS_URL"
+        )
     others = ", ".join(map(str, tried)) or "no server here"
-    raise Unsafe(
+    raise PreconditionFailed(
         f"the queue's files in {data} were written by {writer} ({writer.program}), and cannot be "
         f"read by {others}; start with --queue-server (FIRSTHAND_QUEUE_SERVER) and the path of "
         f"{writer.name} {writer.version} or newer"
@@ -140,7 +142,7 @@ def note(data: Path, program: Program) -> None:
     noted = json.dumps(asdict(program), sort_keys=True).encode()
     path = data / NOTE
     if not path.exists() or path.read_bytes() != noted:
-        put(path, noted, 0o600)
+        write_atomically(path, noted, 0o600)
 
 
 class Tail:
@@ -217,7 +219,7 @@ def _command(settings: LedgerSettings, server: Program) -> list[str]:
     if place.parent != settings.data.absolute():  # a data folder too deep for a socket's name
         place.parent.mkdir(mode=0o700, exist_ok=True)
         if place.parent.stat().st_uid != os.getuid():
-            raise Unsafe(f"{place.parent} is not ours")
+            raise PreconditionFailed(f"{place.parent} is not ours")
     options = {
         "port": "0",
         "unixsocket": str(place),
@@ -241,7 +243,7 @@ def start_queue(settings: LedgerSettings) -> EmbeddedQueue:
     server = queue_server(settings.data, settings.queue_server)
     queue = EmbeddedQueue(settings, server)
     try:
-        queue.wait_until(lambda: answers(settings.queue_url), queue.check)
+        queue.wait_until(lambda: is_reachable(settings.queue_url), queue.check)
         note(settings.data, server)
     except BaseException:
         queue.stop()
@@ -255,7 +257,7 @@ def embedded_queue(settings: LedgerSettings) -> Iterator[None]:
 
     Does nothing if `up` runs it already, or if the settings name another queue.
     """
-    if settings.redis_url or answers(settings.queue_url):
+    if settings.redis_url or is_reachable(settings.queue_url):
         yield
         return
     queue = start_queue(settings)

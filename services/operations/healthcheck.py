@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from services.client.http import address, send
-from shared.errors import SettingsError, Unsafe
+from shared.errors import PreconditionFailed, SettingsError
 
 PORTS = {"intake": 8081, "ledger": 8082}
 SILENCE = 90  # seconds; a sound batch may wait 30 s for the head's lock and 60 s for a statement
@@ -20,7 +20,7 @@ def check_ready(service: str) -> None:
     if answer.status != 200:
         told = answer.json()
         why = told.get("why") if isinstance(told, dict) else None
-        raise Unsafe(f"{service} is not ready: {why or f'status {answer.status}'}")
+        raise PreconditionFailed(f"{service} is not ready: {why or f'status {answer.status}'}")
 
 
 def check_heartbeat(place: Path | None) -> None:
@@ -30,6 +30,8 @@ def check_heartbeat(place: Path | None) -> None:
     try:
         silent = time.time() - place.stat().st_mtime
     except OSError:
-        raise Unsafe(f"the worker has not finished a sweep yet: there is no {place}") from None
+        raise PreconditionFailed(
+            f"the worker has not finished a sweep yet: there is no {place}"
+        ) from None
     if silent > SILENCE:
-        raise Unsafe(f"the worker has not finished a sweep for {silent:.0f} s")
+        raise PreconditionFailed(f"the worker has not finished a sweep for {silent:.0f} s")

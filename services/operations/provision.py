@@ -18,7 +18,7 @@ from pathlib import Path
 from services.ledger.config import LedgerSettings, verifier_keys
 from services.ledger.maintenance.init import make_keys
 from shared.errors import SettingsError
-from shared.files import keep, put
+from shared.files import write_atomically, write_if_absent
 
 # The database's three roles; see docs/how-to/run-with-postgresql.md.
 ROLE, READER, OWNER = "services", "reader", "owner"
@@ -35,7 +35,9 @@ resetchannels -@all +get +xlen +ping +client|setinfo
 BESIDES = "+info +config|get +client|list"  # `info` and `client list`: RQ asks them
 
 
-def hand_out(settings: LedgerSettings, to: Path, *, queue: str, database: str) -> dict[str, int]:
+def provision_secrets(
+    settings: LedgerSettings, to: Path, *, queue: str, database: str
+) -> dict[str, int]:
     """Make what is missing, and fill a folder in `to` for each; returns how many files each got.
 
     `queue` is host:port, `database` is host:port/name. The folders must be there.
@@ -44,7 +46,7 @@ def hand_out(settings: LedgerSettings, to: Path, *, queue: str, database: str) -
     folder = settings.key_folder
     _make_passwords(folder, queue, database)
     for log, vkeys in enumerate(verifier_keys(settings)):
-        put(folder / f"log-{log}.vkey", "\n".join([*vkeys, ""]).encode(), 0o644)
+        write_atomically(folder / f"log-{log}.vkey", "\n".join([*vkeys, ""]).encode(), 0o644)
     return {who: _mirror(folder, to / who, names) for who, names in _shares(folder).items()}
 
 
@@ -52,7 +54,7 @@ def _make_passwords(folder: Path, queue: str, database: str) -> None:
     """A password each, made once; what is said with them follows from it."""
     told = {}
     for name in ("queue", "reader", ROLE, "database-reader", OWNER):
-        keep(folder / f"{name}.password", secrets.token_urlsafe(32).encode())
+        write_if_absent(folder / f"{name}.password", secrets.token_urlsafe(32).encode())
         told[name] = (folder / f"{name}.password").read_text().strip()
     hashed = {name: sha256(secret.encode()).hexdigest() for name, secret in told.items()}
     texts = {
@@ -64,7 +66,7 @@ def _make_passwords(folder: Path, queue: str, database: str) -> None:
         "owner.url": f"postgresql+psycopg://{OWNER}:{told[OWNER]}@{database}",
     }
     for name, text in texts.items():
-        put(folder / name, text.encode(), 0o600)
+        write_atomically(folder / name, text.encode(), 0o600)
 
 
 def _shares(folder: Path) -> dict[str, set[str]]:
@@ -91,5 +93,5 @@ def _mirror(source: Path, to: Path, names: set[str]) -> int:
         (to / gone).unlink()
     for name in names:
         mode = 0o640 if to.name in GROUP_READS else 0o600
-        put(to / name, (source / name).read_bytes(), mode)
+        write_atomically(to / name, (source / name).read_bytes(), mode)
     return len(names)

@@ -17,13 +17,13 @@ from typing import BinaryIO, Self
 from services.ledger.config import LedgerSettings
 from services.operations.child_process import ChildProcess, environment
 from services.operations.embedded_queue import start_queue
-from shared.errors import Unsafe
-from shared.files import put, try_lock
-from shared.inbox.servers import Queues
+from shared.errors import PreconditionFailed
+from shared.files import try_lock, write_atomically
+from shared.inbox.servers import RedisServers
 from shared.process import check_port
 
 
-class Everything:
+class LocalStack:
     """The supervisor: starts each process, waits until all answer, stops them in turn."""
 
     def __init__(
@@ -39,7 +39,9 @@ class Everything:
         self._children: list[ChildProcess] = []
 
     def __enter__(self) -> Self:
-        Queues.connect(self.settings.queue_urls)  # an address that is none is said before a start
+        RedisServers.connect(
+            self.settings.queue_urls
+        )  # an address that is none is said before a start
         self._lock = _lock(self.settings.data)
         for name in ("intake", "ledger", "metrics"):
             if port := getattr(self, f"{name}_port"):
@@ -53,7 +55,7 @@ class Everything:
             ledger.wait_until(lambda: _answers(self.ledger_port), self._all_alive)
             intake.wait_until(lambda: _answers(self.intake_port), self._all_alive)
             place = {"intake": self.intake, "ledger": self.ledger}
-            put(self.settings.data / "up.json", json.dumps(place).encode(), 0o600)
+            write_atomically(self.settings.data / "up.json", json.dumps(place).encode(), 0o600)
         except BaseException:
             self.__exit__()
             raise
@@ -103,7 +105,7 @@ class Everything:
 def _lock(folder: Path) -> BinaryIO:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (file := try_lock(folder / "up.lock")) is None:
-        raise Unsafe(f"'firsthand up' already runs on {folder}")
+        raise PreconditionFailed(f"'firsthand up' already runs on {folder}")
     return file
 
 

@@ -30,9 +30,9 @@ from joserfc.jws import JWSRegistry
 
 from shared.auth.issuers import ALGORITHMS, ROLES, Issuer, issuers
 from shared.crypto.jwe import from_b64url
-from shared.errors import SettingsError, Unauthorised
+from shared.errors import SettingsError, Unauthorized
 from shared.events.schema_fields import ID_PATTERN
-from shared.files import keep
+from shared.files import write_if_absent
 
 MAX_LIFETIME = 24 * 3600  # seconds
 MAX_TOKEN_BYTES = 8_192
@@ -92,15 +92,15 @@ class Callers:
         token, now = _bearer(authorization), self._clock()
         if token is None:
             told = "There is no bearer token in the Authorization header."
-            raise Unauthorised(told, challenge="Bearer")  # RFC 6750, 3.1
+            raise Unauthorized(told, challenge="Bearer")  # RFC 6750, 3.1
         if len(token) > MAX_TOKEN_BYTES:
-            raise Unauthorised(f"A token has at most {MAX_TOKEN_BYTES} bytes.")
+            raise Unauthorized(f"A token has at most {MAX_TOKEN_BYTES} bytes.")
         caller, issuer, keys = self._known.get(token) or self._verify(token, now)
         if keys is not issuer.keys.current():
             caller, issuer, keys = self._verify(token, now)
         if caller.expires <= now:
             self._known.pop(token, None)
-            raise Unauthorised("The token has expired.")
+            raise Unauthorized("The token has expired.")
         return caller
 
     def known(self, authorization: str | None) -> Caller | None:
@@ -120,12 +120,12 @@ class Callers:
             keys = issuer.keys.with_key(kid) if kid else issuer.keys.current()
             decoded = jwt.decode(token, keys, registry=self._registry)
         except LookupError:
-            raise Unauthorised("The token names no issuer that we trust.") from None
+            raise Unauthorized("The token names no issuer that we trust.") from None
         except (JoseError, ValueError, TypeError, RecursionError):
-            raise Unauthorised("The token is not one that its issuer signed.") from None
+            raise Unauthorized("The token is not one that its issuer signed.") from None
         for holds, answer in checks(decoded, issuer, self._audience, now):
             if not holds:
-                raise Unauthorised(answer)
+                raise Unauthorized(answer)
         if len(self._known) >= _CACHE_LIMIT:
             self._known.clear()
         self._known[token] = _caller(decoded.claims, issuer), issuer, keys
@@ -202,10 +202,10 @@ def checks(token: jwt.Token, issuer: Issuer, audience: str, now: float) -> Itera
 def make_local_issuer(folder: Path) -> None:
     """Write `tokens.key` (private), `tokens.jwks` and `issuers.json` for this machine."""
     key = OKPKey.generate_key("Ed25519", parameters={"alg": "Ed25519", "use": "sig"}, auto_kid=True)
-    keep(folder / "tokens.key", json.dumps(key.as_dict(private=True)).encode())
+    write_if_absent(folder / "tokens.key", json.dumps(key.as_dict(private=True)).encode())
     made = OKPKey.import_key(json.loads((folder / "tokens.key").read_text()))
     public = {"keys": [made.as_dict(private=False)]}
-    keep(folder / "tokens.jwks", json.dumps(public, indent=2).encode(), secret=False)
+    write_if_absent(folder / "tokens.jwks", json.dumps(public, indent=2).encode(), secret=False)
     local = {
         "name": "local",
         "iss": LOCAL_ISS,
@@ -213,7 +213,7 @@ def make_local_issuer(folder: Path) -> None:
         "roles": list(ROLES),
         "subjects": ID_PATTERN,
     }
-    keep(folder / "issuers.json", json.dumps([local], indent=2).encode(), secret=False)
+    write_if_absent(folder / "issuers.json", json.dumps([local], indent=2).encode(), secret=False)
 
 
 def local_token(  # noqa: PLR0913 - a token has as many claims, and each is named

@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pybase64 import b64decode, b64encode
 
-from shared.errors import SealBroken
+from shared.errors import DecryptionError
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 KIND = "dir", "A256GCM"
@@ -61,7 +61,7 @@ def from_b64url(text: bytes) -> bytes:
     return b64decode(text + _PADDING[over], b"-_", validate=True)
 
 
-def derive(key: bytes, info: bytes) -> bytes:
+def derive_key(key: bytes, info: bytes) -> bytes:
     """HKDF-SHA-256 (RFC 5869) without salt: 32 bytes that belong to `info` alone."""
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key)
 
@@ -71,7 +71,7 @@ class Key:
 
     def __init__(self, raw: bytes) -> None:
         if len(raw) != KEY_BYTES:
-            raise SealBroken(f"a key has {KEY_BYTES} bytes, this one {len(raw)}")
+            raise DecryptionError(f"a key has {KEY_BYTES} bytes, this one {len(raw)}")
         self.raw = raw
         self.kid = b64url(sha256(b"firsthand/key/1" + raw).digest()).decode()
         self.cipher = AESGCM(raw)
@@ -84,29 +84,31 @@ class Key:
     @cached_property
     def salting(self) -> HMAC:
         """HMAC-SHA-256 under HKDF(key, "firsthand/digest/1"), to be copied for each salt."""
-        return HMAC(derive(self.raw, b"firsthand/digest/1"), SHA256())
+        return HMAC(derive_key(self.raw, b"firsthand/digest/1"), SHA256())
 
     def __repr__(self) -> str:
         return f"Key({self.kid})"
 
 
-def seal(
+def encrypt(
     key: Key, plaintext: bytes, bound: Mapping[str, object], *, nonce: bytes | None = None
 ) -> bytes:
     """Seal `plaintext` under `key`, binding the header members `bound`.
 
     `nonce` is for golden files only; leave it out everywhere else.
     """
-    return seal_under(header_of(key, bound), key, plaintext, nonce=nonce)
+    return encrypt_with_header(header_for(key, bound), key, plaintext, nonce=nonce)
 
 
-def header_of(key: Key, bound: Mapping[str, object]) -> bytes:
+def header_for(key: Key, bound: Mapping[str, object]) -> bytes:
     """The header as it stands in a sealed text, for whoever seals many with the same one."""
     members = {"alg": "dir", "enc": "A256GCM", "kid": key.kid, **bound}
     return b64url(orjson.dumps(members, option=orjson.OPT_SORT_KEYS))
 
 
-def seal_under(header: bytes, key: Key, plaintext: bytes, *, nonce: bytes | None = None) -> bytes:
+def encrypt_with_header(
+    header: bytes, key: Key, plaintext: bytes, *, nonce: bytes | None = None
+) -> bytes:
     """Seal with a header of `header_of`, made with the same key."""
     nonce = nonce or os.urandom(NONCE_BYTES)
     text = key.cipher.encrypt(nonce, plaintext, header)
@@ -120,7 +122,7 @@ def _members(header: bytes) -> dict[str, Any]:
     return cast(dict[str, Any], orjson.loads(from_b64url(header)))
 
 
-def header_in(sealed: bytes) -> Mapping[str, object]:
+def read_header(sealed: bytes) -> Mapping[str, object]:
     """What the header of a sealed text says, unproven; nothing if it is no such text."""
     header, *others = sealed.split(b".")
     try:
@@ -132,7 +134,7 @@ def header_in(sealed: bytes) -> Mapping[str, object]:
     return members if (members.get("alg"), members.get("enc")) == KIND else {}
 
 
-def unseal(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, object], bytes]:
+def decrypt(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, object], bytes]:
     """Header and plaintext of a sealed text; `find` gives the key for a kid.
 
     Raises SealBroken when it is not such a text, no key is found, or it does not open.
@@ -142,20 +144,20 @@ def unseal(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, 
         members = _members(header)
         key = find(members["kid"])
         if empty or members["alg"] != "dir" or members["enc"] != "A256GCM":
-            raise SealBroken("not a direct A256GCM JWE")
+            raise DecryptionError("not a direct A256GCM JWE")
         if key is None:
-            raise SealBroken("no key with this kid")
+            raise DecryptionError("no key with this kid")
         if key.kid != members["kid"]:
-            raise SealBroken("the key is not the one its kid names")
+            raise DecryptionError("the key is not the one its kid names")
         end = from_b64url(tag)
         if len(end) != TAG_BYTES:
-            raise SealBroken("not a tag of 16 bytes")
+            raise DecryptionError("not a tag of 16 bytes")
         if len(nonce) != NONCE_CHARACTERS:
-            raise SealBroken("not a nonce of 12 bytes")
+            raise DecryptionError("not a nonce of 12 bytes")
         both = from_b64url(nonce + text)
         plaintext = key.cipher.decrypt(both[:NONCE_BYTES], both[NONCE_BYTES:] + end, header)
     except InvalidTag:
-        raise SealBroken("changed, or sealed with another key") from None
+        raise DecryptionError("changed, or sealed with another key") from None
     except (ValueError, KeyError, TypeError, BadBase64) as fault:
-        raise SealBroken(f"not a sealed text: {type(fault).__name__}") from None
+        raise DecryptionError(f"not a sealed text: {type(fault).__name__}") from None
     return members, plaintext

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import structlog
 
-from shared.crypto.jwe import Key, b64url, header_in, header_of, seal_under, unseal
+from shared.crypto.jwe import Key, b64url, decrypt, encrypt_with_header, header_for, read_header
 from shared.crypto.transit_keys import FILE, TransitKeys
-from shared.errors import KeyAway, SealBroken, SettingsError, TooNew
+from shared.errors import CatalogueTooNew, DecryptionError, KeyUnavailable, SettingsError
 from shared.events.catalogue import VERSION
 
 EVERY = 1.0  # seconds between two looks at the file
@@ -60,19 +60,19 @@ class Transit:
         """Write a first transit key."""
         TransitKeys.make(folder)
 
-    def seal(self, partition: int, plaintext: bytes, use: str, waiter: str = "") -> bytes:
+    def encrypt(self, partition: int, plaintext: bytes, use: str, waiter: str = "") -> bytes:
         """Seal for one partition and one use ("event" or "receipt"), a receipt for one waiter."""
         self._follow_when_due()
         newest = self._held.keys[0]
-        return seal_under(self._header(newest, partition, use, waiter), newest, plaintext)
+        return encrypt_with_header(self._header(newest, partition, use, waiter), newest, plaintext)
 
     def _header(self, key: Key, partition: int, use: str, waiter: str) -> bytes:
         bound: dict[str, object] = {"partition": partition, "catalogue": VERSION, "use": use}
         if waiter:
-            return header_of(key, {**bound, "waiter": waiter})
+            return header_for(key, {**bound, "waiter": waiter})
         place = key.kid, partition, use
         if place not in self._headers:
-            self._headers[place] = header_of(key, bound)
+            self._headers[place] = header_for(key, bound)
         return self._headers[place]
 
     def alias(self, name: str) -> str:
@@ -88,30 +88,30 @@ class Transit:
         self._follow_when_due()
         return tuple(self._alias(key, name) for key in self._aliasing)
 
-    def unseal(self, partition: int, sealed: bytes, use: str, waiter: str = "") -> bytes:
+    def decrypt(self, partition: int, sealed: bytes, use: str, waiter: str = "") -> bytes:
         """Open what was sealed for this partition, use and waiter; SealBroken otherwise.
 
         TooNew if a newer catalogue sealed it: then this process waits for its upgrade. KeyAway if
         its key is not there.
         """
         try:
-            header, plaintext = unseal(sealed, self._find)
-        except SealBroken:
+            header, plaintext = decrypt(sealed, self._find)
+        except DecryptionError:
             if not (kid := self._strange(partition, sealed, use)):
                 raise
             self._fetch(kid)
-            header, plaintext = unseal(sealed, self._find)
+            header, plaintext = decrypt(sealed, self._find)
         known = header.get("catalogue")
         if isinstance(known, int) and known > VERSION:
-            raise TooNew(f"sealed by catalogue {known}; this process knows {VERSION}")
+            raise CatalogueTooNew(f"sealed by catalogue {known}; this process knows {VERSION}")
         place = header.get("partition"), header.get("use"), header.get("waiter", "")
         if place != (partition, use, waiter):
-            raise SealBroken("sealed for another place")
+            raise DecryptionError("sealed for another place")
         return plaintext
 
     def _strange(self, partition: int, sealed: bytes, use: str) -> str:
         """The kid of a message that is as one of ours, but for its key; empty for all others."""
-        header = header_in(sealed)
+        header = read_header(sealed)
         kid = header.get("kid")
         place = header.get("partition"), header.get("use")
         if place != (partition, use) or not isinstance(kid, str) or not KID.fullmatch(kid):
@@ -122,9 +122,9 @@ class Transit:
         """Look for a key once more; KeyAway if it is not there, SealBroken if it is lost."""
         self._read()
         if kid in self._held.lost:
-            raise SealBroken(f"sealed under the transit key {kid}, which is lost")
+            raise DecryptionError(f"sealed under the transit key {kid}, which is lost")
         if self._find(kid) is None:
-            raise KeyAway(f"sealed under the transit key {kid}, which is not in {FILE} here")
+            raise KeyUnavailable(f"sealed under the transit key {kid}, which is not in {FILE} here")
 
     def _follow_when_due(self) -> None:
         if self._clock() >= self._due:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.crypto.jwe import Key, b64url, from_b64url
-from shared.errors import SealBroken, SettingsError
-from shared.files import keep, put
+from shared.errors import DecryptionError, SettingsError
+from shared.files import write_atomically, write_if_absent
 
 FILE = "transit.jwks"
 MOST = 2  # keys
@@ -43,20 +43,20 @@ class TransitKeys:
             IndexError,
             TypeError,
             AttributeError,
-            SealBroken,
+            DecryptionError,
         ) as fault:
             raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
 
     @staticmethod
     def make(folder: Path) -> None:
         """Write a first key, if there is none."""
-        keep(folder / FILE, _text([Key.fresh()]))
+        write_if_absent(folder / FILE, _text([Key.fresh()]))
 
     def find(self, kid: str) -> Key | None:
         """The key of this name."""
         return next((key for key in self.keys if key.kid == kid), None)
 
-    def joined(self, folder: Path) -> "TransitKeys":
+    def with_new_key(self, folder: Path) -> "TransitKeys":
         """Put a new key first; SettingsError if there are two already."""
         if len(self.keys) >= MOST:
             raise SettingsError(
@@ -64,13 +64,13 @@ class TransitKeys:
             )
         return self._put(folder, TransitKeys((Key.fresh(), *self.keys), self.lost))
 
-    def alone(self, folder: Path) -> "TransitKeys":
+    def newest_only(self, folder: Path) -> "TransitKeys":
         """Drop the old key; SettingsError if there is none."""
         if len(self.keys) < MOST:
             raise SettingsError(f"{folder / FILE}: one key is there; add the new one first")
         return self._put(folder, TransitKeys(self.keys[:1], self.lost), of_old=True)
 
-    def without(self, folder: Path, kid: str) -> "TransitKeys":
+    def with_lost_key(self, folder: Path, kid: str) -> "TransitKeys":
         """Give a key up as lost; SettingsError if it is there."""
         if self.find(kid):
             raise SettingsError(f"{folder / FILE}: the key {kid} is there, and not lost")
@@ -79,7 +79,7 @@ class TransitKeys:
     def _put(self, folder: Path, new: "TransitKeys", *, of_old: bool = False) -> "TransitKeys":
         """Write the file. Its date is that of the newest key, by which the doctor tells its age."""
         made = (folder / FILE).stat()
-        put(folder / FILE, _text(new.keys, sorted(new.lost)), 0o600)
+        write_atomically(folder / FILE, _text(new.keys, sorted(new.lost)), 0o600)
         if of_old:
             os.utime(folder / FILE, ns=(made.st_atime_ns, made.st_mtime_ns))
         return new

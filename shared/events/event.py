@@ -101,12 +101,12 @@ class Event(NamedTuple):
         """The event in a message that intake made; ValueError or KeyError if it is not one."""
         header, posted = message.split(b"\n", 1)
         try:
-            return cls.of(posted, **orjson.loads(header))
+            return cls.from_canonical(posted, **orjson.loads(header))
         except TypeError as fault:
             raise ValueError(f"not a message: {fault}") from None
 
     @classmethod
-    def of(  # noqa: PLR0913 - what intake added is as much, and each is named
+    def from_canonical(  # noqa: PLR0913 - what intake added is as much, and each is named
         cls,
         posted: bytes,
         attributes: Mapping[str, Any] | None = None,

@@ -55,7 +55,7 @@ class Code(StrEnum):
 NO_STANDING = frozenset({Code.NOT_YOURS_TO_SAY, Code.NO_GRANT, Code.NO_SUCH_PLAN, Code.PLAN_ERASED})
 
 # Each reads after "it was refused: ". At most seven words, so that a whole sentence stays short.
-BECAUSE: dict[Code, str] = {
+REASONS: dict[Code, str] = {
     Code.NOT_YOURS_TO_SAY: "only the person may say this",
     Code.NO_GRANT: "the person has not allowed it",
     Code.NO_SUCH_PLAN: "no plan has been started",

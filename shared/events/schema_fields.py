@@ -79,7 +79,7 @@ class NotBlank(validate.Regexp):
         return value
 
 
-class Free(fields.Dict):
+class AnyJson(fields.Dict):
     """An object of which only the form is fixed: JSON that intake takes, whatever it says."""
 
     def __init__(self, *, required: bool = False) -> None:
@@ -149,12 +149,12 @@ def until() -> fields.String:
     return fields.String(required=True, validate=Moment(UNTIL_WITHDRAWN), metadata=told)
 
 
-def whole(*, required: bool = True) -> fields.Integer:
+def whole_number(*, required: bool = True) -> fields.Integer:
     """A whole number of a scale, between minus and plus a million."""
     return WholeNumber(required=required, validate=validate.Range(min=-1_000_000, max=1_000_000))
 
 
-def listed(
+def list_of(
     each: fields.Field[Any], *, longest: int = 100, required: bool = True
 ) -> fields.Field[Any]:
     """A list of at least one; at most `longest`."""
@@ -188,13 +188,13 @@ def type_name() -> fields.String:
     return fields.String(validate=validate.OneOf(tuple(KINDS)))
 
 
-def fits(schema: Schema, data: Mapping[str, Any]) -> bool:
+def is_valid(schema: Schema, data: Mapping[str, Any]) -> bool:
     """True when `data` has the shape of `schema`.
 
     marshmallow decides. Since most of what comes is right, its fields' own validators are first
     asked in a plain loop, at a fifth of the cost; what they do not plainly take it looks at itself.
     """
-    return plainly_fits(schema, data) or not schema.validate(data)
+    return is_plainly_valid(schema, data) or not schema.validate(data)
 
 
 _Check = Callable[[Any], object]  # ValidationError for what does not plainly fit
@@ -202,14 +202,14 @@ _PLAIN: dict[type, type] = {
     fields.String: str,
     WholeNumber: int,
     TrueOrFalse: bool,
-    Free: dict,
+    AnyJson: dict,
     fields.Raw: dict,
     fields.List: list,
     fields.Nested: dict,
 }
 
 
-def plainly_fits(schema: Schema, data: object) -> bool:
+def is_plainly_valid(schema: Schema, data: object) -> bool:
     """True only of what `schema`, which has fields and no hooks, takes; False says nothing."""
     try:
         _members(schema)(data)
@@ -244,7 +244,7 @@ def _plain(field: fields.Field[Any]) -> tuple[type | None, tuple[_Check, ...]]:
         checks = *checks, _each(*_plain(field.inner))
     if type(field) is fields.Nested:
         checks = *checks, _members(field.schema)
-    if type(field) is Free:
+    if type(field) is AnyJson:
         checks = *checks, _names
     return _PLAIN.get(type(field)), checks
 

@@ -20,7 +20,7 @@ from shared.auth.tokens import Caller, Callers
 from shared.errors import Problem
 from shared.events.event import Json
 from shared.http.docs_page import page
-from shared.http.metrics import MEDIA_TYPE, CollectorRegistry, Requests, generate_latest
+from shared.http.metrics import MEDIA_TYPE, CollectorRegistry, RequestMetrics, generate_latest
 from shared.http.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from shared.http.problems import PROBLEMS, problem_json
 from shared.tracing import trace_of
@@ -32,18 +32,18 @@ BEGAN = "firsthand.began"  # in a request's environ: seconds of the process's cl
 PROBLEM = "firsthand.problem"  # there too: why its body was not read
 log_line = structlog.get_logger()
 _BY_STATUS: dict[int, type[Problem]] = {
-    400: errors.Malformed,
+    400: errors.MalformedBody,
     404: errors.NotFound,
-    405: errors.WrongMethod,
+    405: errors.MethodNotAllowed,
     413: errors.TooLarge,
-    415: errors.WrongMedia,
+    415: errors.UnsupportedMediaType,
 }
 
 
 Environ = dict[str, Any]
 
 
-class Accepts(Protocol):
+class BodyPolicy(Protocol):
     """What is known of a request with a body, by its headers: who is calling, and the most bytes
     that its body may have. A Problem says why the body is not read.
     """
@@ -64,7 +64,7 @@ class Service(Flask):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.accepts: dict[tuple[str, str], Accepts] = {}
+        self.accepts: dict[tuple[str, str], BodyPolicy] = {}
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """As it is."""
@@ -89,7 +89,7 @@ def as_json(members: object, status: int = 200) -> Response:
     )
 
 
-def caller_of(callers: Callers, scope: str) -> Caller:
+def require_caller(callers: Callers, scope: str) -> Caller:
     """Who is calling; Unauthorised or, without the scope, Forbidden."""
     caller = callers.of(request.headers.get("Authorization"))
     if scope not in caller.scopes:
@@ -111,10 +111,10 @@ def install(
     /readyz, whether it is ready or not.
     """
     figures = registry or CollectorRegistry()
-    requests = Requests(figures)
-    app.register_error_handler(Problem, answer)
+    requests = RequestMetrics(figures)
+    app.register_error_handler(Problem, problem_response)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(Exception, _unforeseen)
+    app.register_error_handler(Exception, _unhandled)
     app.after_request(lambda response: _log(service, requests, response))
 
     @app.get("/livez")
@@ -156,7 +156,7 @@ def describe(app: Flask, service: str, described: Callable[[], Json]) -> None:
         return Response(text, headers=headers, content_type="text/html; charset=utf-8")
 
 
-def answer(problem: Problem) -> Response:
+def problem_response(problem: Problem) -> Response:
     """A problem as an HTTP answer."""
     return Response(
         problem_json(problem), problem.status, problem.headers, mimetype=PROBLEM_MEDIA_TYPE
@@ -165,33 +165,33 @@ def answer(problem: Problem) -> Response:
 
 def _http(fault: HTTPException) -> Response:
     """Flask's and Werkzeug's own errors, in our form; their headers (Allow) are kept."""
-    kind = _BY_STATUS.get(fault.code or 500, errors.Malformed)
+    kind = _BY_STATUS.get(fault.code or 500, errors.MalformedBody)
     if isinstance(fault, MethodNotAllowed):
         problem = kind(f"This address takes {', '.join(sorted(fault.valid_methods or ()))}.")
     else:
         problem = kind() if kind is errors.NotFound else kind(fault.description or kind.title)
     if fault.code not in _BY_STATUS and fault.code is not None:
         problem.status = fault.code
-    response = answer(problem)
+    response = problem_response(problem)
     for name, value in fault.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
     return response
 
 
-def _unforeseen(fault: Exception) -> Response:
+def _unhandled(fault: Exception) -> Response:
     log_line.error("unforeseen", route=str(request.url_rule), exc_info=fault)
-    return answer(errors.OurFault("Something of ours failed while answering this."))
+    return problem_response(errors.InternalError("Something of ours failed while answering this."))
 
 
-def _log(service: str, requests: Requests, response: Response) -> Response:
+def _log(service: str, requests: RequestMetrics, response: Response) -> Response:
     """One line a request: never its body, never a token, never a query."""
     asked, kept = request_ctx.request, app_ctx.g  # rather than proxies: each look through one costs
     caller: Caller | None = kept.get("caller")
     trace = kept.get("trace") or trace_of(asked.environ.get("HTTP_TRACEPARENT"))
     route, began = str(asked.url_rule or "none"), asked.environ[BEGAN]
     seconds = time.perf_counter() - began
-    requests.answered(route, response.status_code, seconds)
+    requests.record(route, response.status_code, seconds)
     response.headers["X-Content-Type-Options"] = "nosniff"
     if response.status_code >= 400 or caller is not None:
         response.headers.setdefault("Cache-Control", "no-store")

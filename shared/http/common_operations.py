@@ -2,7 +2,7 @@
 
 from shared.errors import NotFound
 from shared.events.event import Json
-from shared.events.refusals import BECAUSE, WARNINGS, Code
+from shared.events.refusals import REASONS, WARNINGS, Code
 from shared.http.metrics import MEDIA_TYPE as METRICS
 from shared.http.openapi import TEXT, Answer, Operation, Parameter
 from shared.http.problems import PROBLEMS
@@ -22,7 +22,7 @@ FATE: Json = {
         "onbehalfof": TEXT,
         "verdict": {"enum": ["accepted", "refused"]},
         "refusal": {"enum": [code.value for code in Code]},
-        "because": {"enum": sorted(set(BECAUSE.values()))},
+        "because": {"enum": sorted(set(REASONS.values()))},
         "warnings": {
             "type": "array",
             "items": {

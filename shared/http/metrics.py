@@ -13,15 +13,15 @@ from prometheus_client.registry import Collector
 
 from shared.inbox.durability import level_of
 from shared.inbox.lag import Lag
-from shared.inbox.queue_status import Status
+from shared.inbox.queue_status import QueueStatus
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
-__all__ = ["MEDIA_TYPE", "CollectorRegistry", "Queue", "Requests", "generate_latest"]
+__all__ = ["MEDIA_TYPE", "CollectorRegistry", "QueueCollector", "RequestMetrics", "generate_latest"]
 
 
-class Requests:
+class RequestMetrics:
     """`firsthand_http_request_duration_seconds`: requests and their time, by route and status."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -34,7 +34,7 @@ class Requests:
         )
         self._known: dict[tuple[str, int], Histogram] = {}
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
+    def record(self, route: str, status: int, seconds: float) -> None:
         """Count a request. A child is looked up once: `labels` costs as much again."""
         child = self._known.get((route, status))
         if child is None:
@@ -42,14 +42,14 @@ class Requests:
         child.observe(seconds)
 
 
-class Queue(Collector):
+class QueueCollector(Collector):
     """The queue as intake sees it (shared/inbox/queue_status.py): lag, durability, and what intake
     put in.
 
     It stands with intake, which is there whenever the lag can grow, also while no worker runs.
     """
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self, status: QueueStatus) -> None:
         self._status = status
 
     def describe(self) -> list[Metric]:

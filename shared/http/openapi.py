@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from shared.errors import OurFault, Problem, Refused
+from shared.errors import InternalError, Problem, Refused
 from shared.events.event import Json
 from shared.events.refusals import Code
 from shared.http.problems import MEDIA_TYPE
@@ -117,7 +117,7 @@ class Operation:
         if self.body is not None:
             shown["requestBody"] = {"required": True, "content": dict(self.body)}
         responses = {str(status): each.shown() for status, each in self.answers.items()}
-        return shown | {"responses": responses | _problems((*self.problems, OurFault))}
+        return shown | {"responses": responses | _problems((*self.problems, InternalError))}
 
 
 def path_of(rule: str) -> str:
@@ -135,7 +135,7 @@ def document(
 ) -> Json:
     """The whole document. Faults and problems are added to the schemas."""
     paths: dict[str, Json] = defaultdict(dict)
-    met: set[type[Problem]] = {OurFault}
+    met: set[type[Problem]] = {InternalError}
     for each in operations:
         paths[each.path][each.method.lower()] = each.shown()
         met.update(each.problems)
@@ -173,15 +173,15 @@ def _problems(kinds: Iterable[type[Problem]]) -> Json:
     """The responses that are problems, by status; one status may have several."""
     by_status: dict[int, list[type[Problem]]] = defaultdict(list)
     for kind in kinds:
-        for status in (kind.status, *kind.also):
+        for status in (kind.status, *kind.other_statuses):
             by_status[status].append(kind)
     return {str(status): _together(by_status[status]) for status in sorted(by_status)}
 
 
 def _together(kinds: Sequence[type[Problem]]) -> Json:
     references = [schema(f"problem.{kind.slug}") for kind in kinds]
-    always = set.intersection(*(set(kind.promises) for kind in kinds))
-    some = set.union(*(set(kind.promises) for kind in kinds)) - always
+    always = set.intersection(*(set(kind.response_headers) for kind in kinds))
+    some = set.union(*(set(kind.response_headers) for kind in kinds)) - always
     answer = Answer(
         " Or: ".join(f"{kind.title}. {kind.remedy}" for kind in kinds),
         {MEDIA_TYPE: references[0] if len(references) == 1 else {"oneOf": references}},
@@ -192,7 +192,7 @@ def _together(kinds: Sequence[type[Problem]]) -> Json:
 
 
 def _problem(kind: type[Problem]) -> Json:
-    statuses = sorted({kind.status, *kind.also})
+    statuses = sorted({kind.status, *kind.other_statuses})
     extra: Json = _REFUSED if kind is Refused else {}
     properties: dict[str, Any] = {
         "type": {"const": f"/problems/{kind.slug}"},

@@ -12,37 +12,37 @@ import orjson
 
 from shared.errors import (
     Forbidden,
-    Invalid,
-    Malformed,
+    InternalError,
+    InvalidEvent,
+    InvalidQuery,
+    MalformedBody,
+    MethodNotAllowed,
     NotFound,
-    OurFault,
     Problem,
     Refused,
-    TooFast,
     TooLarge,
-    Unauthorised,
+    TooManyRequests,
+    Unauthorized,
     Unavailable,
-    WrongMedia,
-    WrongMethod,
-    WrongQuery,
+    UnsupportedMediaType,
 )
 
 MEDIA_TYPE = "application/problem+json"
 PROBLEMS: dict[str, type[Problem]] = {
     kind.slug: kind
     for kind in (
-        Malformed,
-        Unauthorised,
+        MalformedBody,
+        Unauthorized,
         Forbidden,
         NotFound,
-        WrongMethod,
+        MethodNotAllowed,
         TooLarge,
-        WrongMedia,
-        Invalid,
-        WrongQuery,
-        TooFast,
+        UnsupportedMediaType,
+        InvalidEvent,
+        InvalidQuery,
+        TooManyRequests,
         Refused,
-        OurFault,
+        InternalError,
         Unavailable,
     )
 }

@@ -18,7 +18,7 @@ import asyncio
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 
-from shared.errors import Malformed, TooLarge, Unavailable
+from shared.errors import MalformedBody, TooLarge, Unavailable
 
 SECONDS = 10.0  # that a body has in all
 MOST_OF_ONE = 32  # bodies of one caller
@@ -90,7 +90,7 @@ class Bodies:
         if read > longest:
             raise too_large(longest)
         if read < (length or 0):
-            raise Malformed("The body ended before its Content-Length.")
+            raise MalformedBody("The body ended before its Content-Length.")
         return b"".join(parts)
 
     def _hold(self, own: _Coming, size: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from shared.errors import OurFault
+from shared.errors import InternalError
 from shared.http.app import PROBLEM, Environ, Service
 from shared.http.problems import MEDIA_TYPE, problem_json
 from shared.http.request_bodies import Bodies
@@ -35,7 +35,7 @@ _ALWAYS: Environ = {
     "wsgi.run_once": False,
 }
 _OWN_NAME = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
-_FAULT = problem_json(OurFault("Something of ours failed while answering this."))
+_FAULT = problem_json(InternalError("Something of ours failed while answering this."))
 log_line = structlog.get_logger()
 
 

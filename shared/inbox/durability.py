@@ -29,7 +29,7 @@ class Durability:
     why: str = ""
 
 
-def judge(config: Any, wanted: int, replicas: Any) -> Durability:
+def evaluate_durability(config: Any, wanted: int, replicas: Any) -> Durability:
     """Judge the answers to CONFIG GET append… and maxmemory…, and to WAIT; each may be an error."""
     for answer in (config, replicas):
         if isinstance(answer, Exception):
@@ -96,6 +96,6 @@ def durability(queue: "Redis", replicas: int) -> Durability:
         info = queue.info("replication") if replicas else {}
     except RedisError as fault:
         return Durability(None, f"the queue did not answer ({type(fault).__name__})")
-    found = judge(config, replicas, sum(map(_follows, dict(info).values())))
+    found = evaluate_durability(config, replicas, sum(map(_follows, dict(info).values())))
     why = not_appended(None, persistence, was_complete=True) if found.level else ""
     return Durability(None, why) if why else found

@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, Respon
 
 from shared.crashpoints import crashpoint
 from shared.errors import Unavailable
-from shared.inbox.durability import HOW_IT_STORES, Durability, judge, not_appended
+from shared.inbox.durability import HOW_IT_STORES, Durability, evaluate_durability, not_appended
 from shared.inbox.partition_layout import Layout
 from shared.inbox.publish_script import FULL_SECONDS, PUBLISH, Limits
 from shared.inbox.redis_keys import LAYOUT_KEY
@@ -33,7 +33,7 @@ PUBLISH_SHA1 = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest()  # Redi
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class PublishResult:
     """What the queue said of a share: how long to wait (shared/inbox/publish_script.py; 0: it was
     appended), how durable it is, and whether its bringer rings the bell.
     """
@@ -43,7 +43,7 @@ class Heard:
     rings: bool
 
 
-class _Share:
+class _PendingPublish:
     """What one thread brings to a common publish, and what it hears back."""
 
     __slots__ = ("answer", "pace", "place", "sealed")
@@ -55,7 +55,7 @@ class _Share:
         self.place = 0
 
 
-class Together:
+class GroupCommitPublisher:
     """Appends to streams, for all threads of a process."""
 
     def __init__(
@@ -66,20 +66,20 @@ class Together:
         self._limits = limits
         self._layout = layout
         self._mutex = threading.Lock()
-        self._waiting: dict[str, list[_Share]] = {}
+        self._waiting: dict[str, list[_PendingPublish]] = {}
         self._publishing: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._idle: list[ConnectionInterface] = []
         self._judged: tuple[object, Durability] | None = None
         self._complete = False  # the append-only file, when it was asked about last
         self._doubts = 0
 
-    def append(self, keys: tuple[str, str], pace: str, sealed: list[bytes]) -> Heard:
+    def append(self, keys: tuple[str, str], pace: str, sealed: list[bytes]) -> PublishResult:
         """Append sealed events to the stream of `keys` (stream, wake flag), in order.
 
         `pace` is the key of the caller's limit. Unavailable when the queue did not answer: then
         the events' fate is unknown.
         """
-        own = _Share(pace, sealed)
+        own = _PendingPublish(pace, sealed)
         with self._mutex:
             self._waiting.setdefault(keys[0], []).append(own)
         with self._publishing[keys[0]]:
@@ -91,7 +91,7 @@ class Together:
         if isinstance(judged, RedisError):
             raise Unavailable(f"The queue did not answer ({type(judged).__name__}).") from judged
         woken, wait = judged[0], judged[own.place]
-        return Heard(wait, self._durability(told), own.place == 1 and woken == 1)
+        return PublishResult(wait, self._durability(told), own.place == 1 and woken == 1)
 
     def probe(self, key: str) -> Durability:
         """How durable what is published now would be: `key` is written as an event is."""
@@ -127,7 +127,7 @@ class Together:
     def _judge(self, told: list[Any]) -> Durability:
         """How durable by these answers; the same answers are judged once."""
         if self._judged is None or self._judged[0] != told:
-            found = judge(told[0], self._replicas, told[1] if self._replicas else 0)
+            found = evaluate_durability(told[0], self._replicas, told[1] if self._replicas else 0)
             self._judged = told, self._layout.judge(found, told[-1]) if self._layout else found
         return self._judged[1]
 
@@ -146,7 +146,7 @@ class Together:
             for share in shares:
                 share.answer = answer
 
-    def _ask(self, keys: tuple[str, str], shares: list[_Share]) -> list[Any]:
+    def _ask(self, keys: tuple[str, str], shares: list[_PendingPublish]) -> list[Any]:
         paces, told = self._limits.arguments([(each.pace, each.sealed) for each in shares])
         call = len(keys) + len(paces), *keys, *paces, WAKE_SECONDS, *told
         crashpoint("intake-sealed")

@@ -15,9 +15,9 @@ from shared.crypto.transit import Transit
 from shared.errors import FirsthandError
 from shared.events.event import Event
 from shared.inbox.durability import Durability
-from shared.inbox.group_commit import Together
+from shared.inbox.group_commit import GroupCommitPublisher
 from shared.inbox.partition_layout import layouts
-from shared.inbox.publish_script import Limits, heed
+from shared.inbox.publish_script import Limits, raise_if_limited
 from shared.inbox.redis_keys import (
     added_key,
     done_key,
@@ -31,7 +31,7 @@ from shared.inbox.redis_keys import (
     waiting_key,
     wake_key,
 )
-from shared.inbox.servers import Queues, queues_of
+from shared.inbox.servers import RedisServers, as_servers
 
 DONE_SECONDS, WAITING_SECONDS, HELD_SECONDS = 60, 60, 60
 NO_LIMITS = Limits()
@@ -44,7 +44,7 @@ redis.call('SET', KEYS[1], ARGV[1])
 """
 
 
-class Reading(NamedTuple):
+class StreamHead(NamedTuple):
     """The head of a stream, and what the queue says about it at that one moment.
 
     `messages` are (id, sealed event) each; `published` the last published checkpoint. `added` is
@@ -64,7 +64,7 @@ class Reading(NamedTuple):
     trying: bytes | None = None
 
 
-class Glance(NamedTuple):
+class StreamSummary(NamedTuple):
     """A partition at a glance: `oldest` is the age of its oldest message in seconds, None if none
     waits and negative if the queue's clock was set back; the rest as in `Reading`.
     """
@@ -76,7 +76,7 @@ class Glance(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class Reply:
     """A receipt on its way to the request that waits for it."""
 
     waiter: str
@@ -91,27 +91,27 @@ class Inbox:
 
     def __init__(
         self,
-        redis: Redis | Queues,
+        redis: Redis | RedisServers,
         transit: Transit,
         *,
         ring: Callable[[int], None] = lambda _: None,
-        blocking: Redis | Queues | None = None,
+        blocking: Redis | RedisServers | None = None,
         replicas: int = 0,
         limits: Limits = NO_LIMITS,
         partitions: int = 0,
     ) -> None:
-        self.queues = queues_of(redis)
+        self.queues = as_servers(redis)
         self.redis = self.queues.first
         self.transit = transit
         self.replicas = replicas
         self.limits = limits
         self.published: dict[int, int] = defaultdict(int)  # by partition, since the start
         self._ring = ring
-        self._blocking = queues_of(blocking or redis)
+        self._blocking = as_servers(blocking or redis)
         servers = self.queues.servers
         self._layouts = layouts(partitions, len(servers)) if partitions else [None] * len(servers)
         self._together = [
-            Together(each, replicas, limits, layout)
+            GroupCommitPublisher(each, replicas, limits, layout)
             for each, layout in zip(servers, self._layouts, strict=True)
         ]
         self._counting = threading.Lock()
@@ -125,7 +125,7 @@ class Inbox:
         or Unavailable, nothing appended, when the limits leave no room.
         """
         caller = self.transit.alias(f"{events[0].author} {events[0].via}") if events else ""
-        sealed = [self.transit.seal(partition, each.message(), "event") for each in events]
+        sealed = [self.transit.encrypt(partition, each.message(), "event") for each in events]
         keys = inbox_key(partition), wake_key(partition)
         together = self._together[partition % len(self._together)]
         heard = together.append(keys, pace_key(partition, caller), sealed)
@@ -133,7 +133,7 @@ class Inbox:
         if heard.rings:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
-        heed(heard.wait)
+        raise_if_limited(heard.wait)
         with self._counting:
             self.published[partition] += len(sealed)
         return heard.durability
@@ -145,7 +145,7 @@ class Inbox:
             sealed = self._blocking.of(partition).blmove(key, key, seconds, "LEFT", "LEFT")
             if not sealed:
                 return None
-            return self.transit.unseal(partition, cast(bytes, sealed), "receipt", waiter)
+            return self.transit.decrypt(partition, cast(bytes, sealed), "receipt", waiter)
         except (RedisError, FirsthandError):
             return None  # the event is safe; its fate is read from the ledger
 
@@ -170,7 +170,7 @@ class Inbox:
             self.queues.of(partition).xread({inbox_key(partition): "0"}, count=1, block=linger)
         )
 
-    def read(self, partition: int, count: int) -> Reading:
+    def peek(self, partition: int, count: int) -> StreamHead:
         """The head of the stream, up to `count` messages, and the state of the stream around it.
 
         A message that is not ours comes as it stands, to be kept aside: nothing is thrown away.
@@ -185,24 +185,24 @@ class Inbox:
         if isinstance(head, Exception):
             raise head
         published, moved, before, trying = (_bytes(each) for each in others)
-        return Reading(
-            [message_of(each) for each in head],
+        return StreamHead(
+            [parse_message(each) for each in head],
             published,
-            *_counts(stream),
+            *_stream_counts(stream),
             _number(moved),
             _number(before),
             clock[0] + clock[1] / 1e6,
             trying,
         )
 
-    def more(self, partition: int, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+    def peek_after(self, partition: int, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
         """Further messages, past one of the stream."""
         found = self.queues.of(partition).xrange(
             inbox_key(partition), min=f"({after.decode()}", count=count
         )
-        return [message_of(each) for each in cast(list[Any], found)]
+        return [parse_message(each) for each in cast(list[Any], found)]
 
-    def glance(self, partition: int) -> Glance:
+    def summarize(self, partition: int) -> StreamSummary:
         """How a partition is, in one round trip."""
         pipe = self.queues.of(partition).pipeline(transaction=True)
         pipe.xrange(inbox_key(partition), count=1)
@@ -214,13 +214,13 @@ class Inbox:
             raise head
         now = clock[0] + clock[1] / 1e6
         oldest = now - int(head[0][0].split(b"-")[0]) / 1e3 if head else None
-        return Glance(oldest, *_counts(stream), _number(_bytes(moved)))
+        return StreamSummary(oldest, *_stream_counts(stream), _number(_bytes(moved)))
 
-    def settle(
+    def acknowledge(
         self,
         partition: int,
         places: Sequence[bytes],
-        receipts: Iterable[Outgoing],
+        receipts: Iterable[Reply],
         checkpoint: bytes | None,
     ) -> None:
         """After COMMIT: publish checkpoint (if none is newer) and receipts, delete the messages."""
@@ -229,7 +229,7 @@ class Inbox:
             pipe.eval(PUBLISHED, 1, published_key(partition), checkpoint)
         for each in receipts:
             key = done_key(partition, each.waiter)
-            pipe.lpush(key, self.transit.seal(partition, each.receipt, "receipt", each.waiter))
+            pipe.lpush(key, self.transit.encrypt(partition, each.receipt, "receipt", each.waiter))
             pipe.expire(key, DONE_SECONDS)
         pipe.delete(waiting_key(partition))
         if places:
@@ -243,29 +243,29 @@ class Inbox:
         pipe.incrby(moved_key(partition), len(places))
         pipe.execute()
 
-    def publish_again(self, partition: int, checkpoint: bytes) -> None:
+    def republish_checkpoint(self, partition: int, checkpoint: bytes) -> None:
         """Publish a checkpoint, unless a larger one is published."""
         self.queues.of(partition).eval(PUBLISHED, 1, published_key(partition), checkpoint)
 
-    def remember_added(self, partition: int, added: int) -> None:
+    def save_added(self, partition: int, added: int) -> None:
         """Note how many messages had been added to a stream that was emptied or replaced."""
         self.queues.of(partition).set(added_key(partition), added)
 
-    def forget_added(self, partition: int) -> None:
+    def clear_added(self, partition: int) -> None:
         """An alarm says it now."""
         with suppress(RedisError):
             self.queues.of(partition).delete(added_key(partition))
 
-    def try_batch(self, partition: int, what: bytes) -> None:
+    def mark_batch(self, partition: int, what: bytes) -> None:
         """Note which batch is being judged."""
         self.queues.of(partition).set(trying_key(partition), what)
 
-    def batch_tried(self, partition: int) -> None:
+    def unmark_batch(self, partition: int) -> None:
         """Note that none is; what stays there says nothing once the log has grown."""
         with suppress(RedisError):
             self.queues.of(partition).delete(trying_key(partition))
 
-    def close_for(self, partition: int, people: Iterable[str]) -> None:
+    def set_full_people(self, partition: int, people: Iterable[str]) -> None:
         """Have intake refuse events about these people, and no others, for a minute."""
         pipe = self.queues.of(partition).pipeline(transaction=True)
         pipe.delete(held_key(partition))
@@ -278,12 +278,12 @@ class Inbox:
         """First act of a drain: whoever publishes from now on rings again."""
         self.queues.of(partition).delete(wake_key(partition))
 
-    def wait_because(self, partition: int, why: str) -> None:
+    def set_blocked_reason(self, partition: int, why: str) -> None:
         """Say why a partition waits; forgotten after 60 s unless said again."""
         self.queues.of(partition).set(waiting_key(partition), why, ex=WAITING_SECONDS)
 
 
-def _counts(stream: object) -> tuple[int | None, int]:
+def _stream_counts(stream: object) -> tuple[int | None, int]:
     """How many messages were added to a stream, and how many are in it, as XINFO STREAM says."""
     if isinstance(stream, ResponseError):  # there is no stream
         return 0, 0
@@ -302,7 +302,7 @@ def _number(text: bytes | None) -> int:
     return int(text) if text is not None and text.isdigit() else 0
 
 
-def message_of(each: tuple[bytes, dict[bytes, bytes]]) -> tuple[bytes, bytes]:
+def parse_message(each: tuple[bytes, dict[bytes, bytes]]) -> tuple[bytes, bytes]:
     """Id and sealed event of a message; one that is not ours comes as it stands."""
     place, told = each
     return place, told.get(b"e") or repr(told).encode()

@@ -8,11 +8,11 @@ from typing import Any, cast
 from redis import Redis
 from redis.exceptions import RedisError
 
-from shared.crypto.jwe import header_in
+from shared.crypto.jwe import read_header
 from shared.errors import Unavailable
-from shared.inbox.inbox import message_of
+from shared.inbox.inbox import parse_message
 from shared.inbox.redis_keys import inbox_key, published_key, waiting_key, wake_key
-from shared.inbox.servers import Queues, queues_of
+from shared.inbox.servers import RedisServers, as_servers
 from shared.settings import MOST_PARTITIONS as MOST
 
 PAGE = 200  # messages, of 50 kB at most
@@ -34,17 +34,19 @@ class Lag:
     published: str | None
 
 
-def lags(queues: "Redis | Queues", partitions: int) -> list[Lag]:
+def lags(queues: "Redis | RedisServers", partitions: int) -> list[Lag]:
     """Every partition's lag, in one round trip a server; RedisError if one does not answer."""
-    found, fault = lags_there(queues, partitions)
+    found, fault = reachable_lags(queues, partitions)
     if fault is not None:
         raise fault
     return found
 
 
-def lags_there(queues: "Redis | Queues", partitions: int) -> tuple[list[Lag], RedisError | None]:
+def reachable_lags(
+    queues: "Redis | RedisServers", partitions: int
+) -> tuple[list[Lag], RedisError | None]:
     """The lags on the servers that answer, and why one of the others does not."""
-    servers = queues_of(queues).servers
+    servers = as_servers(queues).servers
     found: list[Lag] = []
     away = None
     for place, server in enumerate(servers):
@@ -84,11 +86,11 @@ class Backlog:
     published: bytes | None
 
 
-def backlogs(queues: "Redis | Queues", partitions: int) -> list[Backlog]:
+def backlogs(queues: "Redis | RedisServers", partitions: int) -> list[Backlog]:
     """Every partition's backlog, by GET and XLEN alone, since the read API's account has no more
     (services/operations/provision.py). Unavailable if a server does not answer.
     """
-    servers = queues_of(queues).servers
+    servers = as_servers(queues).servers
     found: list[Backlog] = []
     try:
         for place, server in enumerate(servers):
@@ -110,9 +112,9 @@ def _backlogs(server: "Redis", partitions: Sequence[int]) -> Iterator[Backlog]:
         yield Backlog(each, messages, _text(waits), published)
 
 
-def beyond(queues: "Redis | Queues", partitions: int) -> dict[int, int]:
+def messages_outside_layout(queues: "Redis | RedisServers", partitions: int) -> dict[int, int]:
     """How many messages stand where this ledger has no partition, by the partition's number."""
-    servers, found = queues_of(queues).servers, dict[int, int]()
+    servers, found = as_servers(queues).servers, dict[int, int]()
     for place, server in enumerate(servers):
         pipe = server.pipeline(transaction=False)
         numbers = [n for n in range(partitions, MOST) if n % len(servers) == place]
@@ -123,19 +125,23 @@ def beyond(queues: "Redis | Queues", partitions: int) -> dict[int, int]:
     return found
 
 
-def pages(queues: "Redis | Queues", partition: int) -> Iterator[list[tuple[bytes, bytes]]]:
+def iter_pages(
+    queues: "Redis | RedisServers", partition: int
+) -> Iterator[list[tuple[bytes, bytes]]]:
     """A whole stream, as `Inbox.read` gives its head, page by page."""
-    server, after = queues_of(queues).of(partition), "-"
+    server, after = as_servers(queues).of(partition), "-"
     while page := cast(list[Any], server.xrange(inbox_key(partition), min=after, count=PAGE)):
-        yield [message_of(each) for each in page]
+        yield [parse_message(each) for each in page]
         after = f"({page[-1][0].decode()}"
 
 
-def under(queues: "Redis | Queues", partitions: int, kid: str) -> int:
+def count_encrypted_with(queues: "Redis | RedisServers", partitions: int, kid: str) -> int:
     """How many messages wait under a transit key; Unavailable if the queue does not answer."""
-    everything = (page for each in range(partitions) for page in pages(queues, each))
+    everything = (page for each in range(partitions) for page in iter_pages(queues, each))
     try:
-        return sum(header_in(sealed).get("kid") == kid for page in everything for _, sealed in page)
+        return sum(
+            read_header(sealed).get("kid") == kid for page in everything for _, sealed in page
+        )
     except RedisError as fault:
         raise Unavailable(
             f"The queue does not answer ({type(fault).__name__}), so nobody knows what waits under "

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from redis import Redis
 from redis.exceptions import RedisError
 
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 from shared.inbox.durability import Durability
 from shared.inbox.redis_keys import LAYOUT_KEY
-from shared.inbox.servers import Queues
+from shared.inbox.servers import RedisServers
 
 REMEDY = "set FIRSTHAND_PARTITIONS and FIRSTHAND_REDIS_URL as the worker has them"
 LONGEST = 60  # characters of what stands there, which others too may have written
@@ -47,18 +47,18 @@ def layouts(partitions: int, servers: int) -> list[Layout]:
     return [Layout(f"{partitions} partitions, server {place} of {servers}") for place in places]
 
 
-def _each(queues: Queues, partitions: int) -> Iterator[tuple[Redis, Layout]]:
+def _each(queues: RedisServers, partitions: int) -> Iterator[tuple[Redis, Layout]]:
     return zip(queues.servers, layouts(partitions, len(queues.servers)), strict=True)
 
 
-def lay_out(queues: Queues, partitions: int) -> None:
+def lay_out(queues: RedisServers, partitions: int) -> None:
     """Say on each server how many partitions the ledger has, unless it stands there already."""
     for server, each in _each(queues, partitions):
         if server.get(LAYOUT_KEY) != each.says.encode():
             server.set(LAYOUT_KEY, each.says)
 
 
-def other_layout(queues: Queues, partitions: int) -> str:
+def other_layout(queues: RedisServers, partitions: int) -> str:
     """How the ledger's partitions differ from ours, in words; empty if they do not, or nobody said
     yet. RedisError if a server does not answer.
     """
@@ -66,8 +66,8 @@ def other_layout(queues: Queues, partitions: int) -> str:
     return next(filter(None, found), "")
 
 
-def check_layout(queues: Queues, partitions: int) -> None:
+def check_layout(queues: RedisServers, partitions: int) -> None:
     """Unsafe if the ledger has other partitions. A server that is away is asked later."""
     with suppress(RedisError):
         if why := other_layout(queues, partitions):
-            raise Unsafe(f"intake is {why}")
+            raise PreconditionFailed(f"intake is {why}")

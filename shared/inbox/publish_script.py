@@ -16,7 +16,7 @@ posted; its caller then pauses the longer. A limit of 0 is none.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.errors import TooFast, Unavailable
+from shared.errors import TooManyRequests, Unavailable
 
 FULL, FULL_SECONDS = -1, 5
 PUBLISH = """
@@ -69,7 +69,7 @@ class Limits:
         return keys, told
 
 
-def heed(wait: int) -> None:
+def raise_if_limited(wait: int) -> None:
     """Raise what the script said of a share: TooFast, after that many milliseconds, or Unavailable.
 
     Neither says anything about what was posted before.
@@ -77,4 +77,4 @@ def heed(wait: int) -> None:
     if wait == FULL:
         raise Unavailable("Too many events wait to be recorded.", retry_after=FULL_SECONDS)
     if wait > 0:
-        raise TooFast("This caller posts faster than it may.", retry_after=-(-wait // 1000))
+        raise TooManyRequests("This caller posts faster than it may.", retry_after=-(-wait // 1000))

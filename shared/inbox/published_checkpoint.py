@@ -11,18 +11,18 @@ from redis.exceptions import RedisError, ResponseError
 
 from shared.errors import Unavailable
 from shared.inbox.redis_keys import published_key
-from shared.inbox.servers import Queues, queues_of
+from shared.inbox.servers import RedisServers, as_servers
 
 WRONG_TYPE = "(not a text)"
 
 
-class LastPublished:
+class PublishedCheckpoints:
     """Asks the queue."""
 
-    def __init__(self, redis: Redis | Queues) -> None:
-        self.queues = queues_of(redis)
+    def __init__(self, redis: Redis | RedisServers) -> None:
+        self.queues = as_servers(redis)
 
-    def of(self, log: int) -> str:
+    def read(self, log: int) -> str:
         """The text in the place of the checkpoint, which anybody who writes to the queue may have
         changed; empty if there is no such key, WRONG_TYPE if its value is not a text. Unavailable
         if the queue does not answer.

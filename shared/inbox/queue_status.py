@@ -19,7 +19,7 @@ from shared.errors import Unavailable
 from shared.events.event import Json
 from shared.inbox.durability import Durability
 from shared.inbox.inbox import Inbox
-from shared.inbox.lag import Lag, lags_there
+from shared.inbox.lag import Lag, reachable_lags
 from shared.inbox.redis_keys import held_key
 
 EVERY = 1.0  # seconds between two looks
@@ -32,7 +32,7 @@ log_line = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class QueueSnapshot:
     """The queue at one moment. `away` is why one of its servers does not answer, `skew` what is
     wrong with the clocks, in words; both may be empty. `held` are aliases, by partition.
     """
@@ -64,7 +64,7 @@ class Look:
         }
 
 
-class Status:
+class QueueStatus:
     """The last look at the queue of an inbox; fresh at each question until `start` was called."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Status:
         self.inbox = inbox
         self._partitions = partitions
         self._clock = clock
-        self._last: Look | None = None
+        self._last: QueueSnapshot | None = None
         self._runs = False
         self._counts: dict[int, tuple[int, int]] = {}  # added to each stream, and by this process
 
@@ -86,7 +86,7 @@ class Status:
         self._runs = True
         threading.Thread(target=self._go_on, name="status", daemon=True).start()
 
-    def current(self) -> Look:
+    def current(self) -> QueueSnapshot:
         """The last look, or a fresh one where none are taken in the background."""
         last = self._last
         if not self._runs or last is None:
@@ -122,10 +122,10 @@ class Status:
             except Exception:
                 log_line.exception("unforeseen", route="status")
 
-    def _look(self) -> Look:
+    def _look(self) -> QueueSnapshot:
         began = time.monotonic()
         durability = self.inbox.durability()
-        found, away = lags_there(self.inbox.queues, self._partitions)
+        found, away = reachable_lags(self.inbox.queues, self._partitions)
         skew, held = "", dict[int, frozenset[bytes]]()
         with suppress(RedisError):  # the next look asks again
             skew = self._skew()
@@ -133,7 +133,7 @@ class Status:
             held = self._held()
         with suppress(RedisError):
             self._count()
-        self._last = Look(
+        self._last = QueueSnapshot(
             began,
             durability,
             tuple(found),
@@ -150,11 +150,11 @@ class Status:
         The worker counts what it takes off, and may not have run meanwhile.
         """
         for partition in range(self._partitions):
-            added, own = self.inbox.glance(partition).added, self.inbox.published[partition]
+            added, own = self.inbox.summarize(partition).added, self.inbox.published[partition]
             before = self._counts.get(partition)
             if added is not None and before and added < before[0]:
                 count = before[0] + max(0, own - before[1] - added)
-                self.inbox.remember_added(partition, count)
+                self.inbox.save_added(partition, count)
                 log_line.error("queue-replaced", partition=partition, added_before=count)
             self._counts[partition] = added or 0, own
 

@@ -13,7 +13,7 @@ SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked me
 MAX_CONNECTIONS = 64
 
 
-def answers(url: str) -> bool:
+def is_reachable(url: str) -> bool:
     """True if a queue answers there."""
     try:
         with connect(url) as client:
@@ -42,7 +42,7 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> Redis:
         raise SettingsError(f"FIRSTHAND_REDIS_URL: {told}") from None
 
 
-class Queues:
+class RedisServers:
     """The queue's servers. A partition's keys stand on one of them: partition n on server n modulo
     their number. The doorbell stands on the first.
     """
@@ -51,7 +51,7 @@ class Queues:
         self.servers = servers
 
     @classmethod
-    def connect(cls, urls: Sequence[str], *, timeout: float = SOCKET_TIMEOUT) -> "Queues":
+    def connect(cls, urls: Sequence[str], *, timeout: float = SOCKET_TIMEOUT) -> "RedisServers":
         """A client of each server, as `connect`."""
         return cls(*(connect(url, timeout=timeout) for url in urls))
 
@@ -65,6 +65,6 @@ class Queues:
         return self.servers[partition % len(self.servers)]
 
 
-def queues_of(redis: Redis | Queues) -> Queues:
+def as_servers(redis: Redis | RedisServers) -> RedisServers:
     """One server too is a set of servers."""
-    return redis if isinstance(redis, Queues) else Queues(redis)
+    return redis if isinstance(redis, RedisServers) else RedisServers(redis)

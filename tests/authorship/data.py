@@ -69,7 +69,7 @@ def make_event(
     }
     if expected is not None:
         posted["expectedversion"] = expected
-    return Event.of(
+    return Event.from_canonical(
         canonical(posted), posted, author=author, via=via, issuer="local", received=stamp(seconds)
     )
 

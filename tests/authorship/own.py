@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Event
-from shared.events.schema_fields import fits
+from shared.events.schema_fields import is_valid
 from tests.authorship.effects import key_of
 from tests.authorship.standing import voices
 from tests.authorship.state import State, change_of, come, words_of
@@ -120,7 +120,7 @@ def _invalid(change: Event) -> Code:
     """“change {type of plan, data}”; nobody can suggest to start a plan."""
     row = CATALOGUE.get(change.type)
     fit = row and row.kind == "plan" and row.name != "plan.started"
-    return None if fit and row and fits(row.schema, change.data) else "invalid-change"
+    return None if fit and row and is_valid(row.schema, change.data) else "invalid-change"
 
 
 def _proposal_answered(state: State, event: Event) -> Code:

@@ -10,7 +10,7 @@ from statistics import median
 
 import orjson
 
-from services.intake.http_binding import Form
+from services.intake.http_binding import ContentMode
 from tests import postgres
 from tests.benchmarks import audits, latency, load, ours, sample, stages, stores, theirs, travel
 from tests.benchmarks.figures import Figures
@@ -126,7 +126,7 @@ class Bench:
                 said = [orjson.loads(body) for _, body in told[start : start + BATCH]]
                 token = tokens[by[number % AUTHORS]]
                 body = orjson.dumps(said)
-                requests.append(load.request("/events", body, token, Form.BATCH))
+                requests.append(load.request("/events", body, token, ContentMode.BATCH))
             with mine.intake() as intake, theirs.echo(ours.THREADS) as echo:
                 self._posts({"T2 ours": intake, "T2 bare echo": echo}, requests, BATCH)
         self.figures.ratio("T2 ours vs echo", "T2 ours", "T2 bare echo")

@@ -93,7 +93,7 @@ class Ours:
         """Put events into the inbox as intake would, without the HTTP; no bell is rung."""
         transit = Transit.from_folder(self.data / "keys")
         said = [
-            event.Event.of(
+            event.Event.from_canonical(
                 event.canonical(orjson.loads(body)),
                 author=author,
                 via="service:bench",

@@ -28,12 +28,12 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from services.intake.app import create_app
-from services.intake.http_binding import Form, posted
-from services.intake.validation import read
+from services.intake.http_binding import ContentMode, posted_events
+from services.intake.validation import validate_event
 from services.ledger.bootstrap import open_store
 from services.ledger.config import LedgerSettings, signers
 from services.ledger.log import entry
-from services.ledger.log.entry import Ruling, Standing
+from services.ledger.log.entry import StreamPosition, VerdictRecord
 from services.ledger.plan.decide import RULES
 from services.ledger.writer.projector import Projector
 from shared import crashpoints, log_setup
@@ -43,7 +43,7 @@ from shared.crypto.transit import Transit
 from shared.events.event import Event
 from shared.inbox.inbox import Inbox
 from shared.inbox.servers import connect
-from shared.process import look_for_garbage_seldom
+from shared.process import tune_gc
 from tests.benchmarks import sample
 from tests.benchmarks.ours import RECEIVED, Ours
 from tests.benchmarks.processes import ROOT, SERVER_CORE, on_core
@@ -76,7 +76,7 @@ def listening() -> Iterator[Clock]:
     """A clock that the services tell where they are; garbage is looked for as a worker does."""
     clock, thresholds = Clock(), gc.get_threshold()
     crashpoints.listener = clock.past
-    look_for_garbage_seldom()
+    tune_gc()
     try:
         yield clock
     finally:
@@ -114,9 +114,9 @@ def intake(mine: Ours, told: Told) -> Stages:
 
 def _intake_stages(clock: Clock, told: Told) -> Stages:
     now, spent = datetime.now(UTC), clock.spent
-    parse = alone([partial(posted, Form.STRUCTURED, body, {}) for _, body in told])
-    parsed = [posted(Form.STRUCTURED, body, {})[0] for _, body in told]
-    validate = alone([partial(read, each, now) for each in parsed])
+    parse = alone([partial(posted_events, ContentMode.STRUCTURED, body, {}) for _, body in told])
+    parsed = [posted_events(ContentMode.STRUCTURED, body, {})[0] for _, body in told]
+    validate = alone([partial(validate_event, each, now) for each in parsed])
     return {
         "parse": parse,
         "validate": validate,
@@ -131,7 +131,7 @@ def _environ(body: bytes, token: str) -> dict[str, Any]:
     """A request as a WSGI server hands it on."""
     headers = Headers({"Authorization": f"Bearer {token}"})
     environ = EnvironBuilder(
-        "/events", method="POST", data=body, content_type=Form.STRUCTURED, headers=headers
+        "/events", method="POST", data=body, content_type=ContentMode.STRUCTURED, headers=headers
     ).get_environ()
     return {**environ, "wsgi.input": io.BytesIO(body)}
 
@@ -149,7 +149,7 @@ def projector(mine: Ours, told: Told) -> Stages:
     queue = connect(mine.redis_url, timeout=30)
     box = Inbox(queue, Transit.from_folder(settings.key_folder))
     try:
-        messages = [sealed for _, sealed in box.read(0, len(told))[0]]
+        messages = [sealed for _, sealed in box.peek(0, len(told))[0]]
         work = Projector(engine, box, vault, signers(settings), lambda: datetime.now(UTC))
         with on_core(SERVER_CORE), listening() as clock:
             clock.begin()
@@ -163,10 +163,10 @@ def projector(mine: Ours, told: Told) -> Stages:
 
 def _projector_stages(clock: Clock, transit: Transit, messages: Sequence[bytes]) -> Stages:
     def opened(sealed: bytes) -> Event:
-        return Event.from_message(transit.unseal(0, sealed, "event"))
+        return Event.from_message(transit.decrypt(0, sealed, "event"))
 
     events, key, spent = [opened(each) for each in messages], Key.fresh(), clock.spent
-    ruling, standing = Ruling(RULES, RECEIVED, None, False, ()), Standing(1, 1)
+    ruling, standing = VerdictRecord(RULES, RECEIVED, None, False, ()), StreamPosition(1, 1)
     opening = alone([partial(opened, each) for each in messages])
     writing = alone(
         [partial(entry.write, each, ruling, key=key, standing=standing) for each in events]

@@ -31,15 +31,15 @@ from services.ledger.store.writes import Head, lock_head
 from services.ledger.writer.batch import Batch, Message
 from services.ledger.writer.projector import Projector
 from services.ledger.writer.queue_accounting import Alarm
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 from shared.events.event import Event
-from shared.inbox.inbox import Inbox, Reading
+from shared.inbox.inbox import Inbox, StreamHead
 
 
 class DeletesWhatItReads(Inbox):
-    def read(self, partition: int, count: int) -> Reading:
-        reading = super().read(partition, count)
-        self.settle(partition, [message_id for message_id, _ in reading.messages], (), None)
+    def read(self, partition: int, count: int) -> StreamHead:
+        reading = super().peek(partition, count)
+        self.acknowledge(partition, [message_id for message_id, _ in reading.messages], (), None)
         return reading
 
 
@@ -60,7 +60,7 @@ def drop_unique_key() -> None:
 
 class AnswersWithAnother(Batch):
     def _repeat(self, event: Event, prior: dict[str, int]) -> int | None:
-        index = super()._repeat(event, prior)
+        index = super()._find_duplicate(event, prior)
         return None if index is None else max(index - 1, 0)
 
 
@@ -87,14 +87,14 @@ class SignsAnotherRoot(Projector):
 
     def _check_published(self, connection: Connection, head: Head, published: bytes | None) -> int:
         """Accept that root: otherwise it would stop the next batch."""
-        with suppress(Unsafe):
+        with suppress(PreconditionFailed):
             return super()._check_published(connection, head, published)
         return head.published
 
 
 class LocksLate(Projector):
     def _check(
-        self, connection: Connection, head: Head, reading: Reading
+        self, connection: Connection, head: Head, reading: StreamHead
     ) -> tuple[Head, Alarm | None]:
         """Lock the log's head, now that the head of the stream is read."""
         return super()._check(connection, lock_head(connection, head.log), reading)

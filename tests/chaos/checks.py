@@ -22,7 +22,7 @@ from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.proofs import Proof, verify_inclusion
 from services.ledger.log.signed_note import read_checkpoint
-from services.ledger.receipts import Recorded
+from services.ledger.receipts import LocatedEntry
 from services.ledger.vault import Vault
 from shared.events.event import Json, canonical
 
@@ -110,7 +110,7 @@ def _of_a_person(told: Tally, rows: Sequence[Row], vault: Vault, taken: Taken) -
     found: dict[Said, str] = {}  # and when the post came that it was recorded from
     salts = defaultdict[tuple[str, str], set[bytes]](set)
     for row in rows:
-        recorded = Recorded(row["log"], row["index"], entry.read(row["leaf"]))
+        recorded = LocatedEntry(row["log"], row["index"], entry.parse(row["leaf"]))
         salts[row["author"], row["id"]].add(recorded.salt(vault))
         found.setdefault((row["author"], row["digest"]), recorded.entry.received)
     wanted = {_said(found, salts, *each): at for each, at in taken.items()}

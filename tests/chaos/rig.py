@@ -219,7 +219,7 @@ class Rig:
     def look(self, heard: Heard) -> None:
         """At what is published now."""
         for log in range(self.settings.partitions):
-            heard.publish(log, self.inbox.read(log, 1)[1])
+            heard.publish(log, self.inbox.peek(log, 1)[1])
 
     def replay(self) -> str:
         """What `firsthand replay --all` finds; empty if nothing."""

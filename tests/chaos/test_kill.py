@@ -127,7 +127,7 @@ def test_what_was_acknowledged_is_there_once_and_in_order(
         inbox = ledger.inbox()
         wait_until(lambda: inbox.length(0) == 0, f"seed {seed}: all to be recorded")
         heard = Heard([each.vkeys for each in signers(ledger.settings)], receipts=posters.receipts)
-        heard.publish(0, inbox.read(0, 1)[1])
+        heard.publish(0, inbox.peek(0, 1)[1])
         up.stop()
     say("%d taken, %d sent again", posters.taken, posters.again)
     _holds(ledger, posters, heard, f"seed {seed}")

@@ -6,7 +6,7 @@ import pytest
 
 from services.operations.doctor import checks
 from services.operations.doctor.checks import Result
-from services.operations.doctor.context import Ground
+from services.operations.doctor.context import DoctorContext
 from tests.contract.ledgers import Ledger
 
 SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -15,7 +15,7 @@ POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 def examined(ledger: Ledger, **otherwise: object) -> dict[str, Result]:
     """Every result by its check."""
-    ground = replace(Ground(ledger.settings), **otherwise)  # type: ignore[arg-type]  # its own fields
+    ground = replace(DoctorContext(ledger.settings), **otherwise)  # type: ignore[arg-type]  # its own fields
     return {each.check: each for each in checks.examine(ground)}
 
 
@@ -23,7 +23,7 @@ def named(ledger: Ledger, check: str, state: str, why: str, remedy: str, **groun
     """That check, and none that does not stand on it, says what is wrong and what to do."""
     found = examined(ledger, **ground)
     result = found[check]
-    assert (result.state, why in result.told) == (state, True), result
+    assert (result.state, why in result.detail) == (state, True), result
     assert remedy in result.remedy, result
     bad = [each for each in found.values() if each.state == "wrong" and each.check != check]
     assert not bad, bad

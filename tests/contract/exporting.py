@@ -14,12 +14,12 @@ from services.cli import main
 from services.cli.audit import audit_export
 from services.ledger.api.app import create_app
 from services.ledger.bootstrap import open_store
-from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.config import signers
 from services.ledger.log.signed_note import read_checkpoint
-from services.ledger.store.checkpoint_archive import keep_checkpoint
+from services.ledger.store.checkpoint_archive import archive_checkpoint
 from shared.auth.tokens import Callers, local_token
-from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.published_checkpoint import PublishedCheckpoints
 from tests.contract.ledgers import Ledger
 
 WHEN = "2026-03-02T12:00:00.000Z"
@@ -50,10 +50,10 @@ def token(ledger: Ledger, who: str, *scopes: str) -> str:
 
 def keep(ledger: Ledger, log: int = 0, cosigned: int = 0) -> int:
     """Keep what was published last, as the keeper does; its size."""
-    note = LastPublished(ledger.inbox().redis).of(log)
+    note = PublishedCheckpoints(ledger.inbox().redis).read(log)
     size, _ = read_checkpoint(note, *signers(ledger.settings)[log].vkeys)
     with ledger.as_services() as connection:
-        keep_checkpoint(connection, log, size, cosigned, note, WHEN)
+        archive_checkpoint(connection, log, size, cosigned, note, WHEN)
     return size
 
 
@@ -62,7 +62,7 @@ def served(ledger: Ledger) -> Iterator[str]:
     """The ledger's read API; its address."""
     engine, vault = open_store(ledger.settings, write=False)
     vkeys = [each.vkeys for each in signers(ledger.settings)]
-    watermark = Watermark(engine, LastPublished(ledger.inbox().redis), vkeys)
+    watermark = PublishedView(engine, PublishedCheckpoints(ledger.inbox().redis), vkeys)
     callers = Callers.from_folder(ledger.settings.key_folder, "firsthand")
     app = create_app(engine, vault, callers, {}, watermark)
     server = make_server("127.0.0.1", 0, app, threaded=True)

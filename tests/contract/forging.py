@@ -16,16 +16,16 @@ from sqlalchemy import Connection, select, update
 from services.cli.audit import AHEAD, audit_export
 from services.ledger.audit.engine import Audit
 from services.ledger.audit.findings import Report
-from services.ledger.audit.store_source import Store
+from services.ledger.audit.store_source import AuditStoreSource
 from services.ledger.checkpoints.known_checkpoints import Note
 from services.ledger.config import signers
 from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.signed_note import Signer
 from services.ledger.store import tables
-from services.ledger.store.checkpoint_archive import keep_checkpoint
+from services.ledger.store.checkpoint_archive import archive_checkpoint
 from services.ledger.vault import Vault
-from shared.crypto.jwe import b64url, unseal
+from shared.crypto.jwe import b64url, decrypt
 from shared.events.event import timestamp
 from tests import exports
 from tests.contract.ledgers import Ledger, kid_of
@@ -99,11 +99,11 @@ def audit_store(
         leaves = forge.leaves()
         before = Told(leaves, signer)
         for size in KEPT:
-            keep_checkpoint(connection, 0, size, 0, before.checkpoint(size), "2099")
+            archive_checkpoint(connection, 0, size, 0, before.checkpoint(size), "2099")
         forge.published = before.checkpoint(len(leaves))
         kept = Note(len(leaves), "kept", forge.published)
         change(forge)
-        store = Store(connection, vault, [signer.vkeys], (), {0: forge.published})
+        store = AuditStoreSource(connection, vault, [signer.vkeys], (), {0: forge.published})
         latest = timestamp(datetime.now(UTC) + AHEAD)
         return Audit(store, outside={0: [kept]} if outside else {}, latest=latest).everything()
     raise AssertionError
@@ -154,8 +154,8 @@ def opened(ledger: Ledger) -> list[Members]:
     for index, row in enumerate(ledger.rows()):
         if (key := keys.get(kid_of(row))) is None:
             continue
-        told = entry.read(row["leaf"])
-        event = json.loads(unseal(told.sealed, keys.get)[1])
+        told = entry.parse(row["leaf"])
+        event = json.loads(decrypt(told.sealed, keys.get)[1])
         salt = b64url(entry.salt_of(key, told.author, told.id)).decode()
         lines.append({"event": event, "index": index, "log": 0, "salt": salt})
     return lines

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, select, text
 
 from services.ledger.audit.replay import Replay, Report
 from services.ledger.bootstrap import open_store
-from services.ledger.config import LedgerSettings, now, signers
+from services.ledger.config import LedgerSettings, signers, utc_now
 from services.ledger.log import entry
 from services.ledger.maintenance.init import init
 from services.ledger.store import database as engine
@@ -32,7 +32,7 @@ from shared.crypto.jwe import from_b64url
 from shared.crypto.transit import Transit
 from shared.events.event import Event, partition_of
 from shared.inbox.inbox import Inbox
-from shared.inbox.servers import Queues, connect
+from shared.inbox.servers import RedisServers, connect
 from tests.growing import grow
 from tests.logs import TiledLog
 from tests.postgres import Database
@@ -114,7 +114,7 @@ class Ledger:
     def inbox(self, ring: Callable[[int], None] = lambda _: None) -> Inbox:
         """The inbox, over a connection of its own."""
         urls = self.settings.queue_urls
-        queues = Queues(*(self._left.enter_context(connect(url)) for url in urls))
+        queues = RedisServers(*(self._left.enter_context(connect(url)) for url in urls))
         return Inbox(queues, Transit.from_folder(self.settings.key_folder), ring=ring)
 
     def post(self, *events: Event) -> None:
@@ -126,7 +126,7 @@ class Ledger:
 
     def projector(
         self,
-        clock: Callable[[], datetime] = now,
+        clock: Callable[[], datetime] = utc_now,
         inbox: Inbox | None = None,
         skew: float | None = None,
     ) -> Projector:
@@ -136,7 +136,7 @@ class Ledger:
         opened, vault = open_store(self.settings, write=True)
         self._left.callback(opened.dispose)
         if skew is None:
-            skew = SKEW if clock is now else inf
+            skew = SKEW if clock is utc_now else inf
         return Projector(
             opened, inbox or self.inbox(), vault, signers(self.settings), clock, skew=skew
         )
@@ -201,7 +201,7 @@ def _transaction(url: str, *, write: bool, owner: bool) -> Iterator[Connection]:
 
 def kid_of(row: Mapping[str, Any]) -> str:
     """The name of the key that sealed an entry."""
-    header = entry.read(row["leaf"]).sealed.partition(b".")[0]
+    header = entry.parse(row["leaf"]).sealed.partition(b".")[0]
     return str(orjson.loads(from_b64url(header))["kid"])
 
 

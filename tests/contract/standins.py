@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from services.ledger.log.signed_note import Signer
-from shared.inbox.inbox import Inbox, Outgoing
+from shared.inbox.inbox import Inbox, Reply
 from tests.contract.ledgers import Ledger
 from tests.given import ada
 
@@ -35,13 +35,13 @@ class Stalls(Inbox):
         self,
         partition: int,
         places: Sequence[bytes],
-        receipts: Iterable[Outgoing],
+        receipts: Iterable[Reply],
         checkpoint: bytes | None,
     ) -> None:
         """Late."""
         self.there.set()
         assert self.go.wait(10)
-        super().settle(partition, places, receipts, checkpoint)
+        super().acknowledge(partition, places, receipts, checkpoint)
 
 
 class FailsOnce(Signer):

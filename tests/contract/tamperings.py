@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select
 
 from services.ledger.log import entry
 from services.ledger.store import tables
-from shared.crypto.jwe import b64url, from_b64url, seal
+from shared.crypto.jwe import b64url, encrypt, from_b64url
 from tests.contract.forging import Exported, Forge, Members
 from tests.given import ADA, EVE
 
@@ -181,7 +181,7 @@ def other_event(forge: Forge) -> None:
     key = forge.vault.unwrap(row.kid, row.wrapped)
     event = {"id": told["id"], "type": "access.withdrawn", "subject": ADA, "data": {}}
     bound = {name: told[name] for name in ("author", "id", "subject")}
-    forge.rewrite(index, sealed=seal(key, orjson.dumps(event), bound).decode())
+    forge.rewrite(index, sealed=encrypt(key, orjson.dumps(event), bound).decode())
     forge.sign()
 
 

@@ -16,7 +16,7 @@ from services.ledger.fold import unwrap_keys
 from services.ledger.log import entry
 from services.ledger.log.proofs import Proof
 from services.ledger.log.signed_note import Signer
-from services.ledger.receipts import Recorded, receipt
+from services.ledger.receipts import LocatedEntry, receipt
 from services.ledger.vault import Vault
 from tests import exports
 from tests.contract.audited import Cosigner, codes, report, run, written
@@ -144,11 +144,11 @@ def test_what_was_kept_outside_is_taken_as_checkpoint_proof_or_receipt(
     told = Told(whole.leaves, whole.signer)
     with lived.as_services(write=False) as connection:
         vault = Vault.from_folder(lived.settings.key_folder)
-        each = entry.read(whole.leaves[7])
+        each = entry.parse(whole.leaves[7])
         unwrap_keys(connection, vault, [each.subject])
         path = tuple(exports.proof(whole.leaves[:200], 7))
         proof = Proof(7, path, told.checkpoint(200))
-        made = receipt(Recorded(0, 7, each), vault, proof)
+        made = receipt(LocatedEntry(0, 7, each), vault, proof)
     kept = {"note": told.checkpoint(300), "proof": str(made["proof"]), "receipt": json.dumps(made)}
     for name, text in kept.items():
         (tmp_path / name).write_text(text)

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from services.ledger.config import now
+from services.ledger.config import utc_now
 from services.ledger.plan import decide as rules
 from services.ledger.plan.model import Plan
 from services.ledger.writer import batch as batch_module
 from services.ledger.writer import plan_cache
-from services.ledger.writer.batch_size import BATCH, DEATHS, LARGE, Trial
+from services.ledger.writer.batch_size import BATCH, DEATHS, LARGE, BatchAttempt
 from services.ledger.writer.worker import Drainer
 from shared.events.event import Event, timestamp
 from shared.inbox.redis_keys import trying_key
@@ -57,13 +57,13 @@ def test_people_whose_plans_are_large_are_loaded_a_few_at_a_time(
     on_valkey.post(*starts, *more)
     on_valkey.drain()
     loads: list[int] = []
-    load = plan_cache.People.load
+    load = plan_cache.PlanCache.load
 
-    def counted(self: plan_cache.People, *given: object) -> dict[str, Exception]:
+    def counted(self: plan_cache.PlanCache, *given: object) -> dict[str, Exception]:
         loads.append(len(given[2]))  # type: ignore[arg-type]  # the subjects
         return load(self, *given)  # type: ignore[arg-type]  # as it was called
 
-    monkeypatch.setattr(plan_cache.People, "load", counted)
+    monkeypatch.setattr(plan_cache.PlanCache, "load", counted)
     monkeypatch.setattr(batch_module, "LOAD_BYTES", 8_000)
     again = [fish(who, 99) for who in people]
     on_valkey.post(*again)
@@ -84,8 +84,8 @@ def test_after_a_death_half_as_many_are_taken_and_then_twice_as_many(
 ) -> None:
     inbox = on_valkey.inbox()
     on_valkey.post(*MANY)
-    first = inbox.read(0, 1).messages[0][0]
-    inbox.try_batch(0, Trial(most, 0, 0, first).note())
+    first = inbox.peek(0, 1).messages[0][0]
+    inbox.mark_batch(0, BatchAttempt(most, 0, 0, first).note())
     projector, taken = on_valkey.projector(), []
     while count := projector.batch(0):
         taken.append(count)
@@ -100,7 +100,7 @@ def test_after_a_death_half_as_many_are_taken_and_then_twice_as_many(
 def test_a_note_that_says_nothing_of_this_log_is_no_death(on_valkey: Ledger, note: bytes) -> None:
     """Somebody else's, of another size of the log, or of another message."""
     on_valkey.post(*TOLD)
-    on_valkey.inbox().try_batch(0, note)
+    on_valkey.inbox().mark_batch(0, note)
     on_valkey.drain()
     assert set(on_valkey.verdicts()) == {"accepted"}
 
@@ -160,7 +160,7 @@ def test_a_person_who_does_not_fit_into_memory_is_held(
 def test_a_worker_whose_clock_leapt_waits_and_says_so(on_valkey: Ledger, years: int) -> None:
     leap = timedelta(days=365 * years)
     on_valkey.post(*TOLD)
-    projector = on_valkey.projector(clock=lambda: now() + leap, skew=60.0)
+    projector = on_valkey.projector(clock=lambda: utc_now() + leap, skew=60.0)
     drainer = Drainer(projector, lambda _: None)
     assert drainer.drain(0) == 0
     why = on_valkey.inbox().redis.get(WAITING) or b""
@@ -168,12 +168,12 @@ def test_a_worker_whose_clock_leapt_waits_and_says_so(on_valkey: Ledger, years: 
     assert (b"ahead of" if years > 0 else b"behind") in why
     assert on_valkey.rows() == []
     assert on_valkey.drain() == len(TOLD)
-    assert max(row["recorded"] for row in on_valkey.rows()) <= timestamp(now())
+    assert max(row["recorded"] for row in on_valkey.rows()) <= timestamp(utc_now())
 
 
 def test_a_worker_far_behind_what_was_received_waits(on_valkey: Ledger) -> None:
     """Where worker and queue share a clock that is wrong."""
-    ahead = timestamp(now() + timedelta(hours=2))
+    ahead = timestamp(utc_now() + timedelta(hours=2))
     on_valkey.post(TOLD[0], at(ahead, TOLD[1]))
     drainer = Drainer(on_valkey.projector(), lambda _: None)
     assert drainer.drain(0) == 0

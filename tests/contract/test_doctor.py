@@ -31,7 +31,7 @@ def test_where_all_is_well_nothing_is_wrong(ledger: Ledger) -> None:
     ledger.drain()
     found = examined(ledger)
     assert found.keys() == CHECKS.keys()
-    assert {each.check: each.told for each in found.values() if each.state == "wrong"} == {}
+    assert {each.check: each.detail for each in found.values() if each.state == "wrong"} == {}
     assert {each.check for each in found.values() if each.state == "unknown"} == {
         "intake",
         "read API",
@@ -134,8 +134,8 @@ def test_what_this_host_does_not_need_is_unknown_and_no_finding(
     on_valkey.settings = replace(on_valkey.settings, database_url="", database_owner_url="")
     found = examined(on_valkey)
     assert [each for each in found.values() if each.state == "wrong" or each.down] == []
-    assert "not on this host, and workers need it" in found["log keys"].told
-    assert "no database address on this host" in found["database"].told
+    assert "not on this host, and workers need it" in found["log keys"].detail
+    assert "no database address on this host" in found["database"].detail
     assert {found[each].state for each in ("queue", "lag", "issuers", "transit keys")} == {"ok"}
 
 
@@ -157,7 +157,7 @@ def test_sqlite_on_a_networks_file_system(on_valkey: Ledger, tmp_path: Path) -> 
     mounts.write_text("\n".join(lines))
     named(on_valkey, "file system", "wrong", "is on nfs4", "to a local disk", mounts=mounts)
     mounts.write_text("\n".join([lines[0], f"{lines[1]}x".replace(str(folder), "/elsewhere")]))
-    assert examined(on_valkey, mounts=mounts)["file system"].told.endswith("is on ext4")
+    assert examined(on_valkey, mounts=mounts)["file system"].detail.endswith("is on ext4")
     assert examined(on_valkey, mounts=tmp_path / "none")["file system"].state == "unknown"
 
 
@@ -169,9 +169,9 @@ def test_a_queue_that_is_away(on_valkey: Ledger, valkey: RedisLikeServer) -> Non
     found = examined(on_valkey)
     valkey.start()
     assert (found["queue"].state, found["queue"].down) == ("unknown", True)
-    assert "does not answer" in found["queue"].told
+    assert "does not answer" in found["queue"].detail
     assert "start it" in found["queue"].remedy
-    assert found["lag"].told == "not known, for the reason of 'queue'"
+    assert found["lag"].detail == "not known, for the reason of 'queue'"
     assert found["heads"].state == "ok"
 
 
@@ -214,7 +214,7 @@ def test_clocks_that_differ(ledger: Ledger, off: int) -> None:
 @SQLITE
 def test_a_partition_that_waits_says_why(ledger: Ledger) -> None:
     ledger.post(ada.starts())
-    ledger.inbox().wait_because(0, "the database is away")
+    ledger.inbox().set_blocked_reason(0, "the database is away")
     named(ledger, "lag", "wrong", "1 messages: the database is away", "goes on by itself")
 
 
@@ -225,10 +225,10 @@ def test_what_stands_in_the_queue_does_not_steer_the_terminal(ledger: Ledger) ->
     client.set("firsthand:layout", hostile)
     client.set(b"\x1b[2J", 1)
     found = examined(ledger)
-    said = [each.told + each.remedy for each in found.values()]
+    said = [each.detail + each.remedy for each in found.values()]
     assert all(each.isprintable() for each in said), said
-    assert "?[2J" in found["lag"].told
-    assert "?[2J" in found["queue's other keys"].told
+    assert "?[2J" in found["lag"].detail
+    assert "?[2J" in found["queue's other keys"].detail
     lines = CliRunner().invoke(main, ["doctor"], env=ledger.environment).stdout.splitlines()
     assert all(each.isprintable() for each in lines)
 
@@ -247,7 +247,7 @@ def test_a_partition_that_is_full(ledger: Ledger) -> None:
     named(ledger, "lag", "wrong", "2 messages (full: who posts gets 503)", "start a worker", **full)
     assert examined(ledger, inbox_limit=3)["lag"].state == "ok"
     assert examined(ledger, inbox_limit=0)["lag"].state == "ok"
-    ledger.inbox().wait_because(0, "the database is away")
+    ledger.inbox().set_blocked_reason(0, "the database is away")
     named(ledger, "lag", "wrong", "(full: who posts gets 503): the database is away", "", **full)
 
 

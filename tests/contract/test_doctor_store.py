@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from services.ledger.config import signers
-from services.ledger.maintenance.key_rotation import rotate
+from services.ledger.maintenance.key_rotation import rotate_log_key
 from services.ledger.store import setup
 from services.ledger.vault import Vault
 from services.operations.doctor.checks import CHECKS
@@ -38,8 +38,8 @@ def test_a_database_that_is_away(on_valkey: Ledger) -> None:
     on_valkey.settings = replace(on_valkey.settings, database_url=url)
     found = examined(on_valkey)["database"]
     assert (found.state, found.down) == ("unknown", True)
-    assert "does not answer" in found.told
-    assert "secret" not in found.told
+    assert "does not answer" in found.detail
+    assert "secret" not in found.detail
 
 
 HOLDS = """INSERT INTO held (log, subject, place, reason, seen, message)
@@ -128,7 +128,7 @@ def test_another_key_encryption_key(on_valkey: Ledger, keys: Path) -> None:
 
 def test_an_older_copy_of_the_database(on_valkey: Ledger) -> None:
     ahead = signers(on_valkey.settings)[0].checkpoint(5, bytes(32))
-    on_valkey.inbox().settle(0, [], [], ahead.encode())
+    on_valkey.inbox().acknowledge(0, [], [], ahead.encode())
     named(on_valkey, "published", "wrong", "but 5 entries were published", "bring back the newer")
 
 
@@ -136,7 +136,7 @@ def test_a_new_log_key_is_said_until_worker_and_ledger_have_it(on_valkey: Ledger
     on_valkey.post(ada.starts())
     on_valkey.drain()
     for finish in (False, True):
-        rotate(on_valkey.settings, 0, finish=finish)
+        rotate_log_key(on_valkey.settings, 0, finish=finish)
         says = "a new key of log 0 is there, and not in use"
         named(on_valkey, "published", "odd", says, "restart worker and ledger")
     on_valkey.projector().batch(0)  # as a worker's start does
@@ -155,7 +155,7 @@ def test_messages_that_did_not_open(on_valkey: Ledger) -> None:
     late: Callable[[], datetime] = lambda: datetime.now(UTC) + timedelta(days=8)  # noqa: E731 - a clock
     found = examined(on_valkey, clock=late)["unreadable"]
     assert found.state == "ok"
-    assert found.told.startswith("1 messages did not open, the last one on 20")
+    assert found.detail.startswith("1 messages did not open, the last one on 20")
 
 
 @POSTGRESQL
@@ -163,7 +163,7 @@ def test_the_databases_clock_is_looked_at_too(on_valkey: Ledger) -> None:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC) + timedelta(seconds=60)  # noqa: E731 - a clock
     found = examined(on_valkey, clock=clock)["database's clock"]
     assert found.state == "unknown"  # told once, of the queue's clock
-    assert found.told == "not known, for the reason of 'queue's clock'"
+    assert found.detail == "not known, for the reason of 'queue's clock'"
 
 
 # the services
@@ -174,7 +174,7 @@ def test_the_databases_clock_is_looked_at_too(on_valkey: Ledger) -> None:
 def test_a_service_that_does_not_answer(on_valkey: Ledger, check: str, name: str) -> None:
     found = examined(on_valkey, services={name: "http://127.0.0.1:9"})[check]
     assert (found.state, found.down) == ("unknown", True)
-    assert "does not answer at http://127.0.0.1:9" in found.told
+    assert "does not answer at http://127.0.0.1:9" in found.detail
     assert "start it" in found.remedy
 
 

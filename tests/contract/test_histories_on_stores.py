@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from services.ledger.fold import fold_one, unwrap_keys
+from services.ledger.fold import load_state, unwrap_keys
 from services.ledger.log import entry
 from services.ledger.plan.decide import Accepted, decide
 from services.ledger.plan.evolve import evolve
@@ -40,7 +40,7 @@ def life(number: int) -> list[Event]:
 
 
 def _renamed(said: Event, person: str) -> Event:
-    return Event.of(
+    return Event.from_canonical(
         said.canonical.replace(f'"{ADA}"'.encode(), f'"{person}"'.encode()),
         author=person if said.author == ADA else said.author,
         via=said.via,
@@ -52,7 +52,7 @@ def _renamed(said: Event, person: str) -> Event:
 def shown(example: Json) -> list[Event]:
     """What a served example posts."""
     return [
-        Event.of(
+        Event.from_canonical(
             canonical(step["event"]),
             author=step["author"],
             via=step.get("via", "service:notebook"),
@@ -111,7 +111,7 @@ class Fold:
 
 def ruled(ledger: Ledger) -> list[Ruled]:
     """What stands on the entries."""
-    entries = [entry.read(row["leaf"]) for row in ledger.rows()]
+    entries = [entry.parse(row["leaf"]) for row in ledger.rows()]
     return [
         (each.id, each.refusal or each.verdict, each.onbehalfof is not None, each.warnings or [])
         for each in entries
@@ -123,7 +123,7 @@ def plans(ledger: Ledger, people: Iterable[str]) -> dict[str, bytes]:
     vault = Vault.from_folder(ledger.settings.key_folder)
     with ledger.as_services(write=False) as connection:
         unwrap_keys(connection, vault, people)
-        return {each: dump(fold_one(connection, vault, 0, each).plan) for each in people}
+        return {each: dump(load_state(connection, vault, 0, each).plan) for each in people}
 
 
 def test_a_store_rules_and_folds_as_the_core_does(

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from services.cli import main
-from services.ledger.vault import VaultClosed
+from services.ledger.vault import KeyUnwrapError
 from services.ledger.writer import held_messages
 from services.ledger.writer.projector import Projector
 from shared.inbox.redis_keys import held_key
@@ -155,26 +155,26 @@ def test_damage_is_noticed_when_a_person_is_loaded_and_nothing_in_between_is_los
 
 def test_the_worker_tries_again_by_itself_and_later_each_time(on_valkey: Ledger) -> None:
     now = [0.0]
-    held = held_messages.Holding(lambda: now[0])
+    held = held_messages.HeldMessages(lambda: now[0])
     on_valkey.post(*EARLY)
     on_valkey.drain()
     with key_away(on_valkey):
         on_valkey.post(*LATE)
         worked(on_valkey)
     with on_valkey.as_services(write=False) as connection:
-        held.look(connection, 0)
+        held.refresh(connection, 0)
     assert held.people(0) == [ADA]
     pauses = []
     for _ in range(7):
         assert held.is_due(0)
-        held.tried(0, released=False)
+        held.schedule_retry(0, released=False)
         assert not held.is_due(0)
         began = now[0]
         while not held.is_due(0):
             now[0] += 0.5
         pauses.append(now[0] - began)
     assert pauses == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
-    held.tried(0, released=True)
+    held.schedule_retry(0, released=True)
     now[0] += 2.0
     assert held.is_due(0)
 
@@ -247,5 +247,5 @@ def test_without_the_ledgers_own_key_everybody_waits(on_valkey: Ledger) -> None:
     on_valkey.post(*EARLY)
     on_valkey.drain()
     on_valkey.change("UPDATE keys SET wrapped = :raw WHERE subject = 'ledger'", raw=bytes(40))
-    with pytest.raises(VaultClosed):
+    with pytest.raises(KeyUnwrapError):
         on_valkey.projector()

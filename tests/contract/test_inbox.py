@@ -6,10 +6,10 @@ import pytest
 from redis import Redis
 
 from shared.crypto.transit import Transit
-from shared.errors import SealBroken, Unavailable
+from shared.errors import DecryptionError, Unavailable
 from shared.events.event import Event
 from shared.inbox import doorbell
-from shared.inbox.inbox import Inbox, Outgoing
+from shared.inbox.inbox import Inbox, Reply
 from shared.inbox.servers import MAX_CONNECTIONS, connect
 from tests.contract.conftest import REAL
 from tests.contract.ledgers import Together
@@ -36,8 +36,8 @@ def inbox(queue: "Redis", transit: Transit, rung: list[int]) -> Inbox:
 
 def opened(inbox: Inbox, partition: int = 0) -> list[Event]:
     """The events that wait, in order."""
-    messages = inbox.read(partition, 1000).messages
-    unseal = inbox.transit.unseal
+    messages = inbox.peek(partition, 1000).messages
+    unseal = inbox.transit.decrypt
     return [Event.from_message(unseal(partition, sealed, "event")) for _, sealed in messages]
 
 
@@ -53,8 +53,8 @@ def test_events_wait_in_the_order_they_came(inbox: Inbox) -> None:
 
 def test_the_head_of_the_stream_is_read_again_and_again(inbox: Inbox) -> None:
     inbox.publish(0, [ada.starts(), ada.states(), ada.writes("Food", "Fish")])
-    assert inbox.read(0, 2).messages == inbox.read(0, 2).messages
-    assert len(inbox.read(0, 2)[0]) == 2
+    assert inbox.peek(0, 2).messages == inbox.peek(0, 2).messages
+    assert len(inbox.peek(0, 2)[0]) == 2
 
 
 def test_threads_that_publish_together_each_keep_their_order(inbox: Inbox) -> None:
@@ -205,15 +205,15 @@ def test_replicas_that_are_not_there_are_missed(
 
 def test_settling_deletes_exactly_what_was_recorded(inbox: Inbox, queue: "Redis") -> None:
     inbox.publish(0, [ada.starts(), ada.states(), ada.writes("Food", "Fish")])
-    inbox.wait_because(0, "a fault that is over")
-    (first, _), _, (third, _) = inbox.read(0, 10)[0]
+    inbox.set_blocked_reason(0, "a fault that is over")
+    (first, _), _, (third, _) = inbox.peek(0, 10)[0]
     inbox.publish(0, [ada.lets_go()])
-    inbox.settle(0, [first, third], [], b"checkpoint")
+    inbox.acknowledge(0, [first, third], [], b"checkpoint")
     assert [each.type for each in opened(inbox)] == ["aspiration.stated", "aspiration.let-go"]
-    assert inbox.read(0, 1)[1] == b"checkpoint"
+    assert inbox.peek(0, 1)[1] == b"checkpoint"
     assert not queue.exists("firsthand:{p0}:waiting")
-    inbox.settle(0, [], [], None)
-    assert inbox.read(0, 1)[1] == b"checkpoint"
+    inbox.acknowledge(0, [], [], None)
+    assert inbox.peek(0, 1)[1] == b"checkpoint"
     assert inbox.length(0) == 2
 
 
@@ -225,7 +225,7 @@ def test_two_who_wait_for_one_receipt_both_get_it(inbox: Inbox, queue: "Redis") 
         answers.append(inbox.receipt(0, "w1", 2))
 
     def settle() -> None:
-        inbox.settle(0, [], [Outgoing("w1", b"201\n{}")], None)
+        inbox.acknowledge(0, [], [Reply("w1", b"201\n{}")], None)
 
     with Together(wait, wait):
         threading.Timer(0.1, settle).start()
@@ -239,52 +239,52 @@ def test_a_receipt_that_never_comes_is_none(inbox: Inbox) -> None:
 
 
 def test_a_receipt_is_for_its_partition_and_no_event(inbox: Inbox, queue: "Redis") -> None:
-    inbox.settle(0, [], [Outgoing("w1", b"201\n{}")], None)
+    inbox.acknowledge(0, [], [Reply("w1", b"201\n{}")], None)
     queue.copy("firsthand:{p0}:done:w1", "firsthand:{p1}:done:w1")
     assert inbox.receipt(1, "w1", 1) is None
-    sealed = inbox.transit.seal(0, b"201\n{}", "receipt")
-    with pytest.raises(SealBroken, match="sealed for another place"):
-        inbox.transit.unseal(0, sealed, "event")
+    sealed = inbox.transit.encrypt(0, b"201\n{}", "receipt")
+    with pytest.raises(DecryptionError, match="sealed for another place"):
+        inbox.transit.decrypt(0, sealed, "event")
 
 
 def test_a_receipt_is_for_its_waiter(inbox: Inbox, queue: "Redis") -> None:
     """Who writes to the queue cannot hand one person's receipt to another."""
-    inbox.settle(0, [], [Outgoing("w1", b"201\n{}")], None)
+    inbox.acknowledge(0, [], [Reply("w1", b"201\n{}")], None)
     queue.copy("firsthand:{p0}:done:w1", "firsthand:{p0}:done:w2")
     assert inbox.receipt(0, "w2", 1) is None
 
 
 def test_a_message_does_not_open_in_another_partition(inbox: Inbox) -> None:
     inbox.publish(0, [sam.states()])
-    ((_, sealed),) = inbox.read(0, 1).messages
-    with pytest.raises(SealBroken, match="sealed for another place"):
-        inbox.transit.unseal(1, sealed, "event")
+    ((_, sealed),) = inbox.peek(0, 1).messages
+    with pytest.raises(DecryptionError, match="sealed for another place"):
+        inbox.transit.decrypt(1, sealed, "event")
 
 
 def test_a_stranger_in_the_stream_is_read_whole(inbox: Inbox, queue: "Redis") -> None:
     """Nothing is thrown away, least of all what nobody can explain."""
     queue.xadd("firsthand:{p0}:inbox", {"note": "left by a stranger", "more": b"\xff\x00"})
-    ((_, read),) = inbox.read(0, 10).messages
+    ((_, read),) = inbox.peek(0, 10).messages
     for part in (b"note", b"left by a stranger", b"more", b"\\xff\\x00"):
         assert part in read
-    with pytest.raises(SealBroken):
-        inbox.transit.unseal(0, read, "event")
+    with pytest.raises(DecryptionError):
+        inbox.transit.decrypt(0, read, "event")
 
 
 def test_the_age_of_the_oldest_is_the_queues_own_clock(inbox: Inbox, queue: "Redis") -> None:
-    assert inbox.glance(0).oldest is None
+    assert inbox.summarize(0).oldest is None
     inbox.publish(0, [ada.starts()])
-    age = inbox.glance(0).oldest
+    age = inbox.summarize(0).oldest
     assert age is not None
     assert -0.1 < age < 5
     seconds, _ = queue.time()
     queue.delete("firsthand:{p0}:inbox")
     queue.xadd("firsthand:{p0}:inbox", {"e": "x"}, id=f"{(seconds - 100) * 1000}-0")
-    assert 99 < (inbox.glance(0).oldest or 0) < 105
+    assert 99 < (inbox.summarize(0).oldest or 0) < 105
 
 
 def test_why_a_partition_waits_is_forgotten_in_a_minute(inbox: Inbox, queue: "Redis") -> None:
-    inbox.wait_because(3, "the database is away")
+    inbox.set_blocked_reason(3, "the database is away")
     assert queue.get("firsthand:{p3}:waiting") == b"the database is away"
     assert 50 < queue.ttl("firsthand:{p3}:waiting") <= 60
 

@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from shared.crypto.transit import Transit
-from shared.errors import TooFast, Unavailable
+from shared.errors import TooManyRequests, Unavailable
 from shared.events.event import Event
 from shared.inbox.inbox import Inbox
 from shared.inbox.publish_script import FULL, FULL_SECONDS, PUBLISH, Limits
@@ -128,7 +128,7 @@ def test_what_holds_a_caller_back_expires_when_it_is_past(queue: "Redis", publis
 def test_a_callers_pace_is_its_own(box: Callable[[Limits], Inbox], queue: "Redis") -> None:
     inbox = box(SLOW)
     inbox.publish(0, [ada.states(f"w{n}") for n in range(10)])
-    with pytest.raises(TooFast) as caught:
+    with pytest.raises(TooManyRequests) as caught:
         inbox.publish(0, [ada.states()])
     assert 1 <= int(caught.value.headers["Retry-After"]) <= 2
     assert inbox.length(0) == 10
@@ -165,7 +165,7 @@ def test_threads_that_publish_together_are_limited_one_by_one(
         for each in events:
             try:
                 inbox.publish(0, [each])
-            except TooFast:
+            except TooManyRequests:
                 refused.append(each.author)
 
     greedy = [ada.states(f"a{n}") for n in range(60)]
@@ -190,7 +190,7 @@ def test_a_full_stream_takes_nothing_until_it_is_drained(box: Callable[[Limits],
     assert caught.value.headers == {"Retry-After": str(FULL_SECONDS)}
     assert inbox.length(0) == 4
     inbox.publish(1, [ada.states()])
-    inbox.settle(0, [place for place, _ in inbox.read(0, 2)[0]], [], None)
+    inbox.acknowledge(0, [place for place, _ in inbox.peek(0, 2)[0]], [], None)
     inbox.publish(0, [sam.states()])
     assert inbox.length(0) == 3
 

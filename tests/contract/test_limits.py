@@ -9,9 +9,9 @@ from sqlalchemy import text
 from services.ledger.queries.reader import Reader
 from services.ledger.store import writes
 from services.ledger.vault import Vault
-from shared.crypto.jwe import Key, seal
+from shared.crypto.jwe import Key, encrypt
 from shared.crypto.transit import Transit
-from shared.errors import KeyAway, TooNew
+from shared.errors import CatalogueTooNew, KeyUnavailable
 from shared.events.event import Event, canonical
 from tests.contract.ledgers import Ledger
 from tests.given import ADA, ada, sam, started
@@ -36,7 +36,7 @@ def test_many_events_under_one_id_are_told_apart_without_reading_them(on_valkey:
     assert on_valkey.drain(projector) == MANY
     assert len(on_valkey.rows()) == MANY + 1
     with on_valkey.as_services(write=False) as connection:
-        looked_at = writes.earlier(connection, 0, {said.id})
+        looked_at = writes.existing_entries(connection, 0, {said.id})
     assert {"leaf"}.isdisjoint(looked_at[0].keys())  # bytes of none are fetched to find repeats
 
 
@@ -76,11 +76,11 @@ def test_a_damaged_stored_plan_is_folded_again_from_the_entries(
 
 def test_a_message_of_a_newer_catalogue_waits_for_a_newer_worker() -> None:
     key = Key.fresh()
-    sealed = seal(key, b"x", {"partition": 0, "catalogue": 99, "use": "event"})
-    with pytest.raises(TooNew, match="catalogue 99"):
-        Transit([key]).unseal(0, sealed, "event")
-    with pytest.raises(KeyAway):
-        Transit([Key.fresh()]).unseal(0, sealed, "event")
+    sealed = encrypt(key, b"x", {"partition": 0, "catalogue": 99, "use": "event"})
+    with pytest.raises(CatalogueTooNew, match="catalogue 99"):
+        Transit([key]).decrypt(0, sealed, "event")
+    with pytest.raises(KeyUnavailable):
+        Transit([Key.fresh()]).decrypt(0, sealed, "event")
 
 
 def test_key_files_are_made_whole_and_never_made_over(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from services.ledger.bootstrap import open_store
 from services.ledger.config import signers
 from services.ledger.log.signed_note import read_checkpoint
 from services.ledger.maintenance.init import init
-from services.ledger.maintenance.key_rotation import rotate
+from services.ledger.maintenance.key_rotation import rotate_log_key
 from shared.errors import SettingsError
-from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.published_checkpoint import PublishedCheckpoints
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD
 
@@ -20,23 +20,23 @@ def test_while_both_keys_sign_either_verifies_and_then_the_new_one(on_valkey: Le
     (old,) = signers(settings)[0].vkeys
     on_valkey.post(*TOLD[:3])
     on_valkey.drain()
-    before = LastPublished(queue).of(0)
+    before = PublishedCheckpoints(queue).read(0)
 
-    new, also = rotate(settings, 0, finish=False).vkeys
+    new, also = rotate_log_key(settings, 0, finish=False).vkeys
     assert also == old
     assert on_valkey.projector().batch(0) == 0  # a worker's start signs the head with both
     for vkey in (old, new):
-        assert read_checkpoint(LastPublished(queue).of(0), vkey)[0] == 3
+        assert read_checkpoint(PublishedCheckpoints(queue).read(0), vkey)[0] == 3
     on_valkey.post(*TOLD[3:6])
     on_valkey.drain()
-    both = LastPublished(queue).of(0)
+    both = PublishedCheckpoints(queue).read(0)
     assert not on_valkey.replay().findings
 
-    assert rotate(settings, 0, finish=True).vkeys == [new, old]
+    assert rotate_log_key(settings, 0, finish=True).vkeys == [new, old]
     assert on_valkey.projector().batch(0) == 0
     on_valkey.post(*TOLD[6:])
     on_valkey.drain()
-    after = LastPublished(queue).of(0)
+    after = PublishedCheckpoints(queue).read(0)
     assert read_checkpoint(after, new)[0] == len(TOLD)
     with pytest.raises(ValueError, match="no signature"):
         read_checkpoint(after, old)
@@ -49,8 +49,8 @@ def test_while_both_keys_sign_either_verifies_and_then_the_new_one(on_valkey: Le
 def test_a_key_is_retired_without_a_worker_in_between(on_valkey: Ledger) -> None:
     on_valkey.post(*TOLD[:3])
     on_valkey.drain()
-    rotate(on_valkey.settings, 0, finish=False)
-    rotate(on_valkey.settings, 0, finish=True)
+    rotate_log_key(on_valkey.settings, 0, finish=False)
+    rotate_log_key(on_valkey.settings, 0, finish=True)
     opened, _ = open_store(on_valkey.settings, write=True)
     opened.dispose()
     on_valkey.post(*TOLD[3:])
@@ -60,12 +60,12 @@ def test_a_key_is_retired_without_a_worker_in_between(on_valkey: Ledger) -> None
 
 def test_keys_change_in_order_and_init_leaves_them(stored: Ledger) -> None:
     with pytest.raises(SettingsError, match=r"log-0\.key: one key signs"):
-        rotate(stored.settings, 0, finish=True)
-    rotate(stored.settings, 0, finish=False)
+        rotate_log_key(stored.settings, 0, finish=True)
+    rotate_log_key(stored.settings, 0, finish=False)
     with pytest.raises(SettingsError, match=r"log-0\.key: two keys sign already"):
-        rotate(stored.settings, 0, finish=False)
+        rotate_log_key(stored.settings, 0, finish=False)
     with pytest.raises(SettingsError, match=r"log-1\.key"):
-        rotate(stored.settings, 1, finish=False)
+        rotate_log_key(stored.settings, 1, finish=False)
     before = (stored.settings.key_folder / "log-0.key").read_bytes()
     assert init(stored.settings) == signers(stored.settings)[0].origin.rpartition("/")[0]
     assert (stored.settings.key_folder / "log-0.key").read_bytes() == before

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.ledger.writer.worker import Drainer
-from shared.errors import Misplaced
+from shared.errors import MisroutedEvent
 from shared.events.event import Event, partition_of
 from shared.inbox.inbox import Inbox
 from shared.inbox.partition_layout import lay_out
@@ -72,7 +72,7 @@ def all_in_place(ledger: Ledger, told: list[Event]) -> None:
 def test_the_projector_records_nothing_in_another_log_than_its_persons(two: Ledger) -> None:
     told = said()
     posted(two, told, 1)
-    with pytest.raises(Misplaced, match="log 1"):
+    with pytest.raises(MisroutedEvent, match="log 1"):
         two.projector().batch(0)
     assert (two.rows(), two.waiting()) == ([], len(told))
 

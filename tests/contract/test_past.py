@@ -7,11 +7,11 @@ from itertools import accumulate
 import pytest
 
 from services.ledger.fold import SNAPSHOT_BYTES as STEP
-from services.ledger.fold import Person
+from services.ledger.fold import PersonState
 from services.ledger.plan.model import Plan, dump
-from services.ledger.queries.read_cache import LIMIT, Kept
+from services.ledger.queries.read_cache import LIMIT, ReadCache
 from services.ledger.queries.reader import Reader
-from services.ledger.queries.time_travel import When
+from services.ledger.queries.time_travel import PlanSelector
 from services.ledger.vault import Vault
 from shared.events.event import Event
 from tests.contract.ledgers import Ledger
@@ -21,7 +21,7 @@ LONG = 200  # events: several snapshots
 
 
 @contextmanager
-def reader(ledger: Ledger, kept: Kept) -> Iterator[Reader]:
+def reader(ledger: Ledger, kept: ReadCache) -> Iterator[Reader]:
     with ledger.as_services(write=False) as connection:
         vault = Vault.from_folder(ledger.settings.key_folder)
         yield Reader(connection, vault, 0, ADA, kept)
@@ -38,9 +38,9 @@ def plan_of(events: list[Event]) -> bytes:
     return dump(plan)
 
 
-def seen(ledger: Ledger, kept: Kept, version: int | None = None) -> bytes:
+def seen(ledger: Ledger, kept: ReadCache, version: int | None = None) -> bytes:
     with reader(ledger, kept) as reading:
-        plan = reading.plan(When(version))
+        plan = reading.plan(PlanSelector(version))
         assert plan is not None
         return dump(plan)
 
@@ -63,12 +63,12 @@ def test_a_batch_leaves_snapshots_in_its_midst_and_each_is_true(on_valkey: Ledge
     assert on_valkey.replay().findings == []
     first = places[0]
     for version in (1, first - 1, first, first + 1, LONG):
-        assert seen(on_valkey, Kept(), version) == plan_of(events[:version])
+        assert seen(on_valkey, ReadCache(), version) == plan_of(events[:version])
 
 
 def test_what_is_kept_is_what_would_be_folded(on_valkey: Ledger) -> None:
     """The same answers in any order, while more is recorded, and as from a new process."""
-    events, kept = life(40), Kept()
+    events, kept = life(40), ReadCache()
     on_valkey.post(*events[:30])
     on_valkey.drain()
     assert seen(on_valkey, kept) == plan_of(events[:30])
@@ -76,11 +76,11 @@ def test_what_is_kept_is_what_would_be_folded(on_valkey: Ledger) -> None:
     on_valkey.drain()
     for version in (None, 30, 41, None, 35, 30, 1):
         told = plan_of(events[:version] if version else events)
-        assert seen(on_valkey, kept, version) == seen(on_valkey, Kept(), version) == told
+        assert seen(on_valkey, kept, version) == seen(on_valkey, ReadCache(), version) == told
 
 
 def test_a_reader_folds_on_from_what_is_kept(on_valkey: Ledger) -> None:
-    events, kept = life(64), Kept()
+    events, kept = life(64), ReadCache()
     on_valkey.post(*events[:40])
     on_valkey.drain()
     seen(on_valkey, kept)
@@ -92,14 +92,14 @@ def test_a_reader_folds_on_from_what_is_kept(on_valkey: Ledger) -> None:
 
 def test_what_was_kept_of_another_history_is_not_taken(on_valkey: Ledger) -> None:
     """A database put back to an older copy, and gone on with: the same places, other entries."""
-    kept, events = Kept(), life(10)
+    kept, events = ReadCache(), life(10)
     on_valkey.post(*events)
     on_valkey.drain()
     last = on_valkey.rows()[-1]["leaf"]
     with reader(on_valkey, kept) as reading:
         kid = reading.past.vault.person(ADA)
         assert kid is not None
-        stranger = Person(Plan(ADA, "started", 7), 5)
+        stranger = PersonState(Plan(ADA, "started", 7), 5)
         kept.keep(kid.kid, b"an entry that is not there", stranger)
     assert seen(on_valkey, kept) == plan_of(events)
     found = kept.find(kid.kid, last)
@@ -109,8 +109,8 @@ def test_what_was_kept_of_another_history_is_not_taken(on_valkey: Ledger) -> Non
 
 @pytest.mark.parametrize("length", [1, LIMIT // 3, LIMIT + 1])
 def test_no_more_is_kept_than_there_is_room_for(length: int) -> None:
-    kept, entries = Kept(), {str(each): [ADA] for each in range(length)}
-    people = [Person(Plan(ADA, entries=entries), number) for number in range(1, 9)]
+    kept, entries = ReadCache(), {str(each): [ADA] for each in range(length)}
+    people = [PersonState(Plan(ADA, entries=entries), number) for number in range(1, 9)]
     for each in people:
         kept.keep("kid", bytes([each.sequence]), each)
     there = [each for each in people if kept.find("kid", bytes([each.sequence]))]

@@ -172,7 +172,7 @@ def _opened(ledger: Ledger) -> bytes:
     vault = Vault.from_folder(ledger.settings.key_folder)
     with ledger.as_services(write=False) as connection:
         unwrap_keys(connection, vault, [ADA])
-    found = (entry.read(row["leaf"]).open(vault.find(ADA)) for row in ledger.rows())
+    found = (entry.parse(row["leaf"]).open(vault.find(ADA)) for row in ledger.rows())
     return b"".join(each.canonical for each in found)
 
 
@@ -205,7 +205,7 @@ def test_what_was_committed_is_published(on_valkey: Ledger) -> None:
     on_valkey.post(STARTED, STATED)
     on_valkey.drain()
     (head,) = on_valkey.table("heads")
-    published = on_valkey.inbox().read(0, 1).published
+    published = on_valkey.inbox().peek(0, 1).published
     assert published is not None
     assert published.decode() == head["checkpoint"]
     assert (head["size"], head["rules"]) == (2, RULES)
@@ -233,10 +233,10 @@ def test_what_does_not_open_is_kept_aside(
     inbox = ledger.inbox()
     sealed = {
         "garbage": b"\xff\x00garbage",
-        "forged": forged(inbox.transit.seal(0, STATED.message(), "event")),
-        "odd kid": kid_changed(inbox.transit.seal(0, STATED.message(), "event"), "mine"),
-        "receipt": inbox.transit.seal(0, STATED.message(), "receipt"),
-        "moved": inbox.transit.seal(1, STATED.message(), "event"),
+        "forged": forged(inbox.transit.encrypt(0, STATED.message(), "event")),
+        "odd kid": kid_changed(inbox.transit.encrypt(0, STATED.message(), "event"), "mine"),
+        "receipt": inbox.transit.encrypt(0, STATED.message(), "receipt"),
+        "moved": inbox.transit.encrypt(1, STATED.message(), "event"),
     }.get(what, b"")
     ledger.post(STARTED)
     field = "note" if what == "foreign field" else "e"

@@ -7,14 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.ledger.bootstrap import open_store
-from services.ledger.config import now, signers
+from services.ledger.config import signers, utc_now
 from services.ledger.plan import decide as rules
 from services.ledger.plan import evolve as changes
 from services.ledger.plan.model import Plan
 from services.ledger.store.database import CommitUnknown
 from services.ledger.writer.projector import Projector
 from services.ledger.writer.worker import Drainer
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 from shared.events.event import Event
 from shared.inbox.redis_keys import inbox_key
 from tests.contract.ledgers import Ledger, waited_for
@@ -57,7 +57,7 @@ def test_a_batch_that_does_not_commit_leaves_no_plan_behind(on_valkey: Ledger) -
     for part in (TOLD[:2], TOLD[2:]):
         opened, vault = open_store(on_valkey.settings, write=True)
         failing = [FailsOnce.from_skey(signers(on_valkey.settings)[0].skey)]
-        projector = Projector(opened, on_valkey.inbox(), vault, failing, now)
+        projector = Projector(opened, on_valkey.inbox(), vault, failing, utc_now)
         on_valkey.post(*part)
         with pytest.raises(RuntimeError, match="the signer is away"):
             projector.batch(0)
@@ -183,7 +183,7 @@ def test_newer_rules_stop_the_projector(on_valkey: Ledger) -> None:
     with on_valkey.as_owner() as connection:
         connection.execute(text(f"UPDATE heads SET rules = {rules.RULES + 1}"))
     newer = f"log 0 was ruled by rules {rules.RULES + 1}, this worker has {rules.RULES}"
-    with pytest.raises(Unsafe, match=newer):
+    with pytest.raises(PreconditionFailed, match=newer):
         projector.batch(0)
     assert (on_valkey.rows(), on_valkey.waiting()) == ([], 9)
 
@@ -191,9 +191,9 @@ def test_newer_rules_stop_the_projector(on_valkey: Ledger) -> None:
 def test_a_database_behind_what_was_published_stops_the_projector(on_valkey: Ledger) -> None:
     """A restored backup is a rollback."""
     ahead = signers(on_valkey.settings)[0].checkpoint(5, bytes(32))
-    on_valkey.inbox().settle(0, [], [], ahead.encode())
+    on_valkey.inbox().acknowledge(0, [], [], ahead.encode())
     on_valkey.post(*TOLD)
-    with pytest.raises(Unsafe, match="log 0 ends at 0, but 5 entries were published"):
+    with pytest.raises(PreconditionFailed, match="log 0 ends at 0, but 5 entries were published"):
         on_valkey.projector().batch(0)
     assert (on_valkey.rows(), on_valkey.waiting()) == ([], 9)
 
@@ -215,7 +215,7 @@ def test_a_warning_at_commit_is_no_commit(on_valkey: Ledger) -> None:
         with pytest.raises(CommitUnknown, match="canceling wait for synchronous replication"):
             projector.batch(0)
         assert (on_valkey.ids(ADA), on_valkey.waiting()) == (IDS[:1], 1)
-        assert on_valkey.inbox().read(0, 1)[1] is None
+        assert on_valkey.inbox().peek(0, 1)[1] is None
     with on_valkey.as_owner() as connection:
         connection.execute(text("DROP TRIGGER warn ON heads"))
     assert on_valkey.drain(projector) == 1

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from services.ledger.config import now, signers
+from services.ledger.config import signers, utc_now
 from services.ledger.log.signed_note import read_checkpoint
-from shared.inbox.inbox import Inbox, Reading
+from shared.inbox.inbox import Inbox, StreamHead
 from tests.contract.ledgers import Ledger, Together
 from tests.contract.standins import IDS, TOLD, Stalls, like
 from tests.given import ADA, event
@@ -30,10 +30,10 @@ class Looks(Inbox):
         self.found, self._locked = list[bool](), locked
         return self
 
-    def read(self, partition: int, count: int) -> Reading:
+    def read(self, partition: int, count: int) -> StreamHead:
         """Look, then read."""
         self.found.append(self._locked())
-        return super().read(partition, count)
+        return super().peek(partition, count)
 
 
 def head_is_locked(ledger: Ledger) -> bool:
@@ -71,7 +71,7 @@ def test_a_stall_between_reading_and_commit_keeps_the_order(ledger: Ledger, reco
         assert go.wait(20)
         if not recovers:
             raise KeyboardInterrupt
-        return now()
+        return utc_now()
 
     def first() -> None:
         try:
@@ -139,7 +139,7 @@ def test_what_was_published_never_goes_back(ledger: Ledger) -> None:
         ledger.post(*TOLD[2:])
         ledger.drain()
         inbox.go.set()
-    published = ledger.inbox().read(0, 1).published
+    published = ledger.inbox().peek(0, 1).published
     assert published is not None
     size, _ = read_checkpoint(published.decode(), signers(ledger.settings)[0].vkey)
     assert size == len(TOLD) == len(ledger.rows())

@@ -7,8 +7,8 @@ import pytest
 
 from services.ledger.config import signers
 from services.ledger.log.signed_note import read_checkpoint
-from shared.errors import Unsafe
-from shared.inbox.published_checkpoint import LastPublished
+from shared.errors import PreconditionFailed
+from shared.inbox.published_checkpoint import PublishedCheckpoints
 from shared.inbox.redis_keys import published_key
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD
@@ -20,7 +20,7 @@ WATERMARK = published_key(0)
 
 def watermark(ledger: Ledger) -> int | None:
     """The size that was published last."""
-    note = LastPublished(ledger.inbox().redis).of(0)
+    note = PublishedCheckpoints(ledger.inbox().redis).read(0)
     return read_checkpoint(note, *signers(ledger.settings)[0].vkeys)[0] if note else None
 
 
@@ -35,7 +35,9 @@ def test_other_entries_than_were_published_stop_the_projector(
     forked = signers(on_valkey.settings)[0].checkpoint(size, bytes(32))
     on_valkey.inbox().redis.set(WATERMARK, forked)
     on_valkey.post(*([sam.starts()] if waiting else []))
-    with pytest.raises(Unsafe, match=f"other entries than the {size} that were published"):
+    with pytest.raises(
+        PreconditionFailed, match=f"other entries than the {size} that were published"
+    ):
         on_valkey.projector().batch(0)
     assert (len(on_valkey.rows()), on_valkey.waiting()) == (9, int(waiting))
 
@@ -49,7 +51,7 @@ def test_what_was_published_stops_also_the_projector_that_wrote_last(on_valkey: 
     forked = signers(on_valkey.settings)[0].checkpoint(9, bytes(32))
     on_valkey.inbox().redis.set(WATERMARK, forked)
     on_valkey.post(sam.starts())
-    with pytest.raises(Unsafe, match="other entries than the 9 that were published"):
+    with pytest.raises(PreconditionFailed, match="other entries than the 9 that were published"):
         projector.batch(0)
     assert (len(on_valkey.rows()), on_valkey.waiting()) == (9, 1)
 
@@ -67,7 +69,7 @@ def test_a_restored_copy_is_not_written(on_valkey: Ledger, tmp_path: Path) -> No
     assert [each.name for each in stored.parent.glob("ledger.db*")] == ["ledger.db"]
     shutil.copy(copy, stored)
     on_valkey.post(sam.starts())
-    with pytest.raises(Unsafe, match="log 0 ends at 4, but 9 entries were published"):
+    with pytest.raises(PreconditionFailed, match="log 0 ends at 4, but 9 entries were published"):
         on_valkey.projector().batch(0)
     assert (len(on_valkey.rows()), on_valkey.waiting()) == (4, 1)
 

@@ -7,7 +7,7 @@ from services.cli import main
 from services.ledger.config import signers
 from services.ledger.writer.projector import Projector
 from services.ledger.writer.worker import Drainer
-from shared.errors import QueueReplaced, Unsafe
+from shared.errors import PreconditionFailed, QueueReplaced
 from shared.inbox.redis_keys import inbox_key, published_key
 from tests.contract.examined import named
 from tests.contract.ledgers import Ledger
@@ -48,7 +48,7 @@ def test_a_sound_queue_raises_no_alarm(ledger: Ledger) -> None:
     ledger.drain()
     ledger.drain(projector)
     assert alarms(ledger) == []
-    assert not projector.wants_a_look(0, ledger.inbox().glance(0))
+    assert not projector.wants_a_look(0, ledger.inbox().summarize(0))
     (head,) = ledger.table("heads")
     assert (head["added"], head["taken"], head["moved"]) == (10, 10, 0)
     assert head["published"] <= head["size"] == 9
@@ -60,11 +60,11 @@ def test_messages_that_are_trimmed_are_counted(ledger: Ledger, left: int) -> Non
     projector = recorded(ledger)
     ledger.post(*TOLD[2:6])
     ledger.inbox().redis.xtrim(inbox_key(0), maxlen=left, approximate=False)
-    glance = ledger.inbox().glance(0)
+    glance = ledger.inbox().summarize(0)
     assert projector.wants_a_look(0, glance)
     assert projector.batch(0) == left
     assert alarms(ledger) == [("queue-lost-messages", 4 - left)]
-    assert not projector.wants_a_look(0, ledger.inbox().glance(0))
+    assert not projector.wants_a_look(0, ledger.inbox().summarize(0))
     named(ledger, "queue's completeness", "wrong", "removed from the queue", "outboxes")
     ledger.post(*TOLD[2:])
     ledger.drain(projector)
@@ -78,7 +78,7 @@ def test_a_wiped_queue_stops_the_writer_until_somebody_accepts_it(ledger: Ledger
     drainer = Drainer(projector, lambda _: None)
     ledger.post(*TOLD[2:6])
     inbox = ledger.inbox()
-    assert projector.wants_a_look(0, inbox.glance(0)) is False
+    assert projector.wants_a_look(0, inbox.summarize(0)) is False
     inbox.redis.flushall()
     ledger.post(*TOLD[6:8])
     assert drainer.drain(0) == 0
@@ -98,7 +98,7 @@ def test_a_wiped_queue_stops_the_writer_until_somebody_accepts_it(ledger: Ledger
 def test_what_an_intake_saw_is_counted_where_no_worker_did(ledger: Ledger) -> None:
     recorded(ledger)
     ledger.inbox().redis.flushall()
-    ledger.inbox().remember_added(0, 32)
+    ledger.inbox().save_added(0, 32)
     accept(ledger)
     ledger.post(*TOLD[2:])
     ledger.drain()
@@ -112,7 +112,7 @@ def test_what_an_intake_saw_is_counted_where_no_worker_did(ledger: Ledger) -> No
 def test_a_stream_that_is_removed_alone_is_counted_and_the_writer_goes_on(ledger: Ledger) -> None:
     projector = recorded(ledger)
     ledger.post(*TOLD[2:6])
-    projector.wants_a_look(0, ledger.inbox().glance(0))
+    projector.wants_a_look(0, ledger.inbox().summarize(0))
     ledger.inbox().redis.delete(inbox_key(0))
     ledger.post(*TOLD[6:])
     assert projector.batch(0) == 3
@@ -125,7 +125,7 @@ def test_a_kill_between_the_first_commit_and_its_publishing_goes_on_by_itself(
     ledger.post(*TOLD[:3])
     with pytest.raises(KeyboardInterrupt):
         ledger.projector(inbox=like(Dies, ledger)).batch(0)
-    assert ledger.inbox().read(0, 1).published is None
+    assert ledger.inbox().peek(0, 1).published is None
     ledger.post(*TOLD[3:])
     assert ledger.drain() == len(TOLD)
     assert ledger.ids(ADA) == IDS
@@ -143,7 +143,7 @@ def test_an_older_database_is_refused_with_a_wiped_queue_too(on_valkey: Ledger) 
     said = accept(on_valkey, "--checkpoint", str(kept), code=3)
     assert "log 0 ends at 2, and 7 entries were published" in said
     assert "this database is an older copy" in said
-    assert on_valkey.inbox().read(0, 1).published is None, "nothing was accepted"
+    assert on_valkey.inbox().peek(0, 1).published is None, "nothing was accepted"
 
 
 def test_a_database_that_is_another_one_is_not_accepted(on_valkey: Ledger) -> None:
@@ -189,7 +189,7 @@ def test_garbage_there_is_nothing_to_a_log_of_which_nothing_was_published(ledger
 
 def test_a_database_behind_what_was_published_stops_the_worker_as_ever(ledger: Ledger) -> None:
     ahead = signers(ledger.settings)[0].checkpoint(5, bytes(32))
-    ledger.inbox().publish_again(0, ahead.encode())
+    ledger.inbox().republish_checkpoint(0, ahead.encode())
     ledger.post(*TOLD)
-    with pytest.raises(Unsafe, match="log 0 ends at 0, but 5 entries were published"):
+    with pytest.raises(PreconditionFailed, match="log 0 ends at 0, but 5 entries were published"):
         ledger.projector().batch(0)

@@ -8,12 +8,12 @@ from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
 from shared.events.event import Event, partition_of
-from shared.http.metrics import Queue
+from shared.http.metrics import QueueCollector
 from shared.inbox import doorbell
 from shared.inbox.inbox import Inbox
 from shared.inbox.lag import lags
-from shared.inbox.published_checkpoint import LastPublished
-from shared.inbox.queue_status import Status
+from shared.inbox.published_checkpoint import PublishedCheckpoints
+from shared.inbox.queue_status import QueueStatus
 from shared.inbox.redis_keys import inbox_key, published_key
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import Worker
@@ -74,8 +74,8 @@ def test_a_worker_drains_all_of_them_and_each_person_keeps_their_order(ledger: L
     for person, said in zip(PEOPLE, told, strict=True):
         assert ledger.ids(person) == [each.id for each in said]
     assert not ledger.replay().findings
-    published = LastPublished(plain.queues)
-    assert all(published.of(log).startswith(f"{_origin(ledger)}/{log}\n") for log in range(4))
+    published = PublishedCheckpoints(plain.queues)
+    assert all(published.read(log).startswith(f"{_origin(ledger)}/{log}\n") for log in range(4))
     assert plain.queues.of(1).exists(published_key(1))
     assert not plain.queues.of(0).exists(published_key(1))
 
@@ -90,7 +90,7 @@ def test_one_server_that_is_away_hides_no_lag_of_the_others(
     inbox, registry = ledger.inbox(), CollectorRegistry()
     publish(inbox, [told_by(person) for person in PEOPLE])
     waiting = {n: inbox.length(n) for n in range(4)}
-    registry.register(Queue(Status(inbox, 4)))
+    registry.register(QueueCollector(QueueStatus(inbox, 4)))
 
     def told(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"firsthand_{name}", labels)

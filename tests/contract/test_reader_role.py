@@ -14,7 +14,7 @@ from services.ledger.maintenance.init import init
 from services.ledger.store import append_only
 from services.ledger.store.database import connect, transaction
 from services.operations.provision import ACCOUNTS
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 from shared.inbox.lag import backlogs
 from shared.inbox.redis_keys import inbox_key, published_key, waiting_key, wake_key
 from shared.inbox.servers import connect as connect_queue
@@ -79,7 +79,7 @@ def test_the_read_api_opens_the_store_with_it_and_may_not_have_more(with_reader:
     named(with_reader, "read API's role", "ok", "may read, and nothing else", "")
     role = f"{with_reader.database.app_role}_reader"
     with_reader.change(f"GRANT UPDATE (size) ON heads TO {role}")
-    with pytest.raises(Unsafe, match="may UPDATE heads"):
+    with pytest.raises(PreconditionFailed, match="may UPDATE heads"):
         open_store(with_reader.settings, write=False)
     named(with_reader, "read API's role", "wrong", "may UPDATE heads", "run 'firsthand init'")
 

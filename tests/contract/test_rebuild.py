@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from services.cli import main
 from services.cli import rebuild as rebuild_command
-from services.ledger.fold import Person, open_plan, take, unwrap_keys
+from services.ledger.fold import PersonState, apply_entry, open_plan, unwrap_keys
 from services.ledger.log import entry
 from services.ledger.plan.model import Plan, dump
 from services.ledger.queries.reader import Reader
@@ -196,9 +196,9 @@ def test_readers_and_a_worker_go_on_meanwhile(small: Ledger) -> None:
         while not over.is_set():
             with small.as_services(write=False) as connection:
                 unwrap_keys(connection, vault, [ADA])
-                person = Person(Plan(ADA))
+                person = PersonState(Plan(ADA))
                 for row in reads.entries_in_sequence(connection, 0, ADA, after=0):
-                    take(vault, person, entry.read(row["leaf"]))
+                    apply_entry(vault, person, entry.parse(row["leaf"]))
                 shown = Reader(connection, vault, 0, ADA).plan()
                 assert shown is not None
                 assert dump(shown) == dump(person.plan)

@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from services.cli import main
-from services.ledger.fold import Person, take, unwrap_keys
+from services.ledger.fold import PersonState, apply_entry, unwrap_keys
 from services.ledger.log import entry
 from services.ledger.plan.model import Plan, dump
 from services.ledger.queries.reader import Reader
-from services.ledger.queries.time_travel import When
+from services.ledger.queries.time_travel import PlanSelector
 from services.ledger.vault import Vault
 from tests.contract import mixed
 from tests.contract.ledgers import DERIVED, Ledger, Together
@@ -121,22 +121,22 @@ def test_every_version_is_a_fold_from_scratch(lived: Ledger, who: str) -> None:
         vault = Vault.from_folder(lived.settings.key_folder)
         reader = Reader(connection, vault, 0, who)
         unwrap_keys(connection, vault, [who])
-        person, moments, versions = Person(Plan(who)), {}, {}
+        person, moments, versions = PersonState(Plan(who)), {}, {}
         for row in lived.rows():
             if row["subject"] == who:
                 if row["sequence"] is not None:
-                    take(vault, person, entry.read(row["leaf"]))
+                    apply_entry(vault, person, entry.parse(row["leaf"]))
                 versions[person.plan.version] = moments[row["recorded"]] = dump(person.plan)
         assert len(moments) > (8 if who == ADA else 0)
         for version, whole in versions.items():
-            found = reader.plan(When(version))
+            found = reader.plan(PlanSelector(version))
             assert (None if found is None else dump(found)) == (whole if version else None)
         for moment, whole in moments.items():
-            seen = reader.plan(When(as_of=moment))
+            seen = reader.plan(PlanSelector(as_of=moment))
             assert seen is None or dump(seen) == whole
             assert (seen is None) == (b'"state":"started"' not in whole)
-        assert reader.plan(When(max(versions) + 1)) is None
-        assert reader.plan(When(as_of="2026-01-01T00:00:00.000Z")) is None
+        assert reader.plan(PlanSelector(max(versions) + 1)) is None
+        assert reader.plan(PlanSelector(as_of="2026-01-01T00:00:00.000Z")) is None
         now = reader.plan()
         assert now is not None
         assert dump(now) == dump(person.plan)

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from aics_witness import WitnessHTTPServer
 
-from services.ledger.checkpoints.witnesses import Refused, Witness, ask
+from services.ledger.checkpoints.witnesses import Witness, WitnessRefused, request_cosignature
 from services.ledger.log.signed_note import COSIGNATURE, Verifier
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD
@@ -101,8 +101,11 @@ def keeps(made: House, true: Callable[[], bool]) -> bool:
 def test_a_whole_answer_has_a_deadline(on_valkey: Ledger, drip: str) -> None:
     with house(on_valkey) as made:
         note = made.grow(0, 2)
-    with dripping(DRIPS[drip]) as (url, _), pytest.raises(Refused, match="not whole within 3 s"):
-        ask(Witness(url, SLOW), note, 0, lambda *_: [])
+    with (
+        dripping(DRIPS[drip]) as (url, _),
+        pytest.raises(WitnessRefused, match="not whole within 3 s"),
+    ):
+        request_cosignature(Witness(url, SLOW), note, 0, lambda *_: [])
 
 
 @pytest.mark.parametrize("drip", DRIPS)

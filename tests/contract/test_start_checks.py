@@ -14,8 +14,8 @@ from services.ledger.config import signers
 from services.ledger.maintenance.init import init
 from services.ledger.store import database as engine
 from services.ledger.store import setup, tables
-from services.ledger.vault import Vault, VaultClosed
-from shared.errors import SettingsError, Unsafe
+from services.ledger.vault import KeyUnwrapError, Vault
+from shared.errors import PreconditionFailed, SettingsError
 from tests.contract.ledgers import Ledger, Together
 from tests.contract.test_append_only import ROW
 from tests.given import ada
@@ -83,7 +83,7 @@ TOO_MUCH = {
 }
 
 
-def refused(ledger: Ledger, why: str, kind: type[Exception] = Unsafe) -> None:
+def refused(ledger: Ledger, why: str, kind: type[Exception] = PreconditionFailed) -> None:
     """Neither the worker nor the read API starts, and the message says why."""
     for write in (True, False):
         with pytest.raises(kind, match=why):
@@ -139,7 +139,7 @@ def test_the_number_of_partitions_is_fixed(stored: Ledger) -> None:
 def test_the_origin_is_permanent(stored: Ledger) -> None:
     stored.settings = replace(stored.settings, origin="example.org/elsewhere")
     refused(stored, "FIRSTHAND_ORIGIN says example.org/elsewhere")
-    with pytest.raises(Unsafe, match="FIRSTHAND_ORIGIN"):
+    with pytest.raises(PreconditionFailed, match="FIRSTHAND_ORIGIN"):
         init(stored.settings)
 
 
@@ -148,7 +148,9 @@ def test_another_logs_key_does_not_sign_this_log(stored: Ledger, tmp_path: Path)
     other = replace(other, database_url=f"sqlite:///{tmp_path}/other.db", database_owner_url="")
     init(other)
     shutil.copy(other.key_folder / "log-0.key", stored.settings.key_folder / "log-0.key")
-    with pytest.raises(Unsafe, match=r"log-0\.key is not the key of this ledger's log 0"):
+    with pytest.raises(
+        PreconditionFailed, match=r"log-0\.key is not the key of this ledger's log 0"
+    ):
         open_store(stored.settings, write=True)
 
 
@@ -161,7 +163,7 @@ def test_a_signing_key_that_is_gone_is_named(stored: Ledger) -> None:
 def test_another_key_encryption_key_opens_nothing(stored: Ledger) -> None:
     (stored.settings.key_folder / "kek").unlink()
     Vault.make(stored.settings.key_folder)
-    refused(stored, "cannot be unwrapped with this kek", VaultClosed)
+    refused(stored, "cannot be unwrapped with this kek", KeyUnwrapError)
 
 
 def test_tables_of_an_older_revision(stored: Ledger) -> None:
@@ -173,7 +175,7 @@ def test_tables_of_a_newer_version_are_left_alone(stored: Ledger) -> None:
     sql(stored, "UPDATE alembic_version SET version_num = '9999'")
     newer = f"revision 9999, this code {setup.newest_revision()}; run the newer version"
     refused(stored, newer)
-    with pytest.raises(Unsafe, match=newer):
+    with pytest.raises(PreconditionFailed, match=newer):
         init(stored.settings)
 
 
@@ -184,7 +186,7 @@ def test_tables_that_do_not_say_their_revision(stored: Ledger, change: str) -> N
         "do not say which revision they have: alembic_version is empty or missing; restore a copy"
     )
     refused(stored, says)
-    with pytest.raises(Unsafe, match=says):
+    with pytest.raises(PreconditionFailed, match=says):
         init(stored.settings)
 
 

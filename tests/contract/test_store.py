@@ -14,7 +14,7 @@ from services.ledger.bootstrap import open_store
 from services.ledger.maintenance.init import init
 from services.ledger.store import database as engine
 from services.ledger.store import tables
-from shared.errors import SettingsError, Unsafe
+from shared.errors import PreconditionFailed, SettingsError
 from tests.contract.ledgers import Ledger
 from tests.postgres import Database
 
@@ -77,7 +77,10 @@ def test_a_reader_cannot_write(kept: Ledger, table: str) -> None:
 
 
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
-    with engine.lock_writer(tmp_path), pytest.raises(Unsafe, match="another worker writes to"):
+    with (
+        engine.lock_writer(tmp_path),
+        pytest.raises(PreconditionFailed, match="another worker writes to"),
+    ):
         engine.lock_writer(tmp_path)
     engine.lock_writer(tmp_path).close()
 

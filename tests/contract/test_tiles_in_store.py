@@ -11,7 +11,7 @@ from services.ledger.log.proofs import consistency, inclusion, subtree, verify_i
 from services.ledger.log.tiles import ENTRIES, Tile, tiles_of
 from services.ledger.maintenance.init import init
 from services.ledger.store import append_only, checkpoint_archive, tables, tile_store
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 from tests.contract.ledgers import Ledger
 from tests.logs import TiledLog, made_up_log
 
@@ -70,7 +70,7 @@ def test_tiles_that_are_lost_are_worked_out_again(stored: Ledger) -> None:
     with stored.as_owner() as connection:
         assert [*connection.scalars(select(tables.tiles.c.index))] == [2]
         connection.execute(text("DELETE FROM tiles"))
-        tile_store.fill(connection, 0, 1_000)
+        tile_store.backfill_tiles(connection, 0, 1_000)
     assert [row["index"] for row in stored.table("tiles")] == [0, 1, 2]
 
 
@@ -85,7 +85,9 @@ def test_an_older_ledger_gets_its_tiles_when_it_is_migrated(stored: Ledger) -> N
         for name in ("published", "added", "taken", "moved", "last"):
             connection.execute(text(f"ALTER TABLE heads DROP COLUMN {name}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    with pytest.raises(Unsafe, match="revision 0001, this code 0004; run 'firsthand init'"):
+    with pytest.raises(
+        PreconditionFailed, match="revision 0001, this code 0004; run 'firsthand init'"
+    ):
         open_store(stored.settings, write=True)
     init(stored.settings)
     assert stored.table("tiles") == before
@@ -99,13 +101,15 @@ def test_the_newest_checkpoint_with_enough_cosignatures_is_found(stored: Ledger)
     with stored.as_services() as connection:
         for size, count in ((1, 0), (1, 2), (3, 1), (3, 2), (5, 0)):
             note = f"{size} {count}"
-            checkpoint_archive.keep_checkpoint(
+            checkpoint_archive.archive_checkpoint(
                 connection, 0, size, count, note, "2026-03-02T12:00:00.000Z"
             )
-        found = [checkpoint_archive.last_kept(connection, 0, count) for count in range(4)]
+        found = [checkpoint_archive.last_archived(connection, 0, count) for count in range(4)]
         assert [each and each["checkpoint"] for each in found] == ["5 0", "3 2", "3 2", None]
-        assert checkpoint_archive.last_kept(connection, 1) is None
-        listed = [row["checkpoint"] for row in checkpoint_archive.kept_checkpoints(connection, 0)]
+        assert checkpoint_archive.last_archived(connection, 1) is None
+        listed = [
+            row["checkpoint"] for row in checkpoint_archive.archived_checkpoints(connection, 0)
+        ]
         assert listed == ["1 0", "1 2", "3 1", "3 2", "5 0"]
 
 
@@ -147,7 +151,7 @@ def test_replace_takes_no_kept_checkpoint_away(stored: Ledger, replaced: str) ->
 def test_a_checkpoint_trigger_that_is_gone_is_named_at_start(stored: Ledger, name: str) -> None:
     with stored.as_owner() as connection:
         connection.execute(text(f"DROP TRIGGER {name}"))
-    with pytest.raises(Unsafe, match=name):
+    with pytest.raises(PreconditionFailed, match=name):
         open_store(stored.settings, write=False)
 
 
@@ -159,7 +163,7 @@ def test_a_checkpoint_trigger_that_is_gone_is_named_at_start(stored: Ledger, nam
 def test_checkpoints_without_guard_are_seen_at_start(stored: Ledger, change: str) -> None:
     with stored.as_owner() as connection:
         connection.execute(text(change.format(role=stored.database.app_role)))
-    with pytest.raises(Unsafe, match=r"checkpoints has not its triggers|may DELETE"):
+    with pytest.raises(PreconditionFailed, match=r"checkpoints has not its triggers|may DELETE"):
         open_store(stored.settings, write=False)
 
 

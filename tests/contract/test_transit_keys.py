@@ -13,7 +13,7 @@ from services.ledger.writer.worker import Drainer
 from shared.crypto.jwe import Key
 from shared.crypto.transit import Transit
 from shared.crypto.transit_keys import FILE, TransitKeys
-from shared.errors import KeyAway, SealBroken, SettingsError
+from shared.errors import DecryptionError, KeyUnavailable, SettingsError
 from shared.inbox.redis_keys import inbox_key, waiting_key
 from tests.contract.examined import SQLITE, examined, named
 from tests.contract.ledgers import Ledger, waited_for
@@ -29,7 +29,7 @@ def folder(on_valkey: Ledger) -> Path:
 
 def rotate(folder: Path) -> str:
     """A new key before the old one; the new one's name."""
-    return TransitKeys.read(folder).joined(folder).keys[0].kid
+    return TransitKeys.read(folder).with_new_key(folder).keys[0].kid
 
 
 def elsewhere(folder: Path, tmp_path: Path) -> Path:
@@ -80,13 +80,13 @@ def test_what_nobody_can_open_is_kept_aside_once_its_key_is_given_up(
 ) -> None:
     """A planted name blocks the partition, visibly, until somebody says that it is nobody's."""
     nobodys = Key.fresh()
-    planted = Transit([nobodys]).seal(0, TOLD[1].message(), "event")
+    planted = Transit([nobodys]).encrypt(0, TOLD[1].message(), "event")
     on_valkey.post(TOLD[0])
     on_valkey.inbox().redis.xadd(inbox_key(0), {"e": planted})
     on_valkey.post(*TOLD[1:])
     drainer = Drainer(on_valkey.projector(), lambda _: None)
     assert drainer.drain(0) == 0
-    TransitKeys.read(folder).without(folder, nobodys.kid)
+    TransitKeys.read(folder).with_lost_key(folder, nobodys.kid)
     assert drainer.drain(0) == len(TOLD), "one was recorded before"
     assert on_valkey.ids(ADA) == IDS
     ((row),) = on_valkey.table("unreadable")
@@ -131,37 +131,37 @@ def test_a_sealer_follows_the_file_within_a_second(tmp_path: Path) -> None:
     for second, kid in ((0.9, old[0].kid), (1.0, new)):
         now[0] = second
         alone = Transit([TransitKeys.read(tmp_path).find(kid) or old[0]])
-        assert alone.unseal(0, transit.seal(0, b"words", "event"), "event") == b"words"
+        assert alone.decrypt(0, transit.encrypt(0, b"words", "event"), "event") == b"words"
     (tmp_path / FILE).write_text("{}")
     now[0] = 9.0
-    assert transit.unseal(0, transit.seal(0, b"words", "event"), "event") == b"words"
+    assert transit.decrypt(0, transit.encrypt(0, b"words", "event"), "event") == b"words"
 
 
 def test_an_unknown_key_is_waited_for_only_where_the_message_is_for_here() -> None:
     transit, other = Transit([Key.fresh()]), Transit([Key.fresh()])
-    with pytest.raises(KeyAway):
-        transit.unseal(0, other.seal(0, b"words", "event"), "event")
+    with pytest.raises(KeyUnavailable):
+        transit.decrypt(0, other.encrypt(0, b"words", "event"), "event")
     for partition, use in ((1, "event"), (0, "receipt")):
-        with pytest.raises(SealBroken):
-            transit.unseal(0, other.seal(partition, b"words", use), "event")
+        with pytest.raises(DecryptionError):
+            transit.decrypt(0, other.encrypt(partition, b"words", use), "event")
 
 
 def test_keys_change_in_order_and_init_leaves_them(tmp_path: Path) -> None:
     Transit.make(tmp_path)
     with pytest.raises(SettingsError, match="one key is there"):
-        TransitKeys.read(tmp_path).alone(tmp_path)
+        TransitKeys.read(tmp_path).newest_only(tmp_path)
     rotate(tmp_path)
     both = TransitKeys.read(tmp_path)
     with pytest.raises(SettingsError, match="two keys are there already"):
-        both.joined(tmp_path)
+        both.with_new_key(tmp_path)
     with pytest.raises(SettingsError, match="and not lost"):
-        both.without(tmp_path, both.keys[1].kid)
+        both.with_lost_key(tmp_path, both.keys[1].kid)
     Transit.make(tmp_path)
     assert [each.kid for each in TransitKeys.read(tmp_path).keys] == [e.kid for e in both.keys]
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
     old = time.time() - 40 * 86_400
     os.utime(tmp_path / FILE, (old, old))
-    assert both.alone(tmp_path).keys == both.keys[:1]
+    assert both.newest_only(tmp_path).keys == both.keys[:1]
     assert (tmp_path / FILE).stat().st_mtime == pytest.approx(old)
     assert list(json.loads((tmp_path / FILE).read_text())) == ["keys"]
 
@@ -186,7 +186,7 @@ def test_the_command_prints_the_names_and_drops_no_key_that_is_waited_for(
     status, (said,) = run(on_valkey, "--finish")
     assert status == 2
     assert "1 messages wait under the old key" in said
-    assert "1 messages wait under the old one" in examined(on_valkey)["transit keys"].told
+    assert "1 messages wait under the old one" in examined(on_valkey)["transit keys"].detail
     on_valkey.drain()
     assert run(on_valkey, "--finish") == (0, kids[:1])
     assert examined(on_valkey)["transit keys"].state == "ok"
@@ -219,7 +219,7 @@ def test_an_alias_is_the_same_for_processes_that_have_a_key_in_common(
     rotate(folder)
     rotated = Transit.from_folder(folder)
     assert began_before.alias(ADA) == rotated.alias(ADA)
-    TransitKeys.read(folder).alone(folder)
+    TransitKeys.read(folder).newest_only(folder)
     finished = Transit.from_folder(folder)
     assert finished.alias(ADA) != rotated.alias(ADA)
     assert finished.alias(ADA) in rotated.aliases(ADA)
@@ -230,7 +230,7 @@ def test_an_alias_follows_the_file(folder: Path) -> None:
     transit = Transit(TransitKeys.read(folder).keys, folder, lambda: now[0])
     before = transit.alias(ADA)
     rotate(folder)
-    TransitKeys.read(folder).alone(folder)
+    TransitKeys.read(folder).newest_only(folder)
     assert transit.alias(ADA) == before
     now[0] += 2.0
     assert transit.alias(ADA) == Transit.from_folder(folder).alias(ADA) != before

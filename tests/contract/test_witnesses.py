@@ -21,14 +21,14 @@ from aics_witness import (
 from aics_witness import Witness as RealWitness
 
 from services.ledger.bootstrap import open_store
-from services.ledger.checkpoints.archiver import Keeper
-from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.checkpoints.archiver import CheckpointArchiver
+from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.checkpoints.witnesses import Policy, Witness
-from services.ledger.config import now, signers
+from services.ledger.config import signers, utc_now
 from services.ledger.log.signed_note import Signature, Verifier
-from services.ledger.maintenance.key_rotation import rotate
+from services.ledger.maintenance.key_rotation import rotate_log_key
 from shared.errors import Unavailable
-from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.published_checkpoint import PublishedCheckpoints
 from shared.inbox.redis_keys import published_key
 from tests.contract.ledgers import Ledger
 from tests.contract.standins import TOLD, answering
@@ -49,10 +49,10 @@ class House:
         self.vkeys = [each.vkeys for each in signers(ledger.settings)]
         self._engine, _ = open_store(ledger.settings, write=True)
         self._reader, _ = open_store(ledger.settings, write=False)
-        last = LastPublished(self.queue)
+        last = PublishedCheckpoints(self.queue)
         stores = self._engine, self._reader
-        self.keeper = Keeper(*stores, last, self.vkeys, policy, now, grace=grace)
-        self.watermark = Watermark(self._reader, last, self.vkeys, policy)
+        self.keeper = CheckpointArchiver(*stores, last, self.vkeys, policy, utc_now, grace=grace)
+        self.watermark = PublishedView(self._reader, last, self.vkeys, policy)
 
     def close(self) -> None:
         """Ask no witness any more, and close both engines."""
@@ -64,12 +64,12 @@ class House:
         """Record some events; what is published then."""
         self.ledger.post(*TOLD[first:last])
         self.ledger.drain()
-        return LastPublished(self.queue).of(0)
+        return PublishedCheckpoints(self.queue).read(0)
 
     def keep(self) -> list[dict[str, Any]]:
         """What the keeper had to say about witnesses while it kept what is published."""
         with structlog.testing.capture_logs() as said:
-            self.keeper.keep(0)
+            self.keeper.archive(0)
         return [dict(each) for each in said]
 
     def kept(self) -> list[tuple[int, int]]:
@@ -236,7 +236,7 @@ def test_a_witness_knows_a_log_by_either_of_its_keys(
     with house(on_valkey, known(running[0])) as told:
         told.grow(0, 1)
         assert told.keep() == []
-    rotate(on_valkey.settings, 0, finish=False)
+    rotate_log_key(on_valkey.settings, 0, finish=False)
     with house(on_valkey, known(running[0])) as told:
         told.grow(1, 2)
         assert told.keep() == []

@@ -115,7 +115,7 @@ def test_a_message_from_the_future_is_swept(on_valkey: Ledger) -> None:
     """The queue's clock was set back: its ids stay ahead of it for as long."""
     inbox = on_valkey.inbox()
     seconds, _ = inbox.redis.time()
-    sealed = inbox.transit.seal(0, TOLD[0].message(), "event")
+    sealed = inbox.transit.encrypt(0, TOLD[0].message(), "event")
     with Worker(on_valkey, "--no-rq") as worker:
         ahead = f"{(seconds + 86_400) * 1000}-0"
         wait_until(lambda: "batch" in worker.said(), "the drain at the start")
@@ -229,7 +229,7 @@ def test_a_worker_outlives_what_somebody_spoiled(
 @pytest.mark.parametrize("waiting", [True, False], ids=["events wait", "nothing waits"])
 def test_a_rolled_back_database_is_not_written(on_valkey: Ledger, waiting: bool) -> None:
     ahead = signers(on_valkey.settings)[0].checkpoint(5, bytes(32))
-    on_valkey.inbox().settle(0, [], [], ahead.encode())
+    on_valkey.inbox().acknowledge(0, [], [], ahead.encode())
     if waiting:
         on_valkey.post(*TOLD)
     stopped = ended(on_valkey)

@@ -20,7 +20,7 @@ from services.ledger.plan.bounds import BOUNDS, MIB, PROTECTIVE
 from shared.crashpoints import BESIDE, POINTS
 from shared.errors import FaultCode
 from shared.events.catalogue import CATALOGUE
-from shared.events.refusals import BECAUSE, Code
+from shared.events.refusals import REASONS, Code
 from shared.http.problems import PROBLEMS
 from shared.settings import variables
 from tests.docs.reference_events import events, table
@@ -89,7 +89,7 @@ def refusals() -> Iterator[str]:
         "`no-grant`, whether the person has a plan or not.\n"
     )
     rows = [
-        (f"`{code}`", str(code.http_status), BECAUSE[code] + ".", by_what(code)) for code in Code
+        (f"`{code}`", str(code.http_status), REASONS[code] + ".", by_what(code)) for code in Code
     ]
     yield table(("code", "status", "it was refused:", "may come from"), rows) + "\n"
     yield "The status is that of an answer to `Prefer: wait`. See [events](events.md).\n"

@@ -7,7 +7,7 @@ import orjson
 
 from services.intake.event_types import json_schema
 from shared.events.catalogue import CATALOGUE, EventType
-from shared.events.refusals import BECAUSE
+from shared.events.refusals import REASONS
 from shared.events.type_names import Kind, Who
 from shared.http.schema_text import in_words
 
@@ -87,7 +87,7 @@ def event(row: EventType) -> Iterator[str]:
     if members:
         yield table(("member of `data`", "required", "holds"), members) + "\n"
     if row.refusals:
-        told = [(f"`{code}`", f"{BECAUSE[code]}.") for code in row.refusals]
+        told = [(f"`{code}`", f"{REASONS[code]}.") for code in row.refusals]
         yield table(("own refusals, in check order", "it was refused:"), told) + "\n"
     else:
         yield "It has no refusals of its own.\n"

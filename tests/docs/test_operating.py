@@ -13,7 +13,7 @@ from services.ledger.config import LedgerSettings
 from services.ledger.maintenance.init import init
 from services.operations.embedded_queue import queue_server
 from shared.auth.tokens import Callers, local_token
-from shared.errors import Unauthorised
+from shared.errors import Unauthorized
 from tests.docs.blocks import BLOCK, ROOT, Block, blocks, environment, is_shown
 from tests.docs.test_pages import up
 from tests.e2e.running import MEDIA_TYPE, event
@@ -135,7 +135,7 @@ def test_tokens_of_both_keys_are_taken_while_a_key_is_rotated(tmp_path: Path) ->
     sh(one.command, tmp_path, told)
     callers = Callers.from_folder(settings.key_folder, "firsthand")
     assert callers.of(f"Bearer {after}").subject == ADA
-    with pytest.raises(Unauthorised):
+    with pytest.raises(Unauthorized):
         callers.of(f"Bearer {before}")
     left = {path.name for path in settings.key_folder.iterdir()}
     assert {"tokens.key", "tokens.jwks"} <= left

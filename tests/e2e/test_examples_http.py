@@ -17,7 +17,7 @@ import pytest
 from shared.auth.tokens import local_token
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Json
-from shared.events.refusals import BECAUSE, Code
+from shared.events.refusals import REASONS, Code
 from tests import matrix, postgres
 from tests.e2e.running import MEDIA_TYPE, Up
 
@@ -59,7 +59,7 @@ def verdict(answer: httpx.Response) -> str:
     problem = answer.json()
     code = Code(problem["code"])
     assert (answer.status_code, problem["recorded"]) == (code.http_status, True)
-    assert problem["detail"] == f"It was refused: {BECAUSE[code]}."
+    assert problem["detail"] == f"It was refused: {REASONS[code]}."
     return code
 
 

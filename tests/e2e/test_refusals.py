@@ -11,7 +11,7 @@ import pytest
 from shared.events.catalogue import CATALOGUE
 from shared.events.catalogue.examples import examples
 from shared.events.event import Json
-from shared.events.refusals import BECAUSE, Code
+from shared.events.refusals import REASONS, Code
 from tests.e2e.running import Up, event, somebody
 
 pytestmark = pytest.mark.xdist_group("up")
@@ -34,7 +34,7 @@ def test_a_refusal_has_a_request_that_earns_it(up: Up, code: Code) -> None:
     assert (answer.status_code, problem.get("code")) == (code.http_status, code), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert problem["recorded"] is True
-    assert problem["detail"] == f"It was refused: {BECAUSE[code]}."
+    assert problem["detail"] == f"It was refused: {REASONS[code]}."
     again = up.post(author, told)  # the same bytes: the same entry, no second one
     assert again.json()["receipt"]["entry"] == problem["receipt"]["entry"]
     fate = up.get(author, f"events/{told['id']}", person).json()

@@ -16,7 +16,13 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from services.ledger.log import entry
-from services.ledger.log.entry import Ruling, Standing, digest_of, salt_of, without_words
+from services.ledger.log.entry import (
+    StreamPosition,
+    VerdictRecord,
+    digest_of,
+    salt_of,
+    without_words,
+)
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.signed_note import Signer
 from services.ledger.plan.decide import RULES, Accepted, Refusal, Verdict, decide
@@ -24,7 +30,7 @@ from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump
 from services.ledger.vault import Vault
 from shared.auth.issuers import ROLES
-from shared.crypto.jwe import Key, b64url, seal
+from shared.crypto.jwe import Key, b64url, encrypt
 from shared.events.catalogue import VERSION
 from shared.events.event import Event, Json, canonical, timestamp
 from shared.events.refusals import Code
@@ -41,9 +47,9 @@ ISSUED = 1_772_452_800  # 2026-03-02T12:00:00Z
 SIZES = (*range(9), 255, 256, 257)
 RECORDED = "2026-03-02T13:00:00.000Z"
 # One entry of each sort: file, number in the history, place in Ada's stream and the plan's version.
-ENTRIES: dict[str, tuple[int, Standing | None]] = {
-    "accepted": (5, Standing(3, 2)),
-    "own-refusal": (7, Standing(5, 3)),
+ENTRIES: dict[str, tuple[int, StreamPosition | None]] = {
+    "accepted": (5, StreamPosition(3, 2)),
+    "own-refusal": (7, StreamPosition(5, 3)),
     "no-standing": (9, None),
     "before-a-plan": (2, None),
 }
@@ -67,7 +73,7 @@ def events(story: str = "story.jsonl") -> Iterator[Event]:
     for number, line in enumerate((HERE / story).read_text().splitlines(), 1):
         told = json.loads(line)
         posted = {"specversion": "1.0", "id": name(number), "source": "/golden", "subject": ADA}
-        yield Event.of(
+        yield Event.from_canonical(
             canonical(posted | {"type": told["type"], "data": told["data"]} | told.get("more", {})),
             author=told["author"],
             via="service:notebook",
@@ -114,8 +120,8 @@ def events_and_seals() -> Iterator[tuple[str, bytes]]:
     yield "event/message-traced.txt", event._replace(traceparent=TRACEPARENT).message()
     for version in range(1, VERSION + 1):
         bound = {"partition": 0, "catalogue": version, "use": "event"}
-        yield message(version), seal(TRANSIT, event.message(), bound, nonce=NONCE)
-    yield "seal/words.jwe", seal(PERSON, b"mine", {"subject": ADA}, nonce=NONCE)
+        yield message(version), encrypt(TRANSIT, event.message(), bound, nonce=NONCE)
+    yield "seal/words.jwe", encrypt(PERSON, b"mine", {"subject": ADA}, nonce=NONCE)
     keys = {"person": PERSON, "ledger": LEDGER, "transit": TRANSIT, "kek": KEK}
     keys["envelope"] = vault().envelope(ADA)
     told = {each: {"key": key.raw.hex(), "kid": key.kid} for each, key in keys.items()}
@@ -130,7 +136,7 @@ def entries() -> Iterator[tuple[str, bytes]]:
     for sort, (number, standing) in ENTRIES.items():
         event, code = history[number - 1], code_of(verdicts[number - 1])
         key = PERSON if standing else vault().envelope(ADA)
-        ruling = Ruling(RULES, RECORDED, code)
+        ruling = VerdictRecord(RULES, RECORDED, code)
         row = entry.write(event, ruling, key=key, standing=standing, nonce=NONCE)
         yield f"entry/{sort}.json", row["leaf"]
         salt = salt_of(key, event.author, event.id)
@@ -169,7 +175,7 @@ def plans() -> Iterator[tuple[str, bytes]]:
         yield from history_and_plan(f"story{number}.jsonl", number)
     plan, _ = replay(events())
     bound = {"subject": ADA, "sequence": len(plan.entries), "rules": RULES}
-    yield f"plan/rules-{RULES}/stored.jwe", seal(PERSON, dump(plan), bound, nonce=NONCE)
+    yield f"plan/rules-{RULES}/stored.jwe", encrypt(PERSON, dump(plan), bound, nonce=NONCE)
 
 
 def history_and_plan(story: str, number: str) -> Iterator[tuple[str, bytes]]:

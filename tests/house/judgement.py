@@ -19,7 +19,7 @@ from services.ledger.presentation import (
 )
 from services.ledger.queries import diff, history_entry, provenance
 from shared.events.catalogue import CATALOGUE, EventType
-from shared.events.refusals import BECAUSE, WARNINGS
+from shared.events.refusals import REASONS, WARNINGS
 from tests.house.files import Finding, Source
 from tests.house.words import PART_OF_A_NAME, names
 
@@ -71,7 +71,7 @@ def texts_of_catalogue() -> Iterator[str]:
     """Yield all that types name or say, and why an event is refused or warned of."""
     for row in CATALOGUE.values():
         yield from texts_of_type(row)
-    yield from (*BECAUSE.values(), *WARNINGS.values())
+    yield from (*REASONS.values(), *WARNINGS.values())
 
 
 def texts_of_type(row: EventType) -> Iterator[str]:

@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 from services.cli import main
 from services.intake import routes
 from services.intake.app import from_environment as intake
-from services.intake.validation import read
+from services.intake.validation import validate_event
 from services.ledger.api import people
 from services.ledger.api.app import from_environment as ledger
 from services.ledger.plan.decide import decide
-from services.ledger.presentation.plan_view import view
+from services.ledger.presentation.plan_view import plan_view
 from services.ledger.writer import batch
 from shared.auth.tokens import local_token
 from shared.settings import Settings
@@ -42,7 +42,7 @@ def ask(app: Any, method: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    for module, function in ((routes, read), (people, view), (batch, decide)):
+    for module, function in ((routes, validate_event), (people, plan_view), (batch, decide)):
         setattr(module, function.__name__, fail)
     if sys.argv[1] == "intake":
         ask(intake(), "POST", "/events")

@@ -1,8 +1,8 @@
 """A plan as it is read aloud at noon, for the tests of what is said."""
 
 from services.ledger.plan.model import Plan
-from services.ledger.presentation.plan_text import aloud
-from services.ledger.presentation.plan_view import view
+from services.ledger.presentation.plan_text import plan_text
+from services.ledger.presentation.plan_view import plan_view
 from shared.events.event import Event
 from tests.given import NOON, NORTH, SAM, TOM, ada, given, started
 
@@ -15,7 +15,7 @@ def plan_of(*events: Event) -> Plan:
 
 
 def text_of(*events: Event) -> str:
-    return aloud(NAMES, view(plan_of(*events), NOON))
+    return plan_text(NAMES, plan_view(plan_of(*events), NOON))
 
 
 def section(text: str, heading: str) -> list[str]:

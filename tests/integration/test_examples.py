@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from services.intake.validation import read
+from services.intake.validation import validate_event
 from services.ledger.plan.decide import Accepted, decide
 from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan
@@ -32,7 +32,7 @@ def steps(example: Json) -> list[Json]:
 
 def event(step: Json, received: str) -> Event:
     """A step, as intake makes an event of it."""
-    return Event.of(
+    return Event.from_canonical(
         canonical(step["event"]),
         author=step["author"],
         via=step.get("via", "service:notebook"),
@@ -97,7 +97,7 @@ def test_an_examples_event_is_of_its_type_and_of_a_shape_that_intake_takes(row: 
         assert example["event"]["type"] == row.name
         for step in steps(example):
             assert step["event"]["data"] is not None
-            read(step["event"], now)
+            validate_event(step["event"], now)
 
 
 def test_each_example_has_a_person_and_ids_of_its_own() -> None:

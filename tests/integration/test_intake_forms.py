@@ -49,8 +49,8 @@ def batch(door: Door, told: Any, author: str = ADA, **headers: str) -> TestRespo
 def resting(door: Door, partition: int = 0) -> list[Event]:
     """What rests in the queue, opened."""
     transit = door.inbox.transit
-    messages = door.inbox.read(partition, 2_000).messages
-    return [Event.from_message(transit.unseal(partition, each, "event")) for _, each in messages]
+    messages = door.inbox.peek(partition, 2_000).messages
+    return [Event.from_message(transit.decrypt(partition, each, "event")) for _, each in messages]
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ def quiet() -> Iterator[None]:
 
 def resting(door: Door) -> list[Event]:
     """What rests in the queue, opened."""
-    messages = door.inbox.read(0, 100).messages
-    sealed = [door.inbox.transit.unseal(0, each, "event") for _, each in messages]
+    messages = door.inbox.peek(0, 100).messages
+    sealed = [door.inbox.transit.decrypt(0, each, "event") for _, each in messages]
     return [Event.from_message(each) for each in sealed]
 
 
@@ -70,7 +70,7 @@ def test_what_was_posted_rests_sealed_and_canonical(real_door: Door) -> None:
     assert kept.canonical == canonical(told)
     assert (kept.author, kept.via, kept.issuer) == (ADA, "service:command", "local")
     assert kept.waiter is None
-    [raw] = [each for _, each in real_door.inbox.read(0, 9)[0]]
+    [raw] = [each for _, each in real_door.inbox.peek(0, 9)[0]]
     assert SAID["id"].encode() not in raw
 
 
@@ -289,7 +289,7 @@ def test_a_full_inbox_means_503_until_it_is_drained(real_door: Door) -> None:
     assert "wait to be recorded" in told["detail"]
     assert int(answer.headers["Retry-After"]) > 0
     assert door.length() == 2
-    door.inbox.settle(0, [door.inbox.read(0, 1)[0][0][0]], [], None)
+    door.inbox.acknowledge(0, [door.inbox.peek(0, 1)[0][0][0]], [], None)
     assert door.post(SAID).status_code == 202
 
 

@@ -15,7 +15,7 @@ from shared.auth.tokens import Callers
 from shared.crypto.transit import Transit
 from shared.inbox.inbox import Inbox
 from shared.inbox.publish_script import Limits
-from shared.inbox.queue_status import SKEW, Status
+from shared.inbox.queue_status import SKEW, QueueStatus
 from shared.inbox.redis_keys import LAYOUT_KEY, held_key, inbox_key
 from shared.inbox.servers import connect
 from tests.integration.together import ADA, EVE, STARTED, Door, event, problem
@@ -40,7 +40,7 @@ def make(keys: Path, valkey: RedisLikeServer) -> Iterator[Make]:
             inbox = Inbox(queue, Transit.from_folder(keys), **options)
             callers = Callers.from_folder(keys, "firsthand")
             clock = clock or (lambda: datetime.now(UTC))
-            status = Status(inbox, 1, clock)
+            status = QueueStatus(inbox, 1, clock)
             app = create_app(callers, inbox, clock=clock, status=status)
             return Door(keys, app.test_client(), inbox)
 
@@ -123,7 +123,7 @@ def test_it_says_how_far_the_recording_is_behind_and_why(make: Make) -> None:
     door = make()
     seconds, _ = door.inbox.redis.time()
     door.inbox.redis.xadd(inbox_key(0), {"e": b"x"}, id=f"{(seconds - 90) * 1000}-0")
-    door.inbox.wait_because(0, "the database is away" + "!" * 1000)
+    door.inbox.set_blocked_reason(0, "the database is away" + "!" * 1000)
     answer = door.client.get("/readyz")
     assert answer.status_code == 200, "what is posted is safe, however long it waits"
     recording = answer.get_json()["recording"]
@@ -162,7 +162,7 @@ def test_a_batch_with_one_of_them_is_not_taken(make: Make) -> None:
 
 def test_the_status_is_looked_at_in_the_background(make: Make, valkey: RedisLikeServer) -> None:
     door = make()
-    status = Status(door.inbox, 1)
+    status = QueueStatus(door.inbox, 1)
     status.start()
     assert status.current().why == ""
     with valkey.client() as client:
@@ -177,7 +177,7 @@ def test_it_leaves_in_a_queue_that_was_emptied_how_much_it_had_held(make: Make) 
         assert post(door, who).status_code == 202
     door.client.get("/readyz")  # a look
     assert door.post(event("plan.started", STARTED, "person:bob"), "person:bob").status_code == 202
-    assert door.inbox.read(0, 1).before == 0
+    assert door.inbox.peek(0, 1).before == 0
     door.inbox.redis.flushall()
     door.client.get("/readyz")
-    assert door.inbox.read(0, 1).before == 3
+    assert door.inbox.peek(0, 1).before == 3

@@ -10,7 +10,7 @@ from jsonschema_rs import Draft202012Validator
 
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Json
-from shared.events.refusals import BECAUSE
+from shared.events.refusals import REASONS
 from shared.events.schema_fields import NotBlank
 from tests.integration.together import Door, event, problem
 
@@ -42,7 +42,7 @@ def test_a_type_tells_everything_about_itself(served: Json) -> None:
         row.token_scope,
     )
     assert [each["code"] for each in served["refusals"]] == list(row.refusals)
-    assert all(each["because"] == BECAUSE[each["code"]] for each in served["refusals"])
+    assert all(each["because"] == REASONS[each["code"]] for each in served["refusals"])
     assert served["effect"].endswith(".")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.events.event import Event, Json
-from shared.inbox.inbox import DONE_SECONDS, Outgoing
+from shared.inbox.inbox import DONE_SECONDS, Reply
 from shared.inbox.redis_keys import done_key
 from tests.integration.together import (
     ADA,
@@ -36,7 +36,9 @@ def worked(small_house: Together) -> Iterator[Together]:
 
 def waiters(door: Door) -> list[Event]:
     """The waiting events in the queue."""
-    opened = (door.inbox.transit.unseal(0, each, "event") for _, each in door.inbox.read(0, 100)[0])
+    opened = (
+        door.inbox.transit.decrypt(0, each, "event") for _, each in door.inbox.peek(0, 100)[0]
+    )
     return [told for each in opened if (told := Event.from_message(each)).waiter is not None]
 
 
@@ -49,12 +51,12 @@ def receipt(status: int, said: Event) -> bytes:
 def settle(door: Door, status: int) -> None:
     """What the projector does for those who wait."""
     told = [
-        Outgoing(each.waiter, receipt(status, each))
+        Reply(each.waiter, receipt(status, each))
         for each in waiters(door)
         if each.waiter is not None
     ]
-    places = [place for place, _ in door.inbox.read(0, 100)[0]]
-    door.inbox.settle(0, places, told, None)
+    places = [place for place, _ in door.inbox.peek(0, 100)[0]]
+    door.inbox.acknowledge(0, places, told, None)
 
 
 def until(count: int, door: Door) -> list[Event]:
@@ -195,7 +197,7 @@ def test_a_receipt_of_another_event_is_no_receipt(real_door: Door, member: str) 
         assert waiting.waiter is not None
         changed: dict[str, Any] = {member: "person:eve"}
         other = receipt(201, waiting._replace(**changed))
-        real_door.inbox.settle(0, [], [Outgoing(waiting.waiter, other)], None)
+        real_door.inbox.acknowledge(0, [], [Reply(waiting.waiter, other)], None)
         answer = pending.result(10)
         assert (answer.status_code, answer.get_json()["id"]) == (202, waiting.id)
 
@@ -212,7 +214,7 @@ def test_a_receipt_for_another_who_waits_is_no_receipt(real_door: Door) -> None:
         ada, eve = sorted(until(2, real_door), key=lambda each: each.author)
         assert ada.waiter is not None
         assert eve.waiter is not None
-        real_door.inbox.settle(0, [], [Outgoing(ada.waiter, receipt(201, ada))], None)
+        real_door.inbox.acknowledge(0, [], [Reply(ada.waiter, receipt(201, ada))], None)
         real_door.inbox.redis.copy(done_key(0, ada.waiter), done_key(0, eve.waiter))
         assert [pending[who].result(10).status_code for who in (ADA, EVE)] == [201, 202]
 

@@ -17,10 +17,10 @@ from services.ledger.config import signers
 from services.ledger.log.merkle import leaf_hash
 from services.ledger.log.signed_note import read_checkpoint
 from services.ledger.log.tiles import ENTRIES, Tile, hashes_at, read_bundle, tiles_of
-from services.ledger.store.checkpoint_archive import keep_checkpoint
+from services.ledger.store.checkpoint_archive import archive_checkpoint
 from services.ledger.store.database import transaction
 from shared.auth.tokens import local_token
-from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.published_checkpoint import PublishedCheckpoints
 from shared.inbox.redis_keys import published_key
 from tests.integration.together import ADA, SAM, SEA, STARTED, Together, problem
 from tests.logs import TiledLog, made_up_log
@@ -163,7 +163,7 @@ def test_entries_are_for_auditors_and_operators_with_the_scope(begun: Together) 
 def test_nobody_reads_beyond_what_was_published(begun: Together) -> None:
     """As between a batch's commit and its publishing, and after a crash there."""
     queue = begun.door.inbox.redis
-    before = LastPublished(queue).of(0)
+    before = PublishedCheckpoints(queue).read(0)
     told = begun.post(ADA, "aspiration.stated", {**SEA, "id": "hill"})
     begun.publish(before)
     assert size_of(begun) == 3
@@ -182,14 +182,14 @@ def test_nobody_reads_beyond_what_was_published(begun: Together) -> None:
 @pytest.mark.parametrize("spoiled", ["", "garbage", "\x00"])
 def test_without_the_queues_word_what_was_kept_is_served(begun: Together, spoiled: str) -> None:
     queue = begun.door.inbox.redis
-    kept = LastPublished(queue).of(0)
+    kept = PublishedCheckpoints(queue).read(0)
     told = begun.post(ADA, "aspiration.stated", {**SEA, "id": "hill"})
     queue.set(published_key(0), spoiled) if spoiled else queue.delete(published_key(0))
     for path in ("checkpoint", "tile/0/000.p/1"):
         problem(begun.log(path), 503, "unavailable")
     engine, _ = open_store(begun.settings, write=True)
     with transaction(engine) as connection:
-        keep_checkpoint(connection, 0, 3, 0, kept, WHEN)
+        archive_checkpoint(connection, 0, 3, 0, kept, WHEN)
     engine.dispose()
     assert size_of(begun) == 3
     assert begun.log("tile/0/000.p/3").status_code == 200

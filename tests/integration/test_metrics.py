@@ -9,11 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.intake.app import create_app as create_intake
 from services.ledger.api.app import create_app as create_ledger
 from services.ledger.bootstrap import open_store
-from services.ledger.checkpoints.published_view import Watermark
-from services.ledger.writer.metrics import Batches, serve
+from services.ledger.checkpoints.published_view import PublishedView
+from services.ledger.writer.metrics import BatchMetrics, serve
 from shared.auth.tokens import Callers
-from shared.errors import Unsafe
-from shared.inbox.published_checkpoint import LastPublished
+from shared.errors import PreconditionFailed
+from shared.inbox.published_checkpoint import PublishedCheckpoints
 from shared.inbox.redis_keys import inbox_key
 from tests.integration.together import ADA, EVE, SAM, SEA, STARTED, Door, Together, event
 from tests.ports import free_port
@@ -61,7 +61,7 @@ def test_what_waits_is_told_by_partition(real_door: Door) -> None:
     seconds, _ = real_door.inbox.redis.time()
     real_door.inbox.redis.xadd(inbox_key(0), {"e": b"x"}, id=f"{(seconds - 90) * 1000}-0")
     real_door.post(event("plan.started", STARTED))
-    real_door.inbox.wait_because(0, "the database is away")
+    real_door.inbox.set_blocked_reason(0, "the database is away")
     told = of(real_door)
     assert told['firsthand_inbox_messages{partition="0"}'] == 2
     assert 89 <= told['firsthand_inbox_oldest_seconds{partition="0"}'] < 150
@@ -97,7 +97,7 @@ def test_the_ledger_tells_the_size_of_its_logs_and_what_did_not_open(house: Toge
 
 def test_a_store_that_is_away_is_told_as_away(small_house: Together) -> None:
     opened, vault = open_store(small_house.settings, write=False)
-    watermark = Watermark(opened, LastPublished(small_house.door.inbox.redis), [])
+    watermark = PublishedView(opened, PublishedCheckpoints(small_house.door.inbox.redis), [])
     client = create_ledger(opened, vault, Callers({}, ""), {}, watermark).test_client()
     assert figures(client.get("/metrics").text)["firsthand_store_up"] == 1
     opened.dispose()
@@ -127,10 +127,12 @@ def test_a_registry_can_be_shared_with_others(door: Door) -> None:
 
 def test_the_workers_port_is_its_own_or_none() -> None:
     registry, port = CollectorRegistry(), free_port()
-    Batches(registry)
+    BatchMetrics(registry)
     serve(registry, "127.0.0.1", 0)
     serve(registry, "127.0.0.1", port)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         assert b"firsthand_batch_messages_count 0.0" in answer.read()
-    with pytest.raises(Unsafe, match=f"{port}.*; set FIRSTHAND_METRICS_PORT to another"):
+    with pytest.raises(
+        PreconditionFailed, match=f"{port}.*; set FIRSTHAND_METRICS_PORT to another"
+    ):
         serve(registry, "127.0.0.1", port)

@@ -7,7 +7,7 @@ from flask import Flask
 from openapi_spec_validator import validate
 
 from services.intake.app import create_app as intake
-from services.intake.http_binding import Form
+from services.intake.http_binding import ContentMode
 from services.ledger.api.app import create_app as ledger
 from shared.events.catalogue import CATALOGUE
 from shared.events.catalogue.examples import examples
@@ -88,7 +88,7 @@ def test_every_served_example_is_as_described(name: str) -> None:
 def test_the_body_of_post_events_has_an_example_of_every_type() -> None:
     body = DOCUMENTS["intake"]()["paths"]["/events"]["post"]["requestBody"]
     assert list(body["content"]["application/cloudevents+json"]["examples"]) == list(CATALOGUE)
-    assert set(body["content"]) == set(Form)
+    assert set(body["content"]) == set(ContentMode)
     for media in body["content"].values():
         for each in media["examples"].values():
             assert is_valid("intake", media["schema"], each["value"])

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from services.client.http import NoAnswer, Service, body_of, events_in, subject_of
+from services.client.http import NoResponse, ServiceClient, body_of, events_in, subject_of
 from services.client.outbox import Outbox
-from services.client.sender import Errand, Fate, told
+from services.client.sender import Delivery, Sender, delivery_line
 from shared.crypto.jwe import b64url
 from shared.errors import FirsthandError, SettingsError
 from shared.events.event import Json, canonical
@@ -63,7 +63,7 @@ def outbox(tmp_path: Path) -> Outbox:
     return outbox
 
 
-Run = Callable[..., list[Fate]]
+Run = Callable[..., list[Delivery]]
 NOT_THERE = status(404)
 
 
@@ -71,13 +71,13 @@ NOT_THERE = status(404)
 def run(outbox: Outbox) -> Run:
     """Send what waits to an intake, with a ledger beside it."""
 
-    def send(intake: Answering, ledger: Answer = NOT_THERE, **more: Any) -> list[Fate]:
+    def send(intake: Answering, ledger: Answer = NOT_THERE, **more: Any) -> list[Delivery]:
         with (
             Answering(ledger) as beside,
-            closing(Service(intake.url)) as there,
-            closing(Service(beside.url)) as reads,
+            closing(ServiceClient(intake.url)) as there,
+            closing(ServiceClient(beside.url)) as reads,
         ):
-            errand = Errand(TOKEN, there, reads, **{"patience": 0.5, "news": 0.2, **more})
+            errand = Sender(TOKEN, there, reads, **{"patience": 0.5, "news": 0.2, **more})
             return list(errand.run(outbox, outbox.waiting(ADA, ""), lambda _: None))
 
     return send
@@ -117,7 +117,7 @@ def test_a_refusal_is_a_fate_wherever_it_is_heard(outbox: Outbox, run: Run) -> N
         fates = run(intake, recorded(second))
     by_id = {each.kept.id: each for each in fates}
     assert [by_id[each["id"]].word for each in SAID] == ["refused", "refused", "accepted"]
-    assert told(by_id[SAID[1]["id"]]).endswith(": there is no such thing.")
+    assert delivery_line(by_id[SAID[1]["id"]]).endswith(": there is no such thing.")
     assert waiting(outbox) == []
 
 
@@ -151,7 +151,7 @@ def test_the_same_bytes_go_again_until_there_is_an_answer(
 def test_who_gives_up_keeps_it_and_all_that_comes_after_it(
     not_now: Answer, outbox: Outbox, run: Run
 ) -> None:
-    with Answering(deciding, not_now) as intake, pytest.raises(NoAnswer):
+    with Answering(deciding, not_now) as intake, pytest.raises(NoResponse):
         run(intake)
     assert len(intake.heard) > 2
     assert waiting(outbox) == BODIES[1:]
@@ -159,7 +159,7 @@ def test_who_gives_up_keeps_it_and_all_that_comes_after_it(
 
 def test_it_does_not_come_back_before_it_was_asked_to(outbox: Outbox, run: Run) -> None:
     busy = status(503, Retry_After="100")
-    with Answering(busy) as intake, pytest.raises(NoAnswer, match="status 503"):
+    with Answering(busy) as intake, pytest.raises(NoResponse, match="status 503"):
         run(intake, patience=50)
     assert len(intake.heard) == 1
     assert waiting(outbox) == BODIES
@@ -176,7 +176,7 @@ def test_what_intake_cannot_take_is_set_aside_with_the_reason_and_the_rest_goes_
     with Answering(deciding, status(PROBLEMS[slug].status, problem), deciding) as intake:
         fates = run(intake)
     assert [each.word for each in fates] == ["accepted", "invalid", "accepted"]
-    assert told(fates[1]).splitlines()[1].strip() == "/data/words: Is missing."
+    assert delivery_line(fates[1]).splitlines()[1].strip() == "/data/words: Is missing."
     left = [(each.body, each.aside) for each in outbox.everything()]
     assert left == [(BODIES[1], "/data/words: Is missing.")]
     with Answering(deciding) as intake:
@@ -202,7 +202,7 @@ NO_ANSWER_OF_OURS = {
 
 @pytest.mark.parametrize("odd", NO_ANSWER_OF_OURS.values(), ids=NO_ANSWER_OF_OURS.keys())
 def test_what_intake_never_says_lets_nothing_go(odd: Answer, outbox: Outbox, run: Run) -> None:
-    with Answering(deciding, odd) as intake, pytest.raises(NoAnswer, match="not Firsthand's"):
+    with Answering(deciding, odd) as intake, pytest.raises(NoResponse, match="not Firsthand's"):
         run(intake)
     assert len(intake.heard) == 2
     assert [(each.body, each.aside) for each in outbox.everything()] == [
@@ -241,7 +241,7 @@ def test_without_an_answer_of_the_ledgers_they_are_safe_and_stay(
 
 def test_what_was_handed_out_and_not_yet_removed_is_sent_again(outbox: Outbox) -> None:
     with Answering(deciding) as intake:
-        errand = Errand(TOKEN, Service(intake.url), Service("http://127.0.0.1:9"))
+        errand = Sender(TOKEN, ServiceClient(intake.url), ServiceClient("http://127.0.0.1:9"))
         with closing(errand.run(outbox, outbox.waiting(ADA, ""), lambda _: None)) as fates:
             assert [next(fates).kept.id, next(fates).kept.id] == [each["id"] for each in SAID[:2]]
         errand.intake.close()
@@ -279,4 +279,4 @@ def test_an_address_that_is_none_is_said_plainly() -> None:
         "ftp://a",
     ):
         with pytest.raises(FirsthandError):
-            Service(url).send("/events", TOKEN)
+            ServiceClient(url).send("/events", TOKEN)

@@ -9,10 +9,10 @@ from sqlalchemy import event as on
 from sqlalchemy import text
 
 from services.ledger.api.readiness import FRESH, STALE, Readiness
-from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.store.database import connect, transaction
 from shared.events.event import Json
-from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.published_checkpoint import PublishedCheckpoints
 from shared.inbox.redis_keys import inbox_key, waiting_key
 from tests.contract.ledgers import Together as AtOnce
 from tests.integration.together import ADA, SAM, SEA, STARTED, Together, event
@@ -40,8 +40,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def readiness(small_house: Together, clock: Clock) -> Readiness:
-    last = LastPublished(small_house.door.inbox.redis)
-    watermark = Watermark(small_house.reader, last, [[]])
+    last = PublishedCheckpoints(small_house.door.inbox.redis)
+    watermark = PublishedView(small_house.reader, last, [[]])
     return Readiness(small_house.reader, watermark, clock)
 
 

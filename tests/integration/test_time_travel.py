@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from services.cli.replay import steps
-from services.ledger.queries.read_cache import Kept
+from services.ledger.queries.read_cache import ReadCache
 from services.ledger.queries.reader import PAGE_BYTES, Reader
 from services.ledger.store.database import transaction
 from services.ledger.vault import Vault
@@ -259,14 +259,14 @@ def test_a_page_is_bounded_in_bytes(small_house: Together) -> None:
 # Step by step, as `replay --step` tells it.
 
 
-def reading(house: Together, kept: Kept) -> Iterator[Reader]:
+def reading(house: Together, kept: ReadCache) -> Iterator[Reader]:
     vault = Vault.from_folder(house.settings.key_folder)
     with transaction(house.reader) as connection:
         yield Reader(connection, vault, 0, ADA, kept)
 
 
 def test_steps_tell_each_entry_its_verdict_and_what_it_changed(lived: Together) -> None:
-    kept = Kept()
+    kept = ReadCache()
     told = list(steps(contextmanager(lambda: reading(lived, kept)), NAMES))
     assert [
         {name: value for name, value in each.items() if name != "changes"} for each, _ in told

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from services.ledger.plan.model import Plan
-from services.ledger.presentation.plan_text import aloud
-from services.ledger.presentation.plan_view import view
+from services.ledger.presentation.plan_text import plan_text
+from services.ledger.presentation.plan_view import plan_view
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Event, Json
 from tests.given import ADA, BEA, NEXT_YEAR, SAM, TOM, ada, change, fold, given, sam, started
@@ -27,17 +27,17 @@ def plan_of(*events: Event) -> Plan:
 
 
 def text_of(plan: Plan, moment: str = BEFORE, current: Plan | None = None) -> str:
-    return aloud(NAMES, view(plan, moment, current))
+    return plan_text(NAMES, plan_view(plan, moment, current))
 
 
 def on(shelf: str, plan: Plan, moment: str = BEFORE) -> Json:
     """The one thing on a shelf."""
-    [found] = view(plan, moment)["beside"][shelf]
+    [found] = plan_view(plan, moment)["beside"][shelf]
     return dict(found)
 
 
 def line_of(plan: Plan, thing: str, moment: str = BEFORE) -> Json:
-    [found] = (line for line in view(plan, moment)["lines"] if line["thing"] == thing)
+    [found] = (line for line in plan_view(plan, moment)["lines"] if line["thing"] == thing)
     return dict(found)
 
 
@@ -218,7 +218,7 @@ def test_an_entry_is_never_shown_without_what_is_said_of_it(
     before: list[Event], said: Event, words: str, member: str, mark: Event, heard: str
 ) -> None:
     plan = plan_of(*before, said, mark)
-    showing = holders(view(plan, BEFORE), said.id)
+    showing = holders(plan_view(plan, BEFORE), said.id)
     assert showing, "the entry is shown somewhere"
     for each in showing:
         pinned = each[member]
@@ -265,7 +265,7 @@ def test_a_view_of_the_past_names_what_was_said_since() -> None:
     dispute, correction = ada.disagrees(seen, "Not so."), sam.corrects(seen, "A moment.")
     later = [dispute, correction, ada.disagrees(dispute, "It was."), sam.takes_back(seen)]
     fold(now, [*later, sam.observes("Walked on.")])
-    shown = view(then, BEFORE, now)
+    shown = plan_view(then, BEFORE, now)
     assert shown["since"] == sorted(each.id for each in later)
     [observed] = shown["beside"]["observations"]
     assert {"disagreements", "corrections", "retracted"} <= observed.keys()
@@ -278,14 +278,14 @@ def test_a_view_of_the_past_names_what_was_said_since() -> None:
 
 def test_nothing_said_since_is_nothing_named() -> None:
     then, now = plan_of(seen, ada.disagrees(seen)), plan_of(seen, ada.disagrees(seen))
-    assert "since" not in view(then, BEFORE, now)
-    assert "since" not in view(then, BEFORE)
+    assert "since" not in plan_view(then, BEFORE, now)
+    assert "since" not in plan_view(then, BEFORE)
     assert "since then" not in text_of(then, BEFORE, now)
 
 
 def test_a_line_that_is_denied_later_is_struck_in_the_past_too() -> None:
     said = ada.states("Move out.", name="out")
     then, now = plan_of(said), plan_of(said, ada.denies(said))
-    shown = view(then, BEFORE, now)
+    shown = plan_view(then, BEFORE, now)
     assert [line["id"] for line in shown["lines"] if "struck" in line] == ["out"]
     assert "You said that this is not yours." in text_of(then, BEFORE, now)

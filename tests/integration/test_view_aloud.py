@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from services.ledger.plan.model import dump, load
-from services.ledger.presentation.plan_text import aloud
-from services.ledger.presentation.plan_view import SHELVES, view
+from services.ledger.presentation.plan_text import plan_text
+from services.ledger.presentation.plan_view import SHELVES, plan_view
 from shared.events.event import Event
 from tests.given import (
     ADA,
@@ -248,15 +248,17 @@ def test_a_sentence_of_ours_has_at_most_twenty_words() -> None:
     text = text_of(*whole_life())
     sentences = [each for line in text.splitlines() for each in re.split(r"(?<=[.:;]) ", line)]
     assert {each: len(each.split()) for each in sentences if len(each.split()) > 20} == {}
-    assert all(shelf for shelf in view(plan_of(*whole_life()), NOON)["beside"].values())
-    assert set(view(plan_of(*whole_life()), NOON)["beside"]) == set(SHELVES)
+    assert all(shelf for shelf in plan_view(plan_of(*whole_life()), NOON)["beside"].values())
+    assert set(plan_view(plan_of(*whole_life()), NOON)["beside"]) == set(SHELVES)
 
 
 def test_stored_or_folded_it_reads_the_same() -> None:
     plan = plan_of(*whole_life())
     again_loaded = load(dump(plan))
-    assert view(again_loaded, NOON) == view(plan, NOON)
-    assert aloud(NAMES, view(again_loaded, NOON)) == aloud(NAMES, view(plan, NOON))
+    assert plan_view(again_loaded, NOON) == plan_view(plan, NOON)
+    assert plan_text(NAMES, plan_view(again_loaded, NOON)) == plan_text(
+        NAMES, plan_view(plan, NOON)
+    )
 
 
 def steps_to_show(count: int) -> int:
@@ -271,8 +273,8 @@ def steps_to_show(count: int) -> int:
 
     sys.settrace(step)
     try:
-        shown = view(plan, NOON)
-        aloud(NAMES, shown)
+        shown = plan_view(plan, NOON)
+        plan_text(NAMES, shown)
     finally:
         sys.settrace(before)
     assert len(shown["lines"]) == count + 2

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 import structlog
 
-from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.config import signers
 from services.ledger.log.signed_note import read_checkpoint
-from services.ledger.store.checkpoint_archive import keep_checkpoint
+from services.ledger.store.checkpoint_archive import archive_checkpoint
 from services.ledger.store.database import connect, transaction
-from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.published_checkpoint import PublishedCheckpoints
 from shared.inbox.redis_keys import published_key
 from tests.integration.together import ADA, STARTED, Together, problem
 
@@ -26,7 +26,7 @@ def size(house: Together) -> int:
 
 def published(house: Together) -> str:
     """What stands in the queue."""
-    return LastPublished(house.door.inbox.redis).of(0)
+    return PublishedCheckpoints(house.door.inbox.redis).read(0)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def keep(house: Together, size: int, note: str) -> None:
     """Keep a checkpoint as the keeper does."""
     engine = connect(house.settings.store_url, write=True)
     with transaction(engine) as connection:
-        keep_checkpoint(connection, 0, size, 0, note, "2126-03-02T12:00:00.000Z")
+        archive_checkpoint(connection, 0, size, 0, note, "2126-03-02T12:00:00.000Z")
     engine.dispose()
 
 
@@ -70,9 +70,9 @@ def test_what_was_kept_counts_also_for_a_service_that_has_just_started(
 ) -> None:
     keep(grown, 4, published(grown))
     grown.publish(first)
-    fresh = Watermark(
+    fresh = PublishedView(
         grown.reader,
-        LastPublished(grown.door.inbox.redis),
+        PublishedCheckpoints(grown.door.inbox.redis),
         [each.vkeys for each in signers(grown.settings)],
     )
     with fresh.reading(0) as (_, found):

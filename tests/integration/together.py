@@ -26,7 +26,7 @@ from werkzeug.test import TestResponse
 from services.intake.app import create_app as create_intake
 from services.ledger.api.app import create_app as create_ledger
 from services.ledger.bootstrap import open_store
-from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.config import LedgerSettings, signers
 from services.ledger.maintenance.init import init
 from services.ledger.store.database import transaction
@@ -35,7 +35,7 @@ from shared.auth.tokens import Callers, local_token
 from shared.crypto.transit import Transit
 from shared.events.event import Json
 from shared.inbox.inbox import Inbox
-from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.published_checkpoint import PublishedCheckpoints
 from shared.inbox.redis_keys import inbox_key, published_key
 from shared.inbox.servers import connect
 from tests.conforming import Conforming
@@ -125,8 +125,8 @@ class Together:
         told = signers(self.settings)
         self._projector = Projector(self._writer, inbox, vault, told, lambda: self.now, skew=inf)
         intake = create_intake(callers, inbox, clock=lambda: self.now)
-        watermark = Watermark(
-            self.reader, LastPublished(self._clients[0]), [each.vkeys for each in told]
+        watermark = PublishedView(
+            self.reader, PublishedCheckpoints(self._clients[0]), [each.vkeys for each in told]
         )
         ledger = create_ledger(
             self.reader, for_reading, callers, NAMES, watermark, clock=lambda: self.now

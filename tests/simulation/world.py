@@ -142,7 +142,7 @@ class World:
         for key, posted in self.waiting:
             for sealed in self.plain.lrange(key, 0, -1):
                 waiter = key.rpartition(":")[2]
-                opened = self.template.transit.unseal(0, sealed, "receipt", waiter)
+                opened = self.template.transit.decrypt(0, sealed, "receipt", waiter)
                 receipt = opened.split(b"\n", 1)[1]
                 self.heard.receipts.append((posted, orjson.loads(receipt)))
         vault = self.template.vault(self.template.reader)

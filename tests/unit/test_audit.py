@@ -8,18 +8,18 @@ from random import Random
 import orjson
 import pytest
 
-from services.ledger.audit.entry_checks import Form, Seal, seal_of
+from services.ledger.audit.entry_checks import EntryFormat, SealedPart, seal_of
 from services.ledger.audit.findings import Report
-from services.ledger.audit.spill import Names, Shelves
-from services.ledger.audit.stream_checks import Folding, unpinned
+from services.ledger.audit.spill import DuplicateIds, SpillByPerson
+from services.ledger.audit.stream_checks import PersonChecks, unpinned
 from services.ledger.audit.text_report import in_words, shortened
-from services.ledger.audit.time_histogram import MOST, Course
-from services.ledger.fold import Person
+from services.ledger.audit.time_histogram import MOST, TimeHistogram
+from services.ledger.fold import PersonState
 from services.ledger.log import entry
-from services.ledger.log.entry import Ruling, Standing
+from services.ledger.log.entry import StreamPosition, VerdictRecord
 from services.ledger.log.merkle import Frontier
 from services.ledger.log.tiles import tiles_of
-from services.ledger.log.tree_builder import Tree
+from services.ledger.log.tree_builder import TreeBuilder
 from services.ledger.plan.decide import RULES
 from services.ledger.plan.model import Plan
 from shared.crypto.jwe import Key
@@ -43,28 +43,28 @@ class Clear:
     def begin(self, _log: int, _people: Iterable[str]) -> None:
         """Nothing is needed."""
 
-    def open(self, told: Json, seal: Seal, _line: bytes) -> tuple[bytes, str | None]:
+    def open(self, told: Json, seal: SealedPart, _line: bytes) -> tuple[bytes, str | None]:
         posted = seal.open(KEY)
         return posted, entry.digest_of(entry.salt_of(KEY, told["author"], told["id"]), posted)
 
     def beside(self, _line: bytes) -> list[tuple[str, str]]:
         return []
 
-    def at(self, _person: Person, _recorded: str) -> list[tuple[str, str, str]]:
+    def at(self, _person: PersonState, _recorded: str) -> list[tuple[str, str, str]]:
         return []
 
-    def end(self, _person: Person) -> list[tuple[str, str, str]]:
+    def end(self, _person: PersonState) -> list[tuple[str, str, str]]:
         return []
 
 
 def audit(*told: tuple[Event, int]) -> Report:
     """What is found in these accepted events, recorded with these versions."""
     report = Report()
-    folding = Folding(report, Clear())
+    folding = PersonChecks(report, Clear())
     folding.begin(0, [ADA], {})
     for index, (event, version) in enumerate(told):
-        standing = Standing(index + 1, version)
-        row = entry.write(event, Ruling(RULES, NOW), key=KEY, standing=standing)
+        standing = StreamPosition(index + 1, version)
+        row = entry.write(event, VerdictRecord(RULES, NOW), key=KEY, standing=standing)
         folding.take(index, row["leaf"], b"")
     folding.end()
     return report
@@ -107,7 +107,7 @@ def test_an_event_recorded_twice_is_not_decided_as_a_new_one() -> None:
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 600, 65_536, 66_000])
 def test_the_tree_has_the_root_and_the_tiles_that_its_leaves_have(size: int) -> None:
     leaves = [hashlib.sha256(number.to_bytes(4)).digest() for number in range(size)]
-    tree, whole = Tree(), Frontier()
+    tree, whole = TreeBuilder(), Frontier()
     tiles = []
     for leaf in leaves:
         tree.add(leaf)
@@ -121,7 +121,7 @@ def test_the_tree_has_the_root_and_the_tiles_that_its_leaves_have(size: int) -> 
 
 @pytest.mark.parametrize("records", [10, 100_000])
 def test_shelves_give_back_each_persons_entries_in_order(records: int) -> None:
-    with Shelves(records) as shelves:
+    with SpillByPerson(records) as shelves:
         for index in range(3_000):
             shelves.put(f"person:p{index % 7}", index, b"x" * (index % 2_000), b"" * (index % 3))
         found: dict[str, list[int]] = {}
@@ -139,14 +139,14 @@ def test_names_that_came_twice_are_known_by_their_first_place() -> None:
     dice = Random(4)
     told = [dice.randrange(-(2**62), 2**62) for _ in range(40_000)]
     told += [told[11], told[12], told[11]]
-    with Names(len(told)) as names:
+    with DuplicateIds(len(told)) as names:
         for index, name in enumerate(told):
             names.put(name, index)
-        assert names.twice() == {told[11]: 11, told[12]: 12}
+        assert names.find() == {told[11]: 11, told[12]: 12}
 
 
 def test_a_long_course_is_told_in_few_steps() -> None:
-    course = Course()
+    course = TimeHistogram()
     for day in range(28):
         for minute in range(24 * 60):
             course.add(f"2026-02-{day + 1:02}T{minute // 60:02}:{minute % 60:02}:00.000Z", 2, 1)
@@ -164,7 +164,7 @@ def test_an_entry_of_another_form_is_none(name: str) -> None:
     def dumped(value: object) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
-    form = Form()
+    form = EntryFormat()
     assert form.read(dumped(good)) == good
     assert seal_of(good).kid
     for member in good:
@@ -182,7 +182,7 @@ def test_an_entry_of_another_form_is_none(name: str) -> None:
     assert form.read(dumped(good)) == good
 
 
-def heard(told: Json, kid: str) -> Seal | str:
+def heard(told: Json, kid: str) -> SealedPart | str:
     """What seals an entry, or why nothing does."""
     try:
         return seal_of(told, kid)

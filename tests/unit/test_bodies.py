@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import Malformed, TooLarge, Unavailable
+from shared.errors import MalformedBody, TooLarge, Unavailable
 from shared.http.request_bodies import MAX_DRAINED_BYTES, Bodies
 
 LONGEST = 100
@@ -95,7 +95,7 @@ def test_a_body_that_is_much_too_long_is_not_read_to_its_end() -> None:
 
 def test_a_body_that_breaks_off_is_no_body() -> None:
     async def test() -> None:
-        with pytest.raises(Malformed):
+        with pytest.raises(MalformedBody):
             await Bodies().read(sent(b"her"), "ada", LONGEST, 4)
 
     run(test)

@@ -70,7 +70,7 @@ def test_an_event_comes_back_out_of_its_message(
     attributes: dict[str, Any] = {"id": "1", "type": "plan.started", "subject": ADA, "data": data}
     if expected is not None:
         attributes["expectedversion"] = expected
-    said = Event.of(
+    said = Event.from_canonical(
         canonical(attributes),
         author=author,
         via=via,
@@ -111,7 +111,7 @@ def test_what_intake_did_not_make_is_a_value_or_key_error(header: bytes) -> None
 
 def test_the_person_is_the_author_only_letter_by_letter() -> None:
     assert started.by_person
-    assert not Event.of(
+    assert not Event.from_canonical(
         started.canonical, author=SAM, via=started.via, issuer="local", received=started.received
     ).by_person
 

@@ -8,7 +8,7 @@ import pytest
 from shared.events import catalogue, refusals, schema_fields, type_names
 from shared.events.catalogue import CATALOGUE, EventType
 from shared.events.event import MAX_DATA_BYTES, canonical
-from shared.events.refusals import BECAUSE, NO_STANDING, Code
+from shared.events.refusals import NO_STANDING, REASONS, Code
 from shared.events.type_names import KINDS, Kind, P
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE.keys())
@@ -22,7 +22,7 @@ def sentences(row: EventType) -> list[str]:
     """Everything that history can say about events of a type."""
     told = [row.sentence, row.told.format(who=SAM)]
     for code in (*GENERAL, *row.refusals):
-        refused = f"tried to {row.attempt}; it was refused: {BECAUSE[code]}."
+        refused = f"tried to {row.attempt}; it was refused: {REASONS[code]}."
         told.append(f"{SAM} {refused}")  # also a representative, of what is the person's
         if row.who.person and code not in (Code.NOT_YOURS_TO_SAY, Code.NO_GRANT):
             told.append(f"You {refused}")
@@ -117,12 +117,12 @@ def test_no_sentence_says_that_the_person_is_somebody_else(row: EventType) -> No
 
 @pytest.mark.parametrize("code", Code)
 def test_every_code_has_its_reason_in_at_most_seven_words(code: Code) -> None:
-    assert 0 < len(BECAUSE[code].split()) <= 7
-    assert not NEVER_SAID.search(BECAUSE[code])
+    assert 0 < len(REASONS[code].split()) <= 7
+    assert not NEVER_SAID.search(REASONS[code])
 
 
 def test_reasons_stand_in_the_order_of_the_codes() -> None:
-    assert list(BECAUSE) == list(Code)
+    assert list(REASONS) == list(Code)
 
 
 def test_every_code_is_general_or_belongs_to_a_type() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from services.ledger.plan import bounds, transitions, type_rules
 from services.ledger.plan.model import Plan, copy_of
-from services.ledger.plan.type_rules import own_refusal
+from services.ledger.plan.type_rules import type_refusal
 from shared.events.catalogue import CATALOGUE, TYPE_NAMES, VERSION, EventType
 from shared.events.catalogue.examples import examples
 from shared.events.event import Event
@@ -39,7 +39,7 @@ def example(kind: str) -> tuple[Plan, Event, Plan]:
 def refusal_of_a_repetition(kind: str) -> Code | None:
     """Return the type's own refusal of its example, once that was accepted."""
     _, last, after = example(kind)
-    return own_refusal(after, last)
+    return type_refusal(after, last)
 
 
 def refusal_without_lines(kind: str) -> Code | None:
@@ -48,7 +48,7 @@ def refusal_without_lines(kind: str) -> Code | None:
     plan, fields = copy_of(before), CATALOGUE[kind].schema.fields
     plan.lines.clear()
     data = {name: value for name, value in last.data.items() if fields[name].required}
-    return own_refusal(plan, last._replace(data=data))
+    return type_refusal(plan, last._replace(data=data))
 
 
 def test_there_are_54_types_in_five_kinds() -> None:
@@ -72,12 +72,12 @@ def test_the_steps_are_the_types_that_change_a_state() -> None:
         states = {key: line["state"] for key, line in after.lines.items() if key in before.lines}
         if states != {key: line["state"] for key, line in before.lines.items()}:
             changing.add(kind)
-    assert changing == set(transitions.STEPS)
+    assert changing == set(transitions.TRANSITIONS)
 
 
-@pytest.mark.parametrize("kind", transitions.STEPS)
+@pytest.mark.parametrize("kind", transitions.TRANSITIONS)
 def test_a_step_leads_from_its_states_alone_to_another(kind: str) -> None:
-    step, (before, last, after) = transitions.STEPS[kind], example(kind)
+    step, (before, last, after) = transitions.TRANSITIONS[kind], example(kind)
     plan = copy_of(before)
     line = transitions.target(plan, kind, last.data)
     moved = transitions.target(after, kind, last.data)
@@ -85,15 +85,15 @@ def test_a_step_leads_from_its_states_alone_to_another(kind: str) -> None:
     assert moved
     assert moved["state"] == step.after
     assert step.after not in step.before
-    for state in {"open", *(other.after for other in transitions.STEPS.values())}:
+    for state in {"open", *(other.after for other in transitions.TRANSITIONS.values())}:
         line["state"] = state
         refusal = None if state in step.before else Code.WRONG_STATE
-        assert own_refusal(plan, last) is refusal
+        assert type_refusal(plan, last) is refusal
 
 
 def test_every_state_can_be_reached() -> None:
-    after = {step.after for step in transitions.STEPS.values()} | {"open"}
-    assert {state for step in transitions.STEPS.values() for state in step.before} <= after
+    after = {step.after for step in transitions.TRANSITIONS.values()} | {"open"}
+    assert {state for step in transitions.TRANSITIONS.values() for state in step.before} <= after
 
 
 POINTING = {kind for kind in PLAN if refusal_without_lines(kind) is Code.UNKNOWN_TARGET}

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.auth.tokens import LEEWAY, MAX_LIFETIME
-from shared.errors import Unauthorised
+from shared.errors import Unauthorized
 from tests.given import ADA, SAM
 from tests.tokens import ABSENT, CLAIMS, ISS, NOW, Clock, callers, claims, clinic, refusal, token
 
@@ -96,7 +96,7 @@ def test_a_known_token_expires_too() -> None:
     clock.now = NOW + 599.9
     assert ours.of(f"Bearer {GOOD}").subject == ADA
     for clock.now in (NOW + 600.0, NOW + 600.1, NOW + 10**9, NOW + 600.0):
-        with pytest.raises(Unauthorised, match="expired"):
+        with pytest.raises(Unauthorized, match="expired"):
             ours.of(f"Bearer {GOOD}")
 
 
@@ -108,5 +108,5 @@ def test_an_issuers_clock_may_be_a_little_ahead_of_ours() -> None:
 def test_a_refused_token_is_not_remembered_as_a_good_one() -> None:
     ours, bad = callers(), token(claims(aud="other"))
     for _ in range(3):
-        with pytest.raises(Unauthorised):
+        with pytest.raises(Unauthorized):
             ours.of(f"Bearer {bad}")

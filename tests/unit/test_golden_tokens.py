@@ -6,7 +6,7 @@ import pytest
 
 from shared.auth.issuers import ROLES, Issuer, Keys
 from shared.auth.tokens import Caller, Callers
-from shared.errors import Unauthorised
+from shared.errors import Unauthorized
 from shared.events.schema_fields import ID_PATTERN
 from tests.golden.make import HERE, ISSUED
 
@@ -33,5 +33,5 @@ def test_a_golden_token_names_its_caller_while_it_lasts(role: str) -> None:
     )
     assert caller.role == role
     for late in (ISSUED + 3600, ISSUED - 61):
-        with pytest.raises(Unauthorised):
+        with pytest.raises(Unauthorized):
             callers(late).of(header)

@@ -9,8 +9,8 @@ from sqlalchemy import make_url
 
 from services.ledger.config import LedgerSettings, verifier_keys
 from services.ledger.maintenance.init import init
-from services.ledger.maintenance.key_rotation import rotate
-from services.operations.provision import hand_out
+from services.ledger.maintenance.key_rotation import rotate_log_key
+from services.operations.provision import provision_secrets
 from shared.errors import SettingsError
 
 SERVICES = ("intake", "worker", "ledger", "valkey", "postgres")
@@ -34,7 +34,7 @@ def settings(tmp_path: Path) -> LedgerSettings:
 
 
 def run(settings: LedgerSettings) -> dict[str, int]:
-    return hand_out(settings, settings.data / "to", queue=QUEUE, database=DATABASE)
+    return provision_secrets(settings, settings.data / "to", queue=QUEUE, database=DATABASE)
 
 
 def contents(settings: LedgerSettings) -> dict[str, dict[str, bytes]]:
@@ -118,7 +118,7 @@ def test_verifier_keys_are_read_from_either_file_and_the_signing_key_wins(
     run(settings)
     ledger = replace(settings, keys=settings.data / "to" / "ledger")
     assert verifier_keys(ledger) == verifier_keys(settings)
-    rotate(settings, 0, finish=False)
+    rotate_log_key(settings, 0, finish=False)
     assert verifier_keys(settings)[0][1:] == verifier_keys(ledger)[0]
     run(settings)
     assert verifier_keys(ledger) == verifier_keys(settings)

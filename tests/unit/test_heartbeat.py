@@ -9,9 +9,9 @@ from services.ledger.writer.projector import Projector
 from services.ledger.writer.worker import Drainer
 from shared.crypto.jwe import Key
 from shared.crypto.transit import Transit
-from shared.inbox.inbox import Glance, Inbox
+from shared.inbox.inbox import Inbox, StreamSummary
 from shared.inbox.redis_keys import inbox_key
-from shared.inbox.servers import Queues
+from shared.inbox.servers import RedisServers
 from tests.process import wait_until
 
 
@@ -19,11 +19,11 @@ class Waiting:
     """An inbox in which something always waits, and has done so for long."""
 
     def __init__(self) -> None:
-        self.queues = Queues(fakeredis.FakeStrictRedis(server=fakeredis.FakeServer()))
+        self.queues = RedisServers(fakeredis.FakeStrictRedis(server=fakeredis.FakeServer()))
         self.queues.first.xadd(inbox_key(0), {"e": "sealed"}, id="1-0")
 
-    def glance(self, partition: int) -> Glance:
-        return Inbox(self.queues, Transit([Key(bytes(32))])).glance(partition)
+    def summarize(self, partition: int) -> StreamSummary:
+        return Inbox(self.queues, Transit([Key(bytes(32))])).summarize(partition)
 
     def clear_wake(self, _: int) -> None:
         """Nobody rang."""
@@ -43,7 +43,7 @@ class Hanging:
     def has_full(self, _: int) -> bool:
         return False
 
-    def wants_a_look(self, _: int, __: Glance) -> bool:
+    def wants_a_look(self, _: int, __: StreamSummary) -> bool:
         return False
 
     def batch(self, _: int) -> int:

@@ -14,8 +14,8 @@ from shared.crypto.jwe import Key, from_b64url
 from shared.crypto.transit import Transit
 from shared.errors import SettingsError, Unavailable
 from shared.inbox import redis_keys
-from shared.inbox.durability import Durability, judge
-from shared.inbox.inbox import Inbox, Outgoing
+from shared.inbox.durability import Durability, evaluate_durability
+from shared.inbox.inbox import Inbox, Reply
 from shared.inbox.servers import connect
 from tests.given import ada, started
 
@@ -105,10 +105,10 @@ def test_publishing_touches_the_stream_and_the_flag_alone(box: Inbox) -> None:
 def test_what_rests_in_the_stream_is_sealed(box: Inbox) -> None:
     said = ada.states("I want to walk to the sea.")
     box.publish(3, [said])
-    ((_, sealed),) = box.read(3, 10).messages
+    ((_, sealed),) = box.peek(3, 10).messages
     for secret in (b"walk", b"person:ada", said.id.encode(), b"aspiration"):
         assert secret not in sealed
-    assert box.transit.unseal(3, sealed, "event") == said.message()
+    assert box.transit.decrypt(3, sealed, "event") == said.message()
 
 
 # Publishing.
@@ -118,8 +118,8 @@ def test_events_stand_in_the_order_they_were_published(box: Inbox) -> None:
     said = [ada.states(name=str(number)) for number in range(20)]
     box.publish(0, said[:7])
     box.publish(0, said[7:])
-    head, published = box.read(0, 100)[:2]
-    assert [box.transit.unseal(0, sealed, "event") for _, sealed in head] == [
+    head, published = box.peek(0, 100)[:2]
+    assert [box.transit.decrypt(0, sealed, "event") for _, sealed in head] == [
         each.message() for each in said
     ]
     assert published is None
@@ -147,21 +147,21 @@ def test_a_bell_that_fails_does_not_fail_the_publishing(box: Inbox) -> None:
 
 def test_settling_removes_exactly_what_was_recorded(box: Inbox) -> None:
     box.publish(0, [ada.states(name=str(number)) for number in range(5)])
-    head = box.read(0, 3).messages
-    box.wait_because(0, "the store is away")
-    box.settle(0, [place for place, _ in head], [Outgoing("w1", b"receipt")], b"checkpoint")
+    head = box.peek(0, 3).messages
+    box.set_blocked_reason(0, "the store is away")
+    box.acknowledge(0, [place for place, _ in head], [Reply("w1", b"receipt")], b"checkpoint")
     assert box.length(0) == 2
-    assert box.read(0, 1)[1] == b"checkpoint"
+    assert box.peek(0, 1)[1] == b"checkpoint"
     assert box.redis.get("firsthand:{p0}:waiting") is None
     assert 0 < box.redis.ttl("firsthand:{p0}:done:w1") <= 60
     (sealed,) = box.redis.lrange("firsthand:{p0}:done:w1", 0, -1)
     assert isinstance(sealed, bytes)
-    assert box.transit.unseal(0, sealed, "receipt", "w1") == b"receipt"
+    assert box.transit.decrypt(0, sealed, "receipt", "w1") == b"receipt"
 
 
 def test_a_stranger_in_the_stream_is_read_as_it_is(box: Inbox) -> None:
     box.redis.xadd("firsthand:{p0}:inbox", {"x": "y"})
-    assert [sealed for _, sealed in box.read(0, 10)[0]] == [b"{b'x': b'y'}"]
+    assert [sealed for _, sealed in box.peek(0, 10)[0]] == [b"{b'x': b'y'}"]
 
 
 def test_without_an_answer_the_fate_is_unknown() -> None:
@@ -199,14 +199,14 @@ def test_the_level_is_judged_by_what_the_queue_says(
 ) -> None:
     if isinstance(config, dict):
         config = config | {b"maxmemory-policy": b"noeviction"}
-    told = judge(config, wanted, has)
+    told = evaluate_durability(config, wanted, has)
     assert told.level == level
     assert bool(told.why) == (level is None)
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", ""])
 def test_a_queue_that_may_evict_is_not_durable(policy: str) -> None:
-    told = judge(ALWAYS | {b"maxmemory-policy": policy.encode()}, 0, 0)
+    told = evaluate_durability(ALWAYS | {b"maxmemory-policy": policy.encode()}, 0, 0)
     assert told.level is None
     assert "evict" in told.why
 
@@ -228,7 +228,7 @@ def test_a_transit_key_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     (key,) = json.loads(path.read_text())["keys"]
     assert key["kid"] == Key(from_b64url(key["k"].encode())).kid
     transit = Transit.from_folder(tmp_path)
-    assert transit.unseal(0, transit.seal(0, b"words", "event"), "event") == b"words"
+    assert transit.decrypt(0, transit.encrypt(0, b"words", "event"), "event") == b"words"
 
 
 @pytest.mark.parametrize(

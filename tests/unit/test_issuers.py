@@ -8,7 +8,7 @@ import pytest
 from joserfc.jwk import OctKey, OKPKey
 
 from shared.auth.tokens import LOCAL_ISS, Callers, local_token, make_local_issuer
-from shared.errors import SettingsError, Unauthorised
+from shared.errors import SettingsError, Unauthorized
 from tests.given import ADA, SAM
 
 
@@ -44,7 +44,7 @@ def test_the_private_key_is_its_owners_alone(folder: Path) -> None:
 def test_tokens_of_another_machine_are_not_ours(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     make_local_issuer(tmp_path / "other")
-    with pytest.raises(Unauthorised, match="not one that its issuer signed"):
+    with pytest.raises(Unauthorized, match="not one that its issuer signed"):
         Callers.from_folder(folder, "firsthand").of(
             f"Bearer {local_token(tmp_path / 'other', ADA)}"
         )
@@ -55,7 +55,7 @@ def test_tokens_of_another_machine_are_not_ours(folder: Path, tmp_path: Path) ->
     [{"audience": "other"}, {"role": "partner"}, {"ttl": -1}, {"ttl": 90_000}, {"client": "x"}],
 )
 def test_a_local_token_is_held_to_the_same_rules(folder: Path, given: dict[str, Any]) -> None:
-    with pytest.raises(Unauthorised):
+    with pytest.raises(Unauthorized):
         Callers.from_folder(folder, "firsthand").of(f"Bearer {local_token(folder, ADA, **given)}")
 
 
@@ -116,7 +116,7 @@ def test_an_issuer_pinned_to_its_people_speaks_of_nobody_else(folder: Path) -> N
     ours = Callers.from_folder(folder, "firsthand")
     assert ours.of(f"Bearer {local_token(folder, ADA)}").subject == ADA
     for subject in (SAM, "person:ada2", "person:eve"):
-        with pytest.raises(Unauthorised, match="may not speak of"):
+        with pytest.raises(Unauthorized, match="may not speak of"):
             ours.of(f"Bearer {local_token(folder, subject)}")
 
 
@@ -136,5 +136,5 @@ def test_a_shared_secret_is_no_key_of_an_issuer(folder: Path) -> None:
     secret = OctKey.generate_key(256, parameters={"alg": "ES256", "kid": "s"})
     (folder / "tokens.jwks").write_text(json.dumps({"keys": [secret.as_dict(private=True)]}))
     token = local_token(folder, ADA)
-    with pytest.raises((SettingsError, Unauthorised)):
+    with pytest.raises((SettingsError, Unauthorized)):
         Callers.from_folder(folder, "firsthand").of(f"Bearer {token}")

@@ -20,7 +20,7 @@ from shared.auth.issuers import (
     key_set,
 )
 from shared.auth.tokens import Callers
-from shared.errors import Unauthorised, Unavailable
+from shared.errors import Unauthorized, Unavailable
 from tests.given import ADA
 from tests.tokens import CLAIMS, ISS, NEW, NOW, OURS, Clock, jwks, kids, token
 
@@ -121,12 +121,12 @@ def test_a_new_key_is_asked_for_when_a_token_names_it(far: Address) -> None:
 def test_a_flood_of_unknown_keys_is_no_flood_of_requests(far: Address) -> None:
     ours = trusting(far.keys(), far.clock)
     for number in range(500):
-        with pytest.raises(Unauthorised):
+        with pytest.raises(Unauthorized):
             ours.of(f"Bearer {token(CLAIMS, kid=f'k{number}')}")
     assert far.asked == 1
     far.clock.now += AGAIN_SECONDS
     for number in range(500):
-        with pytest.raises(Unauthorised):
+        with pytest.raises(Unauthorized):
             ours.of(f"Bearer {token(CLAIMS, kid=f'k{number}')}")
     assert far.asked == 2
 
@@ -136,7 +136,7 @@ def test_a_withdrawn_key_takes_the_tokens_that_it_signed_with_it(far: Address) -
     assert ours.of(bearer).subject == ADA
     far.told = jwks(NEW)
     far.clock.now += URL_SECONDS
-    with pytest.raises(Unauthorised):
+    with pytest.raises(Unauthorized):
         ours.of(bearer)
 
 

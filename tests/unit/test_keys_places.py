@@ -12,7 +12,7 @@ import pytest
 
 from shared.auth.issuers import MAX_JWKS_BYTES, Keys, fetch, issuers
 from shared.auth.tokens import Callers, local_token, make_local_issuer
-from shared.errors import SettingsError, Unauthorised, Unavailable
+from shared.errors import SettingsError, Unauthorized, Unavailable
 from tests.given import ADA
 from tests.tokens import CLAIMS, ISS, NEW, OURS, Clock, callers, jwks, kids, token
 
@@ -162,7 +162,7 @@ def test_a_service_that_acts_shares_and_leaves_only_where_that_is_named(tmp_path
 
 @pytest.mark.parametrize("act", ["service:diary", [], None, {}, {"sub": None}, {"sub": "diary"}, 7])
 def test_who_acts_is_named_by_an_id(act: object) -> None:
-    with pytest.raises(Unauthorised, match="client_id or act"):
+    with pytest.raises(Unauthorized, match="client_id or act"):
         callers().of(f"Bearer {token({**CLAIMS, 'act': act})}")
 
 

@@ -16,9 +16,9 @@ from services.ledger.log.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from services.ledger.log.proofs import (
     Proof,
     consistency,
-    growing,
     inclusion,
-    memory,
+    nodes_from_frontier,
+    nodes_from_leaves,
     subtree,
     verify_consistency,
     verify_inclusion,
@@ -93,7 +93,7 @@ def rfc_subproof(m: int, leaves: Sequence[bytes], whole: bool) -> list[bytes]:
 
 @pytest.mark.parametrize("size", range(1, 34))
 def test_every_proof_of_small_trees_is_the_rfcs_and_verifies(size: int) -> None:
-    node, root = memory(LEAVES), rfc_root(LEAVES[:size])
+    node, root = nodes_from_leaves(LEAVES), rfc_root(LEAVES[:size])
     assert subtree(node, 0, size) == root
     for index in range(size):
         path = inclusion(node, index, size)
@@ -119,7 +119,7 @@ def test_roots_are_pymerkles(size: int) -> None:
 def test_a_proof_with_anything_changed_is_refused(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 70))
     old = data.draw(st.integers(1, size - 1))
-    node, root = memory(LEAVES), rfc_root(LEAVES[:size])
+    node, root = nodes_from_leaves(LEAVES), rfc_root(LEAVES[:size])
     old_root = rfc_root(LEAVES[:old])
     cases: list[tuple[list[bytes], Callable[..., None]]] = [
         (inclusion(node, old, size), partial(verify_inclusion, LEAVES[old], old, size, root=root)),
@@ -141,7 +141,7 @@ def test_a_proof_with_anything_changed_is_refused(data: st.DataObject) -> None:
 
 
 def test_what_was_never_there_cannot_be_proved() -> None:
-    node = memory(LEAVES)
+    node = nodes_from_leaves(LEAVES)
     for index, size in ((5, 5), (-1, 5), (0, 0)):
         with pytest.raises(ValueError, match="no leaf"):
             inclusion(node, index, size)
@@ -152,8 +152,8 @@ def test_what_was_never_there_cannot_be_proved() -> None:
 
 
 def test_a_tree_does_not_follow_from_itself_by_a_proof() -> None:
-    left, right = subtree(memory(LEAVES), 0, 2), LEAVES[2]
-    root = subtree(memory(LEAVES), 0, 3)
+    left, right = subtree(nodes_from_leaves(LEAVES), 0, 2), LEAVES[2]
+    root = subtree(nodes_from_leaves(LEAVES), 0, 3)
     with pytest.raises(ValueError, match="needs no proof"):
         verify_consistency(3, 3, root, root, [right, left])
 
@@ -196,10 +196,10 @@ def test_a_malformed_tlog_proof_is_refused(good: str, bad: str) -> None:
 
 @given(st.integers(0, 40), st.integers(1, 30))
 def test_a_batch_proves_its_own_leaves_from_the_frontier_it_found(old: int, more: int) -> None:
-    frontier, whole = Frontier(), memory(LEAVES[: old + more])
+    frontier, whole = Frontier(), nodes_from_leaves(LEAVES[: old + more])
     for each in LEAVES[:old]:
         frontier.append(each)
-    node = growing(frontier, LEAVES[old : old + more])
+    node = nodes_from_frontier(frontier, LEAVES[old : old + more])
     for index in range(old, old + more):
         assert inclusion(node, index, old + more) == inclusion(whole, index, old + more)
     if old > 1:

@@ -18,7 +18,7 @@ from services.ledger.plan.model import Plan, dump, load
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Event, canonical
 from shared.events.refusals import NO_STANDING, Code
-from shared.events.schema_fields import fits
+from shared.events.schema_fields import is_valid
 from shared.events.type_names import Kind
 from tests.given import ADA, fold
 from tests.histories import OTHERS, SMALL, go_on, history
@@ -293,6 +293,6 @@ def test_what_is_made_up_has_the_shape_of_its_type() -> None:
     dice, tried = Random(2), Counter[str]()
     for _ in range(150):
         for said, _ in history([dice.getrandbits(40) for _ in range(60)]):
-            assert fits(CATALOGUE[said.type].schema, said.data), (said.type, said.data)
+            assert is_valid(CATALOGUE[said.type].schema, said.data), (said.type, said.data)
             tried[said.type] += 1
     assert set(tried) == set(CATALOGUE)

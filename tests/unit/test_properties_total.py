@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from services.ledger.plan.decide import Accepted, Refusal, decide
 from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump, load
-from services.ledger.presentation.plan_view import view
+from services.ledger.presentation.plan_view import plan_view
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Event, Json
-from shared.events.schema_fields import fits
+from shared.events.schema_fields import is_valid
 from tests.given import ADA, fold
 from tests.histories import AUTHORS, go_on, history
 from tests.voices import event
@@ -42,7 +42,7 @@ def crossed(dice: Random, plan: Plan, said: Event) -> Event:
         for member, value in said.data.items()
     }
     posted = orjson.loads(said.canonical) | {"data": data}
-    told = said.data if not fits(CATALOGUE[said.type].schema, data) else data
+    told = said.data if not is_valid(CATALOGUE[said.type].schema, data) else data
     posted["data"] = told
     author = dice.choice(AUTHORS)
     return event(author, posted, received=said.received, via=said.via)
@@ -110,7 +110,7 @@ def test_whatever_shows_a_disputed_entry_shows_its_disagreements(
             continue
         before = dump(then)
         for moment in MOMENTS:
-            shown = view(then, moment, current)
+            shown = plan_view(then, moment, current)
             for name, told in shown_entries(shown):
                 assert against(plan, name) <= pinned(told), name
         assert dump(then) == before, "the view changed the plan"

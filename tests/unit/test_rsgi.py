@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask import Response, request
 
-from shared.errors import Unauthorised
-from shared.http.app import Accepts, Environ, Service, install
+from shared.errors import Unauthorized
+from shared.http.app import BodyPolicy, Environ, Service, install
 from shared.http.request_bodies import Bodies
 from shared.http.rsgi import RsgiApp, environ_of
 
@@ -102,12 +102,12 @@ class Anybody:
         """Any name."""
         name = environ.get("HTTP_AUTHORIZATION", "")
         if not name:
-            raise Unauthorised("no name")
+            raise Unauthorized("no name")
         self.names.add(name)
         return name, 100
 
 
-def service(accepts: Accepts) -> Service:
+def service(accepts: BodyPolicy) -> Service:
     """Echoes bodies, and streams."""
     app = Service("test", static_folder=None)
     app.accepts["POST", "/echo"] = accepts
@@ -122,7 +122,7 @@ def service(accepts: Accepts) -> Service:
 
 
 def ask(
-    asked: Asked, answered: Answered, times: int = 1, accepts: Accepts | None = None
+    asked: Asked, answered: Answered, times: int = 1, accepts: BodyPolicy | None = None
 ) -> Answered:
     """Have a request answered."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from services.ledger.plan.bounds import BOUNDS, PROTECTIVE
 from services.ledger.plan.model import Plan, dump, load
-from services.ledger.plan.type_rules import own_refusal
+from services.ledger.plan.type_rules import type_refusal
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import MAX_EVENT_BYTES, Event
 from tests.given import (
@@ -376,7 +376,7 @@ def test_a_plan_as_large_as_it_may_be_holds_a_hundred_largest_events_and_more() 
 def test_bounds_are_no_own_refusal_so_that_the_past_is_not_judged_by_them() -> None:
     plan = copied(FULL)
     plan.own_bytes = 8_000_000
-    assert own_refusal(plan, ada.names("need")) is None
+    assert type_refusal(plan, ada.names("need")) is None
 
 
 # Lengths are a matter of shape.

@@ -13,14 +13,14 @@ from joserfc import jwe
 from joserfc.jwk import OctKey
 from joserfc.registry import HeaderParameter
 
-from shared.crypto.jwe import Key, b64url, derive, from_b64url, seal, unseal
+from shared.crypto.jwe import Key, b64url, decrypt, derive_key, encrypt, from_b64url
 from shared.crypto.transit import Transit
-from shared.errors import FirsthandError, KeyAway, SealBroken
+from shared.errors import DecryptionError, FirsthandError, KeyUnavailable
 
 KEY, OTHER = Key(bytes(range(32))), Key(bytes(range(1, 33)))
 FIND = {KEY.kid: KEY, OTHER.kid: OTHER}.get
 BOUND = {"subject": "person:ada", "author": "partner:sam", "partition": 3}
-SEALED = seal(KEY, b"I want to walk to the sea.", BOUND, nonce=bytes(range(12)))
+SEALED = encrypt(KEY, b"I want to walk to the sea.", BOUND, nonce=bytes(range(12)))
 ORACLE = jwe.JWERegistry(
     header_registry={
         "subject": HeaderParameter("whose", "str"),
@@ -53,7 +53,7 @@ def sealed_with(members: Any) -> bytes:
 @MANY
 @given(st.binary(max_size=300))
 def test_what_we_seal_joserfc_opens(plaintext: bytes) -> None:
-    opened = jwe.decrypt_compact(seal(KEY, plaintext, BOUND), jwk(KEY), registry=ORACLE)
+    opened = jwe.decrypt_compact(encrypt(KEY, plaintext, BOUND), jwk(KEY), registry=ORACLE)
     assert opened.plaintext == plaintext
     assert opened.headers() == {"alg": "dir", "enc": "A256GCM", "kid": KEY.kid, **BOUND}
 
@@ -63,19 +63,19 @@ def test_what_we_seal_joserfc_opens(plaintext: bytes) -> None:
 def test_what_joserfc_seals_we_open(plaintext: bytes) -> None:
     header = {"alg": "dir", "enc": "A256GCM", "kid": KEY.kid, **BOUND}
     sealed = jwe.encrypt_compact(header, plaintext, jwk(KEY), registry=ORACLE)
-    assert unseal(sealed.encode(), FIND) == (header, plaintext)
+    assert decrypt(sealed.encode(), FIND) == (header, plaintext)
 
 
 @MANY
 @given(st.binary(max_size=300), st.dictionaries(st.sampled_from("abc"), st.text(max_size=9)))
 def test_what_is_sealed_opens_with_its_header(plaintext: bytes, bound: dict[str, str]) -> None:
-    header, opened = unseal(seal(KEY, plaintext, bound), FIND)
+    header, opened = decrypt(encrypt(KEY, plaintext, bound), FIND)
     assert opened == plaintext
     assert header == {"alg": "dir", "enc": "A256GCM", "kid": KEY.kid, **bound}
 
 
 def test_every_seal_has_a_nonce_of_its_own() -> None:
-    nonces = {seal(KEY, b"the same", {}).split(b".")[2] for _ in range(1000)}
+    nonces = {encrypt(KEY, b"the same", {}).split(b".")[2] for _ in range(1000)}
     assert len(nonces) == 1000
     assert {len(from_b64url(nonce)) for nonce in nonces} == {12}
 
@@ -83,53 +83,53 @@ def test_every_seal_has_a_nonce_of_its_own() -> None:
 @pytest.mark.parametrize("place", range(len(SEALED)))
 def test_a_changed_byte_breaks_the_seal_wherever_it_is(place: int) -> None:
     for put in {SEALED[place] ^ 1, SEALED[place] ^ 0x80, *b"Aa0-_.=+/ \n\0"} - {SEALED[place]}:
-        with pytest.raises(SealBroken):
-            unseal(SEALED[:place] + bytes([put]) + SEALED[place + 1 :], FIND)
+        with pytest.raises(DecryptionError):
+            decrypt(SEALED[:place] + bytes([put]) + SEALED[place + 1 :], FIND)
 
 
 @pytest.mark.parametrize("place", range(len(SEALED)))
 def test_a_lost_or_doubled_byte_breaks_the_seal(place: int) -> None:
     for broken in (SEALED[:place], SEALED[:place] + SEALED[place + 1 :]):
-        with pytest.raises(SealBroken):
-            unseal(broken, FIND)
-    with pytest.raises(SealBroken):
-        unseal(SEALED[: place + 1] + SEALED[place:], FIND)
+        with pytest.raises(DecryptionError):
+            decrypt(broken, FIND)
+    with pytest.raises(DecryptionError):
+        decrypt(SEALED[: place + 1] + SEALED[place:], FIND)
 
 
 @pytest.mark.parametrize("more", [b".", b"=", b"A", b"AAAA", b"\n", b" ", b".AAAA", SEALED])
 def test_nothing_may_stand_before_or_after_a_seal(more: bytes) -> None:
     for changed in (SEALED + more, more + SEALED):
-        with pytest.raises(SealBroken):
-            unseal(changed, FIND)
+        with pytest.raises(DecryptionError):
+            decrypt(changed, FIND)
 
 
 def test_another_key_does_not_open_it() -> None:
-    with pytest.raises(SealBroken, match="no key with this kid"):
-        unseal(SEALED, {OTHER.kid: OTHER}.get)
+    with pytest.raises(DecryptionError, match="no key with this kid"):
+        decrypt(SEALED, {OTHER.kid: OTHER}.get)
 
 
 def test_the_kid_commits_to_the_key() -> None:
-    with pytest.raises(SealBroken, match="not the one its kid names"):
-        unseal(SEALED, lambda _kid: OTHER)
+    with pytest.raises(DecryptionError, match="not the one its kid names"):
+        decrypt(SEALED, lambda _kid: OTHER)
 
 
 def test_a_kid_of_another_key_does_not_open_it() -> None:
-    header = b64url(orjson.dumps(unseal(SEALED, FIND)[0] | {"kid": OTHER.kid}))
-    with pytest.raises(SealBroken, match="changed, or sealed with another key"):
-        unseal(parts(header=header), FIND)
+    header = b64url(orjson.dumps(decrypt(SEALED, FIND)[0] | {"kid": OTHER.kid}))
+    with pytest.raises(DecryptionError, match="changed, or sealed with another key"):
+        decrypt(parts(header=header), FIND)
 
 
 @pytest.mark.parametrize("member", BOUND)
 def test_what_is_bound_cannot_be_changed(member: str) -> None:
-    members = unseal(SEALED, FIND)[0] | {member: "person:eve"}
-    with pytest.raises(SealBroken, match="changed"):
-        unseal(parts(header=b64url(orjson.dumps(members))), FIND)
+    members = decrypt(SEALED, FIND)[0] | {member: "person:eve"}
+    with pytest.raises(DecryptionError, match="changed"):
+        decrypt(parts(header=b64url(orjson.dumps(members))), FIND)
 
 
 def test_nothing_more_can_be_bound_afterwards() -> None:
-    members = {**unseal(SEALED, FIND)[0], "more": 1}
-    with pytest.raises(SealBroken, match="changed"):
-        unseal(parts(header=b64url(orjson.dumps(members))), FIND)
+    members = {**decrypt(SEALED, FIND)[0], "more": 1}
+    with pytest.raises(DecryptionError, match="changed"):
+        decrypt(parts(header=b64url(orjson.dumps(members))), FIND)
 
 
 GOOD = {"alg": "dir", "enc": "A256GCM", "kid": KEY.kid}
@@ -159,18 +159,18 @@ GOOD = {"alg": "dir", "enc": "A256GCM", "kid": KEY.kid}
     ],
 )
 def test_a_header_that_is_not_ours_does_not_open_even_under_our_key(members: object) -> None:
-    with pytest.raises(SealBroken):
-        unseal(sealed_with(members), FIND)
+    with pytest.raises(DecryptionError):
+        decrypt(sealed_with(members), FIND)
 
 
 def test_a_good_header_under_our_key_opens() -> None:
-    assert unseal(sealed_with(GOOD), FIND) == (GOOD, b"words")
+    assert decrypt(sealed_with(GOOD), FIND) == (GOOD, b"words")
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 11, 13, 16, 128, 129, 5_000])
 def test_a_nonce_of_another_length_does_not_open_it(length: int) -> None:
-    with pytest.raises(SealBroken):
-        unseal(parts(nonce=b64url(bytes(length))), FIND)
+    with pytest.raises(DecryptionError):
+        decrypt(parts(nonce=b64url(bytes(length))), FIND)
 
 
 @pytest.mark.parametrize(
@@ -191,23 +191,23 @@ def test_a_nonce_of_another_length_does_not_open_it(length: int) -> None:
     ],
 )
 def test_garbage_is_no_seal(garbage: bytes) -> None:
-    with pytest.raises(SealBroken):
-        unseal(garbage, FIND)
+    with pytest.raises(DecryptionError):
+        decrypt(garbage, FIND)
 
 
 @MANY
 @given(st.binary(max_size=200) | st.lists(st.binary(max_size=40), max_size=6).map(b".".join))
 def test_any_bytes_are_no_seal(garbage: bytes) -> None:
-    with pytest.raises(SealBroken):
-        unseal(garbage, FIND)
+    with pytest.raises(DecryptionError):
+        decrypt(garbage, FIND)
 
 
 @MANY
 @given(st.lists(st.sampled_from([None, 1, True, "", "dir", KEY.kid, [], {}]), min_size=3))
 def test_any_header_is_no_seal(values: list[object]) -> None:
     members = dict(zip(("kid", "alg", "enc"), values, strict=False))
-    with pytest.raises(SealBroken):
-        unseal(sealed_with(members), FIND)
+    with pytest.raises(DecryptionError):
+        decrypt(sealed_with(members), FIND)
 
 
 @pytest.mark.parametrize("shift", [4, 8, 16])
@@ -215,8 +215,8 @@ def test_the_dot_between_text_and_tag_cannot_be_moved(shift: int) -> None:
     text, tag = SEALED.split(b".")[3:]
     whole = from_b64url(text) + from_b64url(tag)
     cut = len(whole) - 16 - shift
-    with pytest.raises(SealBroken):
-        unseal(parts(text=b64url(whole[:cut]), tag=b64url(whole[cut:])), FIND)
+    with pytest.raises(DecryptionError):
+        decrypt(parts(text=b64url(whole[:cut]), tag=b64url(whole[cut:])), FIND)
 
 
 # Keys.
@@ -224,7 +224,7 @@ def test_the_dot_between_text_and_tag_cannot_be_moved(shift: int) -> None:
 
 @pytest.mark.parametrize("length", [0, 16, 31, 33, 64])
 def test_a_key_has_32_bytes(length: int) -> None:
-    with pytest.raises(SealBroken, match="32 bytes"):
+    with pytest.raises(DecryptionError, match="32 bytes"):
         Key(bytes(length))
 
 
@@ -238,9 +238,14 @@ def test_fresh_keys_differ() -> None:
 
 
 def test_keys_for_different_uses_differ() -> None:
-    derived = {derive(KEY.raw, b"a"), derive(KEY.raw, b"b"), KEY.raw, KEY.salting.copy().finalize()}
+    derived = {
+        derive_key(KEY.raw, b"a"),
+        derive_key(KEY.raw, b"b"),
+        KEY.raw,
+        KEY.salting.copy().finalize(),
+    }
     assert len(derived) == 4
-    salting = derive(KEY.raw, b"firsthand/digest/1")
+    salting = derive_key(KEY.raw, b"firsthand/digest/1")
     assert KEY.salting.copy().finalize() == hmac.digest(salting, b"", "sha256")
 
 
@@ -262,22 +267,22 @@ def test_only_one_text_stands_for_the_same_bytes(text: bytes) -> None:
 
 def test_a_message_cannot_be_moved_to_another_partition_or_use() -> None:
     transit = Transit([KEY])
-    sealed = transit.seal(3, b"words", "event")
-    assert transit.unseal(3, sealed, "event") == b"words"
+    sealed = transit.encrypt(3, b"words", "event")
+    assert transit.decrypt(3, sealed, "event") == b"words"
     for partition, use in ((4, "event"), (3, "receipt"), (0, "")):
-        with pytest.raises(SealBroken, match="another place"):
-            transit.unseal(partition, sealed, use)
+        with pytest.raises(DecryptionError, match="another place"):
+            transit.decrypt(partition, sealed, use)
 
 
 def test_the_newest_transit_key_seals_and_all_open() -> None:
     old, both, new = Transit([KEY]), Transit([OTHER, KEY]), Transit([OTHER])
-    assert both.unseal(0, old.seal(0, b"words", "event"), "event") == b"words"
-    assert new.unseal(0, both.seal(0, b"words", "event"), "event") == b"words"
-    with pytest.raises(KeyAway, match=KEY.kid):
-        new.unseal(0, old.seal(0, b"words", "event"), "event")
+    assert both.decrypt(0, old.encrypt(0, b"words", "event"), "event") == b"words"
+    assert new.decrypt(0, both.encrypt(0, b"words", "event"), "event") == b"words"
+    with pytest.raises(KeyUnavailable, match=KEY.kid):
+        new.decrypt(0, old.encrypt(0, b"words", "event"), "event")
 
 
 def test_what_breaks_is_an_error_of_ours() -> None:
-    assert issubclass(SealBroken, FirsthandError)
+    assert issubclass(DecryptionError, FirsthandError)
     with pytest.raises(FirsthandError):
-        Transit([KEY]).unseal(0, os.urandom(100), "event")
+        Transit([KEY]).decrypt(0, os.urandom(100), "event")

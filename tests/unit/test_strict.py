@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.intake.strict_json import MAX_DEPTH, parse
-from shared.errors import Malformed
+from shared.errors import MalformedBody
 
 WORDS = st.lists(
     st.sampled_from(
@@ -53,7 +53,7 @@ def test_a_body_is_taken_if_nothing_in_it_is_bad(value: Any, depth: int, half: s
     try:
         assert parse(body, depth=depth) == read
         taken = True
-    except Malformed:
+    except MalformedBody:
         taken = False
     assert taken is not is_bad(read, depth)
 
@@ -62,5 +62,5 @@ def test_a_name_that_stands_twice_is_found_among_as_many_as_a_body_can_hold() ->
     """In one look at each: a body of this size once took an hour."""
     names = [f"{number:x}" for number in range(400_000)]
     body = json.dumps(dict.fromkeys(names, 1))[:-1] + ',"61a7f":2}'
-    with pytest.raises(Malformed, match="'61a7f' stands twice"):
+    with pytest.raises(MalformedBody, match="'61a7f' stands twice"):
         parse(body.encode())

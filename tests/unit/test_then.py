@@ -11,7 +11,7 @@ from services.ledger.plan.decide import Accepted
 from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan, dump
 from services.ledger.plan.valid_time import fold_true
-from services.ledger.presentation.plan_view import view
+from services.ledger.presentation.plan_view import plan_view
 from shared.events.event import Event
 from tests.given import ADA, fold
 from tests.given import given as given_events
@@ -81,7 +81,7 @@ def test_whatever_is_left_out_the_rest_can_be_folded_and_shown(
         plan = fold_true(Plan(ADA), told, moment)
         assert plan.entries.keys() <= now.entries.keys()
         if plan.state == "started":
-            assert view(plan, moment, now)["subject"] == ADA
+            assert plan_view(plan, moment, now)["subject"] == ADA
 
 
 def true_on(moment: str, *events: Event) -> Plan:

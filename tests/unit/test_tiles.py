@@ -23,7 +23,7 @@ from services.ledger.log.merkle import EMPTY_ROOT
 from services.ledger.log.proofs import (
     consistency,
     inclusion,
-    memory,
+    nodes_from_leaves,
     subtree,
     verify_consistency,
     verify_inclusion,
@@ -32,7 +32,7 @@ from services.ledger.log.tiles import (
     ENTRIES,
     Tile,
     bundle,
-    filled,
+    completed_tiles,
     read_bundle,
     read_tile,
     tiles_of,
@@ -155,7 +155,7 @@ def test_tiles_fill_alike_however_a_tree_grows(steps: list[int], big: TiledLog) 
     found, size = [], 0
     for step in steps:
         new = leaves[size : size + step]
-        found += filled(size, new, lambda level, start, end: levels[level][start:end])
+        found += completed_tiles(size, new, lambda level, start, end: levels[level][start:end])
         size += step
     wanted = {each.path for each in tiles_of(size) if each.width == 256}
     assert {Tile(each.level, each.number).path for each in found} == wanted
@@ -168,8 +168,8 @@ def test_what_stood_before_is_read_only_when_a_tile_fills() -> None:
     def refuse(*_: Any) -> list[bytes]:
         raise AssertionError
 
-    assert filled(3, [bytes(32)] * 252, refuse) == []
-    assert len(filled(256, [bytes(32)] * 512, refuse)) == 2
+    assert completed_tiles(3, [bytes(32)] * 252, refuse) == []
+    assert len(completed_tiles(256, [bytes(32)] * 512, refuse)) == 2
 
 
 @pytest.mark.parametrize("size", SIZES[:9])
@@ -191,7 +191,7 @@ def test_proofs_through_tiles_verify_at_sizes_with_edges(size: int, big: TiledLo
         path = inclusion(node, index, size)
         verify_inclusion(leaves[index], index, size, path, root)
         if size < 600:
-            assert path == inclusion(memory(leaves), index, size)
+            assert path == inclusion(nodes_from_leaves(leaves), index, size)
         InclusionProof(index, size, path).check(leaves[index], root)
         metamorphic_log.verify_inclusion(index, size, leaves[index], path, root)
 

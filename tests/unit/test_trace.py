@@ -20,7 +20,7 @@ def golden(name: str) -> bytes:
 def told(posted: Json, traceparent: str | None) -> Event:
     """An event as intake makes it."""
     who = {"author": "person:ada", "via": "service:a", "issuer": "local", "received": "now"}
-    return Event.of(canonical(posted), **who, traceparent=traceparent)
+    return Event.from_canonical(canonical(posted), **who, traceparent=traceparent)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tests.exports import Told
 from tests.golden.make import HERE
 
 OLD = Signer("log.example/0", bytes(32))
-NEW = OLD.joined(bytes([1] * 32)).alone()
+NEW = OLD.with_new_key(bytes([1] * 32)).newest_only()
 LEAF = (HERE / "entry/before-a-plan.json").read_bytes()
 
 

@@ -5,27 +5,27 @@ from datetime import datetime
 
 from flask import Response
 
-from services.ledger.api.caller_limits import Shares
+from services.ledger.api.caller_limits import CallerLimits
 from services.ledger.api.logs import LogsApi
-from services.ledger.api.metrics import Store
-from services.ledger.api.people import Api
+from services.ledger.api.metrics import StoreCollector
+from services.ledger.api.people import PeopleApi
 from services.ledger.api.read_operations import described
 from services.ledger.api.readiness import Readiness
 from services.ledger.bootstrap import open_store
-from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.checkpoints.witnesses import Policy
-from services.ledger.config import LedgerSettings, now, verifier_keys
-from services.ledger.presentation.sentences import Names, read_names
+from services.ledger.config import LedgerSettings, utc_now, verifier_keys
+from services.ledger.presentation.sentences import DisplayNames, read_names
 from services.ledger.store.database import Engine, StoreError
-from services.ledger.vault import Vault, VaultClosed
+from services.ledger.vault import KeyUnwrapError, Vault
 from shared import log_setup
 from shared.auth.tokens import Callers
-from shared.errors import SealBroken, Unavailable
-from shared.http.app import Service, answer, describe, install
+from shared.errors import DecryptionError, Unavailable
+from shared.http.app import Service, describe, install, problem_response
 from shared.http.metrics import CollectorRegistry
-from shared.inbox.published_checkpoint import LastPublished
-from shared.inbox.servers import Queues
-from shared.process import die_with_parent, look_for_garbage_seldom
+from shared.inbox.published_checkpoint import PublishedCheckpoints
+from shared.inbox.servers import RedisServers
+from shared.process import die_with_parent, tune_gc
 
 QUEUE_TIMEOUT = 0.5  # seconds; while the queue is away, what was kept is served
 
@@ -34,47 +34,51 @@ def create_app(
     engine: Engine,
     vault: Vault,
     callers: Callers,
-    names: Names,
-    watermark: Watermark,
+    names: DisplayNames,
+    watermark: PublishedView,
     *,
-    clock: Callable[[], datetime] = now,
-    shares: Shares | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    shares: CallerLimits | None = None,
 ) -> Service:
     """The Flask application, over its neighbours."""
-    shares = shares or Shares()
+    shares = shares or CallerLimits()
     app = Service("ledger", static_folder=None)
     app.url_map.merge_slashes = False  # a path is a tile's or none: no redirects
-    people = Api(engine, vault, callers, names, watermark, clock, shares=shares)
+    people = PeopleApi(engine, vault, callers, names, watermark, clock, shares=shares)
     app.register_blueprint(people.routes())
     app.register_blueprint(LogsApi(watermark, callers, shares).routes())
 
     figures = CollectorRegistry()
-    figures.register(Store(engine))
+    figures.register(StoreCollector(engine))
     readiness = Readiness(engine, watermark)
     install(app, "ledger", readiness.why, figures, details=readiness.recording)
     describe(app, "ledger", described)
-    for kind in (StoreError, VaultClosed, SealBroken):
-        app.register_error_handler(kind, _away)
+    for kind in (StoreError, KeyUnwrapError, DecryptionError):
+        app.register_error_handler(kind, _unavailable)
     return app
 
 
-def _away(fault: Exception) -> Response:
-    return answer(Unavailable(f"The ledger cannot be read just now ({type(fault).__name__})."))
+def _unavailable(fault: Exception) -> Response:
+    return problem_response(
+        Unavailable(f"The ledger cannot be read just now ({type(fault).__name__}).")
+    )
 
 
-def neighbours(settings: LedgerSettings) -> tuple[Engine, Vault, Callers, Names, Watermark]:
+def build_dependencies(
+    settings: LedgerSettings,
+) -> tuple[Engine, Vault, Callers, DisplayNames, PublishedView]:
     """What the read API stands on; SettingsError or Unsafe if something is not as it must be."""
     callers = Callers.from_folder(settings.key_folder, settings.audience)
     names, vkeys = read_names(settings.names), verifier_keys(settings)
-    last = LastPublished(Queues.connect(settings.queue_urls, timeout=QUEUE_TIMEOUT))
+    last = PublishedCheckpoints(RedisServers.connect(settings.queue_urls, timeout=QUEUE_TIMEOUT))
     policy = Policy.from_folder(settings.key_folder)
     engine, vault = open_store(settings, write=False)
-    return engine, vault, callers, names, Watermark(engine, last, vkeys, policy)
+    return engine, vault, callers, names, PublishedView(engine, last, vkeys, policy)
 
 
 def check() -> None:
     """Return if the application can be made; SettingsError or Unsafe says why not."""
-    engine, *_ = neighbours(LedgerSettings.load())
+    engine, *_ = build_dependencies(LedgerSettings.load())
     engine.dispose()  # the server forks, and no connection may be shared
 
 
@@ -83,6 +87,6 @@ def from_environment() -> Service:
     die_with_parent()
     settings = LedgerSettings.load()
     log_setup.configure(settings.log_level)
-    look_for_garbage_seldom()
-    shares = Shares(settings.read_limit / 1000, settings.read_burst / 1000)
-    return create_app(*neighbours(settings), shares=shares)
+    tune_gc()
+    shares = CallerLimits(settings.read_limit / 1000, settings.read_burst / 1000)
+    return create_app(*build_dependencies(settings), shares=shares)

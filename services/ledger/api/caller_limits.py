@@ -22,7 +22,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from math import ceil
 from threading import Lock
 
-from shared.errors import TooFast, Unavailable
+from shared.errors import TooManyRequests, Unavailable
 
 EACH, EACH_COSTLY = 4, 2  # requests of one caller under way
 HALF = 8  # of the server's 16 threads
@@ -32,7 +32,7 @@ MOST_CALLERS = 10_000  # that are remembered before those whose work is paid off
 NOBODY = ""  # a reader of the logs
 
 
-class Places:
+class ConcurrencyLimit:
     """Requests under way: at most `each` of one caller, and `total` of all."""
 
     def __init__(self, each: int, total: int) -> None:
@@ -52,7 +52,9 @@ class Places:
     def _enter(self, caller: str) -> None:
         with self._lock:
             if caller != NOBODY and self._taken[caller] >= self._each:
-                raise TooFast(f"This caller has {self._each} such requests under way already.")
+                raise TooManyRequests(
+                    f"This caller has {self._each} such requests under way already."
+                )
             if self._taken.total() >= self._total:
                 raise Unavailable("Too many such requests are under way.")
             self._taken[caller] += 1
@@ -64,7 +66,7 @@ class Places:
                 del self._taken[caller]
 
 
-class Work:
+class WorkBudget:
     """Seconds of work by caller. Of each request the first `free` seconds are not counted."""
 
     def __init__(
@@ -93,7 +95,7 @@ class Work:
             return
         wait = self._due.get(caller, 0.0) - self._clock() - self._burst / self._pace
         if wait > 0:
-            raise TooFast("This caller reads what takes long too often.", ceil(wait))
+            raise TooManyRequests("This caller reads what takes long too often.", ceil(wait))
         began = self._worked()
         try:
             yield
@@ -110,13 +112,16 @@ class Work:
             self._due[caller] = max(self._due.get(caller, 0.0), now) + seconds / self._pace
 
 
-class Shares:
+class CallerLimits:
     """What one read service gives to each caller."""
 
     def __init__(self, pace: float = PACE, burst: float = BURST) -> None:
-        self._each, self._costly = Places(EACH, EACH * HALF), Places(EACH_COSTLY, HALF)
-        self._logs = Places(HALF, HALF)
-        self._work, self._plans = Work(pace, burst), Work(pace, burst, free=FREE)
+        self._each, self._costly = (
+            ConcurrencyLimit(EACH, EACH * HALF),
+            ConcurrencyLimit(EACH_COSTLY, HALF),
+        )
+        self._logs = ConcurrencyLimit(HALF, HALF)
+        self._work, self._plans = WorkBudget(pace, burst), WorkBudget(pace, burst, free=FREE)
 
     def cheap(self, caller: str) -> AbstractContextManager[None]:
         """A look at one event: a place, and no more."""

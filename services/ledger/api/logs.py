@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from flask import Blueprint, Response, request
 
-from services.ledger.api.caller_limits import Shares
-from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.api.caller_limits import CallerLimits
+from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.log.tiles import ENTRIES, Tile
 from services.ledger.store.tile_store import tile_bytes
 from shared.auth.tokens import Callers
 from shared.errors import Forbidden, NotFound
-from shared.http.app import caller_of
+from shared.http.app import require_caller
 
 FOR_EVER = "max-age=31536000, immutable"
 READERS = ("auditor", "operator")
@@ -25,9 +25,9 @@ READERS = ("auditor", "operator")
 class LogsApi:
     """The routes of the logs, over their neighbours."""
 
-    watermark: Watermark
+    watermark: PublishedView
     callers: Callers
-    shares: Shares = field(default_factory=Shares)
+    shares: CallerLimits = field(default_factory=CallerLimits)
 
     def routes(self) -> Blueprint:
         """The routes, each below /logs/<n>."""
@@ -75,7 +75,7 @@ class LogsApi:
         return int(n)
 
     def _only_readers(self) -> None:
-        if caller_of(self.callers, "log").role not in READERS:
+        if require_caller(self.callers, "log").role not in READERS:
             raise Forbidden("Entries are for an auditor's or operator's token.")
 
 

@@ -10,7 +10,7 @@ from services.ledger.store import reads
 from services.ledger.store.database import Engine, StoreError, transaction
 
 
-class Store(Collector):
+class StoreCollector(Collector):
     """The store as it stands, asked anew each time."""
 
     def __init__(self, engine: Engine) -> None:

@@ -12,13 +12,13 @@ from hashlib import sha256
 
 from flask import Blueprint, Response, request
 
-from services.ledger.api.caller_limits import Shares
-from services.ledger.api.query_params import Asked, wrong
-from services.ledger.checkpoints.published_view import Published, Watermark
-from services.ledger.presentation.plan_text import aloud
-from services.ledger.presentation.plan_view import view
-from services.ledger.presentation.sentences import Names
-from services.ledger.queries.read_cache import Kept
+from services.ledger.api.caller_limits import CallerLimits
+from services.ledger.api.query_params import QueryParams, invalid_parameter
+from services.ledger.checkpoints.published_view import PublishedHead, PublishedView
+from services.ledger.presentation.plan_text import plan_text
+from services.ledger.presentation.plan_view import plan_view
+from services.ledger.presentation.sentences import DisplayNames
+from services.ledger.queries.read_cache import ReadCache
 from services.ledger.queries.reader import Backwards, Reader
 from services.ledger.queries.time_travel import NOW
 from services.ledger.store.database import Engine, transaction
@@ -27,7 +27,7 @@ from shared.auth.tokens import Callers
 from shared.crypto.jwe import b64url
 from shared.errors import NotFound
 from shared.events.event import Json, canonical, partition_of, timestamp
-from shared.http.app import as_json, caller_of
+from shared.http.app import as_json, require_caller
 
 PAGE, LONGEST_PAGE = 100, 500
 _WHEN = ("version", "as-of", "true-at")
@@ -35,17 +35,17 @@ NDJSON, _PLAIN = "application/x-ndjson", "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class PeopleApi:
     """The things that can be read, over their neighbours."""
 
     engine: Engine
     vault: Vault
     callers: Callers
-    names: Names
-    watermark: Watermark
+    names: DisplayNames
+    watermark: PublishedView
     clock: Callable[[], datetime]
-    kept: Kept = field(default_factory=Kept)
-    shares: Shares = field(default_factory=Shares)
+    kept: ReadCache = field(default_factory=ReadCache)
+    shares: CallerLimits = field(default_factory=CallerLimits)
 
     def routes(self) -> Blueprint:
         """The routes, each below /people/<subject>."""
@@ -61,7 +61,7 @@ class Api:
         """A route for the person alone, within what one caller may use."""
 
         def answer(subject: str) -> Response:
-            if caller_of(self.callers, "read").subject != subject:
+            if require_caller(self.callers, "read").subject != subject:
                 raise NotFound
             is_cheap = route.__name__ == "plan" and not request.args
             with self.shares.plan(subject) if is_cheap else self.shares.costly(subject):
@@ -71,26 +71,26 @@ class Api:
 
     def plan(self, subject: str) -> Response:
         """The plan, now or as it was; JSON, or plain text for reading aloud."""
-        when, now = Asked(request.args, _WHEN).when(), timestamp(self.clock())
+        when, now = QueryParams(request.args, _WHEN).when(), timestamp(self.clock())
         with self._reader(subject) as reader:
             found, until = reader.plan_until(when)
             current = None if when.is_now else reader.now()
         if found is None:
             raise NotFound
-        shown = view(found, min(until or now, now), current)
+        shown = plan_view(found, min(until or now, now), current)
         if _best("application/json", "text/plain") == "text/plain":
-            return _cached(aloud(self.names, shown).encode(), _PLAIN)
+            return _cached(plan_text(self.names, shown).encode(), _PLAIN)
         return _cached(canonical(shown), "application/json")
 
     def diff(self, subject: str) -> Response:
         """What changed from one plan to a later one; JSON, or plain text."""
-        asked = Asked(request.args, ("from", "to"))
+        asked = QueryParams(request.args, ("from", "to"))
         start, end = asked.point("from"), asked.point("to", NOW)
         try:
             with self._reader(subject) as reader:
                 difference, first, last = reader.difference(self.names, start, end)
         except Backwards:
-            raise wrong("from", "Must not be later than 'to'.") from None
+            raise invalid_parameter("from", "Must not be later than 'to'.") from None
         there = start.version in (None, first.version) and end.version in (None, last.version)
         if last.state != "started" or not there:
             raise NotFound
@@ -101,9 +101,11 @@ class Api:
 
     def origins(self, subject: str) -> Response:
         """Where the words of each line come from; JSON, or plain text."""
-        when = Asked(request.args, _WHEN).when()
+        when = QueryParams(request.args, _WHEN).when()
         if when.true_at is not None:
-            raise wrong("true-at", "Words are traced in a version, or 'as-of' a moment.")
+            raise invalid_parameter(
+                "true-at", "Words are traced in a version, or 'as-of' a moment."
+            )
         with self._reader(subject) as reader:
             origins, plan = reader.origins(self.names, when)
         if plan.state != "started" or when.version not in (None, plan.version):
@@ -117,7 +119,7 @@ class Api:
         """A page of everything that was done or tried; JSON, or as NDJSON an entry a line. If there
         may be more, `Link` leads to the next page (RFC 8288), and so does the JSON's `next`.
         """
-        asked = Asked(request.args, ("cursor", "limit"))
+        asked = QueryParams(request.args, ("cursor", "limit"))
         cursor, limit = asked.number("cursor"), asked.number("limit")
         after = -1 if cursor is None else cursor
         as_lines = _best("application/json", NDJSON) == NDJSON
@@ -150,10 +152,10 @@ class Api:
         return as_json(told)
 
     def _told(
-        self, subject: str, name: str, find: Callable[[Reader, str, str, Published], list[Json]]
+        self, subject: str, name: str, find: Callable[[Reader, str, str, PublishedHead], list[Json]]
     ) -> Json:
         """What is told of an event. The salt, which opens guesses at its words, is its author's."""
-        caller = caller_of(self.callers, "read")
+        caller = require_caller(self.callers, "read")
         if not (subject + name).isprintable():
             raise NotFound  # no id is like that, and PostgreSQL takes no NUL
         log = partition_of(subject, self.watermark.partitions)

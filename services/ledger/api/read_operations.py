@@ -5,12 +5,12 @@ from functools import cache
 from services.ledger.api.response_schemas import SCHEMAS
 from shared.errors import (
     Forbidden,
+    InvalidQuery,
     NotFound,
     Problem,
-    TooFast,
-    Unauthorised,
+    TooManyRequests,
+    Unauthorized,
     Unavailable,
-    WrongQuery,
 )
 from shared.events.catalogue import CATALOGUE
 from shared.events.catalogue.examples import examples
@@ -56,8 +56,8 @@ _IF_NONE_MATCH = Parameter(
 )
 _CACHED = ("ETag", "Cache-Control", "Vary")
 _SAME = Answer("As you have it already.", None, _CACHED)
-_OF_LOG: tuple[type[Problem], ...] = (Unauthorised, Forbidden, NotFound, Unavailable)
-_READING = (*_OF_LOG, TooFast)
+_OF_LOG: tuple[type[Problem], ...] = (Unauthorized, Forbidden, NotFound, Unavailable)
+_READING = (*_OF_LOG, TooManyRequests)
 
 
 def _number(name: str, told: str) -> Parameter:
@@ -75,7 +75,7 @@ OPERATIONS = (
             200: Answer("The plan.", {JSON: schema("plan"), "text/plain": TEXT}, _CACHED),
             304: _SAME,
         },
-        (*_READING, WrongQuery),
+        (*_READING, InvalidQuery),
         (
             _SUBJECT,
             _number("version", "The plan up to its last entry with that version."),
@@ -97,7 +97,7 @@ OPERATIONS = (
             200: Answer("The changes.", {JSON: schema("diff"), "text/plain": TEXT}, _CACHED),
             304: _SAME,
         },
-        (*_READING, WrongQuery),
+        (*_READING, InvalidQuery),
         (
             _SUBJECT,
             Parameter(
@@ -124,7 +124,7 @@ OPERATIONS = (
             200: Answer("The lines.", {JSON: schema("origins"), "text/plain": TEXT}, _CACHED),
             304: _SAME,
         },
-        (*_READING, WrongQuery),
+        (*_READING, InvalidQuery),
         (
             _SUBJECT,
             _number("version", "The plan up to its last entry with that version."),
@@ -148,7 +148,7 @@ OPERATIONS = (
             ),
             304: _SAME,
         },
-        (*_READING, WrongQuery),
+        (*_READING, InvalidQuery),
         (
             _SUBJECT,
             _number("cursor", "`next` of the page before."),

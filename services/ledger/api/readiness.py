@@ -19,10 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
-from services.ledger.checkpoints.published_view import Watermark
+from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.store import setup
 from services.ledger.store.database import Engine, StoreError, transaction
-from shared.errors import Unavailable, Unsafe
+from shared.errors import PreconditionFailed, Unavailable
 from shared.events.event import Json
 from shared.events.schema_fields import ID_PATTERN
 from shared.inbox.lag import Backlog, backlogs
@@ -33,7 +33,7 @@ _ID = re.compile(ID_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReadinessState:
     """Why the service is not ready, if it is not; how far recording is behind; and when."""
 
     why: str | None
@@ -47,12 +47,12 @@ class Readiness:
     def __init__(
         self,
         engine: Engine,
-        watermark: Watermark,
+        watermark: PublishedView,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine, self._watermark, self._clock = engine, watermark, clock
         self._asking = Lock()
-        self._found: Found | None = None
+        self._found: ReadinessState | None = None
         self._asked_at: float | None = None  # while a thread asks
         self._stalled: dict[int, tuple[bytes | None, float]] = {}  # what was published, since when
 
@@ -67,7 +67,7 @@ class Readiness:
         """How far recording is behind, as a member of the answer."""
         return {"recording": self._now().recording}
 
-    def _now(self) -> Found:
+    def _now(self) -> ReadinessState:
         found = self._found
         if found is not None and self._clock() - found.at < FRESH:
             return found
@@ -76,11 +76,11 @@ class Readiness:
                 if self._found is found:  # nobody asked while we waited
                     self._asked_at = self._clock()
                     why, recording = self._of_store(), self._of_queue()
-                    self._found = Found(why, recording, self._clock())
+                    self._found = ReadinessState(why, recording, self._clock())
             finally:
                 self._asked_at = None
                 self._asking.release()
-        return self._found or Found("the store was not asked yet", None, self._clock())
+        return self._found or ReadinessState("the store was not asked yet", None, self._clock())
 
     def _of_store(self) -> str | None:
         try:
@@ -88,7 +88,7 @@ class Readiness:
                 setup.check_ledger(connection, partitions=self._watermark.partitions)
         except StoreError as fault:
             return f"the store did not answer ({type(fault).__name__})"
-        except Unsafe as fault:
+        except PreconditionFailed as fault:
             return str(fault)
         return None
 

@@ -12,14 +12,14 @@ from hashlib import sha256
 from heapq import merge
 from typing import Any, Protocol
 
-from services.ledger.audit.entry_checks import Form
+from services.ledger.audit.entry_checks import EntryFormat
 from services.ledger.audit.findings import Finding, Report
-from services.ledger.audit.spill import Names, Shelves
-from services.ledger.audit.stream_checks import Folding, Opening
+from services.ledger.audit.spill import DuplicateIds, SpillByPerson
+from services.ledger.audit.stream_checks import EventOpener, PersonChecks
 from services.ledger.checkpoints.known_checkpoints import Note
 from services.ledger.log.signed_note import read_checkpoint
 from services.ledger.log.tiles import WIDTH, FullTile, Tile
-from services.ledger.log.tree_builder import Tree
+from services.ledger.log.tree_builder import TreeBuilder
 from shared.events.event import Json, partition_of
 
 NEVER = "9999-12-31T23:59:59.999Z"
@@ -34,7 +34,7 @@ class Source(Protocol):
     compared: Counter[str]
 
     @property
-    def opening(self) -> Opening:
+    def opening(self) -> EventOpener:
         """How its events are opened."""
 
     @property
@@ -65,7 +65,7 @@ class Source(Protocol):
     def tile(self, wanted: FullTile, tile: Tile, log: int, /) -> Found:
         """What is wrong with a full tile."""
 
-    def ended(self, log: int, tree: Tree, recorded: str, /) -> Found:
+    def ended(self, log: int, tree: TreeBuilder, recorded: str, /) -> Found:
         """What is wrong with what stands at the end of the log."""
 
     def aside(self, log: int, holds: Callable[[str], bool]) -> Iterable[tuple[str, str, str, str]]:
@@ -95,7 +95,7 @@ class Audit:
         self._outside = outside or {}
         self._tick = tick
         self._latest = latest
-        self._folding = Folding(self.report, source.opening, keep=keep)
+        self._folding = PersonChecks(self.report, source.opening, keep=keep)
 
     def everything(self) -> Report:
         """Every log, from its first entry, as far as it can be read."""
@@ -107,11 +107,11 @@ class Audit:
     def _every_log(self) -> None:
         for log in range(self._source.logs):
             size = self._source.size(log)
-            with Shelves(size) as shelves, Names(size) as names:
+            with SpillByPerson(size) as shelves, DuplicateIds(size) as names:
                 kept = self._outside.get(log, ())
                 first = _FirstPass(self._source, log, self.report, kept, self._latest)
                 first.run(shelves, names, self._tick)
-                twice = names.twice()
+                twice = names.find()
                 for shelf in range(shelves.count):
                     self._folding.begin(log, shelves.names[shelf], twice)
                     for number, (index, leaf, line) in enumerate(shelves.take(shelf), 1):
@@ -135,7 +135,7 @@ class Audit:
 
     def person(self, log: int, person: str, entries: Iterable[Read], first: dict[int, int]) -> None:
         """One person's entries; their log's tree is not looked at."""
-        form = Form()
+        form = EntryFormat()
         with self._as_far_as_it_goes():
             self._folding.begin(log, [person], first)
             for each in entries:
@@ -151,7 +151,7 @@ class Audit:
         report.compared["entries"] = report.entries
 
 
-def _form(report: Report, form: Form, log: int, each: Read) -> Json | None:
+def _form(report: Report, form: EntryFormat, log: int, each: Read) -> Json | None:
     """The members of an entry, counted; None, and a finding, if it is not of the format."""
     report.entries += 1
     try:
@@ -179,15 +179,17 @@ class _FirstPass:
         self._source, self._log, self._report = source, log, report
         self._keys = source.keys(log)
         self._notes = merge(source.notes(log), sorted(outside))
-        self._tree = Tree()
+        self._tree = TreeBuilder()
         self._recorded = ""
         self._told = sha256()
         self._lines: list[str] = []
         self._next = next(self._notes, None)
 
-    def run(self, shelves: Shelves, names: Names, tick: Callable[[float], None]) -> None:
+    def run(
+        self, shelves: SpillByPerson, names: DuplicateIds, tick: Callable[[float], None]
+    ) -> None:
         """Read every entry, and lay it down for the second pass."""
-        source, form, lines, following = self._source, Form(), self._lines, 0
+        source, form, lines, following = self._source, EntryFormat(), self._lines, 0
         add = self._tree.add
         count, until, ticked = 0, self._milestone(), 0
         alone, recorded, run, refused = source.logs == 1, "", 0, 0

@@ -13,7 +13,7 @@ from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.log.tiles import MAX_ENTRY
 from shared.crypto.jwe import Key, b64url, from_b64url
-from shared.errors import SealBroken
+from shared.errors import DecryptionError
 from shared.events.event import MAX_WHOLE_NUMBER, Json, canonical
 from shared.events.refusals import NO_STANDING, Code
 from shared.events.schema_fields import ID_PATTERN
@@ -35,7 +35,7 @@ _PARTIES = {name: re.compile(ID_PATTERN) for name in ("author", "via", "onbehalf
 LIMIT = 50_000  # texts remembered as good
 
 
-class Form:
+class EntryFormat:
     """Reads entries, and says of each what of the format it breaks."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ def _is_moment(text: str) -> bool:
         return False
 
 
-class Seal(NamedTuple):
+class SealedPart(NamedTuple):
     """What seals an entry: which key, and the parts of its JWE."""
 
     kid: str
@@ -138,17 +138,17 @@ class Seal(NamedTuple):
     def open(self, key: Key) -> bytes:
         """What is sealed; SealBroken if it is not by this key."""
         if key.kid != self.kid:
-            raise SealBroken("no key with this kid")
+            raise DecryptionError("no key with this kid")
         try:
             return key.cipher.decrypt(self.nonce, self.text, self.header)
         except InvalidTag:
-            raise SealBroken("changed, or sealed with another key") from None
+            raise DecryptionError("changed, or sealed with another key") from None
 
 
 _HEADER = '{"alg":"dir","author":"%s","enc":"A256GCM","id":"%s","kid":"%s","subject":"%s"}'
 
 
-def seal_of(told: Json, kid: str = "") -> Seal:
+def seal_of(told: Json, kid: str = "") -> SealedPart:
     """What seals an entry; ValueError unless it binds author, id and subject.
 
     `kid` is that of the key which should seal it: the header to expect is soon written.
@@ -164,11 +164,11 @@ def seal_of(told: Json, kid: str = "") -> Seal:
         and at + 41 < len(sealed)
     ):
         whole = from_b64url(sealed[at + 2 : at + 18] + sealed[at + 19 : -23])
-        return Seal(kid, header, whole[:12], whole[12:] + from_b64url(sealed[-22:]))
+        return SealedPart(kid, header, whole[:12], whole[12:] + from_b64url(sealed[-22:]))
     return _read_seal(told, sealed)
 
 
-def _read_seal(told: Json, sealed: bytes) -> Seal:
+def _read_seal(told: Json, sealed: bytes) -> SealedPart:
     """The same, whatever key it names."""
     parts = sealed.split(b".")
     if len(parts) != 5 or parts[1]:
@@ -184,11 +184,11 @@ def _read_seal(told: Json, sealed: bytes) -> Seal:
     if bound != before + kid + after or len(kid) != KID or len(nonce) != 16 or len(tag) != 22:
         raise ValueError("sealed is no JWE of this author, id and subject")
     whole = from_b64url(nonce + text)  # a nonce is four times four characters
-    return Seal(kid.decode(), header, whole[:12], whole[12:] + from_b64url(tag))
+    return SealedPart(kid.decode(), header, whole[:12], whole[12:] + from_b64url(tag))
 
 
 @dataclass(slots=True)
-class Stream:
+class StreamChecks:
     """Where a person's stream stands, by the clear fields of its entries."""
 
     sequence: int = 0

@@ -18,11 +18,11 @@ from typing import NamedTuple
 import orjson
 
 from services.ledger.audit.engine import Aside, Found, Read
-from services.ledger.audit.opened_events import Opened
+from services.ledger.audit.opened_events import OpenedEvents
 from services.ledger.checkpoints.known_checkpoints import Note
 from services.ledger.log.signed_note import Checkpoint, Verifier, split_note
 from services.ledger.log.tiles import ENTRIES, WIDTH, FullTile, Tile, read_bundle
-from services.ledger.log.tree_builder import Tree
+from services.ledger.log.tree_builder import TreeBuilder
 from shared.errors import SettingsError
 from shared.events.event import Json, canonical
 
@@ -43,12 +43,12 @@ class Head(NamedTuple):
     root: bytes
 
 
-class Export:
+class AuditExportSource:
     """An export's folder. `given` vkeys count, where there are some, and not the export's own."""
 
     def __init__(self, folder: Path, given: list[str]) -> None:
         self.compared: Counter[str] = Counter()
-        self.opening = Opened()
+        self.opening = OpenedEvents()
         self.found: list[tuple[int | None, str, str, str]] = []  # log, code, field, detail
         self._folder = folder
         self._given = given
@@ -175,7 +175,7 @@ class Export:
         except Gone as fault:
             yield "file", path, str(fault)
 
-    def ended(self, log: int, tree: Tree, _recorded: str) -> Found:
+    def ended(self, log: int, tree: TreeBuilder, _recorded: str) -> Found:
         """The tiles that are not full; if the log could be read no further, they are no use."""
         head = self._heads[log]
         if head and head.size == tree.size:

@@ -43,8 +43,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.ledger.audit.time_histogram import Course
-from services.ledger.fold import Person
+from services.ledger.audit.time_histogram import TimeHistogram
+from services.ledger.fold import PersonState
 from shared.terminal import printable
 
 DEPTHS = ("log", "opened", "vault")
@@ -105,7 +105,7 @@ class Report:
     entries: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     subjects: int = 0
-    people: dict[str, Person] = field(default_factory=dict)
+    people: dict[str, PersonState] = field(default_factory=dict)
     logs: list[dict[str, Any]] = field(default_factory=list)
     compared: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
@@ -113,7 +113,7 @@ class Report:
     unchecked: list[Unchecked] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)  # why an entry was not decided
     authorship: Lines = field(default_factory=Lines)
-    course: Course = field(default_factory=Course)
+    course: TimeHistogram = field(default_factory=TimeHistogram)
 
     def add(self, finding: Finding, depth: str | None = None) -> None:
         """Write down a finding. `depth` is for `unchecked` alone, which has none of its own."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from services.ledger.audit.engine import Audit
 from services.ledger.audit.findings import Finding, Report
-from services.ledger.audit.store_source import Store
+from services.ledger.audit.store_source import AuditStoreSource
 from services.ledger.store import audit_reads
 from services.ledger.store.database import Connection
 from services.ledger.vault import Vault
@@ -21,7 +21,7 @@ class Replay:
 
     def __init__(self, connection: Connection, vault: Vault, vkeys: list[list[str]]) -> None:
         self._connection = connection
-        self._store = Store(connection, vault, vkeys)
+        self._store = AuditStoreSource(connection, vault, vkeys)
         self.report = Report()
 
     def everything(self, tick: Callable[[float], None] = lambda _: None) -> None:
@@ -31,7 +31,7 @@ class Replay:
     def person(self, log: int, subject: str) -> None:
         """Replay one person's entries; their log's tree is not looked at."""
         work = Audit(self._store, keep=True)
-        twice = audit_reads.names_twice(self._connection, log)
+        twice = audit_reads.duplicate_ids(self._connection, log)
         first = {hash(name): index for name, index in twice.items()}
         entries = audit_reads.entries_about(self._connection, log, subject)
         work.person(log, subject, entries, first)

@@ -19,7 +19,7 @@ _HEAD = struct.Struct("<QII")
 READ = 1 << 20
 
 
-class Shelves:
+class SpillByPerson:
     """So many shelves for so many records."""
 
     def __init__(self, records: int) -> None:
@@ -78,7 +78,7 @@ class Shelves:
             rest = rest[at:]
 
 
-class Names:
+class DuplicateIds:
     """Remembers which names came more than once, and where each of these came first.
 
     Two names pass for one if their 64-bit hashes are equal; the hash is seeded anew in each
@@ -113,7 +113,7 @@ class Names:
         file.write(self._waiting[place])
         self._waiting[place] = array("q")
 
-    def twice(self) -> dict[int, int]:
+    def find(self) -> dict[int, int]:
         """The hashes that came more than once, and the index of the first of each."""
         found: dict[int, int] = {}
         for place, waiting in enumerate(self._waiting):

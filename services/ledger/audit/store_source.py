@@ -7,26 +7,26 @@ from typing import Any
 import orjson
 
 from services.ledger.audit.engine import Aside, Found, Read
-from services.ledger.audit.entry_checks import Seal
+from services.ledger.audit.entry_checks import SealedPart
 from services.ledger.checkpoints.known_checkpoints import Note
-from services.ledger.fold import Person, plan_bytes
+from services.ledger.fold import PersonState, plan_bytes
 from services.ledger.log import entry
 from services.ledger.log.signed_note import Checkpoint, read_checkpoint, split_note
 from services.ledger.log.tiles import FullTile, Tile
-from services.ledger.log.tree_builder import Tree
+from services.ledger.log.tree_builder import TreeBuilder
 from services.ledger.plan.decide import RULES
 from services.ledger.plan.model import dump
 from services.ledger.store import audit_reads, reads
-from services.ledger.store.checkpoint_archive import kept_checkpoints, last_kept
+from services.ledger.store.checkpoint_archive import archived_checkpoints, last_archived
 from services.ledger.store.database import Connection, Row
 from services.ledger.store.tables import FORMAT
-from services.ledger.store.tile_store import count_tiles, kept_tile
-from services.ledger.vault import LEDGER, Vault, VaultClosed
-from shared.errors import SealBroken
+from services.ledger.store.tile_store import count_tiles, stored_tile
+from services.ledger.vault import LEDGER, KeyUnwrapError, Vault
+from shared.errors import DecryptionError
 from shared.events.event import Json, partition_of
 
 
-class Store:
+class AuditStoreSource:
     """What a connection sees at one moment. `vkeys` are the ledger's own keys, by log; `given` ones
     count in their place. `published` are watermarks from outside the store, by log; None: not asked
     for, nor for heads, since entries and keys are enough for a replay.
@@ -42,7 +42,7 @@ class Store:
     ) -> None:
         self.found: list[tuple[int, str]] = []  # log, what is wrong with the keys given
         self.compared: Counter[str] = Counter()
-        self.opening = Kept(connection, vault)
+        self.opening = VaultOpener(connection, vault)
         self._connection = connection
         self._own = vkeys
         self._vkeys = [self._chosen(log, given) for log in range(len(vkeys))]
@@ -105,7 +105,7 @@ class Store:
     def notes(self, log: int) -> Iterator[Note]:
         """The checkpoint that was published last, and those that were kept."""
         waiting = [Note(size_of(each), "published", each) for each in self._outside(log)]
-        for row in kept_checkpoints(self._connection, log):
+        for row in archived_checkpoints(self._connection, log):
             if waiting and waiting[0].size <= row["size"]:
                 yield waiting.pop()
             yield Note(row["size"], f"checkpoints.{row['size']}", row["checkpoint"])
@@ -113,7 +113,7 @@ class Store:
 
     def newest(self, log: int) -> str:
         """The checkpoint that was published last; of the same size, the most cosigned kept one."""
-        kept = last_kept(self._connection, log)
+        kept = last_archived(self._connection, log)
         notes = [*self._outside(log), *([kept["checkpoint"]] if kept else [])]
         return max(notes, key=lambda each: (size_of(each), each.count("\n")), default="")
 
@@ -122,7 +122,7 @@ class Store:
 
     def tile(self, wanted: FullTile, tile: Tile, log: int) -> Found:
         """A kept tile that differs. One that is not kept is made when it is asked for."""
-        kept = kept_tile(self._connection, log, wanted.level, wanted.number)
+        kept = stored_tile(self._connection, log, wanted.level, wanted.number)
         if kept is None:
             return
         self._tiles += 1
@@ -130,7 +130,7 @@ class Store:
             if getattr(kept, name) != getattr(wanted, name):
                 yield "tile", f"tiles.{name}", f"{tile.path} differs from what the entries say"
 
-    def ended(self, log: int, tree: Tree, recorded: str) -> Found:
+    def ended(self, log: int, tree: TreeBuilder, recorded: str) -> Found:
         """The head, and tiles that are too many."""
         self.compared["tiles"] += self._tiles
         if (found := count_tiles(self._connection, log)) > self._tiles:
@@ -150,7 +150,7 @@ class Store:
             if row[name] != value:
                 yield "ledger", f"ledger.{name}", f"{row[name]}; keys and settings say {value}"
 
-    def _head(self, log: int, tree: Tree, recorded: str) -> Found:
+    def _head(self, log: int, tree: TreeBuilder, recorded: str) -> Found:
         head = reads.head(self._connection, log)
         if head is None:
             if self._published is not None:
@@ -175,7 +175,7 @@ class Store:
                 code = "person" if table == "people" else "plan"
                 yield code, f"{table}.subject", "no entry is about them", subject
         if log == self.logs - 1:
-            for subject, number in audit_reads.elsewhere(self._connection, self.logs):
+            for subject, number in audit_reads.rows_of_unknown_logs(self._connection, self.logs):
                 detail = f"{number}; this ledger has {self.logs} log(s)"
                 yield "order", "entries.log", detail, subject
 
@@ -196,7 +196,7 @@ def size_of(note: str) -> int:
         return 0
 
 
-class Kept:
+class VaultOpener:
     """Opens events with the vault's keys, and compares what is kept of people."""
 
     code = "sealed"
@@ -218,7 +218,7 @@ class Kept:
         for row in reads.keys_of(self._connection, wanted):
             try:
                 self._vault.remember(row["subject"], self._vault.unwrap(row["kid"], row["wrapped"]))
-            except VaultClosed as fault:
+            except KeyUnwrapError as fault:
                 self._closed[row["subject"]] = str(fault)
         self._plans = audit_reads.stored_plans(self._connection, names)
         stored = self._plans.items()
@@ -230,15 +230,15 @@ class Kept:
         self._keeps = bool(self._rows) or audit_reads.keeps_people(self._connection, log)
         self._newest = {row["subject"]: row for row in reads.plans_of(self._connection, names)}
 
-    def open(self, told: Json, seal: Seal, _line: bytes) -> tuple[bytes, str | None]:
+    def open(self, told: Json, seal: SealedPart, _line: bytes) -> tuple[bytes, str | None]:
         """The event, and the digest of one that is whole."""
         subject = told["subject"]
         if self._closed and (why := self._closed.get(subject) or self._closed.get(LEDGER)):
-            raise VaultClosed(why)
+            raise KeyUnwrapError(why)
         placed = "sequence" in told
         key = self._vault.person(subject) if placed else self._vault.envelope(subject)
         if key is None:
-            raise SealBroken("no key with this kid")
+            raise DecryptionError("no key with this kid")
         posted = seal.open(key)
         self.compared["seals"] += 1
         if not placed:
@@ -249,13 +249,13 @@ class Kept:
         """The columns that differ."""
         return [(name, detail) for name, detail in orjson.loads(line)]
 
-    def at(self, person: Person, recorded: str) -> Found:
+    def at(self, person: PersonState, recorded: str) -> Found:
         """Compare stored plans with the folded one; one of other rules only has to open."""
         stored = self._plans.get(person.plan.subject)
         tables = stored.pop(person.sequence, None) if stored else None
         return self._stored(tables, person, recorded) if tables else ()
 
-    def _stored(self, tables: list[str], person: Person, recorded: str) -> Found:
+    def _stored(self, tables: list[str], person: PersonState, recorded: str) -> Found:
         subject = person.plan.subject
         for table in tables:
             row = self._row(table, subject, person.sequence)
@@ -264,7 +264,7 @@ class Kept:
             yield from self._compare(table, row, person, wanted)
             try:
                 same = plan_bytes(self._vault, row) == dump(person.plan)
-            except SealBroken as fault:
+            except DecryptionError as fault:
                 yield "plan", f"{table}.plan", f"does not open: {fault}"
                 continue
             if not same and row["rules"] == RULES:
@@ -276,7 +276,7 @@ class Kept:
             return self._newest.pop(subject)
         return audit_reads.stored_plan(self._connection, table, subject, sequence)
 
-    def end(self, person: Person) -> Found:
+    def end(self, person: PersonState) -> Found:
         """Where a person's stream stands, and plans of where it never stood."""
         subject = person.plan.subject
         for sequence, tables in self._plans.get(subject, {}).items():
@@ -291,7 +291,7 @@ class Kept:
             self.compared["people"] += 1
             yield from self._compare("people", row, person, {"sequence": person.sequence})
 
-    def _compare(self, table: str, row: Row, person: Person, wanted: dict[str, Any]) -> Found:
+    def _compare(self, table: str, row: Row, person: PersonState, wanted: dict[str, Any]) -> Found:
         code = "person" if table == "people" else "plan"
         wanted = {"log": self._log, "planversion": person.plan.version, **wanted}
         for name, value in wanted.items():

@@ -7,15 +7,15 @@ from typing import Protocol
 
 import orjson
 
-from services.ledger.audit.entry_checks import OF_THE_PLAN, Seal, Stream, seal_of
+from services.ledger.audit.entry_checks import OF_THE_PLAN, SealedPart, StreamChecks, seal_of
 from services.ledger.audit.findings import Finding, Report
-from services.ledger.fold import Person
+from services.ledger.fold import PersonState
 from services.ledger.log import entry
 from services.ledger.plan.decide import RULES, Accepted, decide
 from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan
-from services.ledger.vault import VaultClosed
-from shared.errors import SealBroken
+from services.ledger.vault import KeyUnwrapError
+from shared.errors import DecryptionError
 from shared.events.event import Event, Json
 from shared.events.refusals import Code
 from shared.events.type_names import KINDS
@@ -25,14 +25,14 @@ SEALED = "stay sealed: opened.jsonl does not hold them, or not all before them"
 NO_WORDS = "are refusals that keep no words; only the ledger's own vault opens them"
 OUR_FAULT = "were refused for a fault of the ledger's own, which cannot be decided again"
 SPOKE = "in which somebody spoke for the person: whether they were named as representative"
-NO_SEAL = Seal("", b"", b"", b"")
+NO_SEAL = SealedPart("", b"", b"", b"")
 
 
-class StaysSealed(Exception):
+class CannotOpen(Exception):
     """An entry that whoever audits cannot open. The text is one of the above."""
 
 
-class Opening(Protocol):
+class EventOpener(Protocol):
     """How events are opened, and what is kept beside them."""
 
     code: str  # of a finding about what was opened
@@ -41,7 +41,7 @@ class Opening(Protocol):
     def begin(self, log: int, people: Iterable[str], /) -> None:
         """Get ready for these people."""
 
-    def open(self, told: Json, seal: Seal, line: bytes, /) -> tuple[bytes, str | None]:
+    def open(self, told: Json, seal: SealedPart, line: bytes, /) -> tuple[bytes, str | None]:
         """The event's canonical bytes, or what is left of them, and their digest, if it can be
         known; raises StaysSealed, SealBroken, VaultClosed.
         """
@@ -49,29 +49,29 @@ class Opening(Protocol):
     def beside(self, line: bytes, /) -> Iterable[tuple[str, str]]:
         """(field, detail) of columns beside the entry that differ from it."""
 
-    def at(self, person: Person, recorded: str, /) -> Iterable[tuple[str, str, str]]:
+    def at(self, person: PersonState, recorded: str, /) -> Iterable[tuple[str, str, str]]:
         """(code, field, detail) of plans stored of a person who has come so far."""
 
-    def end(self, person: Person, /) -> Iterable[tuple[str, str, str]]:
+    def end(self, person: PersonState, /) -> Iterable[tuple[str, str, str]]:
         """The same, of what is stored of a person at the end of their stream."""
 
 
 @dataclass(slots=True)
-class Someone:
+class StreamAudit:
     """A person in the pass. `broken` says why nothing more of them is decided."""
 
-    person: Person
-    stream: Stream = field(default_factory=Stream)
+    person: PersonState
+    stream: StreamChecks = field(default_factory=StreamChecks)
     broken: str = ""
     drift: int = 0  # between the versions that entries name and the folded plan's
     wrote: dict[str, tuple[str, str, int, bool]] = field(default_factory=dict)
     disagreed: list[tuple[str, str]] = field(default_factory=list)
 
 
-class Folding:
+class PersonChecks:
     """Folds people's entries. `first` says where a name that stands twice in the log came first."""
 
-    def __init__(self, report: Report, opening: Opening, *, keep: bool = False) -> None:
+    def __init__(self, report: Report, opening: EventOpener, *, keep: bool = False) -> None:
         self._report = report
         self._opening = opening
         self._keep = keep
@@ -79,7 +79,7 @@ class Folding:
     def begin(self, log: int, people: Iterable[str], first: Mapping[int, int]) -> None:
         """Start with these people, and with nothing known of them."""
         self._log, self._first = log, first
-        self._people: dict[str, Someone] = {}
+        self._people: dict[str, StreamAudit] = {}
         self._digests: set[tuple[int, str]] = set()
         self._done: defaultdict[str, int] = defaultdict(int)
         self._opening.begin(log, people)
@@ -89,7 +89,7 @@ class Folding:
         told = orjson.loads(leaf)
         one = self._people.get(told["subject"])
         if one is None:
-            one = self._people[told["subject"]] = Someone(Person(Plan(told["subject"])))
+            one = self._people[told["subject"]] = StreamAudit(PersonState(Plan(told["subject"])))
         seal = self._in_clear(one, index, told, line)
         reused = bool(self._first) and self._reused(one, index, told)
         try:
@@ -97,11 +97,11 @@ class Folding:
                 self._undecided(one, index, told, seal, line)
             else:
                 self._entry(one, index, told, seal, line, reused)
-        except StaysSealed as sealed:
+        except CannotOpen as sealed:
             self._skip(told, str(sealed))
             if "sequence" in told:
                 one.broken = SEALED
-        except (SealBroken, VaultClosed) as fault:
+        except (DecryptionError, KeyUnwrapError) as fault:
             one.broken = AFTER_A_FINDING
             self._find(self._opening.code, one, index, self._opening.code, str(fault))
         except Exception as fault:  # noqa: BLE001 - no tampering may end the audit of the others
@@ -109,7 +109,9 @@ class Folding:
             why = f"{type(fault).__name__}: no such event can have had it; later ones are skipped"
             self._find("verdict", one, index, "verdict", f"{told['verdict']}; {why}")
 
-    def _undecided(self, one: Someone, index: int, told: Json, seal: Seal, line: bytes) -> None:
+    def _undecided(
+        self, one: StreamAudit, index: int, told: Json, seal: SealedPart, line: bytes
+    ) -> None:
         """An entry after one that could not be opened: what an export opens of it must be it."""
         wordless = one.broken == SEALED and "sequence" not in told
         self._skip(told, NO_WORDS if wordless else one.broken)
@@ -120,7 +122,7 @@ class Folding:
         self._report.skipped[why] += 1
         self._report.skipped[SPOKE] += "onbehalfof" in told
 
-    def _in_clear(self, one: Someone, index: int, told: Json, line: bytes) -> Seal:
+    def _in_clear(self, one: StreamAudit, index: int, told: Json, line: bytes) -> SealedPart:
         """Check the columns beside an entry, and its clear fields; what seals it."""
         for name, detail in self._opening.beside(line) if line else ():
             self._find("column", one, index, name, detail)
@@ -136,7 +138,7 @@ class Folding:
             self._find(code, one, index, name, detail)
         return seal
 
-    def _reused(self, one: Someone, index: int, told: Json) -> bool:
+    def _reused(self, one: StreamAudit, index: int, told: Json) -> bool:
         name = hash((told["author"], told["id"]))
         first = self._first.get(name)
         if first is None:
@@ -147,7 +149,7 @@ class Folding:
         return index > first
 
     def _entry(
-        self, one: Someone, index: int, told: Json, seal: Seal, line: bytes, reused: bool
+        self, one: StreamAudit, index: int, told: Json, seal: SealedPart, line: bytes, reused: bool
     ) -> None:
         """Open, decide and fold one entry, and compare what is stored of the person there."""
         event = self._event(one, index, told, seal, line)
@@ -168,7 +170,9 @@ class Folding:
         for code, name, detail in self._opening.at(person, told["recorded"]):
             self._find(code, one, None, name, detail)
 
-    def _event(self, one: Someone, index: int, told: Json, seal: Seal, line: bytes) -> Event | None:
+    def _event(
+        self, one: StreamAudit, index: int, told: Json, seal: SealedPart, line: bytes
+    ) -> Event | None:
         """Open an entry, and compare digest, id, subject and kind; None if it may be any event."""
         posted, digest = self._opening.open(told, seal, line)
         if digest is not None:
@@ -178,7 +182,7 @@ class Folding:
                 if self._opening.code == "opened":
                     one.broken = AFTER_A_FINDING
                     return None
-        event = Event.of(
+        event = Event.from_canonical(
             posted,
             author=told["author"],
             via=told["via"],
@@ -192,7 +196,7 @@ class Folding:
             self._find(self._opening.code, one, index, self._opening.code, detail)
         return event
 
-    def _note(self, one: Someone, index: int, told: Json, event: Event) -> None:
+    def _note(self, one: StreamAudit, index: int, told: Json, event: Event) -> None:
         """Keep what is asked at the end: who wrote lines, and what was disagreed with."""
         if told["kind"] in OF_THE_PLAN:
             theirs = told["author"] == told["subject"] or "onbehalfof" in told
@@ -200,7 +204,9 @@ class Folding:
         elif event.type == "disagreement.stated":
             one.disagreed.append((event.data["entry"], event.id))
 
-    def _verdict(self, one: Someone, index: int, told: Json, event: Event, reused: bool) -> None:
+    def _verdict(
+        self, one: StreamAudit, index: int, told: Json, event: Event, reused: bool
+    ) -> None:
         """Decide again, by the rules that ruled."""
         if told["rules"] != RULES:
             detail = f"rules {told['rules']} are not in this version"
@@ -242,7 +248,7 @@ class Folding:
                 self._find(code, one, None, name, detail)
         report.compared.update(self._done)
 
-    def _lines(self, one: Someone) -> None:
+    def _lines(self, one: StreamAudit) -> None:
         """Whose each line is: the person's own, vouched for, or an accepted proposal."""
         told, plan = self._report.authorship, one.person.plan
         told.lines += len(plan.lines)
@@ -261,19 +267,19 @@ class Folding:
             else:
                 told.vouched[wrote[:2]] += 1
 
-    def _is_theirs(self, one: Someone, key: str, name: str) -> None:
+    def _is_theirs(self, one: StreamAudit, key: str, name: str) -> None:
         wrote = one.wrote.get(name)
         if wrote is None or not wrote[3]:
             detail = f"written by entry {name}, in which its person did not speak"
             self._find("fold", one, wrote[2] if wrote else None, f"lines.{key}", detail)
 
-    def _disagreements(self, one: Someone) -> None:
+    def _disagreements(self, one: StreamAudit) -> None:
         self._done["disagreements"] += len(one.disagreed)
         for target, name in unpinned(one.person.plan, one.disagreed):
             detail = f"{name} is not pinned to it"
             self._find("fold", one, None, f"disagreements.{target}", detail)
 
-    def _find(self, code: str, one: Someone, index: int | None, name: str, detail: str) -> None:
+    def _find(self, code: str, one: StreamAudit, index: int | None, name: str, detail: str) -> None:
         person = one.person
         version = person.plan.version if person.sequence else one.stream.version
         subject = person.plan.subject

@@ -6,7 +6,7 @@ MOST = 1_440  # moments kept; more are counted together
 _PRECISION = {16: "minute", 13: "hour", 10: "day", 7: "month", 4: "year"}  # of YYYY-MM-DDTHH:MM
 
 
-class Course:
+class TimeHistogram:
     """Counts by minute, and as they grow many by hour, day, month, year."""
 
     def __init__(self) -> None:

@@ -16,7 +16,12 @@ from queue import SimpleQueue
 
 import structlog
 
-from services.ledger.checkpoints.witnesses import Policy, Refused, Witness, ask
+from services.ledger.checkpoints.witnesses import (
+    Policy,
+    Witness,
+    WitnessRefused,
+    request_cosignature,
+)
 from services.ledger.log.proofs import consistency
 from services.ledger.log.signed_note import (
     Checkpoint,
@@ -25,12 +30,12 @@ from services.ledger.log.signed_note import (
     read_checkpoint,
     split_note,
 )
-from services.ledger.store.checkpoint_archive import keep_checkpoint, last_kept
+from services.ledger.store.checkpoint_archive import archive_checkpoint, last_archived
 from services.ledger.store.database import Engine, StoreError, transaction
 from services.ledger.store.tile_store import nodes
 from shared.errors import FirsthandError
 from shared.events.event import timestamp
-from shared.inbox.published_checkpoint import LastPublished
+from shared.inbox.published_checkpoint import PublishedCheckpoints
 
 EVERY = 1.0  # seconds
 GRACE = 0.5  # seconds for answers to questions that were just asked
@@ -39,7 +44,7 @@ log_line = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Collected:
+class CosignedCheckpoint:
     """A published checkpoint of a size, with the cosignatures so far; `count` of them are kept in
     the store, -1: it is not there.
     """
@@ -50,7 +55,7 @@ class Collected:
 
 
 @dataclass(slots=True)
-class Question:
+class CosignatureRequest:
     """A checkpoint that a witness is asked to cosign."""
 
     log: int
@@ -63,17 +68,19 @@ class Question:
         return Checkpoint.parse(split_note(self.note)[0]).size
 
 
-class Asker:
+class WitnessThread:
     """Asks one witness, on a thread that lasts as long as the process."""
 
-    def __init__(self, witness: Witness, ask_it: Callable[[Question], Signature | None]) -> None:
+    def __init__(
+        self, witness: Witness, ask_it: Callable[[CosignatureRequest], Signature | None]
+    ) -> None:
         self.witness = witness
-        self.open: dict[int, Question] = {}  # by log: one at a time
+        self.open: dict[int, CosignatureRequest] = {}  # by log: one at a time
         self._ask_it = ask_it
-        self._questions = SimpleQueue[Question | None]()
+        self._questions = SimpleQueue[CosignatureRequest | None]()
         self._thread: threading.Thread | None = None
 
-    def put(self, log: int, note: str) -> Question | None:
+    def put(self, log: int, note: str) -> CosignatureRequest | None:
         """Ask for a cosignature of a log's checkpoint; None while an earlier one is awaited."""
         if log in self.open:
             return None
@@ -81,11 +88,11 @@ class Asker:
             name = f"witness {self.witness.url}"
             self._thread = threading.Thread(target=self._run, name=name, daemon=True)
             self._thread.start()
-        question = self.open[log] = Question(log, note)
+        question = self.open[log] = CosignatureRequest(log, note)
         self._questions.put(question)
         return question
 
-    def taken(self, log: int) -> Question | None:
+    def taken(self, log: int) -> CosignatureRequest | None:
         """The log's question, if it was answered; another may be asked then."""
         question = self.open.get(log)
         return self.open.pop(log) if question is not None and question.answer.done() else None
@@ -104,14 +111,14 @@ class Asker:
                 question.answer.set_result(None)
 
 
-class Keeper:
+class CheckpointArchiver:
     """Keeps published checkpoints. `reader` is an engine that takes no lock."""
 
     def __init__(
         self,
         engine: Engine,
         reader: Engine,
-        last: LastPublished,
+        last: PublishedCheckpoints,
         vkeys: list[list[str]],
         policy: Policy,
         clock: Callable[[], datetime],
@@ -126,15 +133,17 @@ class Keeper:
         self._clock = clock
         self._grace = grace
         self._cosigned: dict[tuple[int, str], int] = {}  # (log, witness) -> size
-        self._askers = [Asker(each, self._asking(each)) for each in policy.witnesses]
-        self._under_way: list[dict[int, Collected]] = [{} for _ in vkeys]  # by log, then size
+        self._askers = [WitnessThread(each, self._asking(each)) for each in policy.witnesses]
+        self._under_way: list[dict[int, CosignedCheckpoint]] = [
+            {} for _ in vkeys
+        ]  # by log, then size
 
     def run(self, stopping: threading.Event) -> None:
         """Keep what is published, until stopped."""
         while not stopping.wait(EVERY):
             for log in range(len(self._vkeys)):
                 try:
-                    self.keep(log)
+                    self.archive(log)
                 except (StoreError, ValueError, FirsthandError) as fault:
                     log_line.warning("keeping", log=log, why=f"{type(fault).__name__}: {fault}")
         self.close()
@@ -144,7 +153,7 @@ class Keeper:
         for each in self._askers:
             each.end()
 
-    def keep(self, log: int) -> None:
+    def archive(self, log: int) -> None:
         """Keep a log's published checkpoint with the cosignatures it can get, if that is news; and
         cosignatures that came late.
         """
@@ -161,21 +170,23 @@ class Keeper:
             if each is newest or size in awaited
         }
 
-    def _newest(self, log: int) -> Collected | None:
+    def _newest(self, log: int) -> CosignedCheckpoint | None:
         """What is published now, with the cosignatures that it has; None if it is nothing new."""
-        note = self._last.of(log)
+        note = self._last.read(log)
         if not note:
             return None
         size, _ = read_checkpoint(note, *self._vkeys[log])
         if size in self._under_way[log]:
             return self._under_way[log][size]
         with transaction(self._reader) as connection:
-            row = last_kept(connection, log)
+            row = last_archived(connection, log)
         if row and row["size"] > size:
             return None
         known = row if row and row["size"] == size else None
-        newest = Collected(size, known["checkpoint"], known["cosignatures"]) if known else None
-        found = self._under_way[log][size] = newest or Collected(size, note, -1)
+        newest = (
+            CosignedCheckpoint(size, known["checkpoint"], known["cosignatures"]) if known else None
+        )
+        found = self._under_way[log][size] = newest or CosignedCheckpoint(size, note, -1)
         return found
 
     def _ask_all(self, log: int, note: str) -> list[Future[Signature | None]]:
@@ -197,20 +208,20 @@ class Keeper:
             if kept is not None and cosignature is not None:
                 kept.note = attach(kept.note, [cosignature])
 
-    def _keep(self, log: int, each: Collected) -> None:
+    def _keep(self, log: int, each: CosignedCheckpoint) -> None:
         count = self._policy.cosigned(each.note)
         if count <= each.count:
             return
         try:
             with transaction(self._engine) as connection:
                 kept = timestamp(self._clock())
-                keep_checkpoint(connection, log, each.size, count, each.note, kept)
+                archive_checkpoint(connection, log, each.size, count, each.note, kept)
         except StoreError:  # another worker may have kept it: look again what there is
             del self._under_way[log][each.size]
             raise
         each.count = count
 
-    def _asking(self, witness: Witness) -> Callable[[Question], Signature | None]:
+    def _asking(self, witness: Witness) -> Callable[[CosignatureRequest], Signature | None]:
         """What asks one witness, on its thread."""
 
         def proof(log: int) -> Callable[[int, int], list[bytes]]:
@@ -220,11 +231,13 @@ class Keeper:
 
             return between
 
-        def ask_it(question: Question) -> Signature | None:
+        def ask_it(question: CosignatureRequest) -> Signature | None:
             log, place = question.log, (question.log, witness.url)
             try:
-                cosigned = ask(witness, question.note, self._cosigned.get(place, 0), proof(log))
-            except (Refused, StoreError) as fault:
+                cosigned = request_cosignature(
+                    witness, question.note, self._cosigned.get(place, 0), proof(log)
+                )
+            except (WitnessRefused, StoreError) as fault:
                 log_line.warning("witness", log=log, url=witness.url, why=str(fault))
                 return None
             self._cosigned[place] = question.size

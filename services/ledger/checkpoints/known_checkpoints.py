@@ -7,7 +7,7 @@ import orjson
 
 from services.ledger.log.proofs import HEADER
 from services.ledger.log.signed_note import Checkpoint, Signer, read_checkpoint, split_note
-from shared.errors import SettingsError, Unsafe
+from shared.errors import PreconditionFailed, SettingsError
 
 
 class Note(NamedTuple):
@@ -50,4 +50,6 @@ def note_signed_by(key: Signer, note: str, where: str) -> Note:
     try:
         return Note(read_checkpoint(note, *key.vkeys)[0], where, note)
     except ValueError as fault:
-        raise Unsafe(f"the checkpoint of {where} is not signed by this ledger: {fault}") from None
+        raise PreconditionFailed(
+            f"the checkpoint of {where} is not signed by this ledger: {fault}"
+        ) from None

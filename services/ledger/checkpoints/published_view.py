@@ -17,31 +17,31 @@ import structlog
 from services.ledger.checkpoints.witnesses import NO_WITNESSES, Policy
 from services.ledger.log.signed_note import read_checkpoint
 from services.ledger.store import reads
-from services.ledger.store.checkpoint_archive import last_kept
+from services.ledger.store.checkpoint_archive import last_archived
 from services.ledger.store.database import Connection, Engine, transaction
 from services.ledger.store.writes import Head
 from shared.errors import Unavailable
-from shared.inbox.published_checkpoint import LastPublished
-from shared.inbox.servers import Queues
+from shared.inbox.published_checkpoint import PublishedCheckpoints
+from shared.inbox.servers import RedisServers
 
 log_line = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedHead:
     """A published head of a log: its size and its signed checkpoint."""
 
     size: int
     checkpoint: str
 
 
-class Watermark:
+class PublishedView:
     """Opens the store for reading no further than was published. `vkeys` are those of each log."""
 
     def __init__(
         self,
         engine: Engine,
-        last: LastPublished,
+        last: PublishedCheckpoints,
         vkeys: Sequence[Sequence[str]],
         policy: Policy = NO_WITNESSES,
     ) -> None:
@@ -49,8 +49,8 @@ class Watermark:
         self._policy = policy
         self._engine = engine
         self._last = last
-        self._largest: dict[int, Published] = {}
-        self._verified: dict[tuple[int, str], Published] = {}
+        self._largest: dict[int, PublishedHead] = {}
+        self._verified: dict[tuple[int, str], PublishedHead] = {}
         self._logged: dict[tuple[int, str], str] = {}
         self._lock = Lock()
 
@@ -60,12 +60,12 @@ class Watermark:
         return len(self.vkeys)
 
     @property
-    def queues(self) -> Queues:
+    def queues(self) -> RedisServers:
         """The queue's servers, where the watermark stands."""
         return self._last.queues
 
     @contextmanager
-    def reading(self, log: int) -> Iterator[tuple[Connection, Published]]:
+    def reading(self, log: int) -> Iterator[tuple[Connection, PublishedHead]]:
         """A connection, and how far its log may be read. Unavailable if nobody can say."""
         note = self._in_queue(log)  # first: the store was committed before it was published
         with transaction(self._engine) as connection:
@@ -84,7 +84,7 @@ class Watermark:
         with self.reading(log) as (connection, published):
             if not self._policy.witnesses:
                 return published.checkpoint
-            row = last_kept(connection, log, self._policy.quorum)
+            row = last_archived(connection, log, self._policy.quorum)
             if row is None and self._policy.quorum:
                 raise Unavailable("No checkpoint has the cosignatures it needs yet.")
             return row["checkpoint"] if row else published.checkpoint
@@ -92,36 +92,36 @@ class Watermark:
     def _in_queue(self, log: int) -> str:
         """What stands in the queue; nothing while it is away."""
         try:
-            return self._last.of(log)
+            return self._last.read(log)
         except Unavailable:
             return ""
 
-    def _published(self, connection: Connection, head: Head, note: str) -> Published:
+    def _published(self, connection: Connection, head: Head, note: str) -> PublishedHead:
         """The largest of what the queue says, what was kept, and what was found here before. Of an
         empty log, which can hide nothing, its head.
         """
         log = head.log
         queued = self._read(log, note, "queue") if note else None
         largest = self._larger(log, queued)
-        row = last_kept(connection, log)
+        row = last_archived(connection, log)
         if row is not None and (largest is None or row["size"] > largest.size):
             largest = self._larger(log, self._read(log, row["checkpoint"], "table of checkpoints"))
         if largest is None:
             if head.size == 0:
-                return Published(0, head.checkpoint)
+                return PublishedHead(0, head.checkpoint)
             raise Unavailable("It is not known just now how far this log was published.")
         if queued is not None and queued.size < largest.size:
             why = f"the queue says size {queued.size}, and {largest.size} was published"
             self._warn(log, "queue", note, why)
         return largest
 
-    def _read(self, log: int, note: str, where: str) -> Published | None:
+    def _read(self, log: int, note: str, where: str) -> PublishedHead | None:
         """A checkpoint, if it is one of this log; the last one is not verified again."""
         known = self._verified.get((log, where))
         if known is not None and known.checkpoint == note:
             return known
         try:
-            found = Published(read_checkpoint(note, *self.vkeys[log])[0], note)
+            found = PublishedHead(read_checkpoint(note, *self.vkeys[log])[0], note)
         except ValueError as fault:
             why = f"what stands in the {where} is no checkpoint of this log ({fault})"
             self._warn(log, where, note, why)
@@ -129,7 +129,7 @@ class Watermark:
         self._verified[log, where] = found
         return found
 
-    def _larger(self, log: int, found: Published | None) -> Published | None:
+    def _larger(self, log: int, found: PublishedHead | None) -> PublishedHead | None:
         """The largest one so far, this one included."""
         with self._lock:
             known = self._largest.get(log)

@@ -44,7 +44,7 @@ DEADLINE = 3.0  # seconds for a whole answer
 LONGEST_ANSWER = 65_536  # bytes
 
 
-class Refused(FirsthandError):
+class WitnessRefused(FirsthandError):
     """A witness did not cosign; the text says why."""
 
 
@@ -104,7 +104,7 @@ def _http(url: str) -> str:
     return url.rstrip("/")
 
 
-def ask(
+def request_cosignature(
     witness: Witness,
     note: str,
     old: int,
@@ -119,18 +119,20 @@ def ask(
     """
     size = Checkpoint.parse(split_note(note)[0]).size
     if old > size:
-        raise Refused(f"it has cosigned size {old}, and this log was published up to {size}")
+        raise WitnessRefused(f"it has cosigned size {old}, and this log was published up to {size}")
     status, answer = _post(witness, note, old, proof(old, size))
     if status == 409 and again and (told := _told(answer)) != old:
-        return ask(witness, note, told, proof, again=False)
+        return request_cosignature(witness, note, told, proof, again=False)
     if status in (409, 422):
-        raise Refused(f"what it cosigned at size {old} is not this log: one of them is a fork")
+        raise WitnessRefused(
+            f"what it cosigned at size {old} is not this log: one of them is a fork"
+        )
     if status != 200:
-        raise Refused(f"it answered {status}")
+        raise WitnessRefused(f"it answered {status}")
     try:
         _, (signature,) = open_note(attach(note, _lines(answer)), [witness.key])
     except ValueError as fault:
-        raise Refused(f"its answer is no cosignature: {fault}") from None
+        raise WitnessRefused(f"its answer is no cosignature: {fault}") from None
     return signature
 
 
@@ -148,9 +150,9 @@ def _post(witness: Witness, note: str, old: int, proof: list[bytes]) -> tuple[in
                 status, heard = response.status, response.read(LONGEST_ANSWER)
     except (OSError, HTTPException) as fault:
         why = _late(until) or f"{type(fault).__name__}: {fault}"
-        raise Refused(f"it does not answer ({why})") from None
+        raise WitnessRefused(f"it does not answer ({why})") from None
     if late := _late(until):
-        raise Refused(f"it does not answer ({late})")
+        raise WitnessRefused(f"it does not answer ({late})")
     return status, heard.decode("utf-8", "replace")
 
 
@@ -189,7 +191,7 @@ def _told(answer: str) -> int:
     """The size in a 409."""
     number = answer.removesuffix("\n")
     if not number.isascii() or not number.isdigit() or len(number) > 19:
-        raise Refused("its answer 409 holds no size")
+        raise WitnessRefused("its answer 409 holds no size")
     return int(number)
 
 

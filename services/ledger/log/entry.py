@@ -30,8 +30,8 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from shared.crypto.jwe import Key, b64url, seal, unseal
-from shared.errors import SealBroken
+from shared.crypto.jwe import Key, b64url, decrypt, encrypt
+from shared.errors import DecryptionError
 from shared.events.event import Event, canonical
 from shared.events.refusals import Code
 from shared.events.type_names import KINDS
@@ -41,14 +41,14 @@ ACCEPTED, REFUSED = "accepted", "refused"
 _NO_WORDS = ("data", "signature")
 
 
-class Standing(NamedTuple):
+class StreamPosition(NamedTuple):
     """An entry's place in the person's stream, and the plan's version after it."""
 
     sequence: int
     planversion: int
 
 
-class Ruling(NamedTuple):
+class VerdictRecord(NamedTuple):
     """What was ruled on an event, by which rules and when; `code` None means accepted."""
 
     rules: int
@@ -58,7 +58,7 @@ class Ruling(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-class NoEntry(SealBroken, ValueError):
+class InvalidEntry(DecryptionError, ValueError):
     """Bytes that are stored as an entry, and are none."""
 
 
@@ -93,11 +93,11 @@ class Entry(NamedTuple):
 
         Without words, its data is empty.
         """
-        header, posted = unseal(self.sealed, find)
+        header, posted = decrypt(self.sealed, find)
         bound = header.get("author"), header.get("id"), header.get("subject")
         if bound != (self.author, self.id, self.subject):
-            raise SealBroken("sealed for another entry")
-        return Event.of(
+            raise DecryptionError("sealed for another entry")
+        return Event.from_canonical(
             posted,
             author=self.author,
             via=self.via,
@@ -134,10 +134,10 @@ def digest_of(salt: bytes, posted: bytes) -> str:
 
 def write(
     event: Event,
-    ruling: Ruling,
+    ruling: VerdictRecord,
     *,
     key: Key,
-    standing: Standing | None,
+    standing: StreamPosition | None,
     nonce: bytes | None = None,
 ) -> dict[str, Any]:
     """The row of an event and the ruling on it.
@@ -164,7 +164,7 @@ def write(
         "via": event.via,
         "issuer": event.issuer,
         "received": event.received,
-        "sealed": seal(key, posted, bound, nonce=nonce).decode(),
+        "sealed": encrypt(key, posted, bound, nonce=nonce).decode(),
     }
     if not code:
         del members["refusal"]
@@ -184,7 +184,7 @@ def without_words(posted: bytes) -> bytes:
     return canonical({name: each for name, each in attributes.items() if name not in _NO_WORDS})
 
 
-def read(leaf: bytes) -> Entry:
+def parse(leaf: bytes) -> Entry:
     """The entry of a leaf's bytes; NoEntry if it is not one."""
     why = "the bytes are no canonical entry of version 1; run 'firsthand audit'"
     try:
@@ -194,7 +194,7 @@ def read(leaf: bytes) -> Entry:
         members["sealed"] = members["sealed"].encode()
         found = Entry(leaf=leaf, **members)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise NoEntry(why) from None
+        raise InvalidEntry(why) from None
     if not good:
-        raise NoEntry(why)
+        raise InvalidEntry(why)
     return found

@@ -41,12 +41,12 @@ HEADER = "c2sp.org/tlog-proof@v1"
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})", re.ASCII)
 
 
-def memory(leaves: Sequence[bytes]) -> Node:
+def nodes_from_leaves(leaves: Sequence[bytes]) -> Node:
     """A reader of nodes over leaf hashes in memory."""
     return lambda level, index: perfect_root(leaves[index << level : (index + 1) << level])
 
 
-def growing(frontier: Frontier, leaves: Sequence[bytes]) -> Node:
+def nodes_from_frontier(frontier: Frontier, leaves: Sequence[bytes]) -> Node:
     """A reader of nodes over leaf hashes that join a tree of which only the frontier is at hand.
 
     It holds all that an inclusion of one of these leaves is made of, and little else: ValueError.

@@ -265,13 +265,13 @@ class Signer:
         """The verifier lines of all keys that ever signed, newest first."""
         return [*(each.vkey for each in self._verifiers), *self.retired]
 
-    def joined(self, seed: bytes) -> "Signer":
+    def with_new_key(self, seed: bytes) -> "Signer":
         """With a new key besides. ValueError if there are two already."""
         if len(self._seeds) > 1:
             raise ValueError("two keys sign already: retire the old one first")
         return Signer(self.origin, seed, *self._seeds, retired=self.retired)
 
-    def alone(self) -> "Signer":
+    def newest_only(self) -> "Signer":
         """With the newest key alone, the other retired. ValueError if there is no other."""
         if len(self._seeds) < 2:
             raise ValueError("one key signs: add the new one first")

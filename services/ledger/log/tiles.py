@@ -132,7 +132,7 @@ class FullTile:
     hashes: bytes
 
 
-def filled(
+def completed_tiles(
     size: int, leaves: Sequence[bytes], earlier: Callable[[int, int, int], Sequence[bytes]]
 ) -> list[FullTile]:
     """The tiles that fill when a tree of this size grows by these leaf hashes.

@@ -8,7 +8,7 @@ from services.ledger.log.merkle import Frontier
 from services.ledger.log.tiles import WIDTH, FullTile, Tile
 
 
-class Tree:
+class TreeBuilder:
     """Takes leaf hashes in order. Memory grows by 32 bytes for 256 entries of the unfinished tiles
     alone: what is full is handed out.
     """

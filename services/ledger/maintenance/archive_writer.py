@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from shared.errors import SettingsError
-from shared.files import keep_name
+from shared.files import fsync_directory
 
 ARCHIVES = (".tar.gz", ".tgz")
 _OTHERS = (".tar", ".gz", ".zip", ".bz2", ".xz", ".zst", ".7z")  # a folder is not meant
@@ -107,7 +107,7 @@ def packing(out: Path) -> Iterator[Sink]:
             part.rename(out)
     except OSError as fault:
         raise SettingsError(f"{out} cannot be written: {fault.strerror or fault}") from None
-    keep_name(out.parent)
+    fsync_directory(out.parent)
 
 
 @contextmanager
@@ -148,7 +148,7 @@ def _remove(part: Path) -> None:
 def _folder(part: Path) -> Iterator[Sink]:
     yield Folder(part)
     for each, _, _ in os.walk(part, topdown=False):
-        keep_name(Path(each))
+        fsync_directory(Path(each))
 
 
 @contextmanager

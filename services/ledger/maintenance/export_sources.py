@@ -9,21 +9,21 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from services.client.http import Answer, NoAnswer, Service
-from services.ledger.checkpoints.published_view import Watermark
+from services.client.http import HttpResponse, NoResponse, ServiceClient
+from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.fold import unwrap_keys
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.log.tiles import Tile
 from services.ledger.maintenance.export import Exported
 from services.ledger.store import reads
-from services.ledger.store.checkpoint_archive import kept_checkpoints
+from services.ledger.store.checkpoint_archive import archived_checkpoints
 from services.ledger.store.database import Connection, Engine, transaction
 from services.ledger.store.tile_store import tile_bytes
 from services.ledger.vault import Vault
 from shared.auth.tokens import Callers
 from shared.crypto.jwe import b64url
-from shared.errors import SettingsError, Unauthorised, Unavailable, Unsafe
+from shared.errors import PreconditionFailed, SettingsError, Unauthorized, Unavailable
 from shared.events.event import Json, partition_of
 
 TRIES, PAUSE = 5, 0.5  # of one request to a ledger that says "not now"; seconds between two
@@ -32,7 +32,7 @@ TRIES, PAUSE = 5, 0.5  # of one request to a ledger that says "not now"; seconds
 class StoreSource:
     """The store, no further than it was published."""
 
-    def __init__(self, engine: Engine, watermark: Watermark) -> None:
+    def __init__(self, engine: Engine, watermark: PublishedView) -> None:
         self._engine = engine
         self._watermark = watermark
 
@@ -51,7 +51,7 @@ class StoreSource:
         """What was kept; of one size, the checkpoint with most cosignatures."""
         with transaction(self._engine) as connection:
             last: tuple[int, str] | None = None
-            for row in kept_checkpoints(connection, log):
+            for row in archived_checkpoints(connection, log):
                 if last and last[0] != row["size"]:
                     yield last
                 last = row["size"], row["checkpoint"]
@@ -63,7 +63,7 @@ class HttpSource:
     """A ledger over HTTP. `token` is an auditor's or operator's, with the scope `log`."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._service = Service(url.rstrip("/"))
+        self._service = ServiceClient(url.rstrip("/"))
         self._token = token
 
     def read(self, log: int, path: str) -> bytes | None:
@@ -82,12 +82,12 @@ class HttpSource:
         """No route tells."""
         return ()
 
-    def _ask(self, path: str) -> Answer:
+    def _ask(self, path: str) -> HttpResponse:
         """One answer; a ledger that is busy or away for a moment is asked again."""
         for _ in range(TRIES - 1):
             try:
                 answer = self._service.send(path, self._token)
-            except NoAnswer:
+            except NoResponse:
                 time.sleep(PAUSE)
                 continue
             if answer.status != 503:
@@ -100,7 +100,7 @@ def may_open(callers: Callers, tokens: Iterable[str], people: Iterable[str]) -> 
     """The people, each with a token of their own that lets them leave; SettingsError if not."""
     try:
         found = [callers.of(f"Bearer {each}") for each in tokens]
-    except Unauthorised as fault:
+    except Unauthorized as fault:
         raise SettingsError(f"--token: {fault}") from None
     theirs = {each.subject for each in found if "leave" in each.scopes}
     wanted = set(people)
@@ -135,7 +135,7 @@ def _entries(connection: Connection, log: int, subject: str) -> Iterator[tuple[i
     after, rows = -1, [*reads.entries_of(connection, log, subject, limit=reads.CHUNK)]
     while rows:
         for row in rows:
-            after, each = row["index"], entry.read(row["leaf"])
+            after, each = row["index"], entry.parse(row["leaf"])
             if each.sequence is not None:
                 yield after, each
         rows = [*reads.entries_of(connection, log, subject, after=after, limit=reads.CHUNK)]
@@ -145,7 +145,7 @@ def _opened(vault: Vault, log: int, index: int, each: Entry) -> Json:
     event, key = each.open(vault.find(each.subject)), vault.person(each.subject)
     salt = entry.salt_of(key, each.author, each.id) if key else b""
     if entry.digest_of(salt, event.canonical) != each.digest:
-        raise Unsafe(
+        raise PreconditionFailed(
             f"log {log}, entry {index}: its digest is not that of what is sealed in it; nothing "
             "was exported. Run 'firsthand replay --all'"
         )

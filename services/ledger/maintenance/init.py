@@ -5,7 +5,7 @@ that is there.
 import os
 import secrets
 
-from services.ledger.config import LedgerSettings, now, read_signer, signers
+from services.ledger.config import LedgerSettings, read_signer, signers, utc_now
 from services.ledger.log.signed_note import Signer
 from services.ledger.store.setup import make_ledger
 from services.ledger.vault import Vault
@@ -13,7 +13,7 @@ from shared.auth.tokens import make_local_issuer
 from shared.crypto.transit import Transit
 from shared.errors import SettingsError
 from shared.events.event import timestamp
-from shared.files import keep
+from shared.files import write_if_absent
 
 
 def init(settings: LedgerSettings) -> str:
@@ -29,7 +29,7 @@ def init(settings: LedgerSettings) -> str:
             settings.store_url,
             partitions=settings.partitions,
             origin=origin,
-            created=timestamp(now()),
+            created=timestamp(utc_now()),
             signers=signers(settings),
             vault=Vault.from_folder(settings.key_folder),
             reader_url=settings.database_reader_url,
@@ -57,5 +57,5 @@ def _log_keys(settings: LedgerSettings) -> str:
     origin = settings.origin or known or f"firsthand-{secrets.token_hex(8)}"
     for log in range(settings.partitions):
         signer = Signer(f"{origin}/{log}", os.urandom(32))
-        keep(settings.key_folder / f"log-{log}.key", f"{signer.skey}\n".encode())
+        write_if_absent(settings.key_folder / f"log-{log}.key", f"{signer.skey}\n".encode())
     return origin

@@ -7,12 +7,12 @@ from services.ledger.log.signed_note import Signer
 from shared.crypto.transit import KID
 from shared.crypto.transit_keys import TransitKeys
 from shared.errors import SettingsError
-from shared.files import put
-from shared.inbox.lag import under
-from shared.inbox.servers import Queues
+from shared.files import write_atomically
+from shared.inbox.lag import count_encrypted_with
+from shared.inbox.servers import RedisServers
 
 
-def rotate(settings: LedgerSettings, log: int, *, finish: bool) -> Signer:
+def rotate_log_key(settings: LedgerSettings, log: int, *, finish: bool) -> Signer:
     """Give a log a new key beside its old one, or retire the old one; the keys that sign now.
 
     SettingsError if it is not the time for that.
@@ -20,14 +20,16 @@ def rotate(settings: LedgerSettings, log: int, *, finish: bool) -> Signer:
     path = settings.key_folder / f"log-{log}.key"
     signer = read_signer(path)
     try:
-        changed = signer.alone() if finish else signer.joined(os.urandom(32))
+        changed = signer.newest_only() if finish else signer.with_new_key(os.urandom(32))
     except ValueError as fault:
         raise SettingsError(f"{path}: {fault}") from None
-    put(path, f"{changed.skey}\n".encode(), 0o600)
+    write_atomically(path, f"{changed.skey}\n".encode(), 0o600)
     return changed
 
 
-def rotate_transit(settings: LedgerSettings, *, finish: bool, ask: bool, lost: str) -> TransitKeys:
+def rotate_transit_key(
+    settings: LedgerSettings, *, finish: bool, ask: bool, lost: str
+) -> TransitKeys:
     """Put a new transit key before the old one, drop the old one, or give one up as lost; the keys
     that are there now.
 
@@ -39,14 +41,14 @@ def rotate_transit(settings: LedgerSettings, *, finish: bool, ask: bool, lost: s
     if lost:
         if not KID.fullmatch(lost):
             raise SettingsError(f"{lost} is no key's name; take it from what the doctor says")
-        return keys.without(folder, lost)
+        return keys.with_lost_key(folder, lost)
     if not finish:
-        return keys.joined(folder)
+        return keys.with_new_key(folder)
     if ask and (count := _under_old(settings, keys)):
         raise SettingsError(f"{count} messages wait under the old key; drop it when they are gone")
-    return keys.alone(folder)
+    return keys.newest_only(folder)
 
 
 def _under_old(settings: LedgerSettings, keys: TransitKeys) -> int:
-    queues = Queues.connect(settings.queue_urls)
-    return under(queues, settings.partitions, keys.keys[-1].kid)
+    queues = RedisServers.connect(settings.queue_urls)
+    return count_encrypted_with(queues, settings.partitions, keys.keys[-1].kid)

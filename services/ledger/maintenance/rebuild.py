@@ -15,32 +15,32 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.ledger.fold import (
-    Person,
+    PersonState,
+    apply_entry,
+    is_snapshot_due,
+    is_store_due,
     open_plan,
     plan_row,
-    snapshot_due,
-    store_due,
-    take,
     unwrap_keys,
 )
 from services.ledger.log import entry
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.tiles import FullTile, Tile, hashes_at
-from services.ledger.log.tree_builder import Tree
+from services.ledger.log.tree_builder import TreeBuilder
 from services.ledger.maintenance.rebuild_spool import Spool
 from services.ledger.plan.decide import RULES
 from services.ledger.plan.model import Plan, dump
 from services.ledger.store import derived_tables, reads
 from services.ledger.store.database import Connection, Row
-from services.ledger.store.tile_store import kept_tile
-from services.ledger.vault import Vault, VaultClosed
-from shared.errors import SealBroken
+from services.ledger.store.tile_store import stored_tile
+from services.ledger.vault import KeyUnwrapError, Vault
+from shared.errors import DecryptionError
 
 TABLES = ("people", "plans", "snapshots", "tiles")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RebuildFinding:
     """A stored row that is not as entries and keys say. `mends`: a rebuild puts it right."""
 
     table: str
@@ -52,16 +52,16 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Report:
+class RebuildReport:
     """What a rebuild found, and whether the new rows were put in place."""
 
     entries: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[RebuildFinding] = field(default_factory=list)
     switched: bool = False
 
 
 @dataclass(slots=True)
-class _Folded(Person):
+class _Folded(PersonState):
     """A person, as folded so far; `differs` names the tables in which something of theirs does."""
 
     differs: set[str] = field(default_factory=set)
@@ -72,15 +72,17 @@ class Rebuilding:
     """Folds all logs of a ledger at one moment of `connection`; what differs goes to `spool`."""
 
     def __init__(self, connection: Connection, vault: Vault, logs: int, spool: Spool) -> None:
-        self.report = Report()
+        self.report = RebuildReport()
         self._connection = connection
         self._vault = vault
         self._logs = logs
         self._spool = spool
 
-    def run(self, tick: Callable[[int], None] = lambda _: None) -> Report:
+    def run(self, tick: Callable[[int], None] = lambda _: None) -> RebuildReport:
         """Fold, compare, note what differs. `tick` hears of entries."""
-        for table, subject, log in derived_tables.elsewhere(self._connection, self._logs):
+        for table, subject, log in derived_tables.delete_rows_of_unknown_logs(
+            self._connection, self._logs
+        ):
             mends = table != "entries"
             self._note(table, log, subject, None, "is of a log that is not here", mends=mends)
             if mends:
@@ -90,9 +92,9 @@ class Rebuilding:
         return self.report
 
     def _whole(self, log: int, tick: Callable[[int], None]) -> None:
-        self._log, tree = log, Tree()
+        self._log, tree = log, TreeBuilder()
         self._people: dict[str, _Folded] = {}
-        self._stored = derived_tables.places(self._connection, log)
+        self._stored = derived_tables.stored_plan_positions(self._connection, log)
         for row in reads.entries_in_order(self._connection, log):
             tree.add(leaf_hash(row["leaf"]))
             if not tree.room:
@@ -116,8 +118,8 @@ class Rebuilding:
             return
         before = person.plan.accepted_bytes
         try:
-            take(self._vault, person, entry.read(row["leaf"]))
-        except (SealBroken, VaultClosed, ValueError, KeyError, TypeError) as fault:
+            apply_entry(self._vault, person, entry.parse(row["leaf"]))
+        except (DecryptionError, KeyUnwrapError, ValueError, KeyError, TypeError) as fault:
             person.broken = True
             told = f"cannot be folded: {fault}; this person's rows stay as they are"
             self._note("entries", self._log, subject, row["sequence"], told, mends=False)
@@ -125,7 +127,7 @@ class Rebuilding:
         tables = self._stored.pop((subject, person.sequence), ())
         for table in tables:
             self._compare(table, person, row["recorded"])
-        if "snapshots" not in tables and snapshot_due(before, person):
+        if "snapshots" not in tables and is_snapshot_due(before, person):
             self._person_differs("snapshots", person, "is missing")
             self._spool.put("snapshots", self._snapshot(person, row["recorded"]))
 
@@ -151,16 +153,16 @@ class Rebuilding:
                 return f"{name} is {row[name]}; the entries say {value}"
         try:
             return "" if dump(open_plan(self._vault, row)) == dump(person.plan) else "plan differs"
-        except (SealBroken, ValueError, KeyError, TypeError) as fault:
+        except (DecryptionError, ValueError, KeyError, TypeError) as fault:
             return f"plan does not open: {fault}"
 
-    def _snapshot(self, person: Person, recorded: str) -> dict[str, Any]:
+    def _snapshot(self, person: PersonState, recorded: str) -> dict[str, Any]:
         return self._plan_row(person) | {"recorded": recorded}
 
-    def _plan_row(self, person: Person) -> dict[str, Any]:
+    def _plan_row(self, person: PersonState) -> dict[str, Any]:
         key = self._vault.person(person.plan.subject)
         if key is None:
-            raise SealBroken(f"no key of {person.plan.subject}")
+            raise DecryptionError(f"no key of {person.plan.subject}")
         return plan_row(self._log, key, person)
 
     def _end(self, log: int, tree: Frontier) -> None:
@@ -178,7 +180,7 @@ class Rebuilding:
         for person in self._people.values():
             if not person.broken:
                 self._last(person)
-        for level, number in derived_tables.tile_places(self._connection, log):
+        for level, number in derived_tables.tile_positions(self._connection, log):
             if number >= hashes_at(level + 1, tree.size):
                 path = Tile(level, number).path
                 self._note("tiles", log, None, None, f"{path} is not filled by the entries")
@@ -190,7 +192,7 @@ class Rebuilding:
 
     def _standing(self, log: int) -> None:
         """Rows of `people`: right, wrong, of nobody, or missing."""
-        there = derived_tables.standing(self._connection, log)
+        there = derived_tables.person_rows(self._connection, log)
         for subject in there.keys() - self._people.keys():
             self._note("people", log, subject, None, "there are no entries with standing")
             self._spool.gone("people", subject=subject, log=log)
@@ -206,13 +208,13 @@ class Rebuilding:
 
     def _last(self, person: _Folded) -> None:
         """A stored plan that is overdue; and for whoever differs, the right one."""
-        if store_due(person) and "plans" not in person.differs:
+        if is_store_due(person) and "plans" not in person.differs:
             self._person_differs("plans", person, "is missing")
         if person.differs:
             self._spool.put("plans", self._plan_row(person))
 
     def _tile(self, wanted: FullTile, tile: Tile) -> None:
-        kept = kept_tile(self._connection, self._log, wanted.level, wanted.number)
+        kept = stored_tile(self._connection, self._log, wanted.level, wanted.number)
         if kept == wanted:
             return
         told = "is missing" if kept is None else "differs from what the entries say"
@@ -234,4 +236,4 @@ class Rebuilding:
         *,
         mends: bool = True,
     ) -> None:
-        self.report.findings.append(Finding(table, log, person, sequence, detail, mends))
+        self.report.findings.append(RebuildFinding(table, log, person, sequence, detail, mends))

@@ -13,15 +13,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from services.ledger.fold import Person, open_plan, plan_row, take, unwrap_keys
+from services.ledger.fold import PersonState, apply_entry, open_plan, plan_row, unwrap_keys
 from services.ledger.log import entry
 from services.ledger.maintenance.rebuild_spool import spooled
 from services.ledger.store import derived_tables, reads, writes
 from services.ledger.store.database import Connection, Engine, transaction
 from services.ledger.vault import Vault
 from shared.crashpoints import crashpoint
-from shared.errors import SealBroken
-from shared.log_setup import told
+from shared.errors import DecryptionError
+from shared.log_setup import describe_error
 
 PART, READY, TAKEN, FAILED = (f"rebuild.{each}" for each in ("part", "ready", "taken", "failed"))
 
@@ -34,7 +34,7 @@ def take_up(folder: Path | None, engine: Engine, vault: Vault, partitions: int) 
     try:
         switch(engine, vault, taken, partitions)
     except Exception as fault:
-        (folder / FAILED).write_text(told(fault))
+        (folder / FAILED).write_text(describe_error(fault))
         raise
     finally:
         taken.unlink()
@@ -68,26 +68,28 @@ def put_in_place(connection: Connection, vault: Vault, path: Path) -> None:
 def _person(connection: Connection, vault: Vault, row: dict[str, Any]) -> None:
     """A person's plan, folded on to their last entry, and where their stream stands."""
     unwrap_keys(connection, vault, [row["subject"]])
-    person = Person(open_plan(vault, row), row["sequence"])  # type: ignore[arg-type]  # as a row of the store
-    derived_tables.snapshots_past(connection, row["subject"], person.sequence)
+    person = PersonState(open_plan(vault, row), row["sequence"])  # type: ignore[arg-type]  # as a row of the store
+    derived_tables.delete_snapshots_after(connection, row["subject"], person.sequence)
     fold_on(connection, vault, row["log"], person)
-    keep(connection, vault, row["log"], [person])
+    save_rows(connection, vault, row["log"], [person])
 
 
-def fold_on(connection: Connection, vault: Vault, log: int, person: Person) -> None:
+def fold_on(connection: Connection, vault: Vault, log: int, person: PersonState) -> None:
     """Take a person past every entry that follows."""
     subject, after = person.plan.subject, person.sequence
     for row in reads.entries_in_sequence(connection, log, subject, after=after):
-        take(vault, person, entry.read(row["leaf"]))
+        apply_entry(vault, person, entry.parse(row["leaf"]))
 
 
-def keep(connection: Connection, vault: Vault, log: int, people: Iterable[Person]) -> None:
+def save_rows(
+    connection: Connection, vault: Vault, log: int, people: Iterable[PersonState]
+) -> None:
     """Write people's plans, and where they stand."""
     for person in people:
         subject = person.plan.subject
         key = vault.person(subject)
         if key is None:
-            raise SealBroken(f"no key of {subject}")
+            raise DecryptionError(f"no key of {subject}")
         row = plan_row(log, key, person)
         derived_tables.replace(connection, "plans", row)
         stands = {name: row[name] for name in ("subject", "log", "sequence", "planversion")}

@@ -19,7 +19,7 @@ from pathlib import Path
 import orjson
 
 from services.ledger.audit.engine import Audit
-from services.ledger.audit.export_source import Export
+from services.ledger.audit.export_source import AuditExportSource
 from services.ledger.audit.findings import Report
 from services.ledger.checkpoints.known_checkpoints import Note
 from services.ledger.checkpoints.witnesses import Policy
@@ -28,18 +28,18 @@ from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.signed_note import Signer, read_checkpoint
-from services.ledger.maintenance.rebuild import Finding, Rebuilding
+from services.ledger.maintenance.rebuild import RebuildFinding, Rebuilding
 from services.ledger.maintenance.rebuild_spool import Spool
 from services.ledger.maintenance.rebuild_switch import put_in_place
 from services.ledger.plan.decide import RULES
 from services.ledger.store import writes
-from services.ledger.store.checkpoint_archive import keep_checkpoint, kept_checkpoints
+from services.ledger.store.checkpoint_archive import archive_checkpoint, archived_checkpoints
 from services.ledger.store.database import Connection
-from services.ledger.store.tile_store import keep_tiles, leaves, root_at
+from services.ledger.store.tile_store import leaves, root_at, save_tiles
 from services.ledger.store.writes import UNKNOWN, Head
 from services.ledger.vault import Vault
 from shared.crypto.jwe import from_b64url
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 
 STEP = 1_000  # entries appended at a time
 
@@ -50,12 +50,12 @@ class Restored:
 
     logs: list[tuple[int, int]] = field(default_factory=list)
     keyless: dict[str, int] = field(default_factory=dict)
-    derived: list[Finding] = field(default_factory=list)
+    derived: list[RebuildFinding] = field(default_factory=list)
     held: int = 0
 
 
 def audited(
-    export: Export, published: dict[int, list[Note]], tick: Callable[[float], None]
+    export: AuditExportSource, published: dict[int, list[Note]], tick: Callable[[float], None]
 ) -> Report:
     """The export's audit, with the checkpoints that it reaches."""
     within = {
@@ -86,7 +86,7 @@ class Restoring:
         self._policy = policy
         self._now = now
 
-    def run(self, export: Export, published: dict[int, list[Note]]) -> Restored:
+    def run(self, export: AuditExportSource, published: dict[int, list[Note]]) -> Restored:
         """Every log, then what is derived. Unsafe, with what is missing, if it may not be."""
         heads = [writes.lock_head(self._connection, log) for log in range(len(self._signers))]
         for head in heads:
@@ -103,7 +103,7 @@ class Restoring:
         longest = max(size, head.size)
         for each in published:
             if each.size > longest:
-                raise Unsafe(
+                raise PreconditionFailed(
                     f"log {head.log}: {each.size} entries were published ({each.where}), and "
                     f"the export holds {size}, the database {head.size}: "
                     f"{each.size - longest} are missing. Find a newer export or copy"
@@ -111,30 +111,32 @@ class Restoring:
             if size < each.size:  # the database alone holds it
                 _, root = read_checkpoint(each.note, *self._signers[head.log].vkeys)
                 if root_at(self._connection, head.log, each.size) != root:
-                    raise Unsafe(
+                    raise PreconditionFailed(
                         f"log {head.log}: the database holds other entries than the {each.size} "
                         f"that were published ({each.where}): it is not the one they were "
                         "published from"
                     )
 
-    def _forward(self, head: Head, export: Export) -> None:
+    def _forward(self, head: Head, export: AuditExportSource) -> None:
         """Append what the export holds past the database's end."""
         tree = Frontier.from_bytes(head.size, head.frontier)
         rules, recorded = head.rules, head.recorded
         for start, step in _steps(export, head.log):
             new = self._new(head, start, step)
             hashes = [leaf_hash(each) for each in new]
-            read = [entry.read(each) for each in step]
+            read = [entry.parse(each) for each in step]
             rows = _rows(head.log, tree.size, read[len(step) - len(new) :])
-            writes.append(self._connection, [*rows])
-            keep_tiles(self._connection, head.log, tree.size, hashes)
+            writes.append_entries(self._connection, [*rows])
+            save_tiles(self._connection, head.log, tree.size, hashes)
             for each in hashes:
                 tree.append(each)
             for told in read:
                 rules, recorded = max(rules, told.rules), max(recorded, told.recorded)
                 self._keyed(told)
         if rules > RULES:
-            raise Unsafe(f"log {head.log} was ruled by rules {rules}, this version has {RULES}")
+            raise PreconditionFailed(
+                f"log {head.log} was ruled by rules {rules}, this version has {RULES}"
+            )
         self.told.logs.append((head.size, tree.size))
         if tree.size > head.size:
             note = self._signers[head.log].checkpoint(tree.size, tree.root())
@@ -148,7 +150,7 @@ class Restoring:
         there = leaves(self._connection, head.log, start, min(start + len(step), head.size))
         for place, (ours, theirs) in enumerate(zip(there, step, strict=False), start):
             if ours != theirs:
-                raise Unsafe(
+                raise PreconditionFailed(
                     f"log {head.log}: entry {place} of the export is not that of the database: "
                     "they are two histories, and one of them is not this ledger's"
                 )
@@ -162,13 +164,13 @@ class Restoring:
         if self._vault.find(told.subject)(header["kid"]) is None:
             self.told.keyless[told.subject] = self.told.keyless.get(told.subject, 0) + 1
 
-    def _keep(self, log: int, export: Export) -> None:
+    def _keep(self, log: int, export: AuditExportSource) -> None:
         """Keep the export's checkpoints that are not kept yet."""
-        kept = {row["size"] for row in kept_checkpoints(self._connection, log)}
+        kept = {row["size"] for row in archived_checkpoints(self._connection, log)}
         for each in export.notes(log):
             if each.size and each.size not in kept:
                 count = self._policy.cosigned(each.note)
-                keep_checkpoint(self._connection, log, each.size, count, each.note, self._now)
+                archive_checkpoint(self._connection, log, each.size, count, each.note, self._now)
 
     def _derive(self) -> None:
         """Fold people, plans, snapshots and tiles anew, and put in place what differs."""
@@ -178,14 +180,14 @@ class Restoring:
                 report = work.run()
             self.told.derived = [each for each in report.findings if not each.mends]
             if any(each.table == "heads" for each in report.findings):
-                raise Unsafe(
+                raise PreconditionFailed(
                     "the database's own entries are not those of its heads; "
                     "run 'firsthand audit', and restore an older copy"
                 )
             put_in_place(self._connection, self._vault, spool.path)
 
 
-def _steps(export: Export, log: int) -> Iterator[tuple[int, list[bytes]]]:
+def _steps(export: AuditExportSource, log: int) -> Iterator[tuple[int, list[bytes]]]:
     """A log's entries in the export, some at a time, with the place of the first."""
     step: list[bytes] = []
     start = 0

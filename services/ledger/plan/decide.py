@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from services.ledger.plan.authorization import is_represented, standing_refusal
 from services.ledger.plan.bounds import BOUNDS, Bounds, bound_refusal
 from services.ledger.plan.model import Plan
-from services.ledger.plan.type_rules import own_refusal
+from services.ledger.plan.type_rules import type_refusal
 from shared.events.event import Event
 from shared.events.refusals import Code
 from shared.events.schema_fields import ID_PATTERN
@@ -57,7 +57,7 @@ def decide(plan: Plan, event: Event, *, reused: bool = False, bounds: Bounds = B
     code = (
         standing_refusal(plan, event)
         or _general(plan, event, reused)
-        or own_refusal(plan, event)
+        or type_refusal(plan, event)
         or bound_refusal(plan, event, bounds, own=own)
     )
     if code:

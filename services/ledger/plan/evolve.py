@@ -7,6 +7,7 @@ from services.ledger.plan import transitions
 from services.ledger.plan.authorization import is_represented
 from services.ledger.plan.index import counts
 from services.ledger.plan.model import Beside, Line, Origin, Plan, line_key, others_named
+from services.ledger.plan.transitions import TRANSITIONS
 from services.ledger.plan.type_rules import change_of
 from shared.events.event import Event, Json
 from shared.events.schema_fields import ID_PATTERN
@@ -109,7 +110,7 @@ def _write(plan: Plan, event: Event, kind: PlanType, origin: Origin) -> None:
             | "action.dropped"
             | "advance-choice.revoked"
         ):
-            _step(plan, _line(plan, kind, data), transitions.STEPS[kind].after, data, origin)
+            _transition(plan, _line(plan, kind, data), TRANSITIONS[kind].after, data, origin)
         case _:
             assert_never(kind)
 
@@ -154,7 +155,7 @@ def _amend(plan: Plan, line: Line, data: Json, origin: Origin) -> None:
     line["origin"], line["version"] = origin, plan.version
 
 
-def _step(plan: Plan, line: Line, state: str, data: Json, origin: Origin) -> None:
+def _transition(plan: Plan, line: Line, state: str, data: Json, origin: Origin) -> None:
     """Take a line's step; what the person said about it stands with it, its words stay whose
     they were.
     """

@@ -17,7 +17,7 @@ THINGS = {
 }
 
 
-class Step(NamedTuple):
+class Transition(NamedTuple):
     """From which states a line may go, and to which."""
 
     before: frozenset[str]
@@ -25,17 +25,17 @@ class Step(NamedTuple):
 
 
 OPEN = frozenset({"open"})
-STEPS = {
-    "plan.closed": Step(OPEN, "closed"),
-    "plan.reopened": Step(frozenset({"closed"}), "open"),
-    "aspiration.paused": Step(OPEN, "paused"),
-    "aspiration.resumed": Step(frozenset({"paused"}), "open"),
-    "aspiration.reached": Step(frozenset({"open", "paused"}), "reached"),
-    "aspiration.let-go": Step(frozenset({"open", "paused"}), "let-go"),
-    "item.withdrawn": Step(OPEN, "withdrawn"),
-    "action.done": Step(OPEN, "done"),
-    "action.dropped": Step(OPEN, "dropped"),
-    "advance-choice.revoked": Step(OPEN, "revoked"),
+TRANSITIONS = {
+    "plan.closed": Transition(OPEN, "closed"),
+    "plan.reopened": Transition(frozenset({"closed"}), "open"),
+    "aspiration.paused": Transition(OPEN, "paused"),
+    "aspiration.resumed": Transition(frozenset({"paused"}), "open"),
+    "aspiration.reached": Transition(frozenset({"open", "paused"}), "reached"),
+    "aspiration.let-go": Transition(frozenset({"open", "paused"}), "let-go"),
+    "item.withdrawn": Transition(OPEN, "withdrawn"),
+    "action.done": Transition(OPEN, "done"),
+    "action.dropped": Transition(OPEN, "dropped"),
+    "advance-choice.revoked": Transition(OPEN, "revoked"),
 }
 
 

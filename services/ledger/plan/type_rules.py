@@ -8,7 +8,7 @@ from services.ledger.plan.model import Plan
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Event, Json
 from shared.events.refusals import Code
-from shared.events.schema_fields import fits
+from shared.events.schema_fields import is_valid
 from shared.events.type_names import (
     AnswerType,
     BesideType,
@@ -22,7 +22,7 @@ from shared.events.type_names import (
 NEVER_HANDED_ON = ("representative.", "key.", "signatures.", "erasure.")
 
 
-def own_refusal(plan: Plan, event: Event) -> Code | None:
+def type_refusal(plan: Plan, event: Event) -> Code | None:
     """The type's own refusal, if it earns one."""
     kind = cast(Type, event.type)
     match CATALOGUE[kind].kind:
@@ -127,7 +127,7 @@ def _step(plan: Plan, kind: PlanType, data: Json) -> Code | None:
     line = transitions.target(plan, kind, data)
     if line is None:
         return Code.UNKNOWN_TARGET
-    return None if line["state"] in transitions.STEPS[kind].before else Code.WRONG_STATE
+    return None if line["state"] in transitions.TRANSITIONS[kind].before else Code.WRONG_STATE
 
 
 def _of_answer(plan: Plan, event: Event, kind: AnswerType) -> Code | None:
@@ -143,7 +143,7 @@ def _of_answer(plan: Plan, event: Event, kind: AnswerType) -> Code | None:
         return None
     change = change_of(plan, event)
     return (
-        own_refusal(plan, change) if _is_change(change.type, change.data) else Code.INVALID_CHANGE
+        type_refusal(plan, change) if _is_change(change.type, change.data) else Code.INVALID_CHANGE
     )
 
 
@@ -152,7 +152,7 @@ def _is_change(name: str, data: object) -> bool:
     row = CATALOGUE.get(name)
     if row is None or row.kind is not Kind.PLAN or name == "plan.started":
         return False
-    return isinstance(data, dict) and fits(row.schema, data)
+    return isinstance(data, dict) and is_valid(row.schema, data)
 
 
 def change_of(plan: Plan, event: Event) -> Event:

@@ -16,7 +16,7 @@ import orjson
 
 from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Plan
-from services.ledger.plan.type_rules import own_refusal
+from services.ledger.plan.type_rules import type_refusal
 from shared.events.event import Event
 from shared.events.refusals import Code
 from shared.events.schema_fields import parse_time
@@ -36,6 +36,6 @@ def fold_true(plan: Plan, accepted: Iterable[Event], moment: str) -> Plan:
     """Fold accepted events, in the order of the log, into what was true at a moment."""
     until = parse_time(moment)
     for each in accepted:
-        if happened(each) <= until and own_refusal(plan, each) not in MISSING:
+        if happened(each) <= until and type_refusal(plan, each) not in MISSING:
             evolve(plan, each)
     return plan

@@ -20,7 +20,7 @@ def came(things: Iterable[tuple[str, Beside]]) -> list[tuple[str, Beside]]:
     return sorted(things, key=lambda each: (each[1]["received"], each[0]))
 
 
-class Against:
+class Annotations:
     """All that one plan holds against entries, ready to be looked up."""
 
     def __init__(self, plan: Plan) -> None:
@@ -40,7 +40,7 @@ class Against:
             mark = "retracted" if each["type"] == "entry.retracted" else "struck"
             self._marks.setdefault(target, {}).setdefault(mark, {"entry": name, **words})
 
-    def of(self, name: str) -> Json:
+    def for_entry(self, name: str) -> Json:
         """What is said of an entry, and what is said of that."""
         if name not in self._spoken_of:
             return {}
@@ -60,7 +60,7 @@ class Against:
         for each in self._corrections.get(name, ()):
             yield "corrections", each
 
-    def since(self, then: Plan) -> list[str]:
+    def added_since(self, then: Plan) -> list[str]:
         """The entries that say something, later, of what an older plan holds."""
         waiting = [name for name in self._spoken_of if name in then.entries]
         later: list[str] = []

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from services.ledger.presentation.phrases import Lines, change_words
 from services.ledger.presentation.sentences import (
     YOU,
-    Names,
+    DisplayNames,
     author_of,
-    day,
+    format_day,
+    name_in_sentence,
     name_of,
     spoken_of,
-    whom,
 )
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Json
 from shared.events.schema_fields import ID_PATTERN, UNTIL_WITHDRAWN
-from shared.terminal import spoken
+from shared.terminal import safe_text
 
 _MAY = {
     "read": "read",
@@ -29,10 +29,10 @@ _ID = re.compile(ID_PATTERN)
 _LATE = "The day has passed, and nothing has come."
 
 
-def shelves(names: Names, shown: Json, lines: Lines) -> Iterator[tuple[str, list[str]]]:
+def sections(names: DisplayNames, shown: Json, lines: Lines) -> Iterator[tuple[str, list[str]]]:
     """Each shelf's heading, and its text."""
     beside = shown["beside"]
-    tell = _Teller(names, shown["subject"], lines)
+    tell = _SectionFormatter(names, shown["subject"], lines)
     told: tuple[tuple[str, str, Callable[[Json], Iterator[str]]], ...] = (
         ("What others suggested", "proposals", tell.suggested),
         ("What was seen or heard", "observations", tell.observed),
@@ -52,10 +52,10 @@ def shelves(names: Names, shown: Json, lines: Lines) -> Iterator[tuple[str, list
         yield heading, texts
 
 
-class _Teller:
+class _SectionFormatter:
     """One method for each shelf: the first text begins an item, the others belong to it."""
 
-    def __init__(self, names: Names, subject: str, lines: Lines) -> None:
+    def __init__(self, names: DisplayNames, subject: str, lines: Lines) -> None:
         self._names, self._subject, self._lines = names, subject, lines
 
     def _who(self, each: Json) -> str:
@@ -64,12 +64,12 @@ class _Teller:
     def suggested(self, each: Json) -> Iterator[str]:
         data, who = each["data"], self._who(each)
         yield f"{who}: {change_words(data['change'], self._lines)}"
-        yield f"Why: {spoken(data['why'])}"
+        yield f"Why: {safe_text(data['why'])}"
         if "options" in data:
-            yield f"Other ways: {spoken(data['options'])}"
+            yield f"Other ways: {safe_text(data['options'])}"
         if data.get("their_words"):
             yield f"{who} wrote this down as your words."
-        until = day(data["expires"])
+        until = format_day(data["expires"])
         stands = {
             "open": f"You can answer until {until}.",
             "parked": f"You can answer until {until}.",
@@ -84,7 +84,7 @@ class _Teller:
         if answered := each.get("answered"):
             who, own = self._who(answered), answered["author"] == self._subject
             did = {"accepted": "accepted this", "declined": "declined this"}
-            words = f": {spoken(each['answer_words'])}" if "answer_words" in each else "."
+            words = f": {safe_text(each['answer_words'])}" if "answer_words" in each else "."
             told = did.get(each.get("answer", ""), "set this aside")
             yield f"{who} {told}{'' if own else ' for you'}{words}"
             yield from spoken_of(self._names, answered)
@@ -92,65 +92,71 @@ class _Teller:
     def observed(self, each: Json) -> Iterator[str]:
         data, who = each["data"], self._who(each)
         said = data.get("verbatim")
-        value = f"{spoken(data['value'])} {spoken(data.get('unit', ''))}" if "value" in data else ""
+        value = (
+            f"{safe_text(data['value'])} {safe_text(data.get('unit', ''))}"
+            if "value" in data
+            else ""
+        )
         first = next(text for text in (data.get("seen_or_heard"), value.strip(), said) if text)
-        yield f"{who}, {day(each['received'])}: {spoken(first)}"
+        yield f"{who}, {format_day(each['received'])}: {safe_text(first)}"
         if value and first != value.strip():
             yield f"Measured: {value.strip()}"
         if said and first != said:
-            yield f"In the words that were said: {spoken(said)}"
+            yield f"In the words that were said: {safe_text(said)}"
         if "where" in data:
-            yield f"Where: {spoken(data['where'])}"
+            yield f"Where: {safe_text(data['where'])}"
         saw = data["who_saw"]
-        if (told := name_of(self._names, saw) if _ID.fullmatch(saw) else spoken(saw)) != who:
+        if (told := name_of(self._names, saw) if _ID.fullmatch(saw) else safe_text(saw)) != who:
             yield f"Who saw it: {told}"
         if data.get("about", self._subject) != self._subject:
             yield f"It is about: {name_of(self._names, data['about'])}."
 
     def interpreted(self, each: Json) -> Iterator[str]:
         data, holder = each["data"], name_of(self._names, each["data"]["holder"])
-        yield f"{holder} {'think' if holder == YOU else 'thinks'}: {spoken(data['words'])}"
+        yield f"{holder} {'think' if holder == YOU else 'thinks'}: {safe_text(data['words'])}"
         if data["holder"] != each["author"]:
             yield f"{self._who(each)} wrote this down."
         if each["state"] == "lapsed":
-            yield f"This was held until {day(data['expires'])}."
+            yield f"This was held until {format_day(data['expires'])}."
 
     def asked(self, each: Json) -> Iterator[str]:
         data = each["data"]
-        yield f"{self._who(each)} asked {whom(self._names, data['to'])}: {spoken(data['words'])}"
+        whom = name_in_sentence(self._names, data["to"])
+        yield f"{self._who(each)} asked {whom}: {safe_text(data['words'])}"
         if each["state"] == "overdue":
             yield _LATE
         yield from self._followed(each)
 
     def promised(self, each: Json) -> Iterator[str]:
         data = each["data"]
-        until = f"{whom(self._names, data['to'])}, by {day(data['due'])}"
-        yield f"{self._who(each)} promised {until}: {spoken(data['what'])}"
+        until = f"{name_in_sentence(self._names, data['to'])}, by {format_day(data['due'])}"
+        yield f"{self._who(each)} promised {until}: {safe_text(data['what'])}"
         if each["state"] == "overdue":
             yield _LATE
         yield from self._followed(each)
 
     def departed(self, each: Json) -> Iterator[str]:
         data = each["data"]
-        yield f"{self._who(each)}, {day(each['received'])}: {spoken(data['done_instead'])}"
+        day = format_day(each["received"])
+        yield f"{self._who(each)}, {day}: {safe_text(data['done_instead'])}"
         if choice := self._lines.get(("choice", data["choice"])):
-            yield f"You had chosen: {spoken(choice['data']['words'])}"
-        yield f"Why: {spoken(data['why'])}"
-        yield from (f"Tried before: {spoken(tried)}" for tried in data["alternatives_tried"])
+            yield f"You had chosen: {safe_text(choice['data']['words'])}"
+        yield f"Why: {safe_text(data['why'])}"
+        yield from (f"Tried before: {safe_text(tried)}" for tried in data["alternatives_tried"])
         yield from self._followed(each)
 
     def _followed(self, each: Json) -> Iterator[str]:
         """Answers, and how it ended, each with what is said of it."""
         for answer in each.get("answers", ()):
-            yield f"{self._who(answer)} answered: {spoken(answer['words'])}"
+            yield f"{self._who(answer)} answered: {safe_text(answer['words'])}"
             basis = answer["basis"]
             yield f"It rests on: {basis['kind']}."
             yield from (f"Source: {source}" for source in basis.get("sources", ()))
             if "words" in basis:
-                yield spoken(basis["words"])
+                yield safe_text(basis["words"])
             yield from spoken_of(self._names, answer)
         if end := each.get("outcome"):
-            words = f": {spoken(end['words'])}" if "words" in end else "."
+            words = f": {safe_text(end['words'])}" if "words" in end else "."
             did = {
                 "kept": "said that this was kept",
                 "not-kept": "said that this was not kept",
@@ -164,7 +170,7 @@ class _Teller:
         """A permission in force."""
         data = each["data"]
         if each["state"] == "open":
-            yield f"{name_of(self._names, data['to'])}: {spoken(data['wording'])}"
+            yield f"{name_of(self._names, data['to'])}: {safe_text(data['wording'])}"
             yield f"They may: {', '.join(_MAY[scope] for scope in data['scopes'])}."
             if "parts" in data:
                 yield f"Only here: {', '.join(data['parts']).replace('-', ' ')}."
@@ -175,14 +181,14 @@ class _Teller:
         data = each["data"]
         if each["state"] == "open":
             who = name_of(self._names, data["representative"])
-            yield f"{who}: {spoken(data['authority'])}"
+            yield f"{who}: {safe_text(data['authority'])}"
             yield from (f"{who} may {CATALOGUE[name].attempt}." for name in data["scope"])
             yield _until(data["until"])
 
     def barred(self, each: Json) -> Iterator[str]:
-        words = f": {spoken(each['data']['words'])}" if "words" in each["data"] else ""
+        words = f": {safe_text(each['data']['words'])}" if "words" in each["data"] else ""
         yield f"{name_of(self._names, each['data']['service'])}{words}"
 
 
 def _until(end: str) -> str:
-    return "Until you end it." if end == UNTIL_WITHDRAWN else f"Until {day(end)}."
+    return "Until you end it." if end == UNTIL_WITHDRAWN else f"Until {format_day(end)}."

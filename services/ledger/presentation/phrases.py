@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from services.ledger.plan import transitions
 from shared.events.event import Json
-from shared.terminal import FURTHER, spoken
+from shared.terminal import FURTHER, safe_text
 
 Lines = Mapping[tuple[str, str], Json]
 ENDED = {  # what the person did, by the state of a line
@@ -34,20 +34,20 @@ def line_words(line: Json) -> Iterator[str]:
     data = line["data"]
     match line["thing"]:
         case "about-me":
-            yield f"{spoken(data['section'])}: {spoken(data['words'])}"
+            yield f"{safe_text(data['section'])}: {safe_text(data['words'])}"
         case "action":
-            yield spoken(data["what"])
+            yield safe_text(data["what"])
         case "measure":
-            yield spoken(data["name"])
+            yield safe_text(data["name"])
         case "safety-plan":
             for each in data["sections"]:
-                yield f"{spoken(each['heading'])}: {spoken(each['words'])}"
+                yield f"{safe_text(each['heading'])}: {safe_text(each['words'])}"
             for each in data.get("contacts", ()):
-                yield f"{spoken(each['name'])}: {spoken(each['reach'])}"
+                yield f"{safe_text(each['name'])}: {safe_text(each['reach'])}"
         case "wording":
-            yield f"“{spoken(data['say'])}”, not “{spoken(data['instead_of'])}”."
+            yield f"“{safe_text(data['say'])}”, not “{safe_text(data['instead_of'])}”."
         case _:
-            yield spoken(str(data.get("words", "")))
+            yield safe_text(str(data.get("words", "")))
 
 
 def line_label(line: Json) -> str:
@@ -58,7 +58,7 @@ def line_label(line: Json) -> str:
         case "ranking":
             return "The order of what you want"
         case "rating":
-            words = f" {spoken(line['data']['words'])}" if "words" in line["data"] else ""
+            words = f" {safe_text(line['data']['words'])}" if "words" in line["data"] else ""
             return f"A rating of yours: {line['data']['value']}.{words}"
         case _:
             return FURTHER.join(line_words(line))
@@ -75,12 +75,12 @@ def change_words(change: Json, lines: Lines) -> str:
         return f"Put what you want in this order: {'; '.join(order)}"
     if step == "rated":
         name = _words_of(lines, "measure", data["measure"])
-        words = f" {spoken(data['words'])}" if "words" in data else ""
+        words = f" {safe_text(data['words'])}" if "words" in data else ""
         return f"{name}: {data['value']}.{words}"
     if kind in _STEPS:
         return f"{_STEPS[kind]}: {_target_words(kind, data, lines)}"
     if step == "reworded" or kind == "advance-choice.revised":
-        return f"{spoken(data['words'])} Instead of: {_target_words(kind, data, lines)}"
+        return f"{safe_text(data['words'])} Instead of: {_target_words(kind, data, lines)}"
     new = {"thing": transitions.THINGS.get(thing, thing), "data": data}
     return "; ".join(line_words(new))
 

@@ -7,20 +7,20 @@ that it was taken back.
 
 from collections.abc import Iterator
 
-from services.ledger.presentation.contributions_text import shelves
+from services.ledger.presentation.contributions_text import sections
 from services.ledger.presentation.phrases import ENDED, line_words
 from services.ledger.presentation.sentences import (
     YOU,
-    Names,
+    DisplayNames,
     author_of,
-    day,
+    format_day,
+    name_in_sentence,
     name_of,
-    origin,
+    provenance_sentence,
     spoken_of,
-    whom,
 )
 from shared.events.event import Json
-from shared.terminal import spoken
+from shared.terminal import safe_text
 
 _HEADINGS = {
     "aspiration": "What you want",
@@ -38,13 +38,13 @@ _OVER = frozenset({"reached", "let-go", "done", "dropped", "revoked"})
 _RATINGS = 7  # that are read aloud; all of them are in the lines and the history
 
 
-def aloud(names: Names, shown: Json) -> str:
+def plan_text(names: DisplayNames, shown: Json) -> str:
     """The plan that `view` shows, as text."""
-    return _Reading({**names, shown["subject"]: YOU}, shown).text()
+    return _PlanText({**names, shown["subject"]: YOU}, shown).text()
 
 
-class _Reading:
-    def __init__(self, names: Names, shown: Json) -> None:
+class _PlanText:
+    def __init__(self, names: DisplayNames, shown: Json) -> None:
         self._names, self._shown = names, shown
         self._subject = shown["subject"]
         self._lines = {(line["thing"], line["id"]): line for line in shown["lines"]}
@@ -57,20 +57,22 @@ class _Reading:
     def text(self) -> str:
         """All of it: the head, a section for each thing, then what stands beside."""
         told = [*self._head(), ""]
-        sections: dict[str, list[str]] = {heading: [] for heading in (*_HEADINGS.values(), _BEHIND)}
+        by_heading: dict[str, list[str]] = {
+            heading: [] for heading in (*_HEADINGS.values(), _BEHIND)
+        }
         for line in self._shown["lines"]:
             if heading := _BEHIND if line["state"] in _OVER else _HEADINGS.get(line["thing"]):
-                sections[heading] += () if _is_taken_out(line) else self._line(line)
-        for heading, texts in sections.items():
+                by_heading[heading] += () if _is_taken_out(line) else self._line(line)
+        for heading, texts in by_heading.items():
             told += _section(heading, texts)
-        for heading, texts in shelves(self._names, self._shown, self._lines):
+        for heading, texts in sections(self._names, self._shown, self._lines):
             told += _section(heading, texts)
         return "\n".join(told).rstrip() + "\n"
 
     def _head(self) -> Iterator[str]:
         start, ranking = self._lines["plan", "plan"], self._lines.get(("ranking", "aspirations"))
         closed = " It is closed." if self._shown["state"] == "closed" else ""
-        name = spoken(start["data"]["name_to_use"])
+        name = safe_text(start["data"]["name_to_use"])
         yield f"The plan of {name}. Version {self._shown['version']}.{closed}"
         if "since" in self._shown:
             yield "More has been said of this since then. It stands with what it is about."
@@ -84,7 +86,7 @@ class _Reading:
         for name in line.get("suggested", ()):
             who = name_of(self._names, self._author_of[name])
             yield f"  {who} suggests a change to this; it stands below."
-        yield f"  {origin(self._names, line, self._subject)}"
+        yield f"  {provenance_sentence(self._names, line, self._subject)}"
         yield from self._said(line)
         yield from self._ended(line)
         yield from (text for each in line.get("promised", ()) for text in self._promise(each))
@@ -96,19 +98,19 @@ class _Reading:
         if "importance" in data:
             yield f"How much it matters to you: {data['importance']} of 10."
         if "why" in data:
-            yield f"Why: {spoken(data['why'])}"
+            yield f"Why: {safe_text(data['why'])}"
         if thing == "choice":
-            yield f"It applies: {spoken(data['applies_when'])}"
+            yield f"It applies: {safe_text(data['applies_when'])}"
         if thing == "measure":
-            yield f"{data['min']} means: {spoken(data['low'])}"
-            yield f"{data['max']} means: {spoken(data['high'])}"
+            yield f"{data['min']} means: {safe_text(data['low'])}"
+            yield f"{data['max']} means: {safe_text(data['high'])}"
         for member, label in (("when", "When"), ("rhythm", "How often")):
             if member in data:
-                yield f"{label}: {spoken(data[member])}"
+                yield f"{label}: {safe_text(data[member])}"
         if data.get("by", self._subject) != self._subject:
             yield f"Who does it: {name_of(self._names, data['by'])}."
         if (aim := self._lines.get(("aspiration", data.get("aspiration", "")))) is not None:
-            yield f"It is for: {spoken(aim['data']['words'])}"
+            yield f"It is for: {safe_text(aim['data']['words'])}"
         if "confidence" in data:
             yield f"How sure you are of it: {data['confidence']} of 10."
 
@@ -117,7 +119,7 @@ class _Reading:
         if "ended" not in line:
             return
         ended, did = line["ended"], ENDED[line["state"]]
-        who, when = name_of(self._names, ended["author"]), day(ended["received"])
+        who, when = name_of(self._names, ended["author"]), format_day(ended["received"])
         if "struck" in ended:
             yield f"  In your name it was said on {when}: you {did}."
         elif who == YOU:
@@ -128,14 +130,15 @@ class _Reading:
             yield f"  {name_of(self._names, ended['suggested_by'])} had suggested that."
         if "closing_words" in line["data"]:
             said = "It was said" if "struck" in ended else f"{who} said"
-            yield f"  {said}: {spoken(line['data']['closing_words'])}"
+            yield f"  {said}: {safe_text(line['data']['closing_words'])}"
         yield from self._said(ended)
 
     def _promise(self, each: Json) -> Iterator[str]:
         late = " The day has passed, and nothing has come." if each["state"] == "overdue" else ""
         kept = {"kept": " It was kept.", "not-kept": " It was not kept."}.get(each["state"], "")
-        who = whom(self._names, each["by"])
-        yield f"  There is a promise about this, by {who}, for {day(each['due'])}.{late}{kept}"
+        who = name_in_sentence(self._names, each["by"])
+        day = format_day(each["due"])
+        yield f"  There is a promise about this, by {who}, for {day}.{late}{kept}"
         yield from self._said(each)
 
     def _rated(self, measure: Json) -> Iterator[str]:
@@ -148,8 +151,8 @@ class _Reading:
             who = author_of(self._names, {**line, "author": came["author"]})
             before = data["version"] != measure["data"]["version"]
             scale = ", on the scale it had then" if before else ""
-            rated = f"{day(came['received'])}: {data['value']}{scale}."
-            words = f" {spoken(data['words'])}" if "words" in data else ""
+            rated = f"{format_day(came['received'])}: {data['value']}{scale}."
+            words = f" {safe_text(data['words'])}" if "words" in data else ""
             own = came["author"] == self._subject
             yield f"  {who if own else f'{who}, for you'}, on {rated}{words}"
             yield from self._said(line)

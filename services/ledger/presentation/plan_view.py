@@ -14,7 +14,7 @@ from itertools import chain
 from services.ledger.plan import transitions
 from services.ledger.plan.authorization import runs_out
 from services.ledger.plan.model import Beside, Line, Plan
-from services.ledger.presentation.annotations import Against, came
+from services.ledger.presentation.annotations import Annotations, came
 from shared.events.event import Json
 from shared.events.schema_fields import UNTIL_WITHDRAWN
 
@@ -35,7 +35,7 @@ _OUTCOMES = frozenset(
 )
 
 
-def view(plan: Plan, moment: str, current: Plan | None = None) -> Json:
+def plan_view(plan: Plan, moment: str, current: Plan | None = None) -> Json:
     """The plan as shown at `moment` (a timestamp).
 
     For a view of the past, `current` is the plan as it is now: what is said now of what is shown
@@ -47,7 +47,7 @@ def view(plan: Plan, moment: str, current: Plan | None = None) -> Json:
 class _View:
     def __init__(self, plan: Plan, moment: str, current: Plan) -> None:
         self._plan, self._moment, self._past = plan, moment, current is not plan
-        self._against = Against(current)
+        self._against = Annotations(current)
         self._shelves: dict[str, list[Json]] = {name: [] for name in SHELVES}
         self._followed = self._what_followed()
         for name, each in came(each for each in _things(plan) if each[1]["type"] in _SHELF_OF):
@@ -64,7 +64,7 @@ class _View:
                 if found := joined.get((sort, line["id"])):
                     told[name] = found
             lines.append(told)
-        since = self._against.since(self._plan) if self._past else []
+        since = self._against.added_since(self._plan) if self._past else []
         return {
             "subject": self._plan.subject,
             "version": self._plan.version,
@@ -77,7 +77,7 @@ class _View:
     def _order(self) -> Callable[[Line], tuple[int, int]]:
         """Ranked aspirations first, in the person's order; then as the lines came."""
         ranking = self._plan.line("ranking", "aspirations")
-        struck = ranking and "struck" in self._against.of(ranking["origin"]["entry"])
+        struck = ranking and "struck" in self._against.for_entry(ranking["origin"]["entry"])
         ranked = ranking["data"]["order"] if ranking and not struck else []
         places = {name: place for place, name in reversed([*enumerate(ranked)])}
 
@@ -88,9 +88,9 @@ class _View:
         return place
 
     def _line(self, line: Line) -> Json:
-        told: Json = {**line, **self._against.of(line["origin"]["entry"])}
+        told: Json = {**line, **self._against.for_entry(line["origin"]["entry"])}
         if "ended" in line:
-            told["ended"] = {**line["ended"], **self._against.of(line["ended"]["entry"])}
+            told["ended"] = {**line["ended"], **self._against.for_entry(line["ended"]["entry"])}
         return told
 
     def _told(self, name: str, each: Beside) -> Json:
@@ -98,10 +98,10 @@ class _View:
         told: Json = {"entry": name, **each, "state": self._state(each)}
         for member in ("answered", "ended"):
             if member in told:
-                told[member] = {**told[member], **self._against.of(told[member]["entry"])}
+                told[member] = {**told[member], **self._against.for_entry(told[member]["entry"])}
         if name in self._followed:
             told |= self._followed[name]
-        return told | pinned if (pinned := self._against.of(name)) else told
+        return told | pinned if (pinned := self._against.for_entry(name)) else told
 
     def _what_followed(self) -> dict[str, Json]:
         """What came of questions and promises: `answers`, and how they ended, `outcome`."""
@@ -112,9 +112,9 @@ class _View:
             told = {**data, "author": each["author"], "received": each["received"], "entry": name}
             if each["type"] == "question.answered":
                 answers = followed[about].setdefault("answers", [])
-                answers.append(told | self._against.of(name))
+                answers.append(told | self._against.for_entry(name))
             else:
-                followed[about]["outcome"] = told | self._against.of(name)
+                followed[about]["outcome"] = told | self._against.for_entry(name)
         return followed
 
     def _promised(self) -> dict[tuple[str, str], list[Json]]:
@@ -123,7 +123,7 @@ class _View:
         for each in self._shelves["commitments"]:
             if "action" in each["data"]:
                 told = {"by": each["author"], "due": each["data"]["due"], "state": each["state"]}
-                marks = self._against.of(each["entry"])
+                marks = self._against.for_entry(each["entry"])
                 found["action", each["data"]["action"]].append(
                     {"entry": each["entry"], **told, **marks}
                 )

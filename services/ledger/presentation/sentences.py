@@ -11,11 +11,11 @@ from pathlib import Path
 from shared.errors import SettingsError
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Event, Json
-from shared.events.refusals import BECAUSE, Code
+from shared.events.refusals import REASONS, Code
 from shared.events.schema_fields import parse_time
-from shared.terminal import spoken
+from shared.terminal import safe_text
 
-Names = Mapping[str, str]
+DisplayNames = Mapping[str, str]
 YOU = "You"
 _CORRECTED = {
     "correction.requested": ("asked to correct", "what_is_wrong"),
@@ -24,7 +24,7 @@ _CORRECTED = {
 }
 
 
-def read_names(path: Path | None) -> Names:
+def read_names(path: Path | None) -> DisplayNames:
     """The names to show for ids, from a JSON object in a file; ids never hold names."""
     if path is None:
         return {}
@@ -35,23 +35,23 @@ def read_names(path: Path | None) -> Names:
         raise SettingsError(f"FIRSTHAND_NAMES: {path}: {fault}") from None
 
 
-def name_of(names: Names, who: str) -> str:
+def name_of(names: DisplayNames, who: str) -> str:
     """How somebody is shown: by configured name, or else by the id without its role."""
     return names.get(who) or (who.partition(":")[2] or who).capitalize()
 
 
-def author_of(names: Names, said: Json) -> str:
+def author_of(names: DisplayNames, said: Json) -> str:
     """Who said something; of what the person denied, somebody in their name."""
     return "Somebody in your name" if "struck" in said else name_of(names, said["author"])
 
 
-def whom(names: Names, who: str) -> str:
+def name_in_sentence(names: DisplayNames, who: str) -> str:
     """The same within a sentence, where "You" is small."""
     shown = name_of(names, who)
     return shown if shown != YOU else "you"
 
 
-def day(moment: str) -> str:
+def format_day(moment: str) -> str:
     """A day as people write it.
 
     >>> day("2026-05-03T10:00:00.000Z")
@@ -64,14 +64,16 @@ def _day(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y}"
 
 
-def sentence(names: Names, event: Event, refusal: str | None, *, represented: bool = False) -> str:
+def history_sentence(
+    names: DisplayNames, event: Event, refusal: str | None, *, represented: bool = False
+) -> str:
     """What happened, told to the person whose plan it is."""
     row, who = CATALOGUE[event.type], name_of(names, event.author)
     if refusal is not None:
         tried = "You" if event.by_person else who
         own = "not yours to say, or not this way" if event.by_person else "only you may say this"
         because = own if refusal == Code.NOT_YOURS_TO_SAY else None
-        told = because or BECAUSE[Code(refusal)].replace("the person has", "you have")
+        told = because or REASONS[Code(refusal)].replace("the person has", "you have")
         what = row.attempt.removesuffix(" for you") if event.by_person else row.attempt
         return f"{tried} tried to {what}; it was refused: {told}."
     if represented:
@@ -79,9 +81,9 @@ def sentence(names: Names, event: Event, refusal: str | None, *, represented: bo
     return row.sentence if event.by_person else row.told.format(who=who)
 
 
-def origin(names: Names, line: Json, subject: str) -> str:
+def provenance_sentence(names: DisplayNames, line: Json, subject: str) -> str:
     """Where a line's words come from, told to the person: `names` call them "You"."""
-    came, when = line["origin"], day(line["origin"]["received"])
+    came, when = line["origin"], format_day(line["origin"]["received"])
     if "struck" in line:
         return f"This was written in your name on {when}."
     who, own = name_of(names, came["author"]), came["author"] == subject
@@ -89,30 +91,31 @@ def origin(names: Names, line: Json, subject: str) -> str:
         return f"{who} wrote this {'' if own else 'for you '}on {when}."
     anew = "your own words" if own else "other words"
     how = f", in {anew}" if came.get("reworded") else ""
-    accepted = f"{whom(names, came['author'])} accepted it {'' if own else 'for you '}on {when}"
+    who = name_in_sentence(names, came["author"])
+    accepted = f"{who} accepted it {'' if own else 'for you '}on {when}"
     return f"{name_of(names, came['suggested_by'])} suggested it; {accepted}{how}."
 
 
-def spoken_of(names: Names, shown: Json) -> Iterator[str]:
+def spoken_of(names: DisplayNames, shown: Json) -> Iterator[str]:
     """What is said of an entry that is shown (services/ledger/presentation/annotations.py)."""
     if struck := shown.get("struck"):
         yield "You said that this is not yours" + _and_words(struck)
     for each in shown.get("disagreements", ()):
         it = " with that" if "about" in each else ""
-        yield f"{name_of(names, each['author'])} disagreed{it}: {spoken(each['words'])}"
+        yield f"{name_of(names, each['author'])} disagreed{it}: {safe_text(each['words'])}"
         yield from _taken_back(names, each)
     for each in shown.get("corrections", ()):
         did, member = _CORRECTED[each["type"]]
         it = "that" if "about" in each else "this"
-        yield f"{name_of(names, each['author'])} {did} {it}: {spoken(each[member])}"
+        yield f"{name_of(names, each['author'])} {did} {it}: {safe_text(each[member])}"
         if "should_say" in each:
-            yield f"It should say: {spoken(each['should_say'])}"
+            yield f"It should say: {safe_text(each['should_say'])}"
         yield from _taken_back(names, each)
     if retracted := shown.get("retracted"):
         yield "Its author took this back" + _and_words(retracted)
 
 
-def _taken_back(names: Names, said: Json) -> Iterator[str]:
+def _taken_back(names: DisplayNames, said: Json) -> Iterator[str]:
     if "retracted" in said:
         yield f"{name_of(names, said['author'])} took that back{_and_words(said['retracted'])}"
     if "struck" in said:
@@ -120,4 +123,4 @@ def _taken_back(names: Names, said: Json) -> Iterator[str]:
 
 
 def _and_words(said: Json) -> str:
-    return f": {spoken(said['words'])}" if "words" in said else "."
+    return f": {safe_text(said['words'])}" if "words" in said else "."

@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from services.ledger.plan.model import Line, Plan
-from services.ledger.presentation.annotations import Against
+from services.ledger.presentation.annotations import Annotations
 from services.ledger.presentation.phrases import line_label, line_words
-from services.ledger.presentation.sentences import YOU, day, spoken_of
+from services.ledger.presentation.sentences import YOU, format_day, spoken_of
 from services.ledger.presentation.word_diff import changed_words
-from services.ledger.queries.entry_replay import Change, Passed
-from services.ledger.queries.history_entry import Telling
+from services.ledger.queries.entry_replay import LineChange, ReplayedEntry
+from services.ledger.queries.history_entry import HistoryFormatter
 from shared.events.event import Json
 
 _HEADINGS = {
@@ -39,7 +39,7 @@ _HEADINGS = {
 class _Touched:
     """A line, what became of it, the entries that did it, and the last one for each member."""
 
-    change: Change
+    change: LineChange
     told: list[Json] = field(default_factory=list)
     by: dict[str, str] = field(default_factory=dict)
 
@@ -56,23 +56,23 @@ class _Touched:
         return changed_words(_words(before), _words(self.change.after)) if before else 0
 
 
-class Difference:
+class PlanDiff:
     """What a walk goes past, from one version of a plan to another. `against` is of the plan as it
     is now: what is said of an entry stands with it.
     """
 
-    def __init__(self, telling: Telling, against: Against) -> None:
+    def __init__(self, telling: HistoryFormatter, against: Annotations) -> None:
         self._telling, self._against = telling, against
         self._names = {**telling.names, telling.subject: YOU}
         self._touched: dict[str, _Touched] = {}
 
-    def take(self, steps: Iterable[Passed]) -> None:
+    def take(self, steps: Iterable[ReplayedEntry]) -> None:
         """Go past these entries."""
         for each in steps:
             if (change := each.change) is not None:
                 found = self._touched.setdefault(change.key, _Touched(change))
-                found.change = Change(change.key, found.change.before, change.after)
-                told = self._telling.told(each.entry, each.index, self._against, each.event)
+                found.change = LineChange(change.key, found.change.before, change.after)
+                told = self._telling.format(each.entry, each.index, self._against, each.event)
                 found.told.append(told)
                 found.by.update((member["member"], each.entry.id) for member in change.members())
 
@@ -99,7 +99,7 @@ class Difference:
         for name in ("origin", "ended"):
             if name in line:
                 origin = cast(Json, line)[name]
-                told[name] = {**origin, **self._against.of(origin["entry"])}
+                told[name] = {**origin, **self._against.for_entry(origin["entry"])}
         return told
 
     def text(self, start: Plan, end: Plan) -> str:
@@ -122,7 +122,7 @@ class Difference:
     def _spoken(self, touched: _Touched) -> Iterator[str]:
         yield from self._line(touched)
         for each in touched.told:
-            yield f"  {day(each['received'])}: {each['sentence']}"
+            yield f"  {format_day(each['received'])}: {each['sentence']}"
             yield from (f"  {note}" for note in each.get("notes", ()))
 
     def _line(self, touched: _Touched) -> Iterator[str]:

@@ -9,12 +9,12 @@ from services.ledger.log.entry import Entry
 from services.ledger.plan.evolve import evolve
 from services.ledger.plan.model import Line, Plan, copy_of, copy_of_line
 from services.ledger.vault import Vault
-from shared.errors import SealBroken
+from shared.errors import DecryptionError
 from shared.events.event import Event, Json
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LineChange:
     """What became of a line, by one entry or by several; `before` None: there was none."""
 
     key: str
@@ -42,17 +42,17 @@ def _flat(line: Line | None) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class ReplayedEntry:
     """An entry that was passed, its event, and what it changed; `version` is the plan's then."""
 
     index: int
     entry: Entry
     event: Event
-    change: Change | None
+    change: LineChange | None
     version: int
 
 
-class Walk:
+class EntryReplay:
     """Folds a plan on, entry by entry, from a place in the person's stream. The plan that was
     given stays as it was.
     """
@@ -63,14 +63,14 @@ class Walk:
         self._find = vault.find(plan.subject)
         self._seen = {key: copy_of_line(line) for key, line in plan.lines.items()}
 
-    def past(self, index: int, leaf: bytes) -> Passed:
+    def past(self, index: int, leaf: bytes) -> ReplayedEntry:
         """Take the next entry, by its place in the log and its bytes; SealBroken if it is none, or
         not the next of the person's stream.
         """
-        each, version = entry.read(leaf), self.plan.version
+        each, version = entry.parse(leaf), self.plan.version
         if each.sequence is not None:
             if each.sequence != self._sequence + 1:
-                raise SealBroken(
+                raise DecryptionError(
                     f"entry {index} of {each.subject} has sequence {each.sequence}, and "
                     f"{self._sequence + 1} was next: one is missing, or says it is about somebody "
                     "else; run 'firsthand audit'"
@@ -81,12 +81,12 @@ class Walk:
             evolve(self.plan, event)
         moved = self.plan.version != version
         change = self._change() if moved else None
-        return Passed(index, each, event, change, self.plan.version)
+        return ReplayedEntry(index, each, event, change, self.plan.version)
 
-    def _change(self) -> Change:
+    def _change(self) -> LineChange:
         """What the newest version wrote: one line bears its number, mostly the last one."""
         lines = reversed(self.plan.lines.items())
         key, line = next(each for each in lines if each[1]["version"] == self.plan.version)
         before, after = self._seen.get(key), copy_of_line(line)
         self._seen[key] = after
-        return Change(key, before, after)
+        return LineChange(key, before, after)

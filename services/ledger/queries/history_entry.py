@@ -6,8 +6,14 @@ import orjson
 
 from services.ledger.log import entry
 from services.ledger.log.entry import Entry
-from services.ledger.presentation.annotations import Against
-from services.ledger.presentation.sentences import YOU, Names, name_of, sentence, spoken_of
+from services.ledger.presentation.annotations import Annotations
+from services.ledger.presentation.sentences import (
+    YOU,
+    DisplayNames,
+    history_sentence,
+    name_of,
+    spoken_of,
+)
 from services.ledger.vault import Vault
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Event, Json
@@ -15,18 +21,20 @@ from shared.events.refusals import WARNINGS
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class HistoryFormatter:
     """Tells the entries of one person. Their key must be in the vault's memory."""
 
     vault: Vault
-    names: Names
+    names: DisplayNames
     subject: str
 
-    def told(self, each: Entry, index: int, against: Against, event: Event | None = None) -> Json:
+    def format(
+        self, each: Entry, index: int, against: Annotations, event: Event | None = None
+    ) -> Json:
         """An entry as the history tells it; `event` is what is in it, if it was opened."""
         event = event or each.open(self.vault.find(self.subject))
         told = self._told(each, index, event)
-        return self.pinned(told, against) if each.verdict == entry.ACCEPTED else told
+        return self.with_annotations(told, against) if each.verdict == entry.ACCEPTED else told
 
     def _told(self, each: Entry, index: int, event: Event) -> Json:
         row = CATALOGUE[event.type]
@@ -40,7 +48,7 @@ class Telling:
             "received": each.received,
             "recorded": each.recorded,
             "verdict": each.verdict,
-            "sentence": sentence(
+            "sentence": history_sentence(
                 self.names, event, each.refusal, represented=each.onbehalfof is not None
             ),
         }
@@ -54,9 +62,9 @@ class Telling:
             told["time"] = when
         return told
 
-    def pinned(self, told: Json, against: Against) -> Json:
+    def with_annotations(self, told: Json, against: Annotations) -> Json:
         """What is said of the entry stands with it: as data, and as `notes` to read."""
-        pinned = against.of(told["id"])
+        pinned = against.for_entry(told["id"])
         notes = list(spoken_of({**self.names, self.subject: YOU}, pinned))
         if "struck" in pinned:
             through = name_of(self.names, told["via"])

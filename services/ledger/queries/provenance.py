@@ -12,27 +12,33 @@ from typing import cast
 from services.ledger.log.entry import ACCEPTED
 from services.ledger.plan.decide import texts
 from services.ledger.plan.model import Line, Plan
-from services.ledger.presentation.annotations import Against
+from services.ledger.presentation.annotations import Annotations
 from services.ledger.presentation.phrases import line_label
-from services.ledger.presentation.sentences import YOU, day, name_of, spoken_of, whom
+from services.ledger.presentation.sentences import (
+    YOU,
+    format_day,
+    name_in_sentence,
+    name_of,
+    spoken_of,
+)
 from services.ledger.presentation.word_diff import changed_words
-from services.ledger.queries.entry_replay import Passed
-from services.ledger.queries.history_entry import Telling
+from services.ledger.queries.entry_replay import ReplayedEntry
+from services.ledger.queries.history_entry import HistoryFormatter
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Json
 
 
-class Origins:
+class Provenance:
     """The origin of every line of a plan, from a walk over all its entries."""
 
-    def __init__(self, telling: Telling, against: Against) -> None:
+    def __init__(self, telling: HistoryFormatter, against: Annotations) -> None:
         self._against = against
         self._subject = telling.subject
         self._names = {**telling.names, telling.subject: YOU}
         self._written: dict[str, list[Json]] = {}
         self._proposed: dict[str, Json] = {}
 
-    def take(self, steps: Iterable[Passed]) -> None:
+    def take(self, steps: Iterable[ReplayedEntry]) -> None:
         """Go past these entries, from the first one on."""
         for each in steps:
             if each.event.type == "proposal.made" and each.entry.verdict == ACCEPTED:
@@ -42,7 +48,7 @@ class Origins:
                 told = self._told(each, change.before, change.after)
                 self._written.setdefault(change.key, []).append(told)
 
-    def _told(self, passed: Passed, before: Line | None, after: Line) -> Json:
+    def _told(self, passed: ReplayedEntry, before: Line | None, after: Line) -> Json:
         """Who wrote a line by an entry, who vouched for that, and how many words they changed."""
         each, origin = passed.entry, after["origin"]
         told: Json = {**origin, "via": each.via, "issuer": each.issuer}
@@ -57,14 +63,14 @@ class Origins:
         return told | {"sentence": self._sentence(told)}
 
     def _sentence(self, told: Json) -> str:
-        own, when = told["author"] == self._subject, day(told["received"])
+        own, when = told["author"] == self._subject, format_day(told["received"])
         who, count = name_of(self._names, told["author"]), told.get("changed_words", 0)
         for_you = "" if own else " for you"
         words = f"changed {count} {'word' if count == 1 else 'words'}{for_you}"
         if "proposal" not in told:
             return f"{who} {words if count else f'wrote this{for_you}'} on {when}."
         suggested = f"{name_of(self._names, told['suggested_by'])} suggested it"
-        answered = whom(self._names, told["author"])
+        answered = name_in_sentence(self._names, told["author"])
         if count:
             return f"{suggested}; {answered} {words}."
         rest = ", in other ways changed" if told["reworded"] else ""
@@ -83,9 +89,9 @@ class Origins:
         return told | ({"earlier": [self._pinned(each) for each in earlier]} if earlier else {})
 
     def _pinned(self, origin: Json) -> Json:
-        told = {**origin, **self._against.of(origin["entry"])}
+        told = {**origin, **self._against.for_entry(origin["entry"])}
         if "struck" in told and "sentence" in told:
-            told["sentence"] = f"This was written in your name on {day(origin['received'])}."
+            told["sentence"] = f"This was written in your name on {format_day(origin['received'])}."
         return told
 
     def text(self, plan: Plan) -> str:

@@ -7,20 +7,20 @@ what was said later; in a view of the past `since` names that.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from services.ledger.checkpoints.published_view import Published
+from services.ledger.checkpoints.published_view import PublishedHead
 from services.ledger.fold import unwrap_keys
 from services.ledger.log import entry
 from services.ledger.log.proofs import Proof, inclusion
 from services.ledger.plan.model import Plan
-from services.ledger.presentation.annotations import Against
-from services.ledger.presentation.sentences import Names
-from services.ledger.queries.diff import Difference
-from services.ledger.queries.entry_replay import Walk
-from services.ledger.queries.history_entry import Telling
-from services.ledger.queries.provenance import Origins
-from services.ledger.queries.read_cache import Kept
-from services.ledger.queries.time_travel import NOW, Past, When
-from services.ledger.receipts import Recorded, fate, receipt
+from services.ledger.presentation.annotations import Annotations
+from services.ledger.presentation.sentences import DisplayNames
+from services.ledger.queries.diff import PlanDiff
+from services.ledger.queries.entry_replay import EntryReplay
+from services.ledger.queries.history_entry import HistoryFormatter
+from services.ledger.queries.provenance import Provenance
+from services.ledger.queries.read_cache import ReadCache
+from services.ledger.queries.time_travel import NOW, PlanHistory, PlanSelector
+from services.ledger.receipts import LocatedEntry, outcome, receipt
 from services.ledger.store import reads
 from services.ledger.store.database import Connection, Row
 from services.ledger.store.tile_store import nodes
@@ -54,19 +54,19 @@ class Reader:
     vault: Vault
     log: int
     subject: str
-    kept: Kept = field(default_factory=Kept)
+    kept: ReadCache = field(default_factory=ReadCache)
 
     @property
-    def past(self) -> Past:
+    def past(self) -> PlanHistory:
         """The person's plans, now and before; their key is brought into the vault's memory."""
         unwrap_keys(self.connection, self.vault, [self.subject])
-        return Past(self.connection, self.vault, self.log, self.subject, self.kept)
+        return PlanHistory(self.connection, self.vault, self.log, self.subject, self.kept)
 
-    def plan(self, when: When = NOW) -> Plan | None:
+    def plan(self, when: PlanSelector = NOW) -> Plan | None:
         """The plan now, at a version, or of a moment; None where there was none."""
         return self.plan_until(when)[0]
 
-    def plan_until(self, when: When) -> tuple[Plan | None, str | None]:
+    def plan_until(self, when: PlanSelector) -> tuple[Plan | None, str | None]:
         """The same, and the moment at which it ceased to be the plan; None: it is the plan."""
         if when.true_at is not None:
             plan = self.past.true(when.true_at, when.as_of)
@@ -81,7 +81,7 @@ class Reader:
         """The plan as it is now, started or not."""
         return self.past.now().plan
 
-    def history(self, names: Names, *, after: int, limit: int) -> Page:
+    def history(self, names: DisplayNames, *, after: int, limit: int) -> Page:
         """Entries about the person past a place in the log, each with a sentence: `limit` at most,
         and fewer where they are long.
         """
@@ -89,7 +89,7 @@ class Reader:
         page: list[Json] = []
         size = 0
         for row in self._entries(after, limit):
-            page.append(telling.told(entry.read(row["leaf"]), row["index"], against))
+            page.append(telling.format(entry.parse(row["leaf"]), row["index"], against))
             size += len(row["leaf"])
             if size >= PAGE_BYTES:
                 break
@@ -108,36 +108,41 @@ class Reader:
                 return
             after, limit = part[-1]["index"], limit - asked
 
-    def difference(self, names: Names, start: When, end: When) -> tuple[Difference, Plan, Plan]:
+    def difference(
+        self, names: DisplayNames, start: PlanSelector, end: PlanSelector
+    ) -> tuple[PlanDiff, Plan, Plan]:
         """What changed from one plan to another, and the two; Backwards if the first is later."""
         past, first = self.past, self.past.person(start)[0]
         last = past.person(end)[0]
         if first.sequence > last.sequence:
             raise Backwards
-        difference = Difference(*self._telling(names))
-        walk = Walk(self.vault, first.plan, first.sequence)
+        difference = PlanDiff(*self._telling(names))
+        walk = EntryReplay(self.vault, first.plan, first.sequence)
         rows = past.rows(first.sequence, last.sequence)
         difference.take(walk.past(row["index"], row["leaf"]) for row in rows)
         return difference, first.plan, last.plan
 
-    def origins(self, names: Names, when: When) -> tuple[Origins, Plan]:
+    def origins(self, names: DisplayNames, when: PlanSelector) -> tuple[Provenance, Plan]:
         """Where the words of the lines of a plan come from, and the plan."""
         past, person = self.past, self.past.person(when)[0]
-        origins, walk = Origins(*self._telling(names)), Walk(self.vault, Plan(self.subject))
+        origins, walk = (
+            Provenance(*self._telling(names)),
+            EntryReplay(self.vault, Plan(self.subject)),
+        )
         origins.take(walk.past(row["index"], row["leaf"]) for row in past.rows(0, person.sequence))
         return origins, person.plan
 
-    def _telling(self, names: Names) -> tuple[Telling, Against]:
+    def _telling(self, names: DisplayNames) -> tuple[HistoryFormatter, Annotations]:
         """What tells the person's entries, and what is said of them now."""
-        return Telling(self.vault, names, self.subject), Against(self.now())
+        return HistoryFormatter(self.vault, names, self.subject), Annotations(self.now())
 
-    def fates(self, name: str, reader: str, published: Published) -> list[Json]:
+    def fates(self, name: str, reader: str, published: PublishedHead) -> list[Json]:
         """What became of the events about the person that bear an id, oldest first, as far as the
         log was published: for the person all of them, for anybody else their own.
         """
-        return [fate(each, self.vault) for each in self._recorded(name, reader, published)]
+        return [outcome(each, self.vault) for each in self._recorded(name, reader, published)]
 
-    def receipts(self, name: str, reader: str, published: Published) -> list[Json]:
+    def receipts(self, name: str, reader: str, published: PublishedHead) -> list[Json]:
         """The same, each with its proof in the published checkpoint."""
         node = nodes(self.connection, self.log, published.size)
         found = []
@@ -147,7 +152,7 @@ class Reader:
             found.append(receipt(each, self.vault, proof))
         return found
 
-    def _recorded(self, name: str, reader: str, published: Published) -> list[Recorded]:
+    def _recorded(self, name: str, reader: str, published: PublishedHead) -> list[LocatedEntry]:
         """The entries with an id that this reader may hear of. The person's key is unwrapped only
         where there are some: the time of an answer must not tell whether the person has one.
         """
@@ -159,6 +164,6 @@ class Reader:
         if rows:
             unwrap_keys(self.connection, self.vault, [self.subject])
         return [
-            Recorded(self.log, row["index"], entry.read(row["leaf"]))
+            LocatedEntry(self.log, row["index"], entry.parse(row["leaf"]))
             for row in rows[:MOST_OF_ONE_ID]
         ]

@@ -9,11 +9,11 @@ counts the changes that it holds.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.ledger.fold import Person, fold_one, take, usable_plan
+from services.ledger.fold import PersonState, apply_entry, load_state, usable_plan
 from services.ledger.log import entry
 from services.ledger.plan.model import Plan, copy_of
 from services.ledger.plan.valid_time import fold_true
-from services.ledger.queries.read_cache import Kept
+from services.ledger.queries.read_cache import ReadCache
 from services.ledger.store import reads
 from services.ledger.store.database import Connection, Row
 from services.ledger.vault import Vault
@@ -21,7 +21,7 @@ from shared.events.event import Event
 
 
 @dataclass(frozen=True, slots=True)
-class When:
+class PlanSelector:
     """A moment of a plan. Moments are timestamps as entries write them."""
 
     version: int | None = None
@@ -34,12 +34,12 @@ class When:
         return self == NOW
 
 
-NOW = When()
+NOW = PlanSelector()
 NEAR = 500  # entries that are folded onto a kept plan; for more, the stored one is opened
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PlanHistory:
     """One person's plans, now and before. Their key must be in the vault's memory.
 
     The plans are kept for others: go on from a copy.
@@ -49,17 +49,17 @@ class Past:
     vault: Vault
     log: int
     subject: str
-    kept: Kept
+    kept: ReadCache
 
-    def now(self) -> Person:
+    def now(self) -> PersonState:
         """The person as the entries have them now."""
         return self._at(reads.ends_at(self.connection, self.log, self.subject), None)
 
-    def person(self, when: When) -> tuple[Person, str | None]:
+    def person(self, when: PlanSelector) -> tuple[PersonState, str | None]:
         """The person at a version or as of a moment, and until when that was so; None: it is."""
         if when.is_now:
             return self.now(), None
-        within = reads.Within(when.version, when.as_of)
+        within = reads.Cutoff(when.version, when.as_of)
         base, above = reads.snapshots_around(self.connection, self.subject, within)
         end = reads.last_within(
             self.connection, self.log, self.subject, within, after=base, before=above
@@ -67,40 +67,40 @@ class Past:
         until = when.as_of
         if until is None:
             following = next(self.rows(end, end + 1), None)
-            until = entry.read(following["leaf"]).received if following else None
+            until = entry.parse(following["leaf"]).received if following else None
         return self._at(end, base), until
 
-    def _at(self, end: int, base: int | None) -> Person:
+    def _at(self, end: int, base: int | None) -> PersonState:
         """The person right after an entry: as kept, or folded from there, from a snapshot, or for
         the newest entry (`base` None) from the stored plan.
         """
         if end == 0:
-            return Person(Plan(self.subject))
+            return PersonState(Plan(self.subject))
         kid, last = self._kid(), next(self.rows(end - 1, end))["leaf"]
         found = self.kept.find(kid, last)
         if found is None:
             found = self._from_kept(kid, end) if base is None else self._snapped(base)
             if found is None:
-                found = fold_one(self.connection, self.vault, self.log, self.subject)
+                found = load_state(self.connection, self.vault, self.log, self.subject)
             for row in self.rows(found.sequence, end):
-                take(self.vault, found, entry.read(row["leaf"]))
+                apply_entry(self.vault, found, entry.parse(row["leaf"]))
             self.kept.keep(kid, last, found)
         return found
 
-    def _from_kept(self, kid: str, end: int) -> Person | None:
+    def _from_kept(self, kid: str, end: int) -> PersonState | None:
         """The last person kept, to be folded on; None if they are too far from there."""
         leaf, old = self.kept.newest(kid) or (b"", None)
         if old is None or not 0 < end - old.sequence <= NEAR:
             return None
         if next(self.rows(old.sequence - 1, old.sequence))["leaf"] != leaf:
             return None
-        return Person(copy_of(old.plan), old.sequence)
+        return PersonState(copy_of(old.plan), old.sequence)
 
-    def _snapped(self, sequence: int) -> Person:
+    def _snapped(self, sequence: int) -> PersonState:
         """The person as a snapshot has them, or as nobody if it is of no use."""
         row = reads.snapshot(self.connection, self.subject, sequence) if sequence else None
         plan = usable_plan(self.vault, row) if row is not None else None
-        return Person(Plan(self.subject)) if plan is None else Person(plan, sequence)
+        return PersonState(Plan(self.subject)) if plan is None else PersonState(plan, sequence)
 
     def _kid(self) -> str:
         key = self.vault.person(self.subject)
@@ -114,7 +114,7 @@ class Past:
         for row in self.rows(0):
             if as_of is not None and row["recorded"] > as_of:
                 return
-            each = entry.read(row["leaf"])
+            each = entry.parse(row["leaf"])
             if each.verdict == entry.ACCEPTED:
                 yield each.open(self.vault.find(self.subject))
 

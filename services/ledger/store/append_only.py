@@ -11,7 +11,7 @@ own, the reader's, with SELECT and nothing else.
 
 from sqlalchemy import Connection, text
 
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 
 REFUSAL = "entries are append-only"
 
@@ -134,7 +134,7 @@ def check_reader(connection: Connection) -> None:
         return
     too_much = connection.execute(text(_READERS_TOO_MUCH)).first()
     if too_much is not None:
-        raise Unsafe(
+        raise PreconditionFailed(
             f"the read API's database role may {too_much.privilege} {too_much.relname}; let "
             "FIRSTHAND_DATABASE_READER_URL name a role of its own, and run 'firsthand init'"
         )
@@ -154,7 +154,7 @@ def _check_sqlite(connection: Connection) -> None:
     wanted = SQLITE_TRIGGERS | CHECKPOINT_TRIGGERS
     missing = [name for name, sql in wanted.items() if there.get(name) != sql]
     if missing:
-        raise Unsafe(
+        raise PreconditionFailed(
             f"entries are not append-only here: trigger {missing[0]} is missing or changed; "
             f"{_GUARD_AGAIN}"
         )
@@ -163,13 +163,13 @@ def _check_sqlite(connection: Connection) -> None:
 def _check_postgresql(connection: Connection) -> None:
     unguarded = connection.scalars(text(_POSTGRESQL_UNGUARDED), {"refuse": _REFUSE}).all()
     if unguarded:
-        raise Unsafe(
+        raise PreconditionFailed(
             f"entries are not append-only here: {unguarded[0]} has not its triggers as they were; "
             f"{_GUARD_AGAIN}"
         )
     too_much = connection.scalars(text(_POSTGRESQL_TOO_MUCH)).all()
     if too_much:
-        raise Unsafe(
+        raise PreconditionFailed(
             f"this database role may {too_much[0]} entries; let the services connect as a role "
             "that 'firsthand init' made, not as the owner"
         )

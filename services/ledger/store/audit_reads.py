@@ -17,7 +17,7 @@ from sqlalchemy import (
     select,
 )
 
-from services.ledger.store.bulk import asking
+from services.ledger.store.bulk import query_by_ids
 from services.ledger.store.tables import entries, metadata, people, plans, snapshots
 
 CHUNK = 2_000
@@ -52,7 +52,7 @@ def entries_about(connection: Connection, log: int, subject: str) -> Iterator[Se
     return iter(connection.execute(wanted, execution_options={"yield_per": CHUNK}))
 
 
-def names_twice(connection: Connection, log: int) -> dict[tuple[str, str], int]:
+def duplicate_ids(connection: Connection, log: int) -> dict[tuple[str, str], int]:
     """The (author, id) that stand more than once in a log, and the first place of each."""
     wanted = (
         select(entries.c.author, entries.c.id, func.min(entries.c.index).label("first"))
@@ -88,7 +88,7 @@ def _held(column: Column[Any]) -> str:
     return next(kinds, "text")
 
 
-def elsewhere(connection: Connection, logs: int) -> list[tuple[str, int]]:
+def rows_of_unknown_logs(connection: Connection, logs: int) -> list[tuple[str, int]]:
     """Whom entries are about that stand in logs which this ledger has not, and these."""
     outside = or_(entries.c.log < 0, entries.c.log >= logs)
     wanted = select(entries.c.subject, entries.c.log).where(outside).distinct()
@@ -97,7 +97,7 @@ def elsewhere(connection: Connection, logs: int) -> list[tuple[str, int]]:
 
 def _stored(table: Table) -> Callable[..., Result[Any]]:
     of_them = select(table.c.subject, table.c.sequence)
-    return asking(lambda among: of_them.where(among(table.c.subject)))
+    return query_by_ids(lambda among: of_them.where(among(table.c.subject)))
 
 
 _STORED = {name: _stored(table) for name, table in _TABLES.items()}

@@ -30,7 +30,7 @@ Row = Mapping[str, Any]
 Among = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 
 
-def asking(build: Callable[[Among], Select[Any]]) -> Callable[..., Result[Any]]:
+def query_by_ids(build: Callable[[Among], Select[Any]]) -> Callable[..., Result[Any]]:
     """A question about many names: `ask(connection, names, **parameters)`.
 
     `build` makes the query from `among`, which says that a column is one of the names. It is made

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping, insert, select
 from services.ledger.store.tables import checkpoints
 
 
-def keep_checkpoint(
+def archive_checkpoint(
     connection: Connection, log: int, size: int, cosignatures: int, checkpoint: str, kept: str
 ) -> None:
     """Keep a published checkpoint; one of the same size needs more cosignatures."""
@@ -15,7 +15,7 @@ def keep_checkpoint(
     connection.execute(insert(checkpoints), [row | {"checkpoint": checkpoint, "kept": kept}])
 
 
-def last_kept(connection: Connection, log: int, cosignatures: int = 0) -> RowMapping | None:
+def last_archived(connection: Connection, log: int, cosignatures: int = 0) -> RowMapping | None:
     """The newest kept checkpoint that has at least so many cosignatures."""
     wanted = (
         select(checkpoints)
@@ -26,7 +26,7 @@ def last_kept(connection: Connection, log: int, cosignatures: int = 0) -> RowMap
     return connection.execute(wanted).mappings().first()
 
 
-def kept_checkpoints(connection: Connection, log: int) -> Iterator[RowMapping]:
+def archived_checkpoints(connection: Connection, log: int) -> Iterator[RowMapping]:
     """All kept checkpoints of a log, from the smallest on."""
     wanted = (
         select(checkpoints)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import SQLAlchemyError as StoreError
 from sqlalchemy.pool import QueuePool
 
-from shared.errors import FirsthandError, SettingsError, Unavailable, Unsafe
+from shared.errors import FirsthandError, PreconditionFailed, SettingsError, Unavailable
 from shared.files import try_lock
 
 # What the rest of the ledger knows of SQLAlchemy: these names, and nothing else.
@@ -83,12 +83,12 @@ def connect(url: str, *, write: bool, owner: bool = False) -> Engine:
 
 def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
     if sqlite.sqlite_version_info < OLDEST_SQLITE:
-        raise Unsafe(
+        raise PreconditionFailed(
             f"SQLite {sqlite.sqlite_version} can lose a WAL; use 3.51.3 or newer "
             "(pip install pysqlite3) or PostgreSQL"
         )
     if not owner and not path.exists():
-        raise Unsafe(f"there is no ledger at {path}; run 'firsthand init'")
+        raise PreconditionFailed(f"there is no ledger at {path}; run 'firsthand init'")
     if owner:
         path.touch(mode=0o600)  # its folder may let others in, who read no more than sizes then
     mode = "rw" if write else "ro"
@@ -179,5 +179,5 @@ def answering() -> Iterator[None]:
 def lock_writer(folder: Path) -> BinaryIO:
     """The one writer of a SQLite ledger; keep the file open. Unsafe if there is another."""
     if (file := try_lock(folder / "writer.lock")) is None:
-        raise Unsafe(f"another worker writes to {folder}; stop it first")
+        raise PreconditionFailed(f"another worker writes to {folder}; stop it first")
     return file

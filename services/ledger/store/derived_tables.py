@@ -24,19 +24,19 @@ def replace(connection: Connection, table: str, row: Columns) -> None:
     connection.execute(insert(where), [row])
 
 
-def snapshots_past(connection: Connection, subject: str, sequence: int) -> None:
+def delete_snapshots_after(connection: Connection, subject: str, sequence: int) -> None:
     """Remove a person's snapshots past a sequence."""
     past = snapshots.c.subject == subject, snapshots.c.sequence > sequence
     connection.execute(delete(snapshots).where(*past))
 
 
-def tile_places(connection: Connection, log: int) -> list[tuple[int, int]]:
+def tile_positions(connection: Connection, log: int) -> list[tuple[int, int]]:
     """Level and number of every kept tile of a log."""
     wanted = select(tiles.c.level, tiles.c.index).where(tiles.c.log == log)
     return [(row[0], row[1]) for row in connection.execute(wanted)]
 
 
-def places(connection: Connection, log: int) -> dict[tuple[str, int], list[str]]:
+def stored_plan_positions(connection: Connection, log: int) -> dict[tuple[str, int], list[str]]:
     """Which tables hold a plan of (subject, sequence) that says it is of this log."""
     found: dict[tuple[str, int], list[str]] = {}
     for table in (plans, snapshots):
@@ -53,13 +53,13 @@ def plan_at(connection: Connection, table: str, subject: str, sequence: int) -> 
     return connection.execute(wanted).mappings().one()
 
 
-def standing(connection: Connection, log: int) -> dict[str, RowMapping]:
+def person_rows(connection: Connection, log: int) -> dict[str, RowMapping]:
     """The rows of `people` that say they are of this log, by subject."""
     wanted = select(people).where(people.c.log == log)
     return {row["subject"]: row for row in connection.execute(wanted).mappings()}
 
 
-def elsewhere(connection: Connection, logs: int) -> list[tuple[str, str, int]]:
+def delete_rows_of_unknown_logs(connection: Connection, logs: int) -> list[tuple[str, str, int]]:
     """Rows (table, subject, log) of logs that this ledger has not."""
     found = []
     for table in (entries, people, plans, snapshots):

@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from services.ledger.store.bulk import asking
+from services.ledger.store.bulk import query_by_ids
 from services.ledger.store.tables import (
     alarms,
     entries,
@@ -79,7 +79,7 @@ def last_unreadable(connection: Connection) -> str:
     return connection.scalar(select(func.max(unreadable.c.seen))) or ""
 
 
-class Held(NamedTuple):
+class HeldPerson(NamedTuple):
     """Held messages of one person: how many, their bytes, and why the first one is held."""
 
     log: int
@@ -89,7 +89,7 @@ class Held(NamedTuple):
     reason: str
 
 
-def held_people(connection: Connection, log: int | None = None) -> list[Held]:
+def held_people(connection: Connection, log: int | None = None) -> list[HeldPerson]:
     """The people of whom messages are held, in a log or in all; the one held longest first."""
     first = func.min(held.c.number)
     counted = select(
@@ -101,7 +101,7 @@ def held_people(connection: Connection, log: int | None = None) -> list[Held]:
     numbers = [row[4] for row in rows]
     wanted = select(held.c.number, held.c.reason).where(held.c.number.in_(numbers))
     reasons = {row.number: row.reason for row in connection.execute(wanted)} if numbers else {}
-    return [Held(row[0], row[1], row[2], int(row[3]), reasons[row[4]]) for row in rows]
+    return [HeldPerson(row[0], row[1], row[2], int(row[3]), reasons[row[4]]) for row in rows]
 
 
 def held_of(connection: Connection, log: int, subject: str | None = None) -> list[RowMapping]:
@@ -137,15 +137,15 @@ def clock(connection: Connection) -> float | None:
     return float(connection.execute(select(func.clock_timestamp())).scalar_one().timestamp())
 
 
-_KEYS = asking(lambda among: select(keys).where(among(keys.c.subject)))
-_PEOPLE = asking(lambda among: select(people).where(among(people.c.subject)))
-_PLANS = asking(lambda among: select(plans).where(among(plans.c.subject)))
-_PLAN_BYTES = asking(
+_KEYS = query_by_ids(lambda among: select(keys).where(among(keys.c.subject)))
+_PEOPLE = query_by_ids(lambda among: select(people).where(among(people.c.subject)))
+_PLANS = query_by_ids(lambda among: select(plans).where(among(plans.c.subject)))
+_PLAN_BYTES = query_by_ids(
     lambda among: select(plans.c.subject, func.length(plans.c.plan).label("bytes")).where(
         among(plans.c.subject)
     )
 )
-_WITH_STANDING = asking(
+_WITH_STANDING = query_by_ids(
     lambda among: select(entries.c.subject, entries.c.sequence, entries.c.leaf).where(
         entries.c.log == bindparam("log"),
         among(entries.c.subject),
@@ -174,7 +174,7 @@ def plan_bytes(connection: Connection, subjects: Iterable[str]) -> dict[str, int
     return {row.subject: row.bytes for row in _PLAN_BYTES(connection, subjects)}
 
 
-class Within(NamedTuple):
+class Cutoff(NamedTuple):
     """Entries and snapshots up to a version, or recorded at or before a moment."""
 
     version: int | None
@@ -189,7 +189,7 @@ class Within(NamedTuple):
 
 
 def snapshots_around(
-    connection: Connection, subject: str, within: Within
+    connection: Connection, subject: str, within: Cutoff
 ) -> tuple[int, int | None]:
     """Where the newest snapshot stands that is wholly within a version or a moment, 0 for none;
     and the one after it, if there is one.
@@ -237,7 +237,7 @@ def last_within(
     connection: Connection,
     log: int,
     subject: str,
-    within: Within,
+    within: Cutoff,
     *,
     after: int,
     before: int | None,

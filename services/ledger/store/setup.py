@@ -15,9 +15,9 @@ from services.ledger.log.signed_note import Signer
 from services.ledger.store import append_only, reads
 from services.ledger.store.database import OLDEST_POSTGRESQL, answering, connect, transaction
 from services.ledger.store.tables import FORMAT, heads, ledger, metadata
-from services.ledger.store.writes import keep_keys
+from services.ledger.store.writes import save_keys
 from services.ledger.vault import HOLD, LEDGER, Vault
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 
 NEWER = "run the newer version of Firsthand that made them"
 
@@ -64,13 +64,13 @@ def make_ledger(  # noqa: PLR0913 - all by name, from the settings of one comman
             if found is None:
                 fixed = {"format": FORMAT, "partitions": partitions, "origin": origin}
                 connection.execute(insert(ledger), [fixed | {"created": created}])
-                keep_keys(connection, [vault.fresh(LEDGER)[1]])
+                save_keys(connection, [vault.fresh(LEDGER)[1]])
                 for log, signer in enumerate(signers):
                     _make_log(connection, log, signer, created)
             else:
                 _same(found, partitions, origin)
             if not reads.keys_of(connection, [HOLD]):
-                keep_keys(connection, [vault.fresh(HOLD)[1]])
+                save_keys(connection, [vault.fresh(HOLD)[1]])
     finally:
         engine.dispose()
 
@@ -81,7 +81,7 @@ def _revision(connection: Connection) -> str | None:
     if "alembic_version" in names:
         found = connection.scalar(text("SELECT version_num FROM alembic_version"))
     if found is None and names & {*metadata.tables}:
-        raise Unsafe(
+        raise PreconditionFailed(
             "the tables do not say which revision they have: alembic_version is empty or missing; "
             "restore a copy of the database"
         )
@@ -94,11 +94,13 @@ def _revisions() -> set[str]:
     return {each.revision for each in scripts.walk_revisions()}
 
 
-def _other_tables(revision: str) -> Unsafe:
+def _other_tables(revision: str) -> PreconditionFailed:
     """What is said of tables of a revision that is not this code's newest."""
     older = "run 'firsthand init' with this version"
     remedy = older if revision in _revisions() else NEWER
-    return Unsafe(f"the tables have revision {revision}, this code {newest_revision()}; {remedy}")
+    return PreconditionFailed(
+        f"the tables have revision {revision}, this code {newest_revision()}; {remedy}"
+    )
 
 
 def _make_log(connection: Connection, log: int, signer: Signer, created: str) -> None:
@@ -133,7 +135,7 @@ def _make_role(
     """A role that services connect as: it owns nothing, and may do what `grant` gives it."""
     url = make_url(address)
     if url.username is None:
-        raise Unsafe("a database address names no role for the services to connect as")
+        raise PreconditionFailed("a database address names no role for the services to connect as")
     known = text("SELECT 1 FROM pg_roles WHERE rolname = :name")
     if connection.execute(known, {"name": url.username}).first() is None:
         quoted = connection.dialect.identifier_preparer.quote(url.username)
@@ -162,7 +164,7 @@ def check_ledger(connection: Connection, *, partitions: int, origin: str = "") -
 def _check_tables(connection: Connection, _: Wanted) -> None:
     revision = _revision(connection)
     if revision is None:
-        raise Unsafe("this database holds no ledger; run 'firsthand init'")
+        raise PreconditionFailed("this database holds no ledger; run 'firsthand init'")
     if revision != newest_revision():
         raise _other_tables(revision)
 
@@ -170,23 +172,23 @@ def _check_tables(connection: Connection, _: Wanted) -> None:
 def _check_ledger(connection: Connection, wanted: Wanted) -> None:
     found = reads.ledger_row(connection)
     if found is None:
-        raise Unsafe("this database holds no ledger; run 'firsthand init'")
+        raise PreconditionFailed("this database holds no ledger; run 'firsthand init'")
     _same(found, wanted.partitions, wanted.origin or found["origin"])
 
 
 def _same(found: Any, partitions: int, origin: str) -> None:
     if found["format"] != FORMAT:
-        raise Unsafe(
+        raise PreconditionFailed(
             f"this ledger has format {found['format']}, this code format {FORMAT}; "
             "run the version of Firsthand that made it"
         )
     if found["partitions"] != partitions:
-        raise Unsafe(
+        raise PreconditionFailed(
             f"this ledger was made with {found['partitions']} partitions, and that is fixed, but "
             f"FIRSTHAND_PARTITIONS says {partitions}; set it to {found['partitions']}"
         )
     if found["origin"] != origin:
-        raise Unsafe(
+        raise PreconditionFailed(
             f"this ledger's origin is {found['origin']}, but FIRSTHAND_ORIGIN says {origin}; "
             "set it to the ledger's, or leave it out"
         )
@@ -196,20 +198,22 @@ def _check_version(connection: Connection, _: Wanted) -> None:
     if connection.dialect.name == "postgresql":
         version = int(str(connection.scalar(text("SHOW server_version_num"))))
         if version < OLDEST_POSTGRESQL:
-            raise Unsafe(f"PostgreSQL {version // 10000} is too old; use 14 or newer")
+            raise PreconditionFailed(f"PostgreSQL {version // 10000} is too old; use 14 or newer")
 
 
 def _check_settings(connection: Connection, _: Wanted) -> None:
     if connection.dialect.name == "sqlite":
         mode = connection.scalar(text("PRAGMA journal_mode"))
         if mode != "wal":
-            raise Unsafe(f"SQLite's journal_mode is {mode}; start the worker, which sets WAL")
+            raise PreconditionFailed(
+                f"SQLite's journal_mode is {mode}; start the worker, which sets WAL"
+            )
         return
     for name in ("fsync", "full_page_writes"):
         if connection.scalar(text(f"SHOW {name}")) != "on":
-            raise Unsafe(f"PostgreSQL runs with {name} off; set it on")
+            raise PreconditionFailed(f"PostgreSQL runs with {name} off; set it on")
     if connection.scalar(text("SHOW synchronous_commit")) == "off":
-        raise Unsafe("PostgreSQL runs with synchronous_commit off; set it on")
+        raise PreconditionFailed("PostgreSQL runs with synchronous_commit off; set it on")
 
 
 def _check_guards(connection: Connection, _: Wanted) -> None:
@@ -221,7 +225,9 @@ def _check_heads(connection: Connection, wanted: Wanted) -> None:
         size, claimed = reads.sizes(connection, log)
         if claimed != size:
             told = "no head" if claimed is None else f"a head of size {claimed}"
-            raise Unsafe(f"log {log} has {size} entries and {told}; run 'firsthand replay --all'")
+            raise PreconditionFailed(
+                f"log {log} has {size} entries and {told}; run 'firsthand replay --all'"
+            )
 
 
 # At each start, in this order, and by `firsthand doctor`, each for itself.

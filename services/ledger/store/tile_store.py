@@ -17,7 +17,7 @@ from services.ledger.log.tiles import (
     FullTile,
     Tile,
     bundle,
-    filled,
+    completed_tiles,
     hashes_at,
     node_reader,
     perfect_root,
@@ -27,21 +27,21 @@ from services.ledger.store.tables import entries, tiles
 FILL = 16 * WIDTH  # entries read at a time when tiles are made of what is there already
 
 
-def keep_tiles(connection: Connection, log: int, size: int, leaves: Sequence[bytes]) -> None:
+def save_tiles(connection: Connection, log: int, size: int, leaves: Sequence[bytes]) -> None:
     """Keep the tiles that fill as a log of this size grows by these leaf hashes."""
     rows = [
         {"log": log, "level": each.level, "index": each.number}
         | {"root": each.root, "hashes": each.hashes}
-        for each in filled(size, leaves, lambda *place: hashes(connection, log, *place))
+        for each in completed_tiles(size, leaves, lambda *place: hashes(connection, log, *place))
     ]
     if rows:
         connection.execute(insert(tiles), rows)
 
 
-def fill(connection: Connection, log: int, size: int) -> None:
+def backfill_tiles(connection: Connection, log: int, size: int) -> None:
     """Make all tiles of a log of this size, none of which is there yet."""
     for start in range(0, size, FILL):
-        keep_tiles(connection, log, start, hashes(connection, log, 0, start, start + FILL))
+        save_tiles(connection, log, start, hashes(connection, log, 0, start, start + FILL))
 
 
 def leaves(connection: Connection, log: int, start: int, end: int) -> list[bytes]:
@@ -102,7 +102,7 @@ def root_at(connection: Connection, log: int, size: int) -> bytes:
     return subtree(nodes(connection, log, size), 0, size)
 
 
-def kept_tile(connection: Connection, log: int, level: int, number: int) -> FullTile | None:
+def stored_tile(connection: Connection, log: int, level: int, number: int) -> FullTile | None:
     """A tile as it is kept; None if it is not."""
     wanted = select(tiles.c.root, tiles.c.hashes).where(
         tiles.c.log == log, tiles.c.level == level, tiles.c.index == number

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, RowMapping, bindparam, delete, select, update
 
 from services.ledger.store import bulk
-from services.ledger.store.bulk import Row, asking
+from services.ledger.store.bulk import Row, query_by_ids
 from services.ledger.store.tables import (
     alarms,
     entries,
@@ -18,7 +18,7 @@ from services.ledger.store.tables import (
     snapshots,
     unreadable,
 )
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 
 UNKNOWN = -1  # as `added` of a head: the log was restored, and what was taken is not known
 
@@ -52,12 +52,12 @@ _SAVE = (
     .where(heads.c.log == bindparam("of"))
     .values({each.name: bindparam(each.name) for each in heads.c})
 )
-_EARLIER = asking(
+_EARLIER = query_by_ids(
     lambda among: select(entries.c.index, entries.c.author, entries.c.id, entries.c.digest).where(
         entries.c.log == bindparam("log"), among(entries.c.id)
     )
 )
-_LEAVES = asking(
+_LEAVES = query_by_ids(
     lambda among: select(entries.c.index, entries.c.leaf).where(
         entries.c.log == bindparam("log"), among(entries.c.index)
     )
@@ -68,7 +68,7 @@ def lock_head(connection: Connection, log: int) -> Head:
     """The head of a log, locked until the transaction ends. Unsafe if the log is not there."""
     row = connection.execute(_HEAD, {"log": log}).mappings().first()
     if row is None:
-        raise Unsafe(f"log {log} is not in this ledger; run 'firsthand init'")
+        raise PreconditionFailed(f"log {log} is not in this ledger; run 'firsthand init'")
     return Head(**row)
 
 
@@ -77,7 +77,7 @@ def save_head(connection: Connection, head: Head) -> None:
     connection.execute(_SAVE, {**asdict(head), "of": head.log})
 
 
-def earlier(connection: Connection, log: int, ids: Iterable[str]) -> list[RowMapping]:
+def existing_entries(connection: Connection, log: int, ids: Iterable[str]) -> list[RowMapping]:
     """Index, author, id and digest of the entries of this log that bear one of these ids.
 
     In no order: asked for in order, SQLite walks the whole log instead of the ids.
@@ -94,22 +94,22 @@ def leaves(connection: Connection, log: int, indexes: Collection[int]) -> dict[i
     }
 
 
-def append(connection: Connection, rows: Sequence[Row]) -> None:
+def append_entries(connection: Connection, rows: Sequence[Row]) -> None:
     """Append entries; the database refuses any place that is taken."""
     bulk.insert(connection, entries, rows)
 
 
-def keep_keys(connection: Connection, rows: Sequence[Row]) -> None:
+def save_keys(connection: Connection, rows: Sequence[Row]) -> None:
     """Keep new wrapped keys."""
     bulk.insert(connection, keys, rows)
 
 
-def keep_unreadable(connection: Connection, rows: Sequence[Row]) -> None:
+def save_unreadable(connection: Connection, rows: Sequence[Row]) -> None:
     """Keep messages that did not open."""
     bulk.insert(connection, unreadable, rows)
 
 
-def keep_held(connection: Connection, rows: Sequence[Row]) -> None:
+def save_held(connection: Connection, rows: Sequence[Row]) -> None:
     """Hold messages back."""
     bulk.insert(connection, held, rows)
 
@@ -120,21 +120,21 @@ def release_held(connection: Connection, numbers: Collection[int]) -> None:
         connection.execute(delete(held).where(held.c.number.in_(numbers)))
 
 
-def keep_alarms(connection: Connection, rows: Sequence[Row]) -> None:
+def save_alarms(connection: Connection, rows: Sequence[Row]) -> None:
     """Keep alarms."""
     bulk.insert(connection, alarms, rows)
 
 
-def keep_people(connection: Connection, rows: Sequence[Row]) -> None:
+def save_people(connection: Connection, rows: Sequence[Row]) -> None:
     """Note where people's streams stand now."""
     bulk.upsert(connection, people, rows)
 
 
-def keep_plans(connection: Connection, rows: Sequence[Row]) -> None:
+def save_plans(connection: Connection, rows: Sequence[Row]) -> None:
     """Store sealed plans in place of older ones."""
     bulk.upsert(connection, plans, rows)
 
 
-def keep_snapshots(connection: Connection, rows: Sequence[Row]) -> None:
+def save_snapshots(connection: Connection, rows: Sequence[Row]) -> None:
     """Keep sealed plans for views of the past."""
     bulk.insert(connection, snapshots, rows)

@@ -10,30 +10,43 @@ from typing import Any
 
 import structlog
 
-from services.ledger.fold import Person, fold_one, plan_row, snapshot_due, store_due, take
+from services.ledger.fold import (
+    PersonState,
+    apply_entry,
+    is_snapshot_due,
+    is_store_due,
+    load_state,
+    plan_row,
+)
 from services.ledger.log import entry
-from services.ledger.log.entry import Ruling, Standing
+from services.ledger.log.entry import StreamPosition, VerdictRecord
 from services.ledger.log.merkle import Frontier
-from services.ledger.log.proofs import Proof, growing, inclusion
+from services.ledger.log.proofs import Proof, inclusion, nodes_from_frontier
 from services.ledger.plan.decide import RULES, Accepted, Refusal, Verdict, decide
 from services.ledger.plan.evolve import evolve
-from services.ledger.receipts import Recorded, answer
+from services.ledger.receipts import LocatedEntry, encode_reply
 from services.ledger.store import reads, writes
 from services.ledger.store.database import Connection, StoreError
 from services.ledger.store.tile_store import nodes
 from services.ledger.store.writes import Head
-from services.ledger.writer.held_messages import AT_ONCE, Holding, held_event, held_row
-from services.ledger.writer.metrics import Course
-from services.ledger.writer.plan_cache import People
-from services.ledger.writer.queue_accounting import Place
+from services.ledger.writer.held_messages import AT_ONCE, HeldMessages, held_event, held_row
+from services.ledger.writer.metrics import BatchStats
+from services.ledger.writer.plan_cache import PlanCache
+from services.ledger.writer.queue_accounting import StreamId
 from shared.crypto.jwe import Key
 from shared.crypto.transit import Transit
-from shared.errors import ClockLeap, KeyAway, Misplaced, SealBroken, TooNew
+from shared.errors import (
+    CatalogueTooNew,
+    ClockJump,
+    DecryptionError,
+    KeyUnavailable,
+    MisroutedEvent,
+)
 from shared.events.catalogue import CATALOGUE
 from shared.events.event import Event, partition_of
 from shared.events.refusals import Code
-from shared.inbox.inbox import Outgoing
-from shared.log_setup import told
+from shared.inbox.inbox import Reply
+from shared.log_setup import describe_error
 from shared.tracing import trace_of
 
 SECONDS = 2.0  # that loading and judging may take
@@ -57,9 +70,9 @@ class Batch:
         self,
         log: int,
         logs: int,
-        people: People,
+        people: PlanCache,
         transit: Transit,
-        holding: Holding | None = None,
+        holding: HeldMessages | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -76,12 +89,12 @@ class Batch:
         self._people = people
         self._vault = people.vault
         self._transit = transit
-        self._holding = holding or Holding()
+        self._holding = holding or HeldMessages()
         self._clock = clock
         self._size = 0
         self._until = 0.0
         self._ends = False  # before a message that cannot be opened yet
-        self._touched: dict[str, tuple[Person, Standing]] = {}
+        self._touched: dict[str, tuple[PersonState, StreamPosition]] = {}
         self._blocked: dict[str, str] = {}  # by subject, why their messages are held
         self._earlier: dict[tuple[str, str], dict[str, int]] = {}
         self._repeats = 0
@@ -96,7 +109,7 @@ class Batch:
         `latest` is the moment after which no event can have been received, by the worker's clock.
         """
         self._connection, self._size, self.recorded = connection, head.size, recorded
-        self._last, self._latest = Place.of(head.last), latest
+        self._last, self._latest = StreamId.parse(head.last), latest
         self._until = self._clock() + SECONDS
         people = self._holding.people(self._log)
         self._blocked = dict.fromkeys(people, WAITS)
@@ -104,7 +117,7 @@ class Batch:
             for subject in people[:AT_ONCE]:
                 self._release(subject)
             released = any(each not in self._blocked for each in people)
-            self._holding.tried(self._log, released=released)
+            self._holding.schedule_retry(self._log, released=released)
 
     @property
     def is_over(self) -> bool:
@@ -133,7 +146,7 @@ class Batch:
             for place, each in part:
                 if self.places and self._is_late:
                     break
-                self._deal_with(place, each, aside=aside and not count, alone=alone)
+                self._judge_message(place, each, aside=aside and not count, alone=alone)
                 self.places.append(place)
                 count += 1
         return count
@@ -150,7 +163,7 @@ class Batch:
         try:
             for place, sealed in messages:
                 opened.append((place, self._open(place, sealed)))
-        except (TooNew, KeyAway):
+        except (CatalogueTooNew, KeyUnavailable):
             if not (opened or self.places):
                 raise
             self._ends = True
@@ -159,9 +172,9 @@ class Batch:
     def _open(self, place: bytes, sealed: bytes) -> Event | dict[str, Any]:
         """The event in a message, or the row that keeps aside what does not open."""
         try:
-            event = Event.from_message(self._transit.unseal(self._log, sealed, "event"))
-        except (SealBroken, ValueError, KeyError, TypeError) as fault:
-            why = told(fault)
+            event = Event.from_message(self._transit.decrypt(self._log, sealed, "event"))
+        except (DecryptionError, ValueError, KeyError, TypeError) as fault:
+            why = describe_error(fault)
             log_line.warning("unreadable", log=self._log, place=place.decode(), why=why)
             return {
                 "log": self._log,
@@ -171,14 +184,14 @@ class Batch:
                 "message": sealed,
             }
         if event.type not in CATALOGUE:
-            raise TooNew(f"an event of type {event.type}, which this worker does not know")
+            raise CatalogueTooNew(f"an event of type {event.type}, which this worker does not know")
         return event
 
     def _check_place(self, subjects: set[str]) -> None:
         """Misplaced unless this is everybody's log: an entry could never be taken out of it."""
         for subject in subjects if self._logs > 1 else ():
             if (home := partition_of(subject, self._logs)) != self._log:
-                raise Misplaced(
+                raise MisroutedEvent(
                     f"an event about a person of log {home} stands here; is there an "
                     "intake with another number of partitions?"
                 )
@@ -187,7 +200,7 @@ class Batch:
         """ClockLeap if one was received long after the present: then the worker's clock lags."""
         newest = max((each.received for each in events), default="")
         if newest > self._latest:
-            raise ClockLeap(
+            raise ClockJump(
                 f"an event was received at {newest}, and the worker's clock is more than an hour "
                 "behind that; set intake and worker by the same time server"
             )
@@ -217,7 +230,7 @@ class Batch:
 
     def _look_up(self, ids: set[str]) -> None:
         """Load what the log holds under these ids already."""
-        for row in writes.earlier(self._connection, self._log, ids):
+        for row in writes.existing_entries(self._connection, self._log, ids):
             self._earlier.setdefault((row["author"], row["id"]), {})[row["digest"]] = row["index"]
 
     def _load_people(self, subjects: set[str]) -> None:
@@ -239,20 +252,20 @@ class Batch:
         return list(self._touched)
 
     def _block(self, subject: str, fault: BaseException) -> None:
-        self._blocked[subject] = told(fault)
-        log_line.error("held", log=self._log, subject=subject, why=told(fault))
+        self._blocked[subject] = describe_error(fault)
+        log_line.error("held", log=self._log, subject=subject, why=describe_error(fault))
 
-    def _deal_with(
+    def _judge_message(
         self, place: bytes, each: Event | dict[str, Any], *, aside: bool, alone: bool
     ) -> None:
         """Record an event, hold it back, or keep aside what is not an event."""
         if not isinstance(each, Event):
-            if Place.of(place) > self._last:  # or it was kept before, and not deleted
+            if StreamId.parse(place) > self._last:  # or it was kept before, and not deleted
                 self.unreadable.append(each)
             return
         if each.subject not in self._blocked:
             try:
-                self._take(each, aside=aside)
+                self._process(each, aside=aside)
             except CannotJudge as fault:
                 self._block(each.subject, fault.__cause__ or fault)
             except MemoryError as fault:
@@ -260,7 +273,7 @@ class Batch:
                     raise
                 self._block(each.subject, fault)
         reason = self._blocked.get(each.subject)
-        if reason is not None and Place.of(place) > self._last:
+        if reason is not None and StreamId.parse(place) > self._last:
             self.held.append(held_row(self._vault, self._log, place, each, reason, self.recorded))
 
     def _release(self, subject: str) -> None:
@@ -276,20 +289,20 @@ class Batch:
             try:
                 event = held_event(self._vault, row)
                 self._look_up({event.id})
-                self._take(event)
+                self._process(event)
             except CannotJudge as fault:
                 self._block(subject, fault.__cause__ or fault)
-            except (SealBroken, ValueError, KeyError, TypeError, MemoryError) as fault:
+            except (DecryptionError, ValueError, KeyError, TypeError, MemoryError) as fault:
                 self._block(subject, fault)
             else:
                 self.released.append(row["number"])
         if subject not in self._blocked:
             log_line.warning("released", log=self._log, subject=subject)
 
-    def _take(self, event: Event, *, aside: bool = False) -> None:
+    def _process(self, event: Event, *, aside: bool = False) -> None:
         """Record one event, unless it is a repeat."""
         prior = self._earlier.setdefault((event.author, event.id), {})
-        index = self._repeat(event, prior) if prior else None
+        index = self._find_duplicate(event, prior) if prior else None
         repeat = index is not None
         self._repeats += repeat
         if index is None:
@@ -299,7 +312,7 @@ class Batch:
         if event.waiter is not None:
             self._told.append((event.waiter, index, repeat))
 
-    def _repeat(self, event: Event, prior: dict[str, int]) -> int | None:
+    def _find_duplicate(self, event: Event, prior: dict[str, int]) -> int | None:
         """The entry of the same author, id and digest. A digest is salted by the key that sealed
         its entry, and two keys seal things about a person.
         """
@@ -323,7 +336,7 @@ class Batch:
         code = verdict.code if isinstance(verdict, Refusal) else None
         warnings = verdict.warnings if isinstance(verdict, Accepted) else ()
         key, standing = self._key(event, code, person)
-        ruling = Ruling(RULES, self.recorded, code, verdict.represented, warnings)
+        ruling = VerdictRecord(RULES, self.recorded, code, verdict.represented, warnings)
         row = entry.write(event, ruling, key=key, standing=standing)
         index = self._size + len(self.rows)
         row["log"], row["index"] = self._log, index
@@ -332,13 +345,15 @@ class Batch:
             person.sequence = standing.sequence
             person.unstored += len(row["leaf"])
             self._touched[event.subject] = person, standing
-            if snapshot_due(before, person):
+            if is_snapshot_due(before, person):
                 snapshot = plan_row(self._log, self._key_of(event.subject), person)
                 self.snapshots.append(snapshot | {"recorded": self.recorded})
         prior[row["digest"]] = index
         return index
 
-    def _verdict(self, event: Event, person: Person, reused: bool) -> tuple[Verdict, Person]:
+    def _verdict(
+        self, event: Event, person: PersonState, reused: bool
+    ) -> tuple[Verdict, PersonState]:
         """Decide, and evolve if accepted. A failure of ours is tried again from fresh state."""
         for last in (False, True):
             try:
@@ -353,14 +368,14 @@ class Batch:
                 person = self._fresh(event.subject)
         return Refusal(Code.OUR_FAULT), person
 
-    def _fresh(self, subject: str) -> Person:
+    def _fresh(self, subject: str) -> PersonState:
         """The person folded again: from the store, then from this batch."""
         old = self._people[subject]
         try:
-            person = fold_one(self._connection, self._vault, self._log, subject)
+            person = load_state(self._connection, self._vault, self._log, subject)
             for row in self.rows:
                 if row["subject"] == subject and row["sequence"] is not None:
-                    take(self._vault, person, entry.read(row["leaf"]))
+                    apply_entry(self._vault, person, entry.parse(row["leaf"]))
         except (StoreError, MemoryError):
             raise
         except Exception as fault:
@@ -369,7 +384,9 @@ class Batch:
         self._people.replace(subject, person)
         return person
 
-    def _key(self, event: Event, code: Code | None, person: Person) -> tuple[Key, Standing | None]:
+    def _key(
+        self, event: Event, code: Code | None, person: PersonState
+    ) -> tuple[Key, StreamPosition | None]:
         """The key that seals the entry, and its place in the person's stream if it has one."""
         if code is None and event.type == "plan.started":
             key, row = self._vault.fresh(event.subject)
@@ -378,17 +395,17 @@ class Batch:
         held = self._vault.person(event.subject)
         if held is None or (code is not None and not code.standing):
             return self._vault.envelope(event.subject), None
-        return held, Standing(person.sequence + 1, person.plan.version)
+        return held, StreamPosition(person.sequence + 1, person.plan.version)
 
     def prove(self, connection: Connection, old: Head, leaves: Sequence[bytes], new: Head) -> None:
         """Make the proofs of those who wait, in the tree that this batch leaves."""
-        fresh = growing(Frontier.from_bytes(old.size, old.frontier), leaves)
+        fresh = nodes_from_frontier(Frontier.from_bytes(old.size, old.frontier), leaves)
         before = nodes(connection, self._log, new.size)
         for _, index, _ in self._told:
             path = inclusion(fresh if index >= old.size else before, index, new.size)
             self._proofs[index] = Proof(index, tuple(path), new.checkpoint)
 
-    def tell(self, course: Course) -> None:
+    def record_stats(self, course: BatchStats) -> None:
         """Put into the batch's course what was judged."""
         course.messages = len(self.places)
         course.verdicts.update(row["refusal"] or row["verdict"] for row in self.rows)
@@ -396,12 +413,12 @@ class Batch:
         course.held, course.released = len(self.held), len(self.released)
         course.traces = self._traces
 
-    def receipts(self) -> Iterator[Outgoing]:
+    def receipts(self) -> Iterator[Reply]:
         """What goes to the requests that wait, once the batch is committed."""
         for waiter, index, repeat in self._told:
-            recorded = Recorded(self._log, index, entry.read(self._leaves[index]))
+            recorded = LocatedEntry(self._log, index, entry.parse(self._leaves[index]))
             proof = self._proofs[index]
-            yield Outgoing(waiter, answer(recorded, self._vault, proof, repeat=repeat))
+            yield Reply(waiter, encode_reply(recorded, self._vault, proof, repeat=repeat))
 
     def people_rows(self) -> list[Mapping[str, Any]]:
         """Where the touched people's streams stand now."""
@@ -421,7 +438,7 @@ class Batch:
         """
         rows = []
         for subject, (person, _) in self._touched.items():
-            if subject not in self._blocked and store_due(person):
+            if subject not in self._blocked and is_store_due(person):
                 person.stored, person.unstored = person.sequence, 0
                 rows.append(plan_row(self._log, self._key_of(subject), person))
         return rows
@@ -429,5 +446,5 @@ class Batch:
     def _key_of(self, subject: str) -> Key:
         key = self._vault.person(subject)
         if key is None:
-            raise SealBroken(f"no key of {subject}")
+            raise DecryptionError(f"no key of {subject}")
         return key

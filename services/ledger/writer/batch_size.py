@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.inbox.inbox import Inbox, Reading
+from shared.inbox.inbox import Inbox, StreamHead
 
 BATCH, LARGE = 2_000, 200  # messages
 DEATHS = 3
@@ -22,7 +22,7 @@ log_line = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class BatchAttempt:
     """A batch that is being judged. `aside`: its one message is set aside, not judged."""
 
     messages: int
@@ -36,7 +36,7 @@ class Trial:
         return b"%d %d %d %b" % (self.messages, self.size, self.deaths, self.first)
 
     @classmethod
-    def of(cls, note: bytes | None) -> "Trial | None":
+    def of(cls, note: bytes | None) -> "BatchAttempt | None":
         """The trial of a note; None if there is none, or somebody else wrote it."""
         parts = (note or b"").split(b" ")
         if len(parts) != 4 or not all(each.isdigit() and len(each) < 20 for each in parts[:3]):
@@ -45,7 +45,7 @@ class Trial:
         return cls(messages, size, deaths, parts[3])
 
 
-class Trials:
+class BatchSizes:
     """The number of messages in force, for each log."""
 
     def __init__(self, inbox: Inbox) -> None:
@@ -53,26 +53,26 @@ class Trials:
         self._most: dict[int, int] = {}
         self._written: dict[int, bytes] = {}
 
-    def begin(self, log: int, size: int, reading: Reading) -> Trial:
+    def begin(self, log: int, size: int, reading: StreamHead) -> BatchAttempt:
         """The batch that may be judged now, noted in the queue if it is large or was cut down."""
         first, deaths = reading.messages[0][0] if reading.messages else b"", 0
-        died = Trial.of(reading.trying)
+        died = BatchAttempt.of(reading.trying)
         if died and died.size == size and reading.trying != self._written.get(log):
             self._most[log] = max(1, min(died.messages, BATCH) // 2)
             if died.messages == 1 and died.first == first:
                 deaths = died.deaths + 1
             log_line.error("batch-died", log=log, messages=died.messages, deaths=deaths)
         most = self._most.get(log, BATCH)
-        trial = Trial(most, size, deaths, first, aside=deaths >= DEATHS)
+        trial = BatchAttempt(most, size, deaths, first, aside=deaths >= DEATHS)
         if most < BATCH or len(reading.messages) >= LARGE:
-            self._inbox.try_batch(log, trial.note())
+            self._inbox.mark_batch(log, trial.note())
             self._written[log] = trial.note()
         return trial
 
     def end(self, log: int) -> None:
         """It was judged, or failed without ending the process."""
         if self._written.pop(log, None) is not None:
-            self._inbox.batch_tried(log)
+            self._inbox.unmark_batch(log)
 
     def succeeded(self, log: int) -> None:
         """It is committed: the next one may take twice as many."""

@@ -15,9 +15,9 @@ import orjson
 
 from services.ledger.store import reads, writes
 from services.ledger.store.database import Connection, Row
-from services.ledger.store.reads import Held
+from services.ledger.store.reads import HeldPerson
 from services.ledger.vault import Vault
-from shared.crypto.jwe import b64url, from_b64url, seal, unseal
+from shared.crypto.jwe import b64url, decrypt, encrypt, from_b64url
 from shared.events.event import Event, Json
 
 RETRY, LONGEST_RETRY = 2.0, 60.0  # seconds between two tries, twice as long each time, up to this
@@ -25,16 +25,16 @@ AT_ONCE = 20  # people that are tried in one batch
 MOST_MESSAGES, MOST_BYTES = 1_000, 8 * 1024 * 1024  # of one person; then intake takes no more
 
 
-class Holding:
+class HeldMessages:
     """Of whom messages are held in each log, as this process knows, and when to try them again."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._people: dict[int, dict[str, Held]] = {}
+        self._people: dict[int, dict[str, HeldPerson]] = {}
         self._due: dict[int, float] = {}
         self._pause: dict[int, float] = {}
 
-    def look(self, connection: Connection, log: int) -> None:
+    def refresh(self, connection: Connection, log: int) -> None:
         """Look into the store, since somebody else may have written to this log."""
         self._people[log] = {each.subject: each for each in reads.held_people(connection, log)}
 
@@ -62,7 +62,7 @@ class Holding:
         """Whether it is time to try those who are held again."""
         return bool(self._people.get(log)) and self._clock() >= self._due.get(log, 0.0)
 
-    def tried(self, log: int, *, released: bool) -> None:
+    def schedule_retry(self, log: int, *, released: bool) -> None:
         """They were tried: the next time is later, and later each time that nobody is released."""
         pause = RETRY if released else min(2 * self._pause.get(log, RETRY / 2), LONGEST_RETRY)
         self._pause[log] = pause
@@ -81,14 +81,14 @@ def held_row(
         "place": place.decode(),
         "reason": reason,
         "seen": seen,
-        "message": seal(vault.hold, message, bound),
+        "message": encrypt(vault.hold, message, bound),
     }
 
 
 def held_event(vault: Vault, row: Row | dict[str, Any]) -> Event:
     """The event of a row; SealBroken or ValueError if it is not what the row says."""
     key = vault.hold
-    header, message = unseal(row["message"], {key.kid: key}.get)
+    header, message = decrypt(row["message"], {key.kid: key}.get)
     event = Event.from_message(message)
     if (header.get("log"), header.get("use"), event.subject) != (
         row["log"],
@@ -102,7 +102,7 @@ def held_event(vault: Vault, row: Row | dict[str, Any]) -> Event:
 _EXPORTED = ("log", "subject", "place", "reason", "seen")
 
 
-def exported(connection: Connection, logs: int) -> Iterator[Json]:
+def export_held(connection: Connection, logs: int) -> Iterator[Json]:
     """The lines of an export's held.jsonl, one a held message, in order; still encrypted."""
     for log in range(logs):
         for row in reads.held_of(connection, log):
@@ -110,7 +110,7 @@ def exported(connection: Connection, logs: int) -> Iterator[Json]:
             yield line | {"message": b64url(row["message"]).decode()}
 
 
-def take_back(connection: Connection, vault: Vault, lines: Iterable[bytes]) -> int:
+def restore_held(connection: Connection, vault: Vault, lines: Iterable[bytes]) -> int:
     """Hold again what an export held and this database does not; how many messages that is.
 
     ValueError or SealBroken, and nothing is held, if a line is not one that this ledger exported.
@@ -129,5 +129,5 @@ def take_back(connection: Connection, vault: Vault, lines: Iterable[bytes]) -> i
             there[log] = {(each["subject"], each["place"]) for each in known}
         if (row["subject"], row["place"]) not in there[log]:
             rows.append(row)
-    writes.keep_held(connection, rows)
+    writes.save_held(connection, rows)
     return len(rows)

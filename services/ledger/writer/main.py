@@ -1,41 +1,42 @@
 """The worker's start: settings to neighbours to work."""
 
 from services.ledger.bootstrap import open_store
-from services.ledger.checkpoints.archiver import Keeper
+from services.ledger.checkpoints.archiver import CheckpointArchiver
 from services.ledger.checkpoints.witnesses import Policy
-from services.ledger.config import LedgerSettings, local_folder, now, signers
+from services.ledger.config import LedgerSettings, local_folder, signers, utc_now
 from services.ledger.maintenance.rebuild_switch import take_up
 from services.ledger.store.database import connect as connect_store
 from services.ledger.store.database import lock_writer
 from services.ledger.store.wal import empty_wal
 from services.ledger.writer import worker
-from services.ledger.writer.metrics import Batches, serve
+from services.ledger.writer.metrics import BatchMetrics, serve
 from services.ledger.writer.projector import Projector
 from shared import log_setup
 from shared.crypto.transit import Transit
 from shared.http.metrics import CollectorRegistry
 from shared.inbox import doorbell
 from shared.inbox.inbox import Inbox
-from shared.inbox.published_checkpoint import LastPublished
-from shared.inbox.servers import Queues, connect
-from shared.process import look_for_garbage_seldom
+from shared.inbox.published_checkpoint import PublishedCheckpoints
+from shared.inbox.servers import RedisServers, connect
+from shared.process import tune_gc
 
 
-def work(*, sweeper: bool, rq: bool) -> None:
+def run_worker(*, sweeper: bool, rq: bool) -> None:
     """Run the worker until it is asked to stop."""
     settings = LedgerSettings.load()
     log_setup.configure(settings.log_level)
-    look_for_garbage_seldom()
+    tune_gc()
     folder = local_folder(settings)
     lock = lock_writer(folder) if folder else None
     try:
         engine, vault = open_store(settings, write=True)
         queue = doorbell.bell(connect(settings.queue_url))
-        inbox = Inbox(Queues.connect(settings.queue_urls), Transit.from_folder(settings.key_folder))
+        servers = RedisServers.connect(settings.queue_urls)
+        inbox = Inbox(servers, Transit.from_folder(settings.key_folder))
         registry = CollectorRegistry()
-        batches = Batches(registry)
+        batches = BatchMetrics(registry)
         serve(registry, settings.metrics_host, settings.metrics_port)
-        projector = Projector(engine, inbox, vault, signers(settings), now, batches.done)
+        projector = Projector(engine, inbox, vault, signers(settings), utc_now, batches.record)
 
         def switch() -> None:
             if take_up(folder, engine, vault, settings.partitions):
@@ -45,18 +46,18 @@ def work(*, sweeper: bool, rq: bool) -> None:
             projector,
             lambda log: doorbell.ring(queue, log),
             linger=worker.LINGER if settings.partitions == 1 else 0,  # or the others would wait
-            failed=batches.failed,
+            failed=batches.record_failure,
             beat=settings.heartbeat.touch if settings.heartbeat else lambda: None,
             switch=switch,
         )
         reader = connect_store(settings.store_url, write=False)
-        keeper = Keeper(
+        keeper = CheckpointArchiver(
             engine,
             reader,
-            LastPublished(Queues.connect(settings.queue_urls)),
+            PublishedCheckpoints(RedisServers.connect(settings.queue_urls)),
             [each.vkeys for each in signers(settings)],
             Policy.from_folder(settings.key_folder),
-            now,
+            utc_now,
         )
         worker.run(
             drainer,

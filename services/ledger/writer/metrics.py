@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
 from prometheus_client import Counter as Total
 
-from shared.errors import Unsafe
+from shared.errors import PreconditionFailed
 from shared.events.refusals import Code
 
 STAGES = ("lock", "read", "judge", "append", "commit", "settle")
@@ -23,7 +23,7 @@ log_line = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Course:
+class BatchStats:
     """What one batch did, and how long each of its stages took (seconds), in order."""
 
     log: int
@@ -39,14 +39,14 @@ class Course:
     seconds: dict[str, float] = field(default_factory=dict)
     _since: float = field(default_factory=time.perf_counter)
 
-    def past(self, stage: str) -> None:
+    def record_stage(self, stage: str) -> None:
         """A stage is over."""
         now = time.perf_counter()
         self.seconds[stage] = now - self._since
         self._since = now
 
 
-class Batches:
+class BatchMetrics:
     """Counts what batches did, and writes a line for each."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -73,7 +73,7 @@ class Batches:
         )
         self._people = Gauge("firsthand_people_at_hand", "People in memory.", registry=registry)
 
-    def done(self, course: Course) -> None:
+    def record(self, course: BatchStats) -> None:
         """A batch is over, its messages settled."""
         self._messages.observe(course.messages)
         for name, seconds in course.seconds.items():
@@ -86,12 +86,12 @@ class Batches:
         self._people.set(course.people)
         log_line.info("batch", **_line(course))
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         """A drain ended with a fault; the partition waits."""
         self._failures.inc()
 
 
-def _line(course: Course) -> dict[str, object]:
+def _line(course: BatchStats) -> dict[str, object]:
     """A batch's line: counts, stages in milliseconds, and some of its traces."""
     line: dict[str, object] = {
         "log": course.log,
@@ -117,4 +117,4 @@ def serve(registry: CollectorRegistry, host: str, port: int) -> None:
             start_http_server(port, host, registry)
     except OSError as fault:
         told = f"the worker's metrics cannot be served at {host}:{port} ({fault.strerror})"
-        raise Unsafe(f"{told}; set FIRSTHAND_METRICS_PORT to another") from None
+        raise PreconditionFailed(f"{told}; set FIRSTHAND_METRICS_PORT to another") from None

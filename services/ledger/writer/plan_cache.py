@@ -8,22 +8,22 @@ cached is folded again (services/ledger/fold.py).
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from services.ledger.fold import Person, fold_each, unwrap_each
+from services.ledger.fold import PersonState, fold_each, unwrap_each
 from services.ledger.store import reads
 from services.ledger.store.database import Connection, Row
 from services.ledger.vault import Vault
-from shared.errors import SealBroken
+from shared.errors import DecryptionError
 
 LIMIT = 20_000  # people kept in memory
 CACHE_BYTES = 32 * 1024 * 1024  # of accepted events in the plans kept: ten times that in memory
 
 
-class People:
+class PlanCache:
     """The people of one ledger, as this process knows them."""
 
     def __init__(self, vault: Vault) -> None:
         self.vault = vault
-        self._known: OrderedDict[str, Person] = OrderedDict()
+        self._known: OrderedDict[str, PersonState] = OrderedDict()
         self._weights: dict[str, int] = {}
         self._weight = 0
 
@@ -56,7 +56,9 @@ class People:
         for subject, person in found.items():
             row = rows.get(subject)
             if row and person.sequence != row["sequence"]:
-                broken[subject] = SealBroken("the entries end where the row of people does not")
+                broken[subject] = DecryptionError(
+                    "the entries end where the row of people does not"
+                )
             else:
                 self.replace(subject, person)
         failed |= broken
@@ -67,13 +69,13 @@ class People:
 
     def _fold(
         self, connection: Connection, log: int, subjects: list[str], kept: frozenset[str]
-    ) -> tuple[dict[str, Person], dict[str, Exception]]:
+    ) -> tuple[dict[str, PersonState], dict[str, Exception]]:
         """Fold people; where memory does not suffice, one by one with nothing else in memory."""
         try:
             return fold_each(connection, self.vault, log, subjects) if subjects else ({}, {})
         except MemoryError:
             self.drop([each for each in self._known if each not in kept])
-        found, failed = dict[str, Person](), dict[str, Exception]()
+        found, failed = dict[str, PersonState](), dict[str, Exception]()
         for subject in subjects:
             try:
                 some, none = fold_each(connection, self.vault, log, [subject])
@@ -86,11 +88,11 @@ class People:
         person = self._known.get(subject)
         return person is not None and person.sequence == (row["sequence"] if row else 0)
 
-    def __getitem__(self, subject: str) -> Person:
+    def __getitem__(self, subject: str) -> PersonState:
         """Somebody who was loaded."""
         return self._known[subject]
 
-    def replace(self, subject: str, person: Person) -> None:
+    def replace(self, subject: str, person: PersonState) -> None:
         """Put a freshly folded person in place of the one at hand."""
         self._known[subject] = person
         self._weigh(subject, person.plan.accepted_bytes)

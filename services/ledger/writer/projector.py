@@ -19,21 +19,21 @@ from services.ledger.log.merkle import Frontier, leaf_hash
 from services.ledger.log.signed_note import Signer, read_checkpoint
 from services.ledger.plan.decide import RULES
 from services.ledger.store import writes
-from services.ledger.store.checkpoint_archive import last_kept
+from services.ledger.store.checkpoint_archive import last_archived
 from services.ledger.store.database import Connection, Engine, transaction
-from services.ledger.store.tile_store import keep_tiles, root_at
+from services.ledger.store.tile_store import root_at, save_tiles
 from services.ledger.store.writes import Head
 from services.ledger.vault import Vault
 from services.ledger.writer.batch import Batch
-from services.ledger.writer.batch_size import LARGE, Trials
-from services.ledger.writer.held_messages import Holding
-from services.ledger.writer.metrics import Course
-from services.ledger.writer.plan_cache import People
-from services.ledger.writer.queue_accounting import Alarm, reconcile, taken
+from services.ledger.writer.batch_size import LARGE, BatchSizes
+from services.ledger.writer.held_messages import HeldMessages
+from services.ledger.writer.metrics import BatchStats
+from services.ledger.writer.plan_cache import PlanCache
+from services.ledger.writer.queue_accounting import Alarm, count_taken, reconcile
 from shared.crashpoints import crashpoint
-from shared.errors import ClockLeap, QueueReplaced, Unsafe
+from shared.errors import ClockJump, PreconditionFailed, QueueReplaced
 from shared.events.event import timestamp
-from shared.inbox.inbox import Glance, Inbox, Reading
+from shared.inbox.inbox import Inbox, StreamHead, StreamSummary
 
 BATCH_BYTES = 8 * 1024 * 1024  # of messages, sealed, after which no more are read
 SKEW, LATE = 60.0, 3_600.0  # seconds that our clock may differ from the queue's; and lag behind
@@ -53,7 +53,7 @@ class Projector:
         vault: Vault,
         signers: list[Signer],
         clock: Callable[[], datetime],
-        observe: Callable[[Course], None] = lambda _: None,
+        observe: Callable[[BatchStats], None] = lambda _: None,
         *,
         skew: float = SKEW,
     ) -> None:
@@ -64,9 +64,9 @@ class Projector:
         self._clock = clock
         self._observe = observe
         self._skew = skew
-        self._people = People(vault)
-        self._holding = Holding()
-        self._trials = Trials(inbox)
+        self._people = PlanCache(vault)
+        self._holding = HeldMessages()
+        self._trials = BatchSizes(inbox)
         self._left: dict[int, Head] = {}  # each log's head, as this process left it
         self._added = defaultdict[int, int](int)  # messages that were ever seen added to a stream
 
@@ -76,45 +76,47 @@ class Projector:
         An empty one too is committed and published, if that head is not what was published last.
         Whatever raises here has recorded nothing that was not committed, and deleted nothing.
         """
-        course = Course(log)
+        course = BatchStats(log)
         batch = Batch(log, self.partitions, self._people, self.inbox.transit, self._holding)
         try:
             with transaction(self._engine) as connection:
                 head = found = writes.lock_head(connection, log)
-                course.past("lock")
+                course.record_stage("lock")
                 crashpoint("batch-locked")
-                reading = self.inbox.read(log, LARGE)
+                reading = self.inbox.peek(log, LARGE)
                 crashpoint("batch-read")
                 head, alarm = self._check(connection, head, reading)
-                course.past("read")
+                course.record_stage("read")
                 if self._is_idle(head, reading, alarm):
                     self._left[log] = found
-                    self.inbox.settle(log, (), (), None)  # what it waited for, if it did, is over
+                    self.inbox.acknowledge(
+                        log, (), (), None
+                    )  # what it waited for, if it did, is over
                     return self._over(course, head, batch)
                 self._judge(connection, head, reading, batch)
                 crashpoint("batch-judged")
                 leaves = [leaf_hash(row["leaf"]) for row in batch.rows]
-                new = taken(self._extend(head, leaves, batch.recorded), batch.places)
-                course.past("judge")
+                new = count_taken(self._extend(head, leaves, batch.recorded), batch.places)
+                course.record_stage("judge")
                 crashpoint("batch-signed")
                 self._write(connection, batch, head, new, leaves, alarm)
-                course.past("append")
+                course.record_stage("append")
                 crashpoint("batch-written")
         except BaseException:
             self._people.drop(batch.subjects)
             self._holding.forget(log)
             raise
         self._committed(log, new, batch, alarm)
-        course.past("commit")
+        course.record_stage("commit")
         crashpoint("batch-committed")
-        self.inbox.settle(log, batch.places, batch.receipts(), new.checkpoint.encode())
-        course.past("settle")
+        self.inbox.acknowledge(log, batch.places, batch.receipts(), new.checkpoint.encode())
+        course.record_stage("settle")
         crashpoint("batch-settled")
         self._people.drop(batch.blocked)
         self._people.trim(batch.touched)
         return self._over(course, new, batch)
 
-    def _judge(self, connection: Connection, head: Head, reading: Reading, batch: Batch) -> None:
+    def _judge(self, connection: Connection, head: Head, reading: StreamHead, batch: Batch) -> None:
         """Judge messages until the batch's deadline, or until there are enough of them."""
         trial = self._trials.begin(head.log, head.size, reading)
         alone = trial.messages == 1
@@ -128,7 +130,7 @@ class Projector:
                 room = min(2 * len(messages), trial.messages - len(batch.places))
                 if done < len(messages) or size >= BATCH_BYTES or room < 1:
                     break
-                messages = self.inbox.more(head.log, messages[-1][0], room)
+                messages = self.inbox.peek_after(head.log, messages[-1][0], room)
             batch.end()
         except MemoryError:
             self._trials.too_large(head.log)
@@ -152,21 +154,21 @@ class Projector:
         alarm: Alarm | None,
     ) -> None:
         """Write all that a batch worked out, and make the proofs for those who wait."""
-        writes.append(connection, batch.rows)
+        writes.append_entries(connection, batch.rows)
         crashpoint("batch-inserting")
-        keep_tiles(connection, head.log, head.size, leaves)
-        writes.keep_keys(connection, batch.new_keys)
-        writes.keep_unreadable(connection, batch.unreadable)
-        writes.keep_held(connection, batch.held)
+        save_tiles(connection, head.log, head.size, leaves)
+        writes.save_keys(connection, batch.new_keys)
+        writes.save_unreadable(connection, batch.unreadable)
+        writes.save_held(connection, batch.held)
         writes.release_held(connection, batch.released)
-        writes.keep_alarms(connection, [alarm.row(batch.recorded)] if alarm else [])
-        writes.keep_people(connection, batch.people_rows())
-        writes.keep_plans(connection, batch.plan_rows())
-        writes.keep_snapshots(connection, batch.snapshots)
+        writes.save_alarms(connection, [alarm.row(batch.recorded)] if alarm else [])
+        writes.save_people(connection, batch.people_rows())
+        writes.save_plans(connection, batch.plan_rows())
+        writes.save_snapshots(connection, batch.snapshots)
         writes.save_head(connection, new)
         batch.prove(connection, head, leaves, new)
         if batch.held or batch.released:
-            self._holding.look(connection, head.log)
+            self._holding.refresh(connection, head.log)
 
     def _committed(self, log: int, new: Head, batch: Batch, alarm: Alarm | None) -> None:
         """Remember what is in the store now, and raise the alarm that is kept there."""
@@ -175,11 +177,11 @@ class Projector:
         if alarm:
             log_line.error(alarm.kind, log=log, missing=alarm.missing, why=alarm.detail)
             self._added[log] = new.added
-            self.inbox.forget_added(log)
+            self.inbox.clear_added(log)
         if batch.held or batch.released:
             self.close_for_full(log)
 
-    def _is_idle(self, head: Head, reading: Reading, alarm: Alarm | None) -> bool:
+    def _is_idle(self, head: Head, reading: StreamHead, alarm: Alarm | None) -> bool:
         """Whether there is nothing to record, to publish, to release or to say."""
         if reading.messages or alarm or self._holding.is_due(head.log):
             return False
@@ -189,7 +191,7 @@ class Projector:
         """Fold everybody from the store again: it was rebuilt."""
         self._people.clear()
 
-    def wants_a_look(self, log: int, glance: Glance) -> bool:
+    def wants_a_look(self, log: int, glance: StreamSummary) -> bool:
         """Whether a partition in which no message waits for long wants a batch all the same: its
         stream holds more or less than it must, or held messages are to be tried again.
         """
@@ -203,16 +205,16 @@ class Projector:
 
     def close_for_full(self, log: int) -> None:
         """Have intake refuse what comes about people of whom as much is held as may be."""
-        self.inbox.close_for(log, self._holding.full(log))
+        self.inbox.set_full_people(log, self._holding.full(log))
 
     def has_full(self, log: int) -> bool:
         """Whether there are such people, of whom intake hears again and again."""
         return bool(self._holding.full(log))
 
-    def _over(self, course: Course, head: Head, batch: Batch) -> int:
+    def _over(self, course: BatchStats, head: Head, batch: Batch) -> int:
         """Report to the observer what the batch did; returns how many messages left the stream."""
         course.size, course.people = head.size, len(self._people)
-        batch.tell(course)
+        batch.record_stats(course)
         self._observe(course)
         return course.messages
 
@@ -229,7 +231,7 @@ class Projector:
         return replace(head, checkpoint=checkpoint, rules=RULES)
 
     def _check(
-        self, connection: Connection, head: Head, reading: Reading
+        self, connection: Connection, head: Head, reading: StreamHead
     ) -> tuple[Head, Alarm | None]:
         """Stop rather than write behind newer rules, behind what was published, or by a clock that
         leapt; the head, brought in step with the stream, and what is missing from that.
@@ -237,9 +239,11 @@ class Projector:
         log, published = head.log, reading.published
         self._check_clock(reading)
         if not self._holding.known(log) or head != self._left.get(log):
-            self._holding.look(connection, log)  # somebody else wrote since, or we just started
+            self._holding.refresh(connection, log)  # somebody else wrote since, or we just started
             if head.rules > RULES:
-                raise Unsafe(f"log {log} was ruled by rules {head.rules}, this worker has {RULES}")
+                raise PreconditionFailed(
+                    f"log {log} was ruled by rules {head.rules}, this worker has {RULES}"
+                )
         if published != head.checkpoint.encode():
             head = replace(head, published=self._check_published(connection, head, published))
         else:
@@ -249,11 +253,11 @@ class Projector:
             self._added[log] = max(self._added[log], reading.added or 0)
         return head, alarm
 
-    def _check_clock(self, reading: Reading) -> None:
+    def _check_clock(self, reading: StreamHead) -> None:
         ours = self._clock().timestamp()
         if reading.clock is not None and abs(off := ours - reading.clock) > self._skew:
             way = "ahead of" if off > 0 else "behind"
-            raise ClockLeap(
+            raise ClockJump(
                 f"the worker's clock is {abs(off):.0f} s {way} the queue's, and entries would keep "
                 "its time for good; set both by the same time server"
             )
@@ -265,7 +269,7 @@ class Projector:
         log = head.log
         size, root = self._read_published(head, published)
         if root is None:
-            kept = last_kept(connection, log)
+            kept = last_archived(connection, log)
             known = max(head.published, kept["size"] if kept else 0)
             if known:
                 raise QueueReplaced(
@@ -275,13 +279,13 @@ class Projector:
                 )
             return 0
         if size > head.size:
-            raise Unsafe(
+            raise PreconditionFailed(
                 f"log {log} ends at {head.size}, but {size} entries were published: this "
                 "database is an older copy. Bring back the newer one, or run 'firsthand restore' "
                 "with an export that holds them"
             )
         if root != (head.root if size == head.size else root_at(connection, log, size)):
-            raise Unsafe(
+            raise PreconditionFailed(
                 f"log {log} holds other entries than the {size} that were published: this "
                 "database is not the one they were published from. Bring that one back"
             )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from services.ledger.store.writes import UNKNOWN, Head
-from shared.inbox.inbox import Reading
+from shared.inbox.inbox import StreamHead
 
 LOST, REPLACED = "queue-lost-messages", "queue-replaced"
 
@@ -41,21 +41,21 @@ class Alarm:
         }
 
 
-class Place(NamedTuple):
+class StreamId(NamedTuple):
     """A message's id in its stream, which orders as the stream does."""
 
     milliseconds: int
     number: int
 
     @classmethod
-    def of(cls, place: bytes | str) -> "Place":
+    def parse(cls, place: bytes | str) -> "StreamId":
         """The id that a stream gave."""
         text = place.decode() if isinstance(place, bytes) else place
         first, _, second = text.partition("-")
         return cls(int(first), int(second or 0)) if first else cls(-1, 0)
 
 
-def reconcile(head: Head, reading: Reading, seen: int) -> tuple[Head, Alarm | None]:
+def reconcile(head: Head, reading: StreamHead, seen: int) -> tuple[Head, Alarm | None]:
     """The head brought in step with the stream as it was read, and what is missing, if anything.
 
     `seen` is the largest count of added messages that anybody saw of the stream before.
@@ -64,8 +64,8 @@ def reconcile(head: Head, reading: Reading, seen: int) -> tuple[Head, Alarm | No
         return head, None
     if head.added == UNKNOWN:
         return _recount(head, reading), None
-    last = Place.of(head.last)
-    leftover = sum(Place.of(place) <= last for place, _ in reading.messages)
+    last = StreamId.parse(head.last)
+    leftover = sum(StreamId.parse(place) <= last for place, _ in reading.messages)
     missing = reading.added - head.taken - reading.moved - (reading.length - leftover)
     if missing < 0:
         return _replaced(head, reading, seen)
@@ -76,14 +76,14 @@ def reconcile(head: Head, reading: Reading, seen: int) -> tuple[Head, Alarm | No
     return step, Alarm(head.log, LOST, missing, detail)
 
 
-def _recount(head: Head, reading: Reading) -> Head:
+def _recount(head: Head, reading: StreamHead) -> Head:
     """Count from here on: whatever was added and is not waiting counts as taken."""
     added = reading.added or 0
     done = added - reading.length - reading.moved
     return replace(head, added=added, moved=reading.moved, taken=done, last="")
 
 
-def _replaced(head: Head, reading: Reading, seen: int) -> tuple[Head, Alarm]:
+def _replaced(head: Head, reading: StreamHead, seen: int) -> tuple[Head, Alarm]:
     """Begin a new count: the stream is a new one."""
     missing = max(0, max(seen, head.added, reading.before) - head.taken - head.moved)
     detail = (
@@ -93,10 +93,10 @@ def _replaced(head: Head, reading: Reading, seen: int) -> tuple[Head, Alarm]:
     return _recount(head, reading), Alarm(head.log, REPLACED, missing, detail)
 
 
-def taken(head: Head, places: list[bytes]) -> Head:
+def count_taken(head: Head, places: list[bytes]) -> Head:
     """The head after these messages were taken off the stream; each id counts once."""
-    last = Place.of(head.last)
-    new = [each for each in places if Place.of(each) > last]
+    last = StreamId.parse(head.last)
+    new = [each for each in places if StreamId.parse(each) > last]
     if not new:
         return head
-    return replace(head, taken=head.taken + len(new), last=max(new, key=Place.of).decode())
+    return replace(head, taken=head.taken + len(new), last=max(new, key=StreamId.parse).decode())

@@ -12,23 +12,23 @@ from collections.abc import Sequence
 
 import structlog
 
-from shared.errors import KeyAway, SealBroken, TooNew, Unavailable
+from shared.errors import CatalogueTooNew, DecryptionError, KeyUnavailable, Unavailable
 from shared.events.event import Event, partition_of
 from shared.inbox.inbox import Inbox
-from shared.inbox.lag import pages
+from shared.inbox.lag import iter_pages
 
 log_line = structlog.get_logger()
 Placed = tuple[bytes, Event]
 
 
-def move(inbox: Inbox, partition: int, partitions: int) -> set[int]:
+def reroute(inbox: Inbox, partition: int, partitions: int) -> set[int]:
     """Move what does not belong in a partition; where it went. What is no event stays.
 
     It ends at a message that opens later (TooNew, KeyAway), since the next may be of the same
     person. Unavailable, or RedisError, if the queue does not keep what is moved.
     """
     went = set[int]()
-    for page in pages(inbox.queues, partition):
+    for page in iter_pages(inbox.queues, partition):
         found, later = _opened(inbox, partition, page)
         homes: dict[int, list[Placed]] = defaultdict(list)
         for each in found:
@@ -48,18 +48,18 @@ def move(inbox: Inbox, partition: int, partitions: int) -> set[int]:
 
 def _opened(
     inbox: Inbox, partition: int, page: Sequence[tuple[bytes, bytes]]
-) -> tuple[list[Placed], TooNew | KeyAway | None]:
+) -> tuple[list[Placed], CatalogueTooNew | KeyUnavailable | None]:
     """The events of a page with their places, and why it ends before its end, if it does."""
     found: list[Placed] = []
     left, later = 0, None
     for place, sealed in page:
         try:
-            message = inbox.transit.unseal(partition, sealed, "event")
+            message = inbox.transit.decrypt(partition, sealed, "event")
             found.append((place, Event.from_message(message)))
-        except (TooNew, KeyAway) as fault:
+        except (CatalogueTooNew, KeyUnavailable) as fault:
             later = fault
             break
-        except (SealBroken, ValueError, KeyError, TypeError):
+        except (DecryptionError, ValueError, KeyError, TypeError):
             left += 1
     if left:
         log_line.warning("left", partition=partition, messages=left)

@@ -16,15 +16,15 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
-from services.ledger.checkpoints.archiver import Keeper
+from services.ledger.checkpoints.archiver import CheckpointArchiver
 from services.ledger.writer.projector import Projector
-from services.ledger.writer.reroute import move
+from services.ledger.writer.reroute import reroute
 from shared.crashpoints import crashpoint
-from shared.errors import Misplaced, Unsafe
+from shared.errors import MisroutedEvent, PreconditionFailed
 from shared.inbox.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
-from shared.inbox.lag import beyond
+from shared.inbox.lag import messages_outside_layout
 from shared.inbox.partition_layout import lay_out
-from shared.log_setup import told
+from shared.log_setup import describe_error
 
 DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
 LINGER = 20  # milliseconds that a drain stays for the next event; a bell costs RQ 3 ms
@@ -51,7 +51,7 @@ class Drainer:
         switch: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
-        self.broken: Unsafe | None = None
+        self.broken: PreconditionFailed | None = None
         self._projector = projector
         self._ring_again = ring_again
         self._clock = clock
@@ -71,7 +71,7 @@ class Drainer:
         with self._one:
             try:
                 return self._drain(partition, starting)
-            except Unsafe as fault:
+            except PreconditionFailed as fault:
                 self.broken = fault
                 self._wait(partition, fault)
                 self.stopping.set()
@@ -99,8 +99,8 @@ class Drainer:
                 break
             try:
                 done += self._projector.batch(partition)
-            except Misplaced as fault:
-                log_line.warning("misplaced", log=partition, why=told(fault))
+            except MisroutedEvent as fault:
+                log_line.warning("misplaced", log=partition, why=describe_error(fault))
                 self._move(partition)
         crashpoint("drain-over")
         return done
@@ -109,7 +109,7 @@ class Drainer:
         """Move what does not belong in a partition, and have it drained where it went."""
         inbox = self._projector.inbox
         inbox.clear_wake(partition)
-        for each in move(inbox, partition, self._projector.partitions):
+        for each in reroute(inbox, partition, self._projector.partitions):
             self._ring_again(each)
         return 0
 
@@ -119,7 +119,9 @@ class Drainer:
         for partition in range(self._projector.partitions):
             self.drain(partition, starting=True)
         with suppress(RedisError):
-            for partition in beyond(self._projector.inbox.queues, self._projector.partitions):
+            for partition in messages_outside_layout(
+                self._projector.inbox.queues, self._projector.partitions
+            ):
                 self.drain(partition)
 
     def _lay_out(self) -> None:
@@ -127,11 +129,11 @@ class Drainer:
             lay_out(self._projector.inbox.queues, self._projector.partitions)
 
     def _wait(self, partition: int, fault: Exception) -> None:
-        why = told(fault)
+        why = describe_error(fault)
         self._failed()
         log_line.error("waiting", log=partition, why=why, exc_info=fault)
         with suppress(RedisError):  # the queue itself may be what is away
-            self._projector.inbox.wait_because(partition, why)
+            self._projector.inbox.set_blocked_reason(partition, why)
 
     def sweep(self) -> None:
         """Drain every partition whose oldest message has waited for a sweep, until stopped.
@@ -143,12 +145,12 @@ class Drainer:
             self._lay_out()
             for partition in range(self._projector.partitions):
                 try:
-                    glance = self._projector.inbox.glance(partition)
+                    glance = self._projector.inbox.summarize(partition)
                     if self._projector.has_full(partition):
                         self._projector.close_for_full(partition)
                 except RedisError as fault:
                     if partition not in away:  # said once, until it was there again
-                        log_line.warning("sweep", log=partition, why=told(fault))
+                        log_line.warning("sweep", log=partition, why=describe_error(fault))
                     away.add(partition)
                     continue
                 away.discard(partition)
@@ -201,7 +203,7 @@ class Worker(SimpleWorker):
 
 def run(
     drainer: Drainer,
-    keeper: Keeper,
+    keeper: CheckpointArchiver,
     connection: Any,
     *,
     sweeper: bool,
@@ -261,7 +263,7 @@ def _work(drainer: Drainer, connection: Any) -> bool:
         worker.work(logging_level="WARNING")
     except RedisError as fault:
         went = False
-        log_line.warning("rq", why=told(fault))
+        log_line.warning("rq", why=describe_error(fault))
     _take_signals(drainer)
     return went
 

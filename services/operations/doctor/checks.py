@@ -7,16 +7,16 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from services.client.http import ADDRESSES, Answer, send, told_by_up
+from services.client.http import ADDRESSES, HttpResponse, addresses_from_up, send
 from services.ledger.store import setup
 from services.ledger.store.database import StoreError
 from services.operations.doctor import host_checks, queue_checks, store_checks
-from services.operations.doctor.context import Away, Ground, Odd
+from services.operations.doctor.context import CheckUnavailable, CheckWarning, DoctorContext
 from shared.errors import FirsthandError
-from shared.log_setup import told
+from shared.log_setup import describe_error
 from shared.terminal import printable
 
-Check = Callable[[Ground], str]
+Check = Callable[[DoctorContext], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Result:
 
     check: str
     state: str
-    told: str
+    detail: str
     remedy: str = ""
     down: bool = False
 
@@ -35,10 +35,10 @@ class Result:
 def ready(service: str) -> Check:
     """The service says that it is ready."""
 
-    def check(ground: Ground) -> str:
+    def check(ground: DoctorContext) -> str:
         if service not in ground.services:
             remedy = f"set {ADDRESSES[service]}, or run 'firsthand up'"
-            raise Away(f"no address is known here; {remedy}", down=False)
+            raise CheckUnavailable(f"no address is known here; {remedy}", down=False)
         return _ready(service, ground.services[service])
 
     return check
@@ -75,30 +75,34 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def examine(ground: Ground) -> Iterator[Result]:
+def examine(ground: DoctorContext) -> Iterator[Result]:
     """Every check's result, in order. A reason is told once, and then referred to."""
     reasons: dict[str, str] = {}
     try:
         for name, check in CHECKS.items():
             found = _result(name, check, ground)
-            first = name if found.state == "ok" else reasons.setdefault(found.told, name)
+            first = name if found.state == "ok" else reasons.setdefault(found.detail, name)
             same = f"not known, for the reason of '{first}'"
-            yield found if first == name else replace(found, state="unknown", told=same, remedy="")
+            yield (
+                found if first == name else replace(found, state="unknown", detail=same, remedy="")
+            )
     finally:
         ground.close()
 
 
-def _result(name: str, check: Check, ground: Ground) -> Result:
+def _result(name: str, check: Check, ground: DoctorContext) -> Result:
     try:
         return Result(name, "ok", printable(check(ground)))
-    except Away as fault:
+    except CheckUnavailable as fault:
         return Result(name, "unknown", *_parts(str(fault)), down=fault.down)
-    except Odd as fault:
+    except CheckWarning as fault:
         return Result(name, "odd", *_parts(str(fault)))
     except FirsthandError as fault:
         return Result(name, "wrong", *_parts(str(fault)))
     except (RedisError, StoreError, OSError) as fault:
-        return Result(name, "unknown", printable(told(fault)), "see whether it answers", down=True)
+        return Result(
+            name, "unknown", printable(describe_error(fault)), "see whether it answers", down=True
+        )
 
 
 def _parts(said: str) -> tuple[str, str]:
@@ -117,16 +121,16 @@ def _parts(said: str) -> tuple[str, str]:
 def addresses(data: Path) -> dict[str, str]:
     """Where services answer, as far as the environment or `up` says."""
     configured = {name: os.environ.get(variable) for name, variable in ADDRESSES.items()}
-    return told_by_up(data) | {name: url for name, url in configured.items() if url}
+    return addresses_from_up(data) | {name: url for name, url in configured.items() if url}
 
 
 def _ready(service: str, address: str) -> str:
     try:
-        answer: Answer = send(f"{address.rstrip('/')}/readyz", "")
+        answer: HttpResponse = send(f"{address.rstrip('/')}/readyz", "")
         said = answer.json()
     except (FirsthandError, ValueError):
         why = f"{service} does not answer at {address}"
-        raise Away(f"{why}; start it, or mend its address") from None
+        raise CheckUnavailable(f"{why}; start it, or mend its address") from None
     if answer.status != 200:
         why = said.get("why", "no reason given") if isinstance(said, dict) else "no reason given"
         raise FirsthandError(f"{service} is not ready: {why}; mend what it names")

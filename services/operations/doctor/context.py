@@ -14,21 +14,21 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from services.ledger.config import LedgerSettings, now
+from services.ledger.config import LedgerSettings, utc_now
 from services.ledger.store.database import Connection, Engine, StoreError, transaction
 from services.ledger.store.database import connect as connect_store
 from shared.errors import FirsthandError
-from shared.inbox.servers import Queues
-from shared.log_setup import told
+from shared.inbox.servers import RedisServers
+from shared.log_setup import describe_error
 
 GIB = 2**30
 
 
-class Odd(FirsthandError):
+class CheckWarning(FirsthandError):
     """Not as it usually is; it may be meant so."""
 
 
-class Away(FirsthandError):
+class CheckUnavailable(FirsthandError):
     """Could not be checked: not on this host (then `down` is False), or it does not answer."""
 
     def __init__(self, why: str, *, down: bool = True) -> None:
@@ -37,12 +37,12 @@ class Away(FirsthandError):
 
 
 @dataclass
-class Ground:
+class DoctorContext:
     """The settings and what they lead to; what a test may set otherwise stands below."""
 
     settings: LedgerSettings
     services: dict[str, str] = field(default_factory=dict)  # addresses by name
-    clock: Callable[[], datetime] = now
+    clock: Callable[[], datetime] = utc_now
     mounts: Path = Path("/proc/self/mountinfo")
     least_free: int = GIB  # bytes
     inbox_limit: int = 0  # messages that intake lets wait in a partition; 0: any number
@@ -56,25 +56,28 @@ class Ground:
         """A key file; Away if it is not there and others (`who`) may have it in its place."""
         path = self.settings.key_folder / name
         if not path.exists() and not self.whole:
-            raise Away(f"{name} is not on this host, and {who} need it", down=False)
+            raise CheckUnavailable(f"{name} is not on this host, and {who} need it", down=False)
         return path
 
     @cached_property
-    def _queues(self) -> "Queues | Away":
-        queues = Queues.connect(self.settings.queue_urls)
+    def _queues(self) -> "RedisServers | CheckUnavailable":
+        queues = RedisServers.connect(self.settings.queue_urls)
         try:
             for each in queues.servers:
                 each.ping()
         except RedisError as fault:
             if not self.settings.redis_url:
-                return Away("the embedded queue does not run; start 'firsthand up'")
-            return Away(f"the queue does not answer ({told(fault)}); start it, or mend its address")
+                return CheckUnavailable("the embedded queue does not run; start 'firsthand up'")
+            return CheckUnavailable(
+                f"the queue does not answer ({describe_error(fault)}); "
+                "start it, or correct its address"
+            )
         return queues
 
     @property
-    def queues(self) -> Queues:
+    def queues(self) -> RedisServers:
         """Clients of the queue's servers, which answered; Away otherwise."""
-        if isinstance(self._queues, Away):
+        if isinstance(self._queues, CheckUnavailable):
             raise self._queues
         return self._queues
 
@@ -84,7 +87,9 @@ class Ground:
         file = settings.data / "ledger.db"
         given = settings.database_url or settings.database_reader_url
         if not given and settings.redis_url and not file.exists():
-            return Away("no database address on this host; intake needs none", down=False)
+            return CheckUnavailable(
+                "no database address on this host; intake needs none", down=False
+            )
         try:
             engine = connect_store(given or settings.store_url, write=False)
         except FirsthandError as fault:
@@ -93,8 +98,8 @@ class Ground:
             engine.connect().close()
         except StoreError as fault:
             engine.dispose()
-            why = f"the database does not answer ({told(fault)})"
-            return Away(f"{why}; start it, or mend its address")
+            why = f"the database does not answer ({describe_error(fault)})"
+            return CheckUnavailable(f"{why}; start it, or mend its address")
         return engine
 
     @contextmanager

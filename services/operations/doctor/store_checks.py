@@ -9,10 +9,10 @@ from services.ledger.fold import unwrap_keys
 from services.ledger.log.signed_note import read_checkpoint
 from services.ledger.store import append_only, reads, setup
 from services.ledger.store.database import connect, transaction
-from services.ledger.vault import Vault, VaultClosed
+from services.ledger.vault import KeyUnwrapError, Vault
 from services.operations.doctor import queue_checks
-from services.operations.doctor.context import Ground, Odd
-from shared.errors import Unsafe
+from services.operations.doctor.context import CheckWarning, DoctorContext
+from shared.errors import PreconditionFailed
 from shared.events.event import timestamp
 from shared.inbox.lag import lags
 
@@ -26,16 +26,16 @@ GOOD = {
 }
 
 
-def answers(ground: Ground) -> str:
+def answers(ground: DoctorContext) -> str:
     """It can be reached."""
     with ground.store() as connection:
         return reads.version(connection)
 
 
-def at_start(name: str) -> Callable[[Ground], str]:
+def at_start(name: str) -> Callable[[DoctorContext], str]:
     """One of the checks of every start."""
 
-    def check(ground: Ground) -> str:
+    def check(ground: DoctorContext) -> str:
         with ground.store() as connection:
             wanted = setup.Wanted(ground.settings.partitions, ground.settings.origin)
             setup.CHECKS[name](connection, wanted)
@@ -44,13 +44,13 @@ def at_start(name: str) -> Callable[[Ground], str]:
     return check
 
 
-def reader(ground: Ground) -> str:
+def reader(ground: DoctorContext) -> str:
     """The read API has a role of its own, which may only read."""
     if not ground.settings.database_reader_url:
         with ground.store() as connection:
             if connection.dialect.name == "sqlite":
                 return "SQLite's file is opened for reading alone"
-        raise Odd(
+        raise CheckWarning(
             "the read API shares the worker's role, which may write; set "
             "FIRSTHAND_DATABASE_READER_URL, and run 'firsthand init'"
         )
@@ -63,18 +63,20 @@ def reader(ground: Ground) -> str:
     return "it may read, and nothing else"
 
 
-def unwraps(ground: Ground) -> str:
+def unwraps(ground: DoctorContext) -> str:
     """The key-encryption key is the one that wrapped the ledger's keys."""
     folder = ground.key_file("kek", "worker and read API").parent
     with ground.store() as connection:
         try:
             unwrap_keys(connection, Vault.from_folder(folder), ())
-        except VaultClosed as fault:
-            raise Unsafe(f"{fault}; put back the kek that 'firsthand init' wrote") from None
+        except KeyUnwrapError as fault:
+            raise PreconditionFailed(
+                f"{fault}; put back the kek that 'firsthand init' wrote"
+            ) from None
     return "the kek opens the ledger's key"
 
 
-def signs(ground: Ground) -> str:
+def signs(ground: DoctorContext) -> str:
     """Each log's key is the one that signed its head."""
     ground.key_file("log-0.key", "workers")
     with ground.store() as connection:
@@ -82,7 +84,7 @@ def signs(ground: Ground) -> str:
     return "each log's key signed its head"
 
 
-def published(ground: Ground) -> str:
+def published(ground: DoctorContext) -> str:
     """The database is not older than what was published."""
     ground.key_file("log-0.key", "workers")
     keys, unused = [each.vkeys for each in signers(ground.settings)], list[int]()
@@ -93,12 +95,12 @@ def published(ground: Ground) -> str:
             vkeys = keys[each.partition]
             size = read_checkpoint(each.published, *vkeys)[0] if each.published else 0
         except ValueError as fault:
-            raise Unsafe(
+            raise PreconditionFailed(
                 f"what was published of log {each.partition} cannot be read ({fault}); "
                 "find out who else writes to the queue"
             ) from None
         if size > sizes.get(each.partition, 0):
-            raise Unsafe(
+            raise PreconditionFailed(
                 f"log {each.partition} ends at {sizes.get(each.partition, 0)}, but {size} entries "
                 "were published: an older copy; bring back the newer database"
             )
@@ -106,7 +108,9 @@ def published(ground: Ground) -> str:
             unused.append(each.partition)
     if unused:
         logs = ", ".join(map(str, unused))
-        raise Odd(f"a new key of log {logs} is there, and not in use; restart worker and ledger")
+        raise CheckWarning(
+            f"a new key of log {logs} is there, and not in use; restart worker and ledger"
+        )
     return f"{sum(sizes.values())} entries, none that was published is missing"
 
 
@@ -118,21 +122,21 @@ def _is_signed_by(note: str, vkey: str) -> bool:
     return True
 
 
-def unreadable(ground: Ground) -> str:
+def unreadable(ground: DoctorContext) -> str:
     """Every message opened."""
     with ground.store() as connection:
         count, last = reads.unreadable_count(connection), reads.last_unreadable(connection)
     if not count:
         return "every message opened"
     if last > timestamp(ground.clock() - OLD_NEWS):
-        raise Unsafe(
+        raise PreconditionFailed(
             f"{count} messages did not open, and are kept in the table unreadable; find out who "
             "else writes to the queue, as docs/how-to/watch-and-mend.md says"
         )
     return f"{count} messages did not open, the last one on {last[:10]}"
 
 
-def held(ground: Ground) -> str:
+def held(ground: DoctorContext) -> str:
     """Nobody's events are held back."""
     with ground.store() as connection:
         found = reads.held_people(connection)
@@ -140,13 +144,13 @@ def held(ground: Ground) -> str:
         return "nobody's events are held back"
     named = ", ".join(f"{each.subject} ({each.messages}: {each.reason})" for each in found[:5])
     more = f" and {len(found) - 5} more people" if len(found) > 5 else ""
-    raise Unsafe(
+    raise PreconditionFailed(
         f"events are held back about {named}{more}; bring back from a copy their row of the table "
         "keys, or their damaged entry, and the worker goes on by itself"
     )
 
 
-def complete(ground: Ground) -> str:
+def complete(ground: DoctorContext) -> str:
     """Nothing that was acknowledged is missing from the queue."""
     with ground.store() as connection:
         recent = reads.alarms_since(connection, timestamp(ground.clock() - OLD_NEWS))
@@ -154,7 +158,7 @@ def complete(ground: Ground) -> str:
     if recent:
         last = recent[-1]
         missing = sum(each["missing"] for each in recent)
-        raise Unsafe(
+        raise PreconditionFailed(
             f"log {last['log']}, {last['seen'][:19]}: {last['detail']} ({missing} in the last 7 "
             "days); find out who emptied or trimmed the queue, and have senders post again from "
             "their outboxes"
@@ -164,7 +168,7 @@ def complete(ground: Ground) -> str:
     return "every message that left the queue was recorded"
 
 
-def clock(ground: Ground) -> str:
+def clock(ground: DoctorContext) -> str:
     """PostgreSQL's clock and ours agree."""
     with ground.store() as connection:
         theirs = reads.clock(connection)

@@ -4,7 +4,7 @@ from marshmallow import fields
 
 from shared.events.catalogue.event_type import row
 from shared.events.refusals import Code
-from shared.events.schema_fields import Free, TrueOrFalse, moment, part, party, slug, text
+from shared.events.schema_fields import AnyJson, TrueOrFalse, moment, part, party, slug, text
 from shared.events.type_names import P_OR_NAMED, P_OR_W_OBSERVE, W_INTERPRET, W_PROPOSE
 
 ENTRY = "3f0f7c52-5d2e-4f5e-9d0c-6a8e6f1b2c3d"  # in examples, the id of an earlier event
@@ -16,7 +16,7 @@ ROWS = (
     row(
         "proposal.accepted",
         "Makes the proposed change, in the person's own words where they gave some.",
-        {"proposal": slug(), "in_my_words": Free()},
+        {"proposal": slug(), "in_my_words": AnyJson()},
         _TARGET,
         Code.LAPSED,
         Code.ALREADY_ANSWERED,
@@ -59,7 +59,7 @@ ROWS = (
         "proposal.made",
         "Suggests one change to the plan; it lapses unless the person accepts it in time.",
         {
-            "change": part(type=text(longest=64), data=Free(required=True)),
+            "change": part(type=text(longest=64), data=AnyJson(required=True)),
             "why": text(),
             "options": text(required=False),
             "their_words": TrueOrFalse(),

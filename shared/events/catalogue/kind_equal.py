@@ -8,7 +8,7 @@ from marshmallow import fields
 from shared.events.catalogue.event_type import row
 from shared.events.catalogue.kind_beside import ENTRY, FAR
 from shared.events.refusals import Code
-from shared.events.schema_fields import https, listed, moment, one_of, part, party, slug, text
+from shared.events.schema_fields import https, list_of, moment, one_of, part, party, slug, text
 from shared.events.type_names import P_OR_IN_COMMITMENT, P_OR_IN_QUESTION, P_OR_W_ANY, W_ANY
 
 _TARGET, _STATE = Code.UNKNOWN_TARGET, Code.WRONG_STATE
@@ -136,7 +136,7 @@ ROWS = (
             "choice": slug(),
             "done_instead": text(),
             "why": text(),
-            "alternatives_tried": listed(text(), longest=50),
+            "alternatives_tried": list_of(text(), longest=50),
         },
         _TARGET,
         who=W_ANY,

@@ -2,7 +2,7 @@
 
 from shared.events.catalogue.event_type import row
 from shared.events.refusals import Code
-from shared.events.schema_fields import listed, one_to_ten, party, slug, tag, text
+from shared.events.schema_fields import list_of, one_to_ten, party, slug, tag, text
 
 SEA = "walk-to-the-sea"
 _MAYBE = {"words": text(required=False)}
@@ -123,7 +123,7 @@ ROWS = (
     row(
         "aspirations.ranked",
         "Puts aspirations in the person's order; those not named come after.",
-        {"order": listed(slug())},
+        {"order": list_of(slug())},
         _TARGET,
         _MANY,
         attempt="rank what you want",

@@ -6,14 +6,14 @@ from shared.events.catalogue.event_type import Shape, row
 from shared.events.catalogue.kind_plan import SEA
 from shared.events.event import Json
 from shared.events.refusals import Code
-from shared.events.schema_fields import listed, part, slug, text, version, whole
+from shared.events.schema_fields import list_of, part, slug, text, version, whole_number
 
 STEADY = "steadiness"
 _TARGET, _STATE, _MANY = Code.UNKNOWN_TARGET, Code.WRONG_STATE, Code.TOO_MANY
 _SCALE: Shape = {
     "name": text(longest=200),
-    "min": whole(),
-    "max": whole(),
+    "min": whole_number(),
+    "max": whole_number(),
     "low": text(longest=200),
     "high": text(longest=200),
     "rhythm": text(required=False, longest=200),
@@ -62,7 +62,7 @@ ROWS = (
         {
             "measure": slug(),
             "version": version(),
-            "value": whole(),
+            "value": whole_number(),
             "words": text(required=False),
         },
         _TARGET,
@@ -77,7 +77,7 @@ ROWS = (
         "safety-plan.written",
         "Writes the person's safety plan, or replaces it whole.",
         {
-            "sections": listed(part(heading=text(longest=200), words=text()), longest=50),
+            "sections": list_of(part(heading=text(longest=200), words=text()), longest=50),
             "contacts": fields.List(part(name=text(longest=200), reach=text(longest=200))),
         },
         _MANY,

@@ -6,7 +6,7 @@ from shared.events.refusals import Code
 from shared.events.schema_fields import (
     SCOPES,
     grantee,
-    listed,
+    list_of,
     one_of,
     party,
     slug,
@@ -33,8 +33,8 @@ ROWS = (
         "Allows a partner what the scopes say, until a date or until withdrawn.",
         {
             "to": grantee(),
-            "scopes": listed(one_of(*SCOPES), longest=len(SCOPES)),
-            "parts": listed(one_of(*PARTS), longest=len(PARTS), required=False),
+            "scopes": list_of(one_of(*SCOPES), longest=len(SCOPES)),
+            "parts": list_of(one_of(*PARTS), longest=len(PARTS), required=False),
             "until": until(),
             "purpose": text(longest=2_000),
             "wording": text(required=False),
@@ -69,7 +69,7 @@ ROWS = (
         "Lets somebody speak for the person, for the types named, until a date.",
         {
             "representative": party(),
-            "scope": listed(type_name()),
+            "scope": list_of(type_name()),
             "authority": text(longest=2_000),
             "until": until(),
         },

@@ -37,7 +37,7 @@ from shared.events.catalogue.examples.building_blocks import (
     TARGET,
     TOM,
     Case,
-    Said,
+    ExampleEvent,
     before,
     say,
 )
@@ -104,7 +104,7 @@ def _any(row: EventType, code: Code) -> Case:
             return Case("The same is said once more.", (*given, said), said)
 
 
-def _not_theirs(row: EventType, given: tuple[Said, ...], said: Said) -> Case:
+def _not_theirs(row: EventType, given: tuple[ExampleEvent, ...], said: ExampleEvent) -> Case:
     """Somebody says what is not theirs to say."""
     if not row.who.person:
         return Case("The person says what partners say.", given, replace(said, author=ADA))
@@ -127,7 +127,7 @@ def _told(case: Case, verdict: str) -> Json:
     return dict(orjson.loads(text.replace(ENTRY, str(uuid5(own, TARGET)))))
 
 
-def _step(own: UUID, place: int, said: Said) -> Json:
+def _step(own: UUID, place: int, said: ExampleEvent) -> Json:
     event = {
         "specversion": "1.0",
         "id": str(uuid5(own, said.name or str(place))),

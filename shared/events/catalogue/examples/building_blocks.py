@@ -50,7 +50,7 @@ BEFORE = {kind: first for first, kinds in _FIRST.items() for kind in kinds.split
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ExampleEvent:
     """An event, before it has ids. `more` are attributes; two of one `name` bear the same id."""
 
     author: str
@@ -66,23 +66,25 @@ class Case:
     """What happens, what was said before it, and the event."""
 
     title: str
-    given: tuple[Said, ...]
-    event: Said
+    given: tuple[ExampleEvent, ...]
+    event: ExampleEvent
 
 
-def say(kind: str, **data: Any) -> Said:
+def say(kind: str, **data: Any) -> ExampleEvent:
     """A type's own example, with other members where they are told."""
     row = CATALOGUE[kind]
     theirs = kind in _SAMS or not row.who.person
-    return Said(SAM if theirs else ADA, kind, {**row.example, **data})
+    return ExampleEvent(SAM if theirs else ADA, kind, {**row.example, **data})
 
 
-def in_a_plan(*told: str | Said) -> tuple[Said, ...]:
+def in_a_plan(*told: str | ExampleEvent) -> tuple[ExampleEvent, ...]:
     """A plan, and what was said in it. ENTRY in any data is the id of the last of these."""
-    said = [each if isinstance(each, Said) else say(each) for each in ("plan.started", *told)]
+    said = [
+        each if isinstance(each, ExampleEvent) else say(each) for each in ("plan.started", *told)
+    ]
     return (*said[:-1], replace(said[-1], name=TARGET))
 
 
-def before(kind: str) -> tuple[Said, ...]:
+def before(kind: str) -> tuple[ExampleEvent, ...]:
     """What is said before a type's own example, for it to be accepted."""
     return () if kind == "plan.started" else in_a_plan(*BEFORE.get(kind, ()))

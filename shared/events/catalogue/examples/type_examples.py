@@ -10,7 +10,7 @@ from shared.events.catalogue.examples.building_blocks import (
     SEEN,
     TOM,
     Case,
-    Said,
+    ExampleEvent,
     before,
     in_a_plan,
     say,
@@ -19,7 +19,7 @@ from shared.events.catalogue.kind_beside import FAR
 from shared.events.refusals import Code
 
 
-def _case(title: str, kind: str, *then: Said, **data: Any) -> Case:
+def _case(title: str, kind: str, *then: ExampleEvent, **data: Any) -> Case:
     """A case of a type's own: what stands before it, `then` more, and other data."""
     return Case(title, (*before(kind), *then), say(kind, **data))
 
@@ -31,7 +31,7 @@ def _less(title: str, kind: str, member: str) -> Case:
     return Case(title, before(kind), replace(said, data=data))
 
 
-def _accepts(title: str, change: Said, *before: str, expires: str = FAR) -> Case:
+def _accepts(title: str, change: ExampleEvent, *before: str, expires: str = FAR) -> Case:
     """The person accepts a suggested change."""
     told = {"type": change.type, "data": change.data}
     made = say("proposal.made", change=told, expires=expires)

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from services.ledger.store.append_only import CHECKPOINT_TRIGGERS
-from services.ledger.store.tile_store import fill
+from services.ledger.store.tile_store import backfill_tiles
 
 revision = "0002"
 down_revision = "0001"
@@ -36,4 +36,4 @@ def upgrade() -> None:
     else:
         op.execute("SELECT guard_entries('checkpoints')")
     for log, size in op.get_bind().execute(sa.text("SELECT log, size FROM heads")).all():
-        fill(op.get_bind(), log, size)
+        backfill_tiles(op.get_bind(), log, size)
