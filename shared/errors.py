@@ -117,14 +117,15 @@ class FieldError:
 class Problem(FirsthandError):
     """An error with an HTTP answer. Subclasses fix status, slug, title and remedy.
 
-    `other_statuses` are other statuses of the same problem, `response_headers` the headers that always come with it.
+    `other_statuses` are other statuses of the same problem, `response_headers` the headers that
+    always come with it.
     """
 
     status: int = 500
     other_statuses: ClassVar[tuple[int, ...]] = ()
     response_headers: ClassVar[tuple[str, ...]] = ()
     slug: ClassVar[str] = "our-fault"
-    title: ClassVar[str] = "Something of ours went wrong"
+    title: ClassVar[str] = "Internal server error"
     remedy: ClassVar[str] = "Send the same bytes again later; tell the operator if it lasts."
 
     def __init__(
@@ -147,7 +148,7 @@ class MalformedBody(Problem):
 
     status = 400
     slug = "malformed"
-    title = "The body cannot be read"
+    title = "Malformed request body"
     remedy = "Mend the bytes at the pointer named in errors and send the event under a new id."
 
 
@@ -156,8 +157,8 @@ class Unauthorized(Problem):
 
     status = 401
     response_headers = ("WWW-Authenticate",)
-    slug = "unauthorised"
-    title = "We do not know who is speaking"
+    slug = "unauthorized"
+    title = "Authentication failed"
     remedy = "Send 'Authorization: Bearer <token>' with a token from a configured issuer."
 
     def __init__(self, detail: str, *, challenge: str = 'Bearer error="invalid_token"') -> None:
@@ -169,7 +170,7 @@ class Forbidden(Problem):
 
     status = 403
     slug = "forbidden"
-    title = "This token may not do that"
+    title = "Forbidden"
     remedy = "Ask for a token with the role or scope that the detail names."
 
 
@@ -178,7 +179,7 @@ class NotFound(Problem):
 
     status = 404
     slug = "not-found"
-    title = "Nothing here for you"
+    title = "Not found"
     remedy = "Check the address and whose token you sent; an event not yet recorded is also 404."
 
     def __init__(self, detail: str = "There is nothing at this address for you.") -> None:
@@ -190,8 +191,8 @@ class MethodNotAllowed(Problem):
 
     status = 405
     response_headers = ("Allow",)
-    slug = "wrong-method"
-    title = "This address does not take that method"
+    slug = "method-not-allowed"
+    title = "Method not allowed"
     remedy = "Use a method named in the Allow header."
 
 
@@ -200,7 +201,7 @@ class TooLarge(Problem):
 
     status = 413
     slug = "too-large"
-    title = "Too many bytes"
+    title = "Request body too large"
     remedy = "Keep the event within 36 KiB, its data within 32 KiB; send less under a new id."
 
 
@@ -208,8 +209,8 @@ class UnsupportedMediaType(Problem):
     """A media type or encoding we do not take (415)."""
 
     status = 415
-    slug = "wrong-media-type"
-    title = "This service does not read that media type"
+    slug = "unsupported-media-type"
+    title = "Unsupported media type"
     remedy = "Send an event as application/cloudevents+json, without Content-Encoding."
 
 
@@ -218,7 +219,7 @@ class InvalidEvent(Problem):
 
     status = 422
     slug = "invalid"
-    title = "This is not an event we know"
+    title = "Invalid event"
     remedy = "Mend what errors names and send the event under a new id; see /event-types."
 
 
@@ -226,8 +227,8 @@ class InvalidQuery(Problem):
     """An address whose query asks for what cannot be, or has a parameter that is none (422)."""
 
     status = 422
-    slug = "wrong-query"
-    title = "This address cannot be asked like that"
+    slug = "invalid-query"
+    title = "Invalid query"
     remedy = "Mend the query parameter that errors names, and ask again; see /docs."
 
 
@@ -238,7 +239,7 @@ class Refused(Problem):
     other_statuses = (403,)
     response_headers = ("Preference-Applied", "Location")
     slug = "refused"
-    title = "The event was recorded, and refused"
+    title = "Event recorded and refused"
     remedy = "Read the code; nothing changed, and the person can see the attempt."
 
     def __init__(
@@ -253,8 +254,8 @@ class TooManyRequests(Problem):
 
     status = 429
     response_headers = ("Retry-After",)
-    slug = "too-fast"
-    title = "Too much at once"
+    slug = "too-many-requests"
+    title = "Too many requests"
     remedy = "Send the same request again after Retry-After seconds: an event with the same id."
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:
@@ -271,7 +272,7 @@ class Unavailable(Problem):
     status = 503
     response_headers = ("Retry-After",)
     slug = "unavailable"
-    title = "Not now"
+    title = "Service unavailable"
     remedy = "Send the same bytes with the same id again after Retry-After seconds."
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:

@@ -62,7 +62,7 @@ class Settings:
     heartbeat: Path | None = setting(
         "path",
         None,
-        "File that the worker touches after each sweep, which 'firsthand healthy' looks at",
+        "File that the worker touches after each sweep, which 'firsthand healthcheck' looks at",
     )
     log_level: str = setting(
         "str",

@@ -1,4 +1,4 @@
-"""`firsthand healthy`: what a container's health check runs."""
+"""`firsthand healthcheck`: what a container's health check runs."""
 
 import click
 
@@ -10,7 +10,7 @@ from shared.settings import Settings
 @click.command()
 @click.argument("service", type=click.Choice(["intake", "ledger", "worker"]))
 @DATA
-def healthy(service: str) -> None:
+def healthcheck(service: str) -> None:
     """Ask a service on this machine whether it is well."""
     if service == "worker":
         check_heartbeat(Settings.load().heartbeat)

@@ -60,7 +60,7 @@ class TransitKeys:
         """Put a new key first; SettingsError if there are two already."""
         if len(self.keys) >= MOST:
             raise SettingsError(
-                f"{folder / FILE}: two keys are there already; drop the old one with --finish"
+                f"{folder / FILE}: two keys are there already; drop the old one with --complete"
             )
         return self._put(folder, TransitKeys((Key.fresh(), *self.keys), self.lost))
 

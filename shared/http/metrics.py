@@ -79,7 +79,7 @@ def _lags(found: Sequence[Lag]) -> list[GaugeMetricFamily]:
     told = {
         "firsthand_inbox_messages": "Messages that are not yet recorded.",
         "firsthand_inbox_oldest_seconds": "Age of the oldest message; 0 if there is none.",
-        "firsthand_inbox_waiting": "1 if the partition waits; 'firsthand doctor' says why.",
+        "firsthand_partition_blocked": "1 if the partition waits; 'firsthand doctor' says why.",
     }
     made = [GaugeMetricFamily(*each, labels=["partition"]) for each in told.items()]
     for each in found:

@@ -145,7 +145,7 @@ def count_encrypted_with(queues: "Redis | RedisServers", partitions: int, kid: s
     except RedisError as fault:
         raise Unavailable(
             f"The queue does not answer ({type(fault).__name__}), so nobody knows what waits under "
-            "the old key. Ask the doctor where it does, and then say --unasked."
+            "the old key. Ask the doctor where it does, and then say --skip-queue-check."
         ) from None
 
 

@@ -120,7 +120,7 @@ class QueueStatus:
             try:
                 self._look()
             except Exception:
-                log_line.exception("unforeseen", route="status")
+                log_line.exception("unhandled_exception", route="status")
 
     def _look(self) -> QueueSnapshot:
         began = time.monotonic()

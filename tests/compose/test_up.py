@@ -34,7 +34,7 @@ def test_what_could_not_be_posted_waits_for_the_next_tool(compose: Composition) 
     words = ("post", "-", "--as", "person:lea", "--wait", "10")
     compose.one("valkey").freeze()  # intake answers 503
     try:
-        failed = compose.tool(*words, "--patience", "0.1", input=told)
+        failed = compose.tool(*words, "--retry-for", "0.1", input=told)
         assert failed.returncode == 3, failed.stdout
         assert "1 in the outbox; 'firsthand post --resume' goes on" in failed.stderr
     finally:
@@ -149,7 +149,7 @@ def test_handing_out_again_changes_no_key_and_hands_on_what_is_new(compose: Comp
     def seen(service: str) -> str:
         return str(compose.of(service)[0].run("sh", "-c", "cat /keys/*").stdout)
 
-    handing = compose.one("hand-out")
+    handing = compose.one("provision-secrets")
     again = [*handing.image.entrypoint, *handing.service["command"]]
     before = {each: seen(each) for each in ("intake", "worker", "ledger", "valkey", "postgres")}
     handing.run("sh", "-c", "echo '{\"keys\": []}' >/keys/clinic.jwks")
@@ -219,7 +219,9 @@ def test_stopping_in_turn_ends_well_and_nothing_is_lost(compose: Composition) ->
 
 
 def test_no_log_holds_a_secret_or_a_persons_words(compose: Composition) -> None:
-    secrets = compose.one("hand-out").run("sh", "-c", "cat /keys/*.password /keys/kek").stdout
+    secrets = (
+        compose.one("provision-secrets").run("sh", "-c", "cat /keys/*.password /keys/kek").stdout
+    )
     said = "".join(
         each.log.read_text() for each in compose.containers.values() if each.log.exists()
     )

@@ -65,7 +65,7 @@ def test_what_waits_is_told_by_partition(real_door: Door) -> None:
     told = of(real_door)
     assert told['firsthand_inbox_messages{partition="0"}'] == 2
     assert 89 <= told['firsthand_inbox_oldest_seconds{partition="0"}'] < 150
-    assert told['firsthand_inbox_waiting{partition="0"}'] == 1
+    assert told['firsthand_partition_blocked{partition="0"}'] == 1
     assert told['firsthand_published_events_total{partition="0"}'] == 1
 
 

@@ -17,7 +17,7 @@ NOT_READY = b'{"ready": false, "why": "the queue did not answer"}'
 
 
 def healthy(service: str, **environment: str) -> Result:
-    return CliRunner().invoke(main, ["healthy", service], env=environment)
+    return CliRunner().invoke(main, ["healthcheck", service], env=environment)
 
 
 @contextmanager

@@ -4,8 +4,8 @@ r"""Proofs of a tree (RFC 6962, 2.1.1 and 2.1.2; checked as RFC 9162, 2.1.3.2 an
 - **consistency**: the hashes that give an old root and a new one. Nothing before was changed.
 
 Both are made from a reader of nodes: `node(level, index)` is the root of the 2^level leaves from
-index * 2^level on. `tiles.node_reader` reads them from tiles, `nodes_from_leaves` from a list of leaves,
-`nodes_from_frontier` from what a batch has at hand.
+index * 2^level on. `tiles.node_reader` reads them from tiles, `nodes_from_leaves` from a list of
+leaves, `nodes_from_frontier` from what a batch has at hand.
 
 A `.tlog-proof` (C2SP tlog-proof) is an inclusion with the checkpoint it is in:
 

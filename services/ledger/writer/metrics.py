@@ -69,9 +69,9 @@ class BatchMetrics:
             "firsthand_repeated_events", "Events that were recorded before.", registry=registry
         )
         self._failures = Total(
-            "firsthand_failed_drains", "Drains that ended with a fault.", registry=registry
+            "firsthand_drain_failures", "Drains that ended with a fault.", registry=registry
         )
-        self._people = Gauge("firsthand_people_at_hand", "People in memory.", registry=registry)
+        self._people = Gauge("firsthand_cached_plans", "People in memory.", registry=registry)
 
     def record(self, course: BatchStats) -> None:
         """A batch is over, its messages settled."""

@@ -131,7 +131,7 @@ class Drainer:
     def _wait(self, partition: int, fault: Exception) -> None:
         why = describe_error(fault)
         self._failed()
-        log_line.error("waiting", log=partition, why=why, exc_info=fault)
+        log_line.error("partition_blocked", log=partition, why=why, exc_info=fault)
         with suppress(RedisError):  # the queue itself may be what is away
             self._projector.inbox.set_blocked_reason(partition, why)
 
@@ -150,7 +150,7 @@ class Drainer:
                         self._projector.close_for_full(partition)
                 except RedisError as fault:
                     if partition not in away:  # said once, until it was there again
-                        log_line.warning("sweep", log=partition, why=describe_error(fault))
+                        log_line.warning("sweep_failed", log=partition, why=describe_error(fault))
                     away.add(partition)
                     continue
                 away.discard(partition)
@@ -263,7 +263,7 @@ def _work(drainer: Drainer, connection: Any) -> bool:
         worker.work(logging_level="WARNING")
     except RedisError as fault:
         went = False
-        log_line.warning("rq", why=describe_error(fault))
+        log_line.warning("rq_unavailable", why=describe_error(fault))
     _take_signals(drainer)
     return went
 
