@@ -166,9 +166,8 @@ def test_every_secret_is_a_file(name: str) -> None:
         if re.search("PASSWORD|DATABASE|REDIS|TOKEN", each):
             assert each.endswith("_FILE")
             assert value.startswith("/keys/")
-    assert not re.search(
-        "password|secret|redis://", " ".join(map(str, SERVICES[name].get("command", [])))
-    )
+    arguments = map(str, SERVICES[name].get("command", [])[1:])  # the first is the command's name
+    assert not re.search("password|secret|redis://", " ".join(arguments))
 
 
 @EACH
