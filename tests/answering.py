@@ -1,11 +1,10 @@
-"""A small HTTP server of the tests' own: it answers as it is told, and remembers what it heard.
+"""A small HTTP server that gives prepared answers and records the requests it receives.
 
     with Answering(cut, status(503), to(up.intake)) as intake:
         ...
-        intake.heard
+        intake.requests
 
-The answers are given in turn, the last one for ever. One that is None is no answer: the connection
-is cut.
+The answers are used in turn; the last one repeats. An answer of None cuts the connection.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
-class Heard:
+class Request:
     """A request."""
 
     method: str
@@ -30,53 +29,54 @@ class Heard:
     body: bytes
 
 
-Said = tuple[int, dict[str, str], bytes]
-Answer = Callable[[Heard], Said | None]
+Response = tuple[int, dict[str, str], bytes]
+Answer = Callable[[Request], Response | None]
 
 
-def cut(_: Heard) -> None:
-    """No answer at all."""
+def cut(_: Request) -> None:
+    """Close the connection without an answer."""
 
 
-def half(_: Heard) -> Said:
-    """An answer that ends in the middle."""
+def half(_: Request) -> Response:
+    """Return an answer that ends in the middle."""
     return 202, {"Content-Length": "500"}, b'{"id":'
 
 
 def status(code: int, members: Any = None, **headers: str) -> Answer:
-    """Always this; headers are named with _ for -."""
+    """Return an answer that is always the same. In `headers`, write _ for -."""
     kind = "application/problem+json" if code >= 400 else "application/json"
-    named = {"Content-Type": kind} | {
-        each.replace("_", "-"): told for each, told in headers.items()
+    all_headers = {"Content-Type": kind} | {
+        name.replace("_", "-"): value for name, value in headers.items()
     }
-    return lambda _: (code, named, json.dumps(members or {}).encode())
+    return lambda _: (code, all_headers, json.dumps(members or {}).encode())
 
 
 def to(url: str) -> Answer:
-    """What somebody else answers, over a connection for each request."""
+    """Return an answer that forwards the request to another server, on a new connection."""
 
-    def ask(heard: Heard) -> Said:
-        there = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    def forward(request: Request) -> Response:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
         try:
-            there.request(heard.method, heard.path, heard.body, heard.headers)
-            said = there.getresponse()
-            return said.status, {"Content-Type": said.headers["Content-Type"]}, said.read()
+            connection.request(request.method, request.path, request.body, request.headers)
+            response = connection.getresponse()
+            kind = {"Content-Type": response.headers["Content-Type"]}
+            return response.status, kind, response.read()
         finally:
-            there.close()
+            connection.close()
 
-    return ask
+    return forward
 
 
 class Answering:
-    """The server, on a free port."""
+    """A server on a free port."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
         self._lock = threading.Lock()
-        self.heard: list[Heard] = []
+        self.requests: list[Request] = []
 
     def __enter__(self) -> Self:
-        """Listen."""
+        """Start listening."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -89,7 +89,7 @@ class Answering:
                 outer.answer(self)
 
             def log_message(self, *_: object) -> None:
-                """It says nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -103,34 +103,34 @@ class Answering:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
-    def answer(self, asked: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
-        body = asked.rfile.read(int(asked.headers.get("Content-Length", "0")))
-        heard = Heard(asked.command, asked.path, dict(asked.headers), body)
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", "0")))
+        request = Request(handler.command, handler.path, dict(handler.headers), body)
         with self._lock:
-            self.heard.append(heard)
+            self.requests.append(request)
             answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        said = answer(heard)
-        if said is None:
-            asked.close_connection = True
+        response = answer(request)
+        if response is None:
+            handler.close_connection = True
             return
-        with contextlib.suppress(OSError):  # who asked may have been killed
-            self._say(asked, *said)
+        with contextlib.suppress(OSError):  # the client may have been killed
+            self._say(handler, *response)
 
     @staticmethod
     def _say(
-        asked: BaseHTTPRequestHandler, code: int, headers: dict[str, str], content: bytes
+        handler: BaseHTTPRequestHandler, code: int, headers: dict[str, str], content: bytes
     ) -> None:
-        asked.send_response(code)
-        for name, told in {"Content-Length": str(len(content)), **headers}.items():
-            asked.send_header(name, told)
-        asked.end_headers()
-        asked.wfile.write(content)
-        asked.close_connection = headers.get("Content-Length", str(len(content))) != str(
+        handler.send_response(code)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(content)
+        handler.close_connection = headers.get("Content-Length", str(len(content))) != str(
             len(content)
         )

@@ -1,4 +1,4 @@
-"""Answers held against what a service says of itself: an undescribed one fails its test."""
+"""A test client that checks every response against the service's OpenAPI description."""
 
 from functools import cache
 from typing import Any
@@ -18,10 +18,10 @@ DOCUMENTS = {"intake": intake, "ledger": ledger}
 
 
 class Conforming(FlaskClient):
-    """Flask's test client, which holds every answer against the description."""
+    """Flask's test client, with every response checked against the description."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
-        """The answer, if it is described."""
+        """Return the response if the description covers it; fail the test otherwise."""
         answer = super().open(*args, **kwargs)
         operation = self._operation(answer)
         if operation is not None:
@@ -29,7 +29,7 @@ class Conforming(FlaskClient):
         return answer
 
     def _operation(self, answer: TestResponse) -> Json | None:
-        """What is said of the operation that answered; None where no route did."""
+        """Return the description of the operation that answered, or None if no route did."""
         method, path = answer.request.method, answer.request.path
         match = self.application.url_map.bind("").match
         try:
@@ -41,7 +41,7 @@ class Conforming(FlaskClient):
 
 
 def conforms(service: str, operation: Json, answer: TestResponse) -> None:
-    """Status, media type, headers and body are as the description says."""
+    """Check status, media type, headers and body against the description."""
     described = operation["responses"].get(str(answer.status_code))
     assert described is not None, f"{answer.status} is not described"
     for name, header in described.get("headers", {}).items():
@@ -52,20 +52,20 @@ def conforms(service: str, operation: Json, answer: TestResponse) -> None:
     content = described.get("content", {})
     assert answer.mimetype in content or (not content and not answer.data), answer.mimetype
     if answer.mimetype and "json" in answer.mimetype:
-        faults = _validator(service, orjson.dumps(content[answer.mimetype]["schema"]))
+        validator = _validator(service, orjson.dumps(content[answer.mimetype]["schema"]))
         bodies = [answer.json]
         if answer.mimetype == "application/x-ndjson":
             bodies = [orjson.loads(line) for line in answer.data.splitlines()]
-        told = [
-            f"{each.instance_path}: {each.message}"
+        mismatches = [
+            f"{error.instance_path}: {error.message}"
             for body in bodies
-            for each in faults.iter_errors(body)
+            for error in validator.iter_errors(body)
         ]
-        assert not told, told
+        assert not mismatches, mismatches
 
 
 def is_valid(service: str, schema: Json, value: object) -> bool:
-    """Whether a value is as a schema of a service's description says."""
+    """Return whether a value matches a schema of a service's description."""
     return _validator(service, orjson.dumps(schema)).is_valid(value)
 
 

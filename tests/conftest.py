@@ -1,6 +1,6 @@
-"""Fixtures that every test may ask for: real servers, a fresh database, a clean queue.
+"""Fixtures for every test: real servers, a fresh database, an empty queue.
 
-A test that asks for `database` or `inbox_url` runs once on each server that this machine has.
+A test that uses `database` or `inbox_url` runs once on each server that this machine has.
 Servers start once per test process, on first use; see `servers.py` and `postgres.py`.
 """
 
@@ -29,10 +29,10 @@ DATABASES = ["sqlite", *(["postgresql"] if postgres.find_postgres() else [])]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Be ready to be stopped, clear up after runs that were killed, and start to count."""
+    """Handle SIGTERM, remove what killed runs left, and start counting."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        """End as Ctrl-C does, once: fixtures are torn down, servers stop; workers of xdist, too."""
+        """End as Ctrl-C does, once: fixtures are torn down, servers and xdist workers stop."""
         if sent_again(number, frame):
             return
         signal.signal(number, signal.SIG_IGN)
@@ -51,16 +51,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Stop where xdist does not group tests any more: what they share would be made twice."""
+    """Stop if xdist no longer groups tests: shared objects would be created twice."""
     if hasattr(session.config, "workerinput") and session.config.getoption("loadgroup"):
-        for each in session.items:
-            if each.get_closest_marker("xdist_group") and "@" not in each.nodeid:
-                raise pytest.UsageError(f"pytest-xdist does not group {each.nodeid}")
+        for item in session.items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+                raise pytest.UsageError(f"pytest-xdist does not group {item.nodeid}")
 
 
 def _forget_the_shell() -> None:
-    """Run the same in every shell: without its settings, and without a proxy on this machine."""
-    for name in [each for each in os.environ if each.startswith("FIRSTHAND_")]:
+    """Drop the shell's Firsthand settings, and bypass proxies for this machine."""
+    for name in [key for key in os.environ if key.startswith("FIRSTHAND_")]:
         if not name.startswith("FIRSTHAND_CHAOS"):
             del os.environ[name]
     for name in ("no_proxy", "NO_PROXY"):
@@ -76,19 +76,19 @@ def _serve(kind: type[AnyServer]) -> Iterator[AnyServer]:
 
 @pytest.fixture(scope="session")
 def valkey_process() -> Iterator[servers.ValkeyServer]:
-    """Valkey for the whole session; a test asks for `valkey`, which is clean."""
+    """Start Valkey for the whole session; a test uses `valkey`, which is empty."""
     yield from _serve(servers.ValkeyServer)
 
 
 @pytest.fixture(scope="session")
 def redis_process() -> Iterator[servers.RedisServer]:
-    """Redis for the whole session; a test asks for `redis_server`, which is clean."""
+    """Start Redis for the whole session; a test uses `redis_server`, which is empty."""
     yield from _serve(servers.RedisServer)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.PostgresServer]:
-    """One cluster for the session; a test asks for `database`, which is its own."""
+    """Start one cluster for the session; a test uses `database`, which is not shared."""
     if postgres.find_postgres() is None:
         pytest.skip(f"PostgreSQL is not on this machine: {postgres.where_postgres_is_sought()}")
     with postgres.PostgresServer() as server:
@@ -107,7 +107,7 @@ def _clean(
 def valkey(
     valkey_process: servers.ValkeyServer, request: pytest.FixtureRequest
 ) -> servers.RedisLikeServer:
-    """An empty Valkey, which the test may kill and start again."""
+    """Return an empty Valkey that the test may kill and restart."""
     return _clean(valkey_process, request)
 
 
@@ -115,45 +115,45 @@ def valkey(
 def redis_server(
     redis_process: servers.RedisServer, request: pytest.FixtureRequest
 ) -> servers.RedisLikeServer:
-    """An empty Redis, which the test may kill and start again."""
+    """Return an empty Redis that the test may kill and restart."""
     return _clean(redis_process, request)
 
 
 @pytest.fixture(params=QUEUES)
 def inbox_server(request: pytest.FixtureRequest) -> servers.RedisLikeServer:
-    """An empty queue server, once on each kind that this machine has."""
+    """Return an empty queue server, once for each kind that this machine has."""
     server: servers.RedisLikeServer = request.getfixturevalue(f"{request.param}_process")
     return _clean(server, request)
 
 
 @pytest.fixture
 def valkey_url(valkey: servers.RedisLikeServer) -> str:
-    """The address of an empty Valkey."""
+    """Return the URL of an empty Valkey."""
     return valkey.url
 
 
 @pytest.fixture
 def redis_url(redis_server: servers.RedisLikeServer) -> str:
-    """The address of an empty Redis."""
+    """Return the URL of an empty Redis."""
     return redis_server.url
 
 
 @pytest.fixture
 def inbox_url(inbox_server: servers.RedisLikeServer) -> str:
-    """The address of an empty queue server, once on each kind that this machine has."""
+    """Return the URL of an empty queue server, once for each kind that this machine has."""
     return inbox_server.url
 
 
 @pytest.fixture
 def fake_redis(request: pytest.FixtureRequest) -> fakeredis.FakeStrictRedis:
-    """A pretended Redis of this test's own, scripts included: quick, and proof of nothing."""
+    """Return a fake Redis for this test only, with scripts. Quick, but proves nothing."""
     matrix.note(request, matrix.QUEUE, "fakeredis", importlib.metadata.version("fakeredis"))
     return fakeredis.FakeStrictRedis(server=fakeredis.FakeServer())
 
 
 @pytest.fixture(params=DATABASES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[postgres.Database]:
-    """A fresh database, once on each store: `owner_url`, `app_url`, `app_role`, `kind`."""
+    """Create a fresh database, once on each store: `owner_url`, `app_url`, `app_role`, `kind`."""
     if request.param == "sqlite":
         opened = postgres.sqlite_database(tmp_path)
     else:
@@ -165,25 +165,25 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[postgre
 
 @pytest.fixture
 def owner_url(database: postgres.Database) -> str:
-    """The database as its owner: may make tables and roles."""
+    """Return the URL of the database's owner, who may create tables and roles."""
     return database.owner_url
 
 
 @pytest.fixture
 def app_url(database: postgres.Database) -> str:
-    """The database as the application: on PostgreSQL a role that the test's own code makes."""
+    """Return the application's URL; on PostgreSQL, the test creates the role."""
     return database.app_url
 
 
 @pytest.fixture
 def database_url(database: postgres.Database) -> str:
-    """The database, where only one role matters: its owner's."""
+    """Return the owner's URL, for tests where only one role matters."""
     return database.owner_url
 
 
 @pytest.fixture
 def in_matrix(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """For a test that starts its servers itself: `in_matrix(store="sqlite", queue="valkey")`."""
+    """For tests that start their own servers: `in_matrix(store="sqlite", queue="valkey")`."""
 
     def say(*, store: str | None = None, queue: str | None = None, version: str = "") -> None:
         for what, name in ((matrix.STORE, store), (matrix.QUEUE, queue)):

@@ -1,9 +1,9 @@
-"""Exports, written the long way round: each hash from its definition, for any leaves and signer.
+"""Exports built by the textbook: each hash from its definition, for any leaves and signer.
 
     write(folder, [Told(leaves, signer, kept=(0, 256))], opened=[...])
 
-The layout is that of `services/verify.py`. With it a test may tell any history it likes, also one
-that no ledger of ours would: signed with the true key, and with every proof in order.
+The layout is that of `services/verify.py`. A test may build any history with it, even one that no
+real ledger would produce: signed with the right key, and with every proof valid.
 """
 
 import json
@@ -20,20 +20,20 @@ from services.ledger.log.signed_note import Signer
 
 @dataclass(frozen=True)
 class Told:
-    """What one log is to say: its leaves, who signs, and at which sizes a checkpoint was kept."""
+    """One log of the export: leaves, signer, and the sizes of its archived checkpoints."""
 
     leaves: Sequence[bytes]
     signer: Signer
     kept: Sequence[int] = ()
 
     def checkpoint(self, size: int) -> str:
-        """The signed head of the first `size` leaves."""
+        """Return the signed checkpoint of the first `size` leaves."""
         return self.signer.checkpoint(size, root(tuple(self.leaves[:size])))
 
 
 @lru_cache(maxsize=4096)
 def root(leaves: tuple[bytes, ...]) -> bytes:
-    """MTH(D[n]) as RFC 6962, section 2.1, defines it."""
+    """Return MTH(D[n]) as RFC 6962, section 2.1, defines it."""
     if len(leaves) < 2:
         return sha256(b"\0" + leaves[0] if leaves else b"").digest()
     half = 1 << (len(leaves) - 1).bit_length() - 1
@@ -41,7 +41,7 @@ def root(leaves: tuple[bytes, ...]) -> bytes:
 
 
 def proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """PATH(m, D[n]) as RFC 6962, section 2.1.1, defines it."""
+    """Return PATH(m, D[n]) as RFC 6962, section 2.1.1, defines it."""
     if len(leaves) == 1:
         return []
     half = 1 << (len(leaves) - 1).bit_length() - 1
@@ -52,11 +52,11 @@ def proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def tiles(leaves: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Every file under `tile/` of a log of less than 256,000 leaves: its path and its bytes."""
+    """Yield path and content of every file under `tile/`, for fewer than 256,000 leaves."""
     for at in range(0, len(leaves), 256):
         bundle = leaves[at : at + 256]
         part = "" if len(bundle) == 256 else f".p/{len(bundle)}"
-        raw = b"".join(len(each).to_bytes(2, "big") + each for each in bundle)
+        raw = b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in bundle)
         yield f"tile/entries/{at // 256:03d}{part}", raw
     level, step = 0, 1
     while count := len(leaves) // step:
@@ -69,9 +69,9 @@ def tiles(leaves: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
 
 
 def compact(value: object) -> bytes:
-    """RFC 8785, of what has ASCII names and whole numbers."""
-    told = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return told.encode()
+    """Serialize as RFC 8785 does, for values with ASCII names and integers."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return text.encode()
 
 
 def write(folder: Path, logs: Sequence[Told], opened: Sequence[dict[str, Any]] = ()) -> Path:
@@ -80,7 +80,7 @@ def write(folder: Path, logs: Sequence[Told], opened: Sequence[dict[str, Any]] =
     for number, log in enumerate(logs):
         size = len(log.leaves)
         texts = {"checkpoint": log.checkpoint(size), "log.vkey": f"{log.signer.vkey}\n"}
-        texts |= {f"checkpoints/{each}": log.checkpoint(each) for each in log.kept}
+        texts |= {f"checkpoints/{at}": log.checkpoint(at) for at in log.kept}
         files = [(name, text.encode()) for name, text in texts.items()]
         for name, raw in (*files, *tiles(log.leaves)):
             path = folder / f"logs/{number}" / name
@@ -88,11 +88,11 @@ def write(folder: Path, logs: Sequence[Told], opened: Sequence[dict[str, Any]] =
             path.write_bytes(raw)
         head = b64encode(root(tuple(log.leaves))).decode()
         origin = texts["checkpoint"].partition("\n")[0]
-        told = {"kept": len(log.kept), "log": number, "origin": origin, "root": head, "size": size}
-        listed.append(told)
+        row = {"kept": len(log.kept), "log": number, "origin": origin, "root": head, "size": size}
+        listed.append(row)
     manifest = {"logs": listed, "opened": len(opened), "v": 1}
     (folder / "manifest.json").write_bytes(compact(manifest))
     if opened:
-        lines = b"".join(compact(each) + b"\n" for each in opened)
+        lines = b"".join(compact(row) + b"\n" for row in opened)
         (folder / "opened.jsonl").write_bytes(lines)
     return folder

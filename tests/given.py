@@ -1,10 +1,10 @@
 """Rules in three lines: `given(*events).when(event).then(...)`.
 
-Events are made by voices (tests/voices.py). Whatever is `given` must have been accepted.
+Events are made by voices (tests/voices.py). The events passed to `given` must be accepted.
 
-A refusal is always checked to leave every byte of the plan as it was; an acceptance to move the
-version exactly when it moves a line, and to survive a dump and a load. What is derived from the
-plan is what is derived from it again.
+A refusal must leave every byte of the plan unchanged. An acceptance must move the version exactly
+when it changes a line, and the plan must survive a dump and a load. The index must equal an index
+computed from scratch.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -114,57 +114,57 @@ Check = Callable[[Plan], None]
 
 
 def fold(plan: Plan, events: Iterable[Event]) -> list[Verdict]:
-    """Rule on events as the projector does, changing the plan; the verdicts."""
+    """Decide each event as the projector does, changing the plan; return the verdicts."""
     verdicts = []
-    for each in events:
-        verdicts.append(decide(plan, each))
+    for received in events:
+        verdicts.append(decide(plan, received))
         if isinstance(verdicts[-1], Accepted):
-            evolve(plan, each)
+            evolve(plan, received)
     return verdicts
 
 
 @dataclass(frozen=True)
 class When:
-    """A plan and the event that meets it."""
+    """A plan and the event to decide."""
 
     plan: Plan
     event: Event
     reused: bool = False
 
     def then(self, verdict: Verdict, *checks: Check) -> None:
-        """Compare the verdict, hold what every verdict promises, and look at the plan after."""
+        """Compare the verdict, check what holds for every verdict, and check the new plan."""
         plan, before = load(dump(self.plan)), dump(self.plan)
-        said = deepcopy(self.event)
-        assert decide(plan, said, reused=self.reused) == verdict
+        event = deepcopy(self.event)
+        assert decide(plan, event, reused=self.reused) == verdict
         assert dump(plan) == before, "decide changed the plan"
         if isinstance(verdict, Accepted):
-            assert evolve(plan, said) is plan
+            assert evolve(plan, event) is plan
             assert (plan.version != self.plan.version) == (plan.lines != self.plan.lines)
             assert load(dump(plan)) == plan
-            assert plan.index == index_of(plan), "what is derived was not kept"
-        assert said == self.event, "the event was changed"
+            assert plan.index == index_of(plan), "the plan's index is outdated"
+        assert event == self.event, "the event was changed"
         for check in checks:
             check(plan)
 
 
 @dataclass(frozen=True)
 class Given:
-    """A plan, whatever made it."""
+    """A plan, however it was made."""
 
     plan: Plan
 
-    def when(self, said: Event, *, reused: bool = False) -> When:
-        """An event comes. `reused`: its author and id stand in the log with another digest."""
-        return When(self.plan, said, reused)
+    def when(self, event: Event, *, reused: bool = False) -> When:
+        """Add the event. `reused`: the log has its author and id with another digest."""
+        return When(self.plan, event, reused)
 
 
 def given(*events: Event, plan: Plan | None = None) -> Given:
-    """What was accepted before."""
+    """Return the plan after events that were accepted."""
     plan = plan or Plan(ADA)
     verdicts = fold(plan, events)
-    refusals = [each for each in verdicts if not isinstance(each, Accepted)]
-    assert refusals == [], "what is given must have been accepted"
-    assert plan.index == index_of(plan), "what is derived was not kept"
+    refusals = [verdict for verdict in verdicts if not isinstance(verdict, Accepted)]
+    assert refusals == [], "the events passed to given() must be accepted"
+    assert plan.index == index_of(plan), "the plan's index is outdated"
     return Given(plan)
 
 
@@ -174,25 +174,27 @@ warned = Accepted((PREFERRED_WORDING,))
 
 
 def refused(code: str, *, represented: bool = False) -> Refusal:
-    """A refusal by its code; `represented`: of somebody who spoke for the person."""
+    """Return a refusal by its code; `represented`: the author acted for the person."""
     return Refusal(Code(code), represented)
 
 
 def line(name: str, **members: Any) -> Check:
-    """The line of that name has these members; `data` and `origin` at least what is told."""
+    """Check a line's members. For `data` and `origin`, only the members named are compared."""
 
     def check(plan: Plan) -> None:
-        found: Json = {**plan.lines[name]}
-        for member, told in members.items():
-            whole = found[member]
-            part = {each: whole.get(each) for each in told} if isinstance(told, dict) else whole
-            assert part == told, f"{name}.{member}"
+        actual: Json = {**plan.lines[name]}
+        for member, expected in members.items():
+            whole = actual[member]
+            part = (
+                {key: whole.get(key) for key in expected} if isinstance(expected, dict) else whole
+            )
+            assert part == expected, f"{name}.{member}"
 
     return check
 
 
 def lines(*names: str) -> Check:
-    """The plan has exactly these lines."""
+    """Check that the plan has exactly these lines."""
 
     def check(plan: Plan) -> None:
         assert sorted(plan.lines) == sorted(names)
@@ -201,7 +203,7 @@ def lines(*names: str) -> Check:
 
 
 def version(number: int) -> Check:
-    """The plan has this version."""
+    """Check the plan's version."""
 
     def check(plan: Plan) -> None:
         assert plan.version == number
@@ -209,28 +211,28 @@ def version(number: int) -> Check:
     return check
 
 
-def beside(shelf: str, said: Event, **members: Any) -> Check:
-    """What the event put on that shelf beside the plan: as it was said, and with these members."""
+def beside(shelf: str, event: Event, **members: Any) -> Check:
+    """Check what the event put on a shelf beside the plan: its content plus these members."""
 
     def check(plan: Plan) -> None:
-        put = dict(getattr(plan, shelf)[said.id])
-        for followed in ("answered", "ended"):  # what was answered or ended, and by which entry
-            assert put.pop(followed, {"entry": ""})["entry"] != said.id
-        told = {
-            "type": said.type,
-            "author": said.author,
-            "received": said.received,
-            "data": said.data,
+        row = dict(getattr(plan, shelf)[event.id])
+        for followed in ("answered", "ended"):  # the entry that answered or ended it
+            assert row.pop(followed, {"entry": ""})["entry"] != event.id
+        expected = {
+            "type": event.type,
+            "author": event.author,
+            "received": event.received,
+            "data": event.data,
         }
-        assert put == told | members
+        assert row == expected | members
 
     return check
 
 
-def named_in(said: Event, names: Sequence[str]) -> Check:
-    """The plan remembers who wrote that event, then who is named in it."""
+def named_in(event: Event, names: Sequence[str]) -> Check:
+    """Check that the plan recorded the event's author, then the persons it names."""
 
     def check(plan: Plan) -> None:
-        assert plan.entries[said.id] == list(names)
+        assert plan.entries[event.id] == list(names)
 
     return check

@@ -1,4 +1,4 @@
-"""Making a ledger's log long in a moment: entries that are none, appended as a batch appends."""
+"""Make a ledger's log long quickly: made-up entries, appended as a batch appends them."""
 
 from sqlalchemy import Connection
 
@@ -12,18 +12,18 @@ STEP = 1_000
 
 
 def grow(connection: Connection, settings: LedgerSettings, log: TiledLog, size: int) -> str:
-    """Let a ledger's log 0 grow to a size with the made-up log's entries; its checkpoint."""
+    """Grow a ledger's log 0 to a size with the made-up log's entries; return its checkpoint."""
     head = writes.lock_head(connection, 0)
     tree = Frontier.from_bytes(head.size, head.frontier)
     for start in range(head.size, size, STEP):
         end = min(start + STEP, size)
         _append(connection, log, start, end)
-        for each in log.levels[0][start:end]:
-            tree.append(each)
+        for leaf in log.levels[0][start:end]:
+            tree.append(leaf)
     root = tree.root()
     note = signers(settings)[0].checkpoint(tree.size, root)
-    grown = Head(0, tree.size, tree.to_bytes(), root, note, head.recorded, 1)
-    writes.save_head(connection, grown)
+    extended = Head(0, tree.size, tree.to_bytes(), root, note, head.recorded, 1)
+    writes.save_head(connection, extended)
     return note
 
 

@@ -1,8 +1,8 @@
 """Made-up histories: any number makes one event that could come next, whatever the plan is.
 
-Everybody says everything: mostly the person, mostly about things that are there, mostly in time.
-What an event says follows from its number and from the plan it meets, so a history is a list of
-numbers: it can be repeated, and hypothesis shrinks it by leaving events out.
+Anyone may be the author: mostly the person, mostly about existing lines, mostly in time. An event
+follows from its number and from the plan, so a history is a list of numbers: it can be repeated,
+and hypothesis shrinks it by leaving events out.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from tests.voices import ADA, BEA, EVE, NORTH, NOTEBOOK, SAM, SHOES, TOM, event
 
 AUTHORS = [ADA] * 12 + [SAM] * 5 + [TOM] * 2 + [BEA] * 2 + [EVE, SHOES, NORTH, "auditor:ann"]
 OTHERS = [author for author in AUTHORS if author != ADA]
-# What others point at, and whom they name, has to be there: these come more often.
+# These come more often, because other types refer to them.
 OFTEN = ["access.granted"] * 5 + ["aspiration.stated", "measure.defined", "representative.named"]
 TYPES = [*CATALOGUE, *OFTEN]
 OF_PERSON = [
@@ -36,7 +36,7 @@ OF_OTHERS = [
 ]
 
 Step = tuple[Event, Verdict]
-# So few that a short history comes to each of them.
+# So low that a short history reaches all of them.
 SMALL = Bounds(
     open_lines=6,
     in_force=5,
@@ -50,7 +50,7 @@ SMALL = Bounds(
 
 
 def type_of(dice: Random, author: str) -> str:
-    """What somebody says: mostly something they could be heard with."""
+    """Choose a type: mostly one that this author is allowed."""
     if dice.random() < 0.1:
         return dice.choice(TYPES)
     if author == ADA or author in (BEA, EVE):
@@ -59,7 +59,7 @@ def type_of(dice: Random, author: str) -> str:
 
 
 def said_by(author: str, here: Here) -> tuple[str, Json]:
-    """A type and its data: mostly of something that is there, by somebody it concerns."""
+    """Return a type and its data: mostly about existing lines, by an author they concern."""
     kind = type_of(here.dice, author)
     data = data_of(kind, here)
     for _ in range(3):
@@ -70,23 +70,23 @@ def said_by(author: str, here: Here) -> tuple[str, Json]:
     return kind, data
 
 
-def next_event(number: int, plan: Plan, place: int, authors: Sequence[str] = AUTHORS) -> Event:
-    """The event that this number makes at this place of a history."""
+def next_event(number: int, plan: Plan, position: int, authors: Sequence[str] = AUTHORS) -> Event:
+    """Return the event that this number makes at this position of a history."""
     dice = Random(number)
     author = dice.choice(authors)
-    kind, data = said_by(author, Here(dice, plan, place))
+    kind, data = said_by(author, Here(dice, plan, position))
     if plan.state == "" and dice.random() < 0.8:
         kind, author = "plan.started", author if ADA not in authors else ADA
-        data = data_of(kind, Here(dice, plan, place))
+        data = data_of(kind, Here(dice, plan, position))
     posted: Json = {"type": kind, "data": data}
     chance = dice.random()
     if chance < 0.1:
         posted["expectedversion"] = plan.version if chance < 0.07 else dice.randint(0, 40)
-    fresh = str(UUID(int=dice.getrandbits(100) * 1000 + place, version=4))
+    fresh = str(UUID(int=dice.getrandbits(100) * 1000 + position, version=4))
     used = plan.entries and dice.random() < 0.03
     posted["id"] = dice.choice(list(plan.entries)) if used else fresh
     # an intake's clock may lag behind another's
-    received = timestamp(START + timedelta(minutes=place, seconds=dice.choice([0, 0, -90])))
+    received = timestamp(START + timedelta(minutes=position, seconds=dice.choice([0, 0, -90])))
     via = NOTEBOOK if dice.random() < 0.85 else SHOES
     return event(author, posted, received=received, via=via)
 
@@ -97,17 +97,17 @@ def go_on(
     authors: Sequence[str] = AUTHORS,
     bounds: Bounds = BOUNDS,
 ) -> list[Step]:
-    """Let a history happen to a plan: each event and its verdict."""
+    """Apply a history to a plan; return each event with its verdict."""
     steps, begun = [], len(plan.entries)
-    for place, number in enumerate(numbers, begun):
-        said = next_event(number, plan, place, authors)
-        verdict = decide(plan, said, bounds=bounds)
+    for position, number in enumerate(numbers, begun):
+        event = next_event(number, plan, position, authors)
+        verdict = decide(plan, event, bounds=bounds)
         if isinstance(verdict, Accepted):
-            evolve(plan, said)
-        steps.append((said, verdict))
+            evolve(plan, event)
+        steps.append((event, verdict))
     return steps
 
 
 def history(numbers: Sequence[int], bounds: Bounds = BOUNDS) -> list[Step]:
-    """A whole history of Ada's, from nothing."""
+    """Return a whole history of Ada's plan, from its beginning."""
     return go_on(Plan(ADA), numbers, bounds=bounds)

@@ -1,10 +1,10 @@
-"""Starts one server so that it cannot outlive the tests; run as a script, by path.
+"""Start one server so that it cannot outlive the tests; run as a script, by path.
 
     python -IS launch.py PARENT DEATH_SIGNAL USER PROGRAM [ARGUMENT ...]
 
-It becomes PROGRAM. Before that it gives up root for USER ("-" keeps who we are) and, where the
-kernel offers it, asks for DEATH_SIGNAL (0: ask for nothing) should PARENT ever die: the last net
-under tests that are themselves killed with SIGKILL.
+The script replaces itself with PROGRAM. Before that it switches from root to USER ("-" keeps the
+current user). On Linux it also asks for DEATH_SIGNAL (0: none) when PARENT ends, so that servers
+end even if the tests are killed with SIGKILL.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def become(user: str) -> None:
-    """Drop every right that USER has not."""
+    """Drop every right that the user does not have."""
     entry = pwd.getpwnam(user)
     os.setgroups([])
     os.setgid(entry.pw_gid)
@@ -24,7 +24,7 @@ def become(user: str) -> None:
 
 
 def die_with(parent: int, death_signal: int) -> None:
-    """Ask for the signal; a parent that is gone already will never cause one, so leave at once."""
+    """Request the signal. Exit if the parent has ended already: no signal would come."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit(1)
@@ -37,7 +37,7 @@ def main() -> None:
         become(user)
     if death_signal != "0" and sys.platform == "linux":
         die_with(int(parent), int(death_signal))
-    os.execv(command[0], command)  # noqa: S606 - there is nothing a shell should do here
+    os.execv(command[0], command)  # noqa: S606 - no shell is needed
 
 
 if __name__ == "__main__":

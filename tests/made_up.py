@@ -1,6 +1,6 @@
-"""Made-up data of every type: of the type's shape, mostly about things that are there.
+"""Made-up data of every type: valid in shape, mostly about existing lines.
 
-What is made follows from the dice, from the plan it meets, and from the place in its history.
+The data follows from the dice, from the plan, and from the position in its history.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,35 +26,35 @@ START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 @dataclass(slots=True)
 class Here:
-    """A place in a history: the plan as it stands there, and the dice."""
+    """A position in a history: the plan at that point, and the dice."""
 
     dice: Random
     plan: Plan
     place: int
 
     def one_of(self, known: Sequence[str]) -> str:
-        """Mostly something that is there."""
+        """Return one of the known names, sometimes a missing one."""
         return self.dice.choice(known) if known and self.dice.random() < 0.93 else "missing"
 
     def line(self, *things: str) -> str:
-        """Mostly the name of a line of these sorts."""
+        """Return the name of a line of these sorts, sometimes a missing one."""
         named = [line["id"] for line in self.plan.lines.values() if line["thing"] in things]
         return self.one_of(named)
 
     def put(self, *kinds: str) -> str:
-        """Mostly something of these types that stands beside the plan; now and then of another."""
+        """Return an item of these types beside the plan, sometimes one of another type."""
         every = self.dice.random() < 0.03
         return self.one_of(
-            [n for n, each in self.plan.beside.items() if every or each["type"] in kinds]
+            [n for n, row in self.plan.beside.items() if every or row["type"] in kinds]
         )
 
     def entry(self) -> str:
-        """Mostly an entry, and of these mostly one beside the plan."""
+        """Return an entry, mostly one beside the plan."""
         among = self.plan.beside if self.dice.random() < 0.6 else self.plan.entries
         return self.one_of(list(among))
 
     def maybe(self, chance: float = 0.5, /, **members: Any) -> Json:
-        """The members, or nothing at all."""
+        """Return the members, or none."""
         return members if self.dice.random() < chance else {}
 
     def name(self) -> Json:
@@ -67,7 +67,7 @@ class Here:
         return self.maybe(**{member: self.words()})
 
     def moment(self) -> str:
-        """A moment near this place of the history: before, exactly then, or after."""
+        """Return a moment near this position of the history: before, equal, or after."""
         minutes = self.place + self.dice.choice([-1, 0, 1, 2, 5, 20, 200, 200, 200, 200])
         return timestamp(START + timedelta(minutes=minutes))
 
@@ -112,13 +112,13 @@ def _proposed(here: Here) -> Json:
 
 
 def _accepted(here: Here) -> Json:
-    """An acceptance: as it was proposed, in words of one's own, or in words that do not fit."""
+    """An acceptance: as proposed, in the person's own words, or in words that do not fit."""
     proposal = here.put("proposal.made")
-    said: Json = {"proposal": proposal}
+    data: Json = {"proposal": proposal}
     if here.plan.standing_beside("proposal.made", proposal) and here.dice.random() < 0.4:
         kind = here.plan.beside[proposal]["data"]["change"]["type"]
-        said["in_my_words"] = data_of(kind, here) if here.dice.random() < 0.8 else {"no": 1}
-    return said
+        data["in_my_words"] = data_of(kind, here) if here.dice.random() < 0.8 else {"no": 1}
+    return data
 
 
 def _answer(here: Here) -> Json:
@@ -133,8 +133,8 @@ def _observed(here: Here) -> Json:
 
 def _interpreted(here: Here) -> Json:
     seen = [here.put("observation.recorded") for _ in range(here.dice.randint(0, 2))]
-    told = {"holder": here.somebody(), "words": here.words(), "expires": here.moment()}
-    return told | here.maybe(0.9, based_on=seen)
+    data = {"holder": here.somebody(), "words": here.words(), "expires": here.moment()}
+    return data | here.maybe(0.9, based_on=seen)
 
 
 def _asked(here: Here) -> Json:
@@ -158,8 +158,8 @@ def _promised(here: Here) -> Json:
 def _granted(here: Here) -> Json:
     to = here.dice.choice([SAM, SAM, SAM, TOM, TOM, NORTH, "emergency"])
     scopes = here.dice.sample(SCOPES, here.dice.randint(2, 4))
-    told = {"to": to, "scopes": scopes, "until": here.until(), "purpose": "x"}
-    return told | here.maybe(0.9, wording=here.words())
+    data = {"to": to, "scopes": scopes, "until": here.until(), "purpose": "x"}
+    return data | here.maybe(0.9, wording=here.words())
 
 
 def _named(here: Here) -> Json:
@@ -168,8 +168,8 @@ def _named(here: Here) -> Json:
         scope = [name for name in scope if not name.startswith("representative.")] or [
             "action.done"
         ]
-    told = {"scope": scope, "authority": "x", "until": here.until()}
-    return {"representative": here.dice.choice([BEA, BEA, SAM, EVE]), **told}
+    data = {"scope": scope, "authority": "x", "until": here.until()}
+    return {"representative": here.dice.choice([BEA, BEA, SAM, EVE]), **data}
 
 
 def _of_line(member: str, *things: str) -> Callable[[Here], Json]:
@@ -274,5 +274,5 @@ MAKE: dict[str, Callable[[Here], Json]] = {
 
 
 def data_of(kind: str, here: Here) -> Json:
-    """Data of the type's shape."""
+    """Return data of the type's shape."""
     return MAKE[kind](here)

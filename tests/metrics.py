@@ -1,4 +1,4 @@
-"""Everything that intake, worker and ledger serve at /metrics, in one text."""
+"""All metrics that intake, worker and ledger serve at /metrics, in one text."""
 
 from pathlib import Path
 

@@ -4,16 +4,16 @@ import itertools
 import os
 import socket
 
-_FIRST, _MANY = 20_000, 12_000  # below the ports that the kernel gives to clients (32768 on Linux)
+_FIRST, _MANY = 20_000, 12_000  # below the kernel's client ports (32768 on Linux)
 _OF_ONE_PROCESS = 50
 _numbers = itertools.count(os.getpid() * _OF_ONE_PROCESS)
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on and that no client is given.
+    """Find a port that no server listens on and that the kernel assigns to no client.
 
-    A port that the kernel chooses may be given again, to a client or to the test process beside
-    this one, before the server listens on it. Each process counts from a place of its own.
+    A port chosen by the kernel may be assigned to a client or to another test process before the
+    server listens on it. Each test process therefore counts from a different number.
     """
     for number in itertools.islice(_numbers, _MANY):
         port = _FIRST + number % _MANY

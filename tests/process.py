@@ -1,7 +1,7 @@
 """A server's process and folder, for as long as a block lasts; see `servers.py`, `postgres.py`.
 
-Nothing is left behind: leaving the block stops the server and removes its folder; if the tests are
-killed outright, the kernel ends the server (`launch.py`) and the next run sweeps the folder up.
+Leaving the block stops the server and removes its folder. If the tests are killed, the kernel ends
+the server (`launch.py`) and the next run removes the folder.
 """
 
 import contextlib
@@ -26,16 +26,16 @@ PATIENCE = 60.0  # seconds a server may take to start, or to stop, on a busy mac
 
 
 class ServerError(RuntimeError):
-    """A server did not start or did not stop; the text holds the end of its log."""
+    """A server did not start or did not stop; the message ends with its log."""
 
 
 def scratch_folder() -> Path:
-    """A new private folder whose name tells which process must remove it."""
+    """Make a private folder, named after the process that must remove it."""
     return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=SCRATCH))
 
 
 def sweep_abandoned_folders() -> None:
-    """Remove the folders of test runs that were killed before they could."""
+    """Remove the folders of test runs that were killed."""
     for folder in Path(SCRATCH).glob(f"{PREFIX}*-*"):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         with contextlib.suppress(FileNotFoundError):  # another run may be sweeping, too
@@ -45,7 +45,7 @@ def sweep_abandoned_folders() -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process lives; one that has ended and only waits to be reaped does not."""
+    """Return whether the process runs; a zombie does not."""
     with contextlib.suppress(OSError):
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         return state not in "ZX"
@@ -59,7 +59,7 @@ def is_running(pid: int) -> bool:
 
 
 def children_of(pid: int) -> list[int]:
-    """The direct children of a process; nothing where the kernel keeps no such list."""
+    """Return the direct children of a process; none where the kernel does not list them."""
     with contextlib.suppress(OSError):
         listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
         return [int(child) for child in listed.split()]
@@ -67,7 +67,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def wait_until(true: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Look again every few milliseconds until it is true; ServerError after `patience` seconds."""
+    """Poll until the condition is true; raise ServerError after `patience` seconds."""
     end = time.monotonic() + patience
     while not true():
         if time.monotonic() > end:
@@ -76,9 +76,9 @@ def wait_until(true: Callable[[], bool], what: str, patience: float = PATIENCE) 
 
 
 def as_in_a_terminal() -> None:
-    """For `preexec_fn`: the signals' default effects, as a program has that is typed in a shell.
+    """Restore default signals, as for a program started in a terminal; for `preexec_fn`.
 
-    A background job of a shell ignores SIGINT, and so does all that it starts.
+    A background job of a shell ignores SIGINT, and so do its children.
     """
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -86,7 +86,7 @@ def as_in_a_terminal() -> None:
 
 
 class Server(ABC):
-    """One process with a folder of its own. A subclass says how to start it and when it answers."""
+    """One process with its own folder. A subclass defines how to start it and when it is ready."""
 
     name: str
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
@@ -100,7 +100,7 @@ class Server(ABC):
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Start, or leave nothing behind."""
+        """Start; on failure remove everything."""
         try:
             self.start()
         except BaseException:
@@ -119,24 +119,24 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The program, by its full path, and its arguments."""
+        """Return the program, by its full path, and its arguments."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether the server takes requests now."""
+        """Return whether the server accepts requests now."""
 
     def environment(self) -> dict[str, str]:
-        """Its environment: ours, unless a subclass adds to it."""
+        """Return the environment: ours, unless a subclass adds to it."""
         return dict(os.environ)
 
     @property
     def pid(self) -> int | None:
-        """The process while it runs, else None."""
+        """Return the process id while it runs, else None."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
     def start(self) -> None:
-        """Start on the data that is there and wait until it answers; nothing if it runs already."""
+        """Start on the existing data and wait for an answer; do nothing if it runs."""
         if self.pid is not None:
             return
         self._launch()
@@ -148,12 +148,12 @@ class Server(ABC):
             raise ServerError(f"{self.name} did not start\n{self._end_of_log()}")
 
     def ask_to_end(self) -> None:
-        """Send the signal that ends the server in good order, and do not wait for it."""
+        """Send the signal for an orderly stop, and do not wait."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(self.stop_signal)
 
     def stop(self) -> None:
-        """Ask the server to end in good order; insist when it does not."""
+        """Stop the server in good order; kill it if it does not stop in time."""
         self.ask_to_end()
         try:
             if self._process is not None:
@@ -162,7 +162,7 @@ class Server(ABC):
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL the server and its children: nothing is flushed, nothing is said goodbye to."""
+        """SIGKILL the server and its children: nothing is flushed."""
         if self.pid is None or self._process is None:
             return
         children = children_of(self._process.pid)
@@ -174,7 +174,7 @@ class Server(ABC):
         wait_until(lambda: not any(map(is_running, children)), f"{self.name}'s children to end")
 
     def close(self) -> None:
-        """Stop and remove the folder. The log of one that has ended by itself is shown first."""
+        """Stop and remove the folder. First show the log if the server ended by itself."""
         if self._process is not None and (status := self._process.poll()):
             sys.stderr.write(f"{self.name} had ended, status {status}\n{self._end_of_log()}\n")
         try:
@@ -183,7 +183,7 @@ class Server(ABC):
             shutil.rmtree(self.folder)
 
     def _launch(self) -> None:
-        """Start the process in a group of its own: Ctrl-C is for the tests, not for the server."""
+        """Start the process in its own group: Ctrl-C is for the tests, not for the server."""
         # The death signal fires when the *thread* that started the server ends.
         in_main = threading.current_thread() is threading.main_thread()
         death = str(int(self.death_signal)) if in_main else "0"

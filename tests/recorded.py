@@ -1,4 +1,4 @@
-"""Made-up histories as entries, without a store: what a walk goes past."""
+"""Made-up histories as ledger entries, without a store."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +18,7 @@ RECORDED = "2026-03-03T12:00:00.000Z"
 
 
 def vault() -> Vault:
-    """A vault that has Ada's key and the ledger's."""
+    """Return a vault with Ada's key and the ledger's."""
     opened = Vault(bytes(32))
     opened.remember(ADA, Key(bytes(range(32))))
     opened.remember(LEDGER, Key(bytes(32)))
@@ -26,24 +26,25 @@ def vault() -> Vault:
 
 
 def rows(opened: Vault, steps: Sequence[Step]) -> Iterator[Json]:
-    """The rows of a history, as the store has them."""
+    """Yield the rows of a history, as the store has them."""
     plan, sequence = Plan(ADA), 0
     key = opened.person(ADA)
     assert key is not None
-    for index, (said, verdict) in enumerate(steps):
+    for index, (event, verdict) in enumerate(steps):
         code = verdict.code if isinstance(verdict, Refusal) else None
         if isinstance(verdict, Accepted):
-            evolve(plan, said)
+            evolve(plan, event)
         stands = plan.state == "started" and (code is None or code.standing)
         sequence += stands
         ruling = VerdictRecord(RULES, RECORDED, code, verdict.represented)
         sealed_by = key if stands else opened.envelope(ADA)
         standing = StreamPosition(sequence, plan.version) if stands else None
-        yield {"index": index, **entry.write(said, ruling, key=sealed_by, standing=standing)}
+        yield {"index": index, **entry.write(event, ruling, key=sealed_by, standing=standing)}
 
 
 def walked(opened: Vault, plan: Plan, steps: Sequence[Step], after: int = 0) -> list[ReplayedEntry]:
-    """What a walk from a plan goes past, beginning after so many entries of a history."""
-    told = list(rows(opened, steps))
-    walk = EntryReplay(opened, plan, max((row["sequence"] or 0 for row in told[:after]), default=0))
-    return [walk.past(row["index"], row["leaf"]) for row in told[after:]]
+    """Replay entries on a plan, beginning after so many entries of a history."""
+    recorded = list(rows(opened, steps))
+    last = max((row["sequence"] or 0 for row in recorded[:after]), default=0)
+    walk = EntryReplay(opened, plan, last)
+    return [walk.past(row["index"], row["leaf"]) for row in recorded[after:]]

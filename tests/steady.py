@@ -1,11 +1,11 @@
-"""Posts without pause, to several addresses in turn, while services are stopped and started.
+"""Post without pause, to several ports in turn, while services are stopped and started.
 
     with Steady([8081, 8083], {"person:ada": token}) as steady:
         …
     steady.taken["person:ada"]  # ids in the order of their 202s
 
-Each person's events go out one after another. One that got no 202 is sent again, the same bytes,
-to the next address: whoever does that loses nothing, and the ledger records it once.
+A person's events are posted one after another. An event without a 202 is sent again, with the same
+bytes, to the next port: so none is lost, and the ledger records it once.
 """
 
 import http.client
@@ -21,11 +21,11 @@ import orjson
 from tests.process import PATIENCE
 
 TIMEOUT = 40.0  # seconds for one answer
-GIVE_UP = 4 * PATIENCE  # seconds until one event must have been taken
+GIVE_UP = 4 * PATIENCE  # seconds until one event must be accepted
 
 
 class Steady:
-    """A thread a person; `again` counts what had to be sent once more."""
+    """One thread per person; `again` counts the retries."""
 
     def __init__(
         self, ports: Sequence[int], tokens: Mapping[str, str], pause: float = 0.01
@@ -38,8 +38,8 @@ class Steady:
         self._threads = [threading.Thread(target=self._post, args=(who,)) for who in tokens]
 
     def __enter__(self) -> Self:
-        for each in self._threads:
-            each.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -48,23 +48,23 @@ class Steady:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Each ends with the event it has in hand."""
+        """Stop: every thread completes its current event."""
         self._stop.set()
-        for each in self._threads:
-            each.join(GIVE_UP)
+        for thread in self._threads:
+            thread.join(GIVE_UP)
         if kind is None:
             assert not self.failed, self.failed
 
     def count(self) -> int:
-        """How many events were taken so far."""
+        """Return how many events were accepted so far."""
         assert not self.failed, self.failed
         return sum(map(len, self.taken.values()))
 
     def more(self, count: int) -> None:
-        """Wait until so many more were taken."""
+        """Wait until so many more were accepted."""
         wanted, end = self.count() + count, time.monotonic() + GIVE_UP
         while self.count() < wanted:
-            assert time.monotonic() < end, f"{count} more were not taken within {GIVE_UP:g} s"
+            assert time.monotonic() < end, f"{count} more were not accepted within {GIVE_UP:g} s"
             time.sleep(0.01)
 
     def _post(self, who: str) -> None:
@@ -72,9 +72,9 @@ class Steady:
         try:
             while not self._stop.is_set():
                 name = str(uuid4())
-                told = {"specversion": "1.0", "id": name, "source": "/steady"}
+                attributes = {"specversion": "1.0", "id": name, "source": "/steady"}
                 self._until_taken(
-                    who, orjson.dumps({**told, "type": kind, "subject": who, "data": data})
+                    who, orjson.dumps({**attributes, "type": kind, "subject": who, "data": data})
                 )
                 self.taken[who].append(name)
                 kind = "about-me.written"
@@ -86,14 +86,14 @@ class Steady:
     def _until_taken(self, who: str, body: bytes) -> None:
         end, turn = time.monotonic() + GIVE_UP, len(self.taken[who])
         while time.monotonic() < end:
-            status, said = self._send(self._ports[turn % len(self._ports)], who, body)
+            status, answer = self._send(self._ports[turn % len(self._ports)], who, body)
             if status == 202:
                 return
-            assert status == 503, f"{status}: {said!r}"
+            assert status == 503, f"{status}: {answer!r}"
             self.again += 1
             turn += 1
             time.sleep(0.05)
-        raise AssertionError(f"not taken within {GIVE_UP:g} s")
+        raise AssertionError(f"not accepted within {GIVE_UP:g} s")
 
     def _send(self, port: int, who: str, body: bytes) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)

@@ -1,4 +1,4 @@
-"""Tokens for tests: two issuers, good claims, and everything needed to spoil them."""
+"""Tokens for tests: two issuers, valid claims, and everything needed to make them invalid."""
 
 import json
 import re
@@ -46,22 +46,22 @@ class Clock:
 
 
 def jwks(*keys: OKPKey | ECKey) -> bytes:
-    """A key set, without what is private."""
+    """Return a key set of public keys."""
     return json.dumps({"keys": [key.as_dict(private=False) for key in keys]}).encode()
 
 
 def keys_of(*keys: OKPKey | ECKey) -> Keys:
-    """An issuer's keys, which stay what they are."""
+    """Return an issuer's keys, which never change."""
     return Keys("fixed", lambda: jwks(*keys))
 
 
 def kids(keys: Keys) -> list[str | None]:
-    """The ids of the keys in use."""
+    """Return the ids of the keys in use."""
     return [key.kid for key in keys.current().keys]
 
 
 def callers(clock: Clock | None = None) -> Callers:
-    """Two issuers: ours for everybody, a clinic's for its partners alone."""
+    """Return two issuers: ours for everybody, a clinic's for its partners only."""
     anybody = re.compile(r"(person|partner|team|service|auditor|operator):[A-Za-z0-9._-]{1,64}")
     issuers = {
         ISS: Issuer("local", keys_of(OURS), frozenset(ROLES), anybody),
@@ -76,36 +76,36 @@ def callers(clock: Clock | None = None) -> Callers:
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    """Ada's claims with some changed; ABSENT leaves one out."""
+    """Return Ada's claims with some changed; ABSENT removes one."""
     return {name: value for name, value in (CLAIMS | changed).items() if value is not ABSENT}
 
 
-def token(told: dict[str, Any], key: OKPKey | ECKey = OURS, **header: Any) -> str:
-    """A signed token."""
+def token(payload: dict[str, Any], key: OKPKey | ECKey = OURS, **header: Any) -> str:
+    """Return a signed token."""
     shown = {name: value for name, value in (HEADER | header).items() if value is not ABSENT}
-    return jwt.encode(shown, told, key, ["Ed25519", "EdDSA", "ES256"], default_type=None)
+    return jwt.encode(shown, payload, key, ["Ed25519", "EdDSA", "ES256"], default_type=None)
 
 
 def clinic(**changed: Any) -> str:
-    """A token of the clinic's for one of its partners."""
-    told = claims(iss=CLINIC, sub="partner:clinic-7", roles=["partner"]) | changed
-    return token(told, THEIRS, alg="ES256", kid="theirs")
+    """Return a token of the clinic for one of its partners."""
+    payload = claims(iss=CLINIC, sub="partner:clinic-7", roles=["partner"]) | changed
+    return token(payload, THEIRS, alg="ES256", kid="theirs")
 
 
 def forged(header: object, body: object, signature: bytes = bytes(64)) -> str:
-    """A token made by hand; bytes go in as they are."""
+    """Return a hand-made token; bytes are used unchanged."""
     raw = (
-        each if isinstance(each, bytes) else json.dumps(each).encode() for each in (header, body)
+        part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, body)
     )
-    return ".".join(b64url(each).decode() for each in (*raw, signature))
+    return ".".join(b64url(part).decode() for part in (*raw, signature))
 
 
 def refusal(authorization: str | None, clock: Clock | None = None) -> str:
-    """The sentence with which a header is refused."""
+    """Return the detail of the error for this header."""
     with pytest.raises(Unauthorized) as caught:
         callers(clock).of(authorization)
-    told = caught.value
-    assert told.status == 401
-    assert told.headers["WWW-Authenticate"] in ("Bearer", 'Bearer error="invalid_token"')
-    assert re.fullmatch(r"[A-Z].{10,200}\.", told.detail)
-    return told.detail
+    error = caught.value
+    assert error.status == 401
+    assert error.headers["WWW-Authenticate"] in ("Bearer", 'Bearer error="invalid_token"')
+    assert re.fullmatch(r"[A-Z].{10,200}\.", error.detail)
+    return error.detail

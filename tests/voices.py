@@ -1,9 +1,9 @@
-"""Everybody who says something in a test, and what they say.
+"""The persons and partners of the tests, and the events they author.
 
-An event is made by the voice that says it: `ada.states("I want to walk to the sea.")`. Ids and
-times are fixed: the same words by the same voice are the same event, `again` is a second event
-with the same words, `at` moves an event to another moment, `seeing` gives it the version that
-its author saw, `through` the service it came through.
+An event is made by the voice that authors it: `ada.states("I want to walk to the sea.")`. Ids and
+times are fixed: the same words by the same voice are the same event. `again` makes a second event
+with the same words, `at` changes the time, `seeing` sets the version that the author saw, and
+`through` the service that posted it.
 """
 
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ def event(
     subject: str = ADA,
     via: str = NOTEBOOK,
 ) -> Event:
-    """An event as the ledger sees it; its id follows from who says what, unless it has one."""
+    """Return an event as the ledger sees it; its id is derived from its content by default."""
     attributes = {"specversion": "1.0", "source": "/tests", "subject": subject, **posted}
-    said = canonical(attributes) + author.encode()
-    attributes.setdefault("id", str(uuid5(NAMESPACE_OID, said.hex())))
+    content = canonical(attributes) + author.encode()
+    attributes.setdefault("id", str(uuid5(NAMESPACE_OID, content.hex())))
     return Event.from_canonical(
         canonical(attributes),
         author=author,
@@ -44,55 +44,55 @@ def event(
     )
 
 
-def _retold(said: Event, *, received: str = "", via: str = "", **attributes: Any) -> Event:
-    """The event with some attributes changed; its canonical bytes follow."""
-    posted = orjson.loads(said.canonical) | attributes
+def _changed(original: Event, *, received: str = "", via: str = "", **attributes: Any) -> Event:
+    """Return the event with some attributes changed; its canonical bytes follow."""
+    posted = orjson.loads(original.canonical) | attributes
     return event(
-        said.author,
+        original.author,
         posted,
-        received=received or said.received,
+        received=received or original.received,
         subject=posted["subject"],
-        via=via or said.via,
+        via=via or original.via,
     )
 
 
-def again(said: Event) -> Event:
-    """The same words in a second event."""
-    return _retold(said, id=str(uuid5(NAMESPACE_OID, said.id)))
+def again(original: Event) -> Event:
+    """Return a second event with the same words."""
+    return _changed(original, id=str(uuid5(NAMESPACE_OID, original.id)))
 
 
-def at(received: str, said: Event) -> Event:
-    """The event, received at another moment."""
-    return _retold(said, received=received)
+def at(received: str, original: Event) -> Event:
+    """Return the event, received at another time."""
+    return _changed(original, received=received)
 
 
-def happening(moment: str, said: Event) -> Event:
-    """The same event, told of the time when it happened."""
-    return _retold(said, time=moment, id=said.id)
+def happening(moment: str, original: Event) -> Event:
+    """Return the same event with the time when it happened."""
+    return _changed(original, time=moment, id=original.id)
 
 
-def seeing(version: int, said: Event) -> Event:
-    """The event of an author who saw that version of the plan."""
-    return _retold(said, expectedversion=version)
+def seeing(version: int, original: Event) -> Event:
+    """Return the event as by an author who saw that version of the plan."""
+    return _changed(original, expectedversion=version)
 
 
-def under_the_id_of(other: Event, said: Event) -> Event:
-    """The event, bearing the id of another one."""
-    return _retold(said, id=other.id)
+def under_the_id_of(other: Event, original: Event) -> Event:
+    """Return the event with the id of another one."""
+    return _changed(original, id=other.id)
 
 
-def through(service: str, said: Event) -> Event:
-    """The event, come through a service."""
-    return _retold(said, via=service)
+def through(service: str, original: Event) -> Event:
+    """Return the event as posted by a service."""
+    return _changed(original, via=service)
 
 
-def about(subject: str, said: Event) -> Event:
-    """The event, said about another person."""
-    return _retold(said, subject=subject)
+def about(subject: str, original: Event) -> Event:
+    """Return the event with another subject."""
+    return _changed(original, subject=subject)
 
 
 def change(kind: str, **data: Any) -> Json:
-    """A change, as a proposal holds it."""
+    """Return a change, as a proposal holds it."""
     return {"type": kind, "data": data}
 
 
@@ -102,14 +102,14 @@ OPINION: Json = {"kind": "opinion"}
 
 @dataclass(frozen=True)
 class Voice:
-    """Somebody who can say every type of the catalogue, whether or not they may."""
+    """Someone who can author every type of the catalogue, allowed or not."""
 
     id: str
 
     def says(self, kind: str, **data: Any) -> Event:
-        """An event of any type; members that are None are left out."""
-        told = {member: value for member, value in data.items() if value is not None}
-        return event(self.id, {"type": kind, "data": told})
+        """Return an event of any type; members that are None are left out."""
+        present = {member: value for member, value in data.items() if value is not None}
+        return event(self.id, {"type": kind, "data": present})
 
     def starts(self, name: str = "Ada") -> Event:
         return self.says("plan.started", name_to_use=name, language="en")
@@ -133,8 +133,8 @@ class Voice:
         return self.says("action.done", action=action, words=words)
 
     def proposes(self, suggested: Json, *, expires: str = NEXT_YEAR, **more: Any) -> Event:
-        told = {"why": "You said company helps.", "expires": expires, **more}
-        return self.says("proposal.made", change=suggested, **told)
+        terms = {"why": "You said company helps.", "expires": expires, **more}
+        return self.says("proposal.made", change=suggested, **terms)
 
     def accepts(self, proposal: Event, in_my_words: Json | None = None) -> Event:
         return self.says("proposal.accepted", proposal=proposal.id, in_my_words=in_my_words)
@@ -155,8 +155,8 @@ class Voice:
         until: str = "until-withdrawn",
         wording: str | None = "Sam may do this.",
     ) -> Event:
-        told = {"scopes": list(scopes), "until": until, "purpose": "Walking", "wording": wording}
-        return self.says("access.granted", to=to, **told)
+        terms = {"scopes": list(scopes), "until": until, "purpose": "Walking", "wording": wording}
+        return self.says("access.granted", to=to, **terms)
 
     def withdraws(self, grant: Event) -> Event:
         return self.says("access.withdrawn", grant=grant.id)
@@ -212,7 +212,7 @@ class Voice:
     def chooses(self, words: str = "Let me stay.", name: str | None = "home") -> Event:
         return self.says("advance-choice.made", id=name, words=words, applies_when="At night.")
 
-    def chooses_anew(self, words: str, choice: str = "home", when: str | None = None) -> Event:
+    def revises_choice(self, words: str, choice: str = "home", when: str | None = None) -> Event:
         return self.says("advance-choice.revised", choice=choice, words=words, applies_when=when)
 
     def revokes(self, choice: str = "home", words: str | None = None) -> Event:
@@ -227,8 +227,8 @@ class Voice:
     # what stands beside
 
     def interprets(self, *seen: Event, **more: Any) -> Event:
-        told = {"holder": self.id, "words": "Company helps.", "expires": NEXT_YEAR, **more}
-        return self.says("interpretation.offered", based_on=[each.id for each in seen], **told)
+        terms = {"holder": self.id, "words": "Company helps.", "expires": NEXT_YEAR, **more}
+        return self.says("interpretation.offered", based_on=[event.id for event in seen], **terms)
 
     def asks_to_correct(self, entry: Event, wrong: str = "It was shorter.") -> Event:
         return self.says("correction.requested", entry=entry.id, what_is_wrong=wrong)
@@ -269,17 +269,17 @@ class Voice:
         return self.says("commitment.not-kept", commitment=promise.id, words=words)
 
     def departs(self, choice: str = "home") -> Event:
-        told = {"done_instead": "We drove.", "why": "Nobody could stay."}
+        reasons = {"done_instead": "We drove.", "why": "Nobody could stay."}
         tried = ["Mrs Hill was asked."]
         return self.says(
-            "advance-choice.departed-from", choice=choice, alternatives_tried=tried, **told
+            "advance-choice.departed-from", choice=choice, alternatives_tried=tried, **reasons
         )
 
     # whose it is
 
     def sends(self, representative: str, *scope: str, until: str = "until-withdrawn") -> Event:
-        told = {"scope": list(scope), "authority": "My sister.", "until": until}
-        return self.says("representative.named", representative=representative, **told)
+        terms = {"scope": list(scope), "authority": "My sister.", "until": until}
+        return self.says("representative.named", representative=representative, **terms)
 
     def calls_back(self, representative: str) -> Event:
         return self.says("representative.ended", representative=representative)

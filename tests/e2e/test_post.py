@@ -14,7 +14,7 @@ from random import Random
 import pytest
 
 from shared.events.event import Json
-from tests.answering import Answering, Heard, Said, cut, to
+from tests.answering import Answering, Request, Response, cut, to
 from tests.e2e.running import COMMAND, Up, environment, event, somebody
 from tests.process import wait_until
 
@@ -76,11 +76,11 @@ def wishes(count: int, **more: object) -> list[Json]:
     return [{"type": "plan.started", "data": STARTED, **more}, *told]
 
 
-def cutting(intake: str, dice: Random) -> Callable[[Heard], Said | None]:
+def cutting(intake: str, dice: Random) -> Callable[[Request], Response | None]:
     """An intake that is cut off before it hears, after it has answered, and in the middle of it."""
     real = to(intake)
 
-    def ask(heard: Heard) -> Said | None:
+    def ask(heard: Request) -> Response | None:
         fate = dice.choice(["deaf", "mute", "half", *["good"] * 12])
         said = None if fate == "deaf" else real(heard)
         if said is None or fate == "mute":
@@ -94,7 +94,7 @@ def cutting(intake: str, dice: Random) -> Callable[[Heard], Said | None]:
 
 def has_heard(intake: Answering, count: int, process: "subprocess.Popen[str]") -> bool:
     """Whether so many posts have come, or none will come any more."""
-    return len(intake.heard) >= count or process.poll() is not None
+    return len(intake.requests) >= count or process.poll() is not None
 
 
 @pytest.mark.parametrize(("seed", "wait"), [(0, "--wait=0"), (1, "--wait=5")])
@@ -106,7 +106,7 @@ def test_killed_and_cut_off_again_and_again_it_records_each_event_once_and_in_or
         desk = Desk(up, tmp_path, intake.url)
         words = ["post", desk.write(*wishes(40)), wait]
         for _ in range(4):
-            until = len(intake.heard) + dice.randrange(1, 15)
+            until = len(intake.requests) + dice.randrange(1, 15)
             process = desk.begin(*words)
             wait_until(partial(has_heard, intake, until, process), "posts")
             process.send_signal(signal.SIGKILL)
@@ -114,10 +114,10 @@ def test_killed_and_cut_off_again_and_again_it_records_each_event_once_and_in_or
             words = ["post", "--resume", wait]
         status, _, errors = desk.run("post", "--resume", "--wait=5")
         assert (status, errors) == (0, "")
-    first_heard = list(dict.fromkeys(json.loads(each.body)["id"] for each in intake.heard))
+    first_heard = list(dict.fromkeys(json.loads(each.body)["id"] for each in intake.requests))
     assert len(first_heard) == 41
     assert desk.history() == first_heard
-    assert len({each.body for each in intake.heard}) == 41, "an event has the same bytes each time"
+    assert len({each.body for each in intake.requests}) == 41, "an event has the same bytes each time"
     assert desk.run("outbox") == (0, "", "")
 
 
@@ -147,7 +147,7 @@ def test_two_at_once_send_each_event_once(up: Up, tmp_path: Path) -> None:
         processes = [desk.begin("post", each, "--wait=5") for each in (one, two, one)]
         done = [each.communicate(timeout=120) for each in processes]
         assert [each.returncode for each in processes] == [0, 0, 0], done
-    sent = [each.body for each in intake.heard]
+    sent = [each.body for each in intake.requests]
     assert len(sent) == len(set(sent)) == len(desk.history())
     assert desk.run("outbox") == (0, "", "")
 
@@ -158,7 +158,7 @@ def test_what_one_left_behind_is_not_sent_with_anothers_token_or_to_another_plac
     with Answering(cut) as intake:
         desk = Desk(up, tmp_path, intake.url)
         assert desk.run("post", desk.write(*wishes(3)), "--retry-for=0")[0] == 3
-        assert len(intake.heard) == 1
+        assert len(intake.requests) == 1
     kept = desk.run("outbox")[1].splitlines()
     eve = Desk(up, tmp_path, intake.url)
     assert eve.run("post", "--resume") == (0, "", "")

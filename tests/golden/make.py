@@ -1,7 +1,7 @@
-"""Makes golden files again: `python -m tests.golden.make`. Each folder's README says what it is.
+"""Regenerate golden files: `python -m tests.golden.make`. Each folder's README describes them.
 
-Keys, nonces and seeds are fixed and public: nothing here protects anybody. What this makes must
-equal what is there, byte for byte; a difference is a new format, and needs a new version of it.
+Keys, nonces and seeds are fixed and public: they protect nothing. The output must equal the files
+in the repository, byte for byte. A difference is a new format and needs a new format version.
 """
 
 import json
@@ -46,7 +46,7 @@ ORIGIN = "golden.example/firsthand/0"
 ISSUED = 1_772_452_800  # 2026-03-02T12:00:00Z
 SIZES = (*range(9), 255, 256, 257)
 RECORDED = "2026-03-02T13:00:00.000Z"
-# One entry of each sort: file, number in the history, place in Ada's stream and the plan's version.
+# One entry of each sort: file, number in the history, position in Ada's stream, plan version.
 ENTRIES: dict[str, tuple[int, StreamPosition | None]] = {
     "accepted": (5, StreamPosition(3, 2)),
     "own-refusal": (7, StreamPosition(5, 3)),
@@ -56,7 +56,7 @@ ENTRIES: dict[str, tuple[int, StreamPosition | None]] = {
 
 
 def vault() -> Vault:
-    """A vault that holds the golden keys."""
+    """Return a vault with the golden keys."""
     golden = Vault(KEK.raw)
     golden.remember("ledger", LEDGER)
     golden.remember(ADA, PERSON)
@@ -64,26 +64,26 @@ def vault() -> Vault:
 
 
 def name(number: int) -> str:
-    """The id of an event by its number in the history."""
+    """Return the id of an event by its number in the history."""
     return f"00000000-0000-4000-8000-{number:012d}"
 
 
 def events(story: str = "story.jsonl") -> Iterator[Event]:
-    """A golden history's events, as the ledger sees them."""
+    """Yield a golden history's events, as the ledger sees them."""
     for number, line in enumerate((HERE / story).read_text().splitlines(), 1):
-        told = json.loads(line)
+        row = json.loads(line)
         posted = {"specversion": "1.0", "id": name(number), "source": "/golden", "subject": ADA}
         yield Event.from_canonical(
-            canonical(posted | {"type": told["type"], "data": told["data"]} | told.get("more", {})),
-            author=told["author"],
+            canonical(posted | {"type": row["type"], "data": row["data"]} | row.get("more", {})),
+            author=row["author"],
             via="service:notebook",
             issuer="golden",
-            received=timestamp(BEGAN + timedelta(minutes=told["minute"])),
+            received=timestamp(BEGAN + timedelta(minutes=row["minute"])),
         )
 
 
 def replay(history: Iterable[Event]) -> tuple[Plan, list[Verdict]]:
-    """The plan and the verdicts of a history."""
+    """Return the plan and the verdicts of a history."""
     plan, verdicts = Plan(ADA), []
     for event in history:
         verdicts.append(decide(plan, event))
@@ -93,27 +93,27 @@ def replay(history: Iterable[Event]) -> tuple[Plan, list[Verdict]]:
 
 
 def code_of(verdict: Verdict) -> Code | None:
-    """A refusal's code; None for accepted."""
+    """Return a refusal's code; None for an acceptance."""
     return verdict.code if isinstance(verdict, Refusal) else None
 
 
 def lines(rows: Iterable[Json]) -> bytes:
-    """JSON lines."""
+    """Return JSON lines."""
     return b"".join(canonical(row) + b"\n" for row in rows)
 
 
-def pretty(told: Any) -> bytes:
-    """JSON for people."""
-    return json.dumps(told, indent=2).encode() + b"\n"
+def pretty(value: Any) -> bytes:
+    """Return indented JSON."""
+    return json.dumps(value, indent=2).encode() + b"\n"
 
 
 def message(version: int) -> str:
-    """The file of a message sealed under that version of the catalogue."""
+    """Return the path of the message encrypted under that version of the catalogue."""
     return "seal/message.jwe" if version == 1 else f"seal/message-{version}.jwe"
 
 
 def events_and_seals() -> Iterator[tuple[str, bytes]]:
-    """Canonical event, message, and the seal it rests under in the queue."""
+    """Yield a canonical event, its message, and the message as encrypted in the queue."""
     event = list(events())[4]
     yield "event/canonical.json", event.canonical
     yield "event/message.txt", event.message()
@@ -124,13 +124,13 @@ def events_and_seals() -> Iterator[tuple[str, bytes]]:
     yield "seal/words.jwe", encrypt(PERSON, b"mine", {"subject": ADA}, nonce=NONCE)
     keys = {"person": PERSON, "ledger": LEDGER, "transit": TRANSIT, "kek": KEK}
     keys["envelope"] = vault().envelope(ADA)
-    told = {each: {"key": key.raw.hex(), "kid": key.kid} for each, key in keys.items()}
-    told["person"]["wrapped"] = aes_key_wrap(KEK.raw, PERSON.raw).hex()
-    yield "seal/keys.json", pretty(told | {"nonce": NONCE.hex()})
+    described = {label: {"key": key.raw.hex(), "kid": key.kid} for label, key in keys.items()}
+    described["person"]["wrapped"] = aes_key_wrap(KEK.raw, PERSON.raw).hex()
+    yield "seal/keys.json", pretty(described | {"nonce": NONCE.hex()})
 
 
 def entries() -> Iterator[tuple[str, bytes]]:
-    """One entry of each sort, and what their digests are made of."""
+    """Yield one entry of each sort, and the input of their digests."""
     history, (_, verdicts) = list(events()), replay(events())
     digests = {}
     for sort, (number, standing) in ENTRIES.items():
@@ -155,12 +155,12 @@ def entries() -> Iterator[tuple[str, bytes]]:
 
 
 def trees() -> Iterator[tuple[str, bytes]]:
-    """Frontier and root at each size, and the checkpoint of the last."""
+    """Yield frontier and root at each size, and the checkpoint of the last."""
     rows, tree = [], Frontier()
     for size in range(SIZES[-1] + 1):
         if size in SIZES:
-            told = {"frontier": tree.to_bytes().hex(), "root": tree.root().hex()}
-            rows.append({"size": size} | told)
+            row = {"frontier": tree.to_bytes().hex(), "root": tree.root().hex()}
+            rows.append({"size": size} | row)
         tree.append(leaf_hash(b"entry %d" % size))
     yield "tree/heads.jsonl", lines(rows)
     signer, root = Signer(ORIGIN, CHECKPOINT_SEED), bytes.fromhex(str(rows[-1]["root"]))
@@ -170,7 +170,7 @@ def trees() -> Iterator[tuple[str, bytes]]:
 
 
 def plans() -> Iterator[tuple[str, bytes]]:
-    """Each history with its verdicts and the plan's bytes; the first plan as it is stored, too."""
+    """Yield each history with its verdicts and plan; the first plan also as it is stored."""
     for number in ("", "-2"):
         yield from history_and_plan(f"story{number}.jsonl", number)
     plan, _ = replay(events())
@@ -179,7 +179,7 @@ def plans() -> Iterator[tuple[str, bytes]]:
 
 
 def history_and_plan(story: str, number: str) -> Iterator[tuple[str, bytes]]:
-    """A history with its verdicts, and the plan's bytes."""
+    """Yield a history with its verdicts, and the plan's bytes."""
     history, (plan, verdicts) = list(events(story)), replay(events(story))
     rows = [
         {
@@ -195,7 +195,7 @@ def history_and_plan(story: str, number: str) -> Iterator[tuple[str, bytes]]:
 
 
 def tokens() -> Iterator[tuple[str, bytes]]:
-    """One token for each role, and the key set that verifies them."""
+    """Yield one token for each role, and the key set that verifies them."""
     public = Ed25519PrivateKey.from_private_bytes(TOKEN_SEED).public_key().public_bytes_raw()
     key = OKPKey.import_key(
         {
@@ -226,7 +226,7 @@ def tokens() -> Iterator[tuple[str, bytes]]:
 
 
 def made() -> dict[str, bytes]:
-    """Every golden file by its path below this folder."""
+    """Return every golden file by its path below this folder."""
     parts = (events_and_seals, entries, trees, plans, tokens)
     return {path: content for part in parts for path, content in part()}
 

@@ -16,7 +16,7 @@ from shared.crypto.jwe import b64url
 from shared.errors import FirsthandError, SettingsError
 from shared.events.event import Json, canonical
 from shared.http.problems import PROBLEMS
-from tests.answering import Answer, Answering, Heard, Said, cut, half, status
+from tests.answering import Answer, Answering, Request, Response, cut, half, status
 from tests.integration.together import ADA, SEA, event
 
 TOKEN = "a.token.of-hers"
@@ -32,12 +32,12 @@ def receipt_of(said: Json, **more: Any) -> Json:
     return {**members, **named, **more}
 
 
-def deciding(heard: Heard) -> Said:
+def deciding(heard: Request) -> Response:
     """An intake that accepts at once."""
     return 201, {}, json.dumps(receipt_of(json.loads(heard.body))).encode()
 
 
-def safe(heard: Heard) -> Said:
+def safe(heard: Request) -> Response:
     """An intake that has the event, and does not say what becomes of it."""
     name = json.loads(heard.body)["id"]
     told = {"id": name, "durability": "fsync", "ledger": f"/people/{ADA}/events/{name}"}
@@ -48,7 +48,7 @@ def recorded(*listed: Json) -> Answer:
     """A ledger that has these receipts."""
     by_path = {f"/people/{ADA}/events/{each['id']}": each for each in reversed(listed)}
 
-    def find(heard: Heard) -> Said:
+    def find(heard: Request) -> Response:
         found = by_path.get(heard.path)
         return (200, {}, json.dumps(found).encode()) if found else (404, {}, b"{}")
 
@@ -93,8 +93,8 @@ def test_they_go_in_their_order_over_one_connection_and_leave_with_their_receipt
 ) -> None:
     with Answering(deciding) as intake:
         fates = run(intake, wait=7)
-    assert [each.body for each in intake.heard] == BODIES
-    assert {each.headers["Prefer"] for each in intake.heard} == {"wait=7"}
+    assert [each.body for each in intake.requests] == BODIES
+    assert {each.headers["Prefer"] for each in intake.requests} == {"wait=7"}
     assert [(each.word, each.told["id"]) for each in fates] == [
         ("accepted", said["id"]) for said in SAID
     ]
@@ -105,7 +105,7 @@ def test_a_202_lets_nothing_go_until_the_ledger_has_it(outbox: Outbox, run: Run)
     with Answering(safe) as intake:
         fates = run(intake, recorded(receipt_of(SAID[0]), receipt_of(SAID[2])))
     assert [each.word for each in fates] == ["accepted", "safe", "accepted"]
-    assert {"Prefer"} & set(intake.heard[0].headers) == set()
+    assert {"Prefer"} & set(intake.requests[0].headers) == set()
     assert waiting(outbox) == [BODIES[1]]
 
 
@@ -142,7 +142,7 @@ def test_the_same_bytes_go_again_until_there_is_an_answer(
 ) -> None:
     with Answering(deciding, not_now, not_now, deciding) as intake:
         fates = run(intake, patience=30)
-    assert [each.body for each in intake.heard] == [BODIES[n] for n in (0, 1, 1, 1, 2)]
+    assert [each.body for each in intake.requests] == [BODIES[n] for n in (0, 1, 1, 1, 2)]
     assert [each.word for each in fates] == ["accepted"] * 3
     assert waiting(outbox) == []
 
@@ -153,7 +153,7 @@ def test_who_gives_up_keeps_it_and_all_that_comes_after_it(
 ) -> None:
     with Answering(deciding, not_now) as intake, pytest.raises(NoResponse):
         run(intake)
-    assert len(intake.heard) > 2
+    assert len(intake.requests) > 2
     assert waiting(outbox) == BODIES[1:]
 
 
@@ -161,7 +161,7 @@ def test_it_does_not_come_back_before_it_was_asked_to(outbox: Outbox, run: Run) 
     busy = status(503, Retry_After="100")
     with Answering(busy) as intake, pytest.raises(NoResponse, match="status 503"):
         run(intake, patience=50)
-    assert len(intake.heard) == 1
+    assert len(intake.requests) == 1
     assert waiting(outbox) == BODIES
 
 
@@ -181,7 +181,7 @@ def test_what_intake_cannot_take_is_set_aside_with_the_reason_and_the_rest_goes_
     assert left == [(BODIES[1], "/data/words: Is missing.")]
     with Answering(deciding) as intake:
         assert run(intake) == []
-    assert intake.heard == []
+    assert intake.requests == []
 
 
 DECIDED = {"type": "/problems/refused", "recorded": True}
@@ -204,7 +204,7 @@ NO_ANSWER_OF_OURS = {
 def test_what_intake_never_says_lets_nothing_go(odd: Answer, outbox: Outbox, run: Run) -> None:
     with Answering(deciding, odd) as intake, pytest.raises(NoResponse, match="not Firsthand's"):
         run(intake)
-    assert len(intake.heard) == 2
+    assert len(intake.requests) == 2
     assert [(each.body, each.aside) for each in outbox.everything()] == [
         (each, None) for each in BODIES[1:]
     ]
@@ -236,7 +236,7 @@ def test_without_an_answer_of_the_ledgers_they_are_safe_and_stay(
     assert waiting(outbox) == BODIES
     with Answering(deciding) as intake:
         run(intake)
-    assert [each.body for each in intake.heard] == BODIES
+    assert [each.body for each in intake.requests] == BODIES
 
 
 def test_what_was_handed_out_and_not_yet_removed_is_sent_again(outbox: Outbox) -> None:

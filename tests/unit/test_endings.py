@@ -13,7 +13,7 @@ import pytest
 from services import verify
 from services.ledger.log.signed_note import Signer
 from tests import exports
-from tests.answering import Answering, Heard, Said, status
+from tests.answering import Answering, Request, Response, status
 from tests.docs.blocks import ROOT
 from tests.exports import Told
 from tests.process import PATIENCE, as_in_a_terminal
@@ -88,7 +88,7 @@ def test_whoever_reads_no_further_hears_nothing_of_it(command: list[str], export
 def test_ctrl_c_ends_with_its_own_status() -> None:
     asked, over = threading.Event(), threading.Event()
 
-    def never(_: Heard) -> Said | None:
+    def never(_: Request) -> Response | None:
         asked.set()
         over.wait(PATIENCE)
         return None

@@ -179,8 +179,8 @@ def test_two_choices_cannot_bear_one_name() -> None:
 
 
 def test_a_choice_is_revised_in_its_words_and_in_when_it_applies() -> None:
-    words = ada.chooses_anew("Let me stay, with her.")
-    when = ada.chooses_anew("Let me stay.", when="Always.")
+    words = ada.revises_choice("Let me stay, with her.")
+    when = ada.revises_choice("Let me stay.", when="Always.")
     given(started, HOME).when(words).then(
         accepted,
         line("choice/home", data={"words": "Let me stay, with her.", "applies_when": "At night."}),
@@ -193,7 +193,7 @@ def test_a_choice_is_revised_in_its_words_and_in_when_it_applies() -> None:
 
 @pytest.mark.parametrize("when", [None, "At night."])
 def test_a_choice_revised_to_itself_is_unchanged(when: str | None) -> None:
-    given(started, HOME).when(ada.chooses_anew("Let me stay.", when=when)).then(
+    given(started, HOME).when(ada.revises_choice("Let me stay.", when=when)).then(
         refused("unchanged")
     )
 
@@ -207,11 +207,11 @@ def test_a_choice_is_revoked_once() -> None:
 
 def test_a_revoked_choice_is_not_revised() -> None:
     before = given(started, HOME, ada.revokes())
-    before.when(ada.chooses_anew("Let me go.")).then(refused("wrong-state"))
-    before.when(ada.chooses_anew("Let me stay.")).then(refused("wrong-state"))
+    before.when(ada.revises_choice("Let me go.")).then(refused("wrong-state"))
+    before.when(ada.revises_choice("Let me stay.")).then(refused("wrong-state"))
 
 
-@pytest.mark.parametrize("said", [ada.chooses_anew("Go."), ada.revokes()])
+@pytest.mark.parametrize("said", [ada.revises_choice("Go."), ada.revokes()])
 def test_what_was_never_chosen_is_not_there(said: Event) -> None:
     given(started, ada.states(name="home")).when(said).then(refused("unknown-target"))
 
