@@ -30,7 +30,7 @@ class Here:
 
     dice: Random
     plan: Plan
-    place: int
+    position: int
 
     def one_of(self, known: Sequence[str]) -> str:
         """Return one of the known names, sometimes a missing one."""
@@ -63,12 +63,12 @@ class Here:
     def words(self) -> str:
         return self.dice.choice(WORDS)
 
-    def said(self, member: str = "words") -> Json:
+    def words_if_any(self, member: str = "words") -> Json:
         return self.maybe(**{member: self.words()})
 
     def moment(self) -> str:
         """Return a moment near this position of the history: before, equal, or after."""
-        minutes = self.place + self.dice.choice([-1, 0, 1, 2, 5, 20, 200, 200, 200, 200])
+        minutes = self.position + self.dice.choice([-1, 0, 1, 2, 5, 20, 200, 200, 200, 200])
         return timestamp(START + timedelta(minutes=minutes))
 
     def until(self) -> str:
@@ -88,7 +88,7 @@ def _scale(here: Here) -> Json:
     low = here.dice.choice([0, 0, 0, 5, 10])
     ends = {"min": low, "max": 10 if here.dice.random() < 0.8 else 5, "low": "no", "high": "yes"}
     aim = here.maybe(0.3, aspiration=here.line("aspiration"))
-    return {"name": here.words(), **ends, **aim, **here.said("rhythm")}
+    return {"name": here.words(), **ends, **aim, **here.words_if_any("rhythm")}
 
 
 def _rated(here: Here) -> Json:
@@ -99,7 +99,7 @@ def _rated(here: Here) -> Json:
         "measure": measure,
         "version": version,
         "value": here.dice.randint(-1, 11),
-    } | here.said()
+    } | here.words_if_any()
 
 
 def _proposed(here: Here) -> Json:
@@ -122,13 +122,13 @@ def _accepted(here: Here) -> Json:
 
 
 def _answer(here: Here) -> Json:
-    return {"proposal": here.put("proposal.made"), **here.said()}
+    return {"proposal": here.put("proposal.made"), **here.words_if_any()}
 
 
 def _observed(here: Here) -> Json:
     seen = here.dice.choice([{"seen_or_heard": "Walked."}, {"value": "400"}, {"where": "a"}])
     who = here.dice.choice([SAM, TOM, EVE, "a neighbour"])
-    return {"who_saw": who, **seen, **here.said("verbatim")}
+    return {"who_saw": who, **seen, **here.words_if_any("verbatim")}
 
 
 def _interpreted(here: Here) -> Json:
@@ -173,14 +173,14 @@ def _named(here: Here) -> Json:
 
 
 def _of_line(member: str, *things: str) -> Callable[[Here], Json]:
-    return lambda here: {member: here.line(*things), **here.said()}
+    return lambda here: {member: here.line(*things), **here.words_if_any()}
 
 
 def _reworded(member: str, *things: str) -> Callable[[Here], Json]:
     return lambda here: {member: here.line(*things), "words": here.words()}
 
 
-def _said_named(here: Here) -> Json:
+def _named_words(here: Here) -> Json:
     return {**here.name(), "words": here.words()}
 
 
@@ -189,23 +189,25 @@ def _of_entry(member: str) -> Callable[[Here], Json]:
 
 
 def _of_question(here: Here) -> Json:
-    return {"question": here.put(*QUESTIONS), **here.said()}
+    return {"question": here.put(*QUESTIONS), **here.words_if_any()}
 
 
 def _of_promise(here: Here) -> Json:
-    return {"commitment": here.put("commitment.made"), **here.said()}
+    return {"commitment": here.put("commitment.made"), **here.words_if_any()}
 
 
 QUESTIONS = ("question.asked", "advance-choice.departed-from")
 MAKE: dict[str, Callable[[Here], Json]] = {
     "plan.started": lambda here: {"name_to_use": here.words(), "language": "en"},
-    "plan.closed": Here.said,
-    "plan.reopened": Here.said,
+    "plan.closed": Here.words_if_any,
+    "plan.reopened": Here.words_if_any,
     "about-me.written": lambda here: {
         "section": here.dice.choice(SECTIONS),
         "words": here.words(),
     },
-    "aspiration.stated": lambda here: _said_named(here) | here.said("why") | {"importance": 7},
+    "aspiration.stated": lambda here: (
+        _named_words(here) | here.words_if_any("why") | {"importance": 7}
+    ),
     "aspiration.reworded": _reworded("aspiration", "aspiration"),
     "aspiration.paused": _of_line("aspiration", "aspiration"),
     "aspiration.resumed": _of_line("aspiration", "aspiration"),
@@ -214,9 +216,9 @@ MAKE: dict[str, Callable[[Here], Json]] = {
     "aspirations.ranked": lambda here: {
         "order": [here.line("aspiration") for _ in range(here.dice.randint(1, 3))]
     },
-    "strength.named": _said_named,
+    "strength.named": _named_words,
     "strength.reworded": _reworded("item", "strength", "strength", "need"),
-    "need.named": _said_named,
+    "need.named": _named_words,
     "need.reworded": _reworded("item", "need", "need", "strength"),
     "item.withdrawn": lambda here: {"item": here.line("strength", "need")},
     "action.planned": _planned,
@@ -229,11 +231,11 @@ MAKE: dict[str, Callable[[Here], Json]] = {
     "safety-plan.written": lambda here: {
         "sections": [{"heading": "What helps", "words": here.words()}]
     },
-    "advance-choice.made": lambda here: {**_said_named(here), "applies_when": "At night."},
+    "advance-choice.made": lambda here: {**_named_words(here), "applies_when": "At night."},
     "advance-choice.revised": lambda here: {
         "choice": here.line("choice"),
         "words": here.words(),
-        **here.said("applies_when"),
+        **here.words_if_any("applies_when"),
     },
     "advance-choice.revoked": _of_line("choice", "choice"),
     "wording.preferred": lambda here: {"say": "Ada", "instead_of": here.words()},

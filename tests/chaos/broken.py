@@ -1,10 +1,10 @@
-"""Builds of Firsthand that are broken on purpose, one for each invariant: a check of the checks.
+"""Builds of Firsthand that are broken on purpose, one for each invariant: they test the checks.
 
     python -m tests.chaos.broken DeletesWhatItReads services.cli worker
     python -m tests.chaos.broken DeletesWhatItReads tests.simulation.run --seeds 10
 
 A build makes instances of these subclasses instead of our classes, and runs the module's `main`.
-The harness must name its invariant and no other.
+The harness must report its invariant and no other.
 """
 
 import sys
@@ -102,7 +102,7 @@ class LocksLate(Projector):
 
 @dataclass(frozen=True)
 class Broken:
-    """What breaks which invariant: subclasses, and what else must change."""
+    """A build: the invariant it breaks, its subclasses, and other changes."""
 
     invariant: str
     says: str
@@ -115,11 +115,11 @@ class Broken:
         return self.subclasses[0].__name__
 
     def command(self, module: str) -> list[str]:
-        """Return what runs a module's command in this build. Arguments may follow."""
+        """Return the command that runs a module in this build. Arguments may follow."""
         return [sys.executable, "-m", "tests.chaos.broken", self.name, module]
 
     def install(self) -> None:
-        """Break this process, for good."""
+        """Change this process permanently."""
         self.change()
         for subclass in self.subclasses:
             make_instead(subclass)

@@ -1,6 +1,6 @@
-"""The faults, one function each: read it as the table of faults.
+"""The faults, one function each; together they are the table of faults.
 
-A fault is handed a `Run` (runs.py), lets it post, does its worst, and leaves the processes to
+A fault gets a `Run` (runs.py), starts the posters, causes the failure, and leaves the processes to
 recover. F01–F15 and F53 are numbered as in the design's list; F23 is the queue's side of F10.
 """
 
@@ -23,8 +23,9 @@ TWO_WORKERS = ("postgresql",)  # a SQLite ledger takes one writing process, and 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done, in words and in deed, and on which stores it can be. The short form leaves out
-    what is `slow`.
+    """A failure: its description, its function, and the stores it applies to.
+
+    The short form skips faults that are `slow`.
     """
 
     name: str
@@ -130,9 +131,9 @@ def f13(run: Run) -> None:
     run.rig.worker.goes_on()
 
 
-def stalls_and_wakes_up(run: Run, place: str) -> None:
-    """A drain stalls there; the second worker goes on, and then the first."""
-    run.rig.worker.again(f"{place}:stop")
+def stalls_and_wakes_up(run: Run, point: str) -> None:
+    """Stall a drain at a crash point; let the second worker continue, then the first."""
+    run.rig.worker.again(f"{point}:stop")
     run.post()
     run.until(lambda: run.rig.worker.stalls, "the drain to stall")
     run.mark()
@@ -204,20 +205,20 @@ AT_START = {"drain-begun", "drain-cleared", "batch-locked", "batch-read", "drain
 
 
 def dies_at(point: str) -> Callable[[Run], None]:
-    """The process that comes there dies there."""
+    """Return a fault that kills the process at this crash point."""
 
     def does(run: Run) -> None:
         at_intake = point.startswith(("intake", "bell"))
         times = run.some(run.count // OFTEN[point]) if point in OFTEN else run.batch()
         times = 1 if point in ONCE else times
-        times += point in AT_START  # a worker's first look at an empty stream passes it, too
+        times += point in AT_START  # a worker's first read of an empty stream passes it, too
         options = ("--no-rq",) if point == "sweep-found" else ()
         run.dies(run.rig.intake if at_intake else run.rig.worker, point, times, *options)
 
     return does
 
 
-LONG = {  # left to the long form: one of the faults above dies there, or dies just beside it
+LONG = {  # only in the long form: one of the faults above dies at or next to this point
     "intake-received",
     "drain-cleared",
     "batch-locked",

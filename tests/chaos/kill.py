@@ -1,12 +1,12 @@
-"""Kill real processes at every place there is, and count what is lost: build/kill.json.
+"""Kill real processes at every crash point, and count what is lost: build/kill.json.
 
     python -m tests.chaos.kill               each fault and crash point, 5 seeds, ~200,000 events
     python -m tests.chaos.kill F10 F53       only these; also `broken` and `eight`
     KILL_SHORT=1 python -m …                 1 seed, 200 events each: build/kill-short.json
 
-Odd seeds run on SQLite, even ones on PostgreSQL, where the fault can be done on both. Prints a
-table as it goes, and ends with status 1 if anything is not zero that must be; a whole long run also
-if a fault could not be done, or fewer than 200,000 events were acknowledged.
+Odd seeds run on SQLite, even ones on PostgreSQL, if the fault applies to both. The command prints a
+table as it runs. It ends with status 1 if a count that must be zero is not. A whole long run also
+fails if a fault could not be run, or fewer than 200,000 events were acknowledged.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ class Killing:
 
     @contextlib.contextmanager
     def rig(self, store: str, **options: Any) -> Iterator[Rig]:
-        """A rig of its own: SQLite beside Valkey, PostgreSQL beside Redis if it is here."""
+        """Start a rig: SQLite with Valkey, PostgreSQL with Redis if it is installed."""
         kind: type[RedisLikeServer] = ValkeyServer
         if store == "postgresql" and RedisServer.find():
             kind = RedisServer
@@ -68,92 +68,96 @@ class Killing:
             rig = Rig(folder, stack.enter_context(opened), queue, **options)
             yield stack.enter_context(rig.running())
 
-    def standing(self, store: str) -> Rig:
-        """The rig on which all faults of a store follow each other."""
+    def shared_rig(self, store: str) -> Rig:
+        """Return the rig on which all faults of a store run, one after another."""
         if store not in self._rigs:
             self._rigs[store] = self._stack.enter_context(self.rig(store))
         return self._rigs[store]
 
     def outcomes(self, fault: Fault, seeds: int, events: int) -> Iterator[Outcome]:
-        """A fault, as often."""
-        stores = [each for each in self.stores if each in fault.stores]
+        """Run a fault once for each seed."""
+        stores = [process for process in self.stores if process in fault.stores]
         for seed in range(1, seeds + 1) if stores else ():
-            rig = self.standing(stores[(seed + 1) % len(stores)])
-            for each in (rig.intake, rig.worker, rig.ledger):
-                each.start()
+            rig = self.shared_rig(stores[(seed + 1) % len(stores)])
+            for process in (rig.intake, rig.worker, rig.ledger):
+                process.start()
             yield Run(rig, fault.name, seed, events).outcome(fault.does)
 
     def replays(self) -> dict[str, str]:
-        """I6 to I8, over everything: what a replay of each ledger finds."""
+        """Check I6 to I8 over everything: return the findings of a replay of each ledger."""
         return {store: rig.replay() for store, rig in self._rigs.items()}
 
     def broken(self, build: Broken, events: int) -> Outcome:
-        """A build that is broken on purpose, under the fault that shows it."""
+        """Run a build that is broken on purpose, under the fault that shows it."""
         two = build is TAKES_FIRST
         name = "F53" if two else BROKEN_BY[build.invariant]
-        (fault,) = (each for each in EVERY if each.name == name)
+        (fault,) = (known for known in EVERY if known.name == name)
         program = build.command("services.cli")
         with self.rig("postgresql" if two else "sqlite", program=program) as rig:
-            for each in (rig.intake, rig.worker):
-                each.start()
-            # What is sent again while a drain stalls would be recorded first, and hide the rest.
+            for process in (rig.intake, rig.worker):
+                process.start()
+            # An event sent again while a drain stalls would be recorded first, and hide the fault.
             run = Run(rig, name, 1, events, repeats=0.0 if two else 0.05)
             return run.outcome(fault.does)
 
 
 def row(name: str, outcomes: Sequence[Outcome]) -> str:
-    """A line of the table."""
-    sums = [sum(getattr(each, what) for each in outcomes) for what in SUMS]
-    worst = max(each.seconds_to_recover for each in outcomes)
-    said = "".join(f"{each:>13,}" for each in sums)
-    broken = " ".join(dict.fromkeys(word for each in outcomes for word in each.broken))
-    return f"{name:<16}{said}{worst:>9.2f}  {broken}".rstrip()
+    """Return a line of the table."""
+    sums = [sum(getattr(outcome, what) for outcome in outcomes) for what in SUMS]
+    worst = max(outcome.seconds_to_recover for outcome in outcomes)
+    columns = "".join(f"{number:>13,}" for number in sums)
+    broken = " ".join(dict.fromkeys(word for outcome in outcomes for word in outcome.broken))
+    return f"{name:<16}{columns}{worst:>9.2f}  {broken}".rstrip()
 
 
 class Report:
-    """build/kill.json, written after each part: a run that is cut short keeps what it has, and one
-    of some parts alone replaces those.
+    """build/kill.json, written after each part.
+
+    A run that is interrupted keeps its results so far. A run of some parts replaces only those.
     """
 
     def __init__(self, *, whole: bool) -> None:
-        self.place = BUILD / ("kill-short.json" if SHORT else "kill.json")
-        self.told: dict[str, Any] = {}
-        if self.place.exists() and not whole:
-            self.told = orjson.loads(self.place.read_bytes())
-        self.told |= {"machine": machine(), "faults": {each.name: each.says for each in EVERY}}
+        self.path = BUILD / ("kill-short.json" if SHORT else "kill.json")
+        self.results: dict[str, Any] = {}
+        if self.path.exists() and not whole:
+            self.results = orjson.loads(self.path.read_bytes())
+        faults = {fault.name: fault.says for fault in EVERY}
+        self.results |= {"machine": machine(), "faults": faults}
 
-    def keep(self, part: str, found: Sequence[dict[str, Any]], key: str) -> bool:
-        """Keep what a part found, in place of what it found before; whether all of it is well."""
-        names = {each[key] for each in found}
-        before = [each for each in self.told.get(part, []) if each[key] not in names]
-        self.told[part] = [*before, *found]
-        runs = self.told.get("runs", [])
-        self.told["totals"] = {each: sum(run[each] for run in runs) for each in (*SUMS, *ZEROS)}
+    def keep(self, part: str, rows: Sequence[dict[str, Any]], key: str) -> bool:
+        """Replace a part's rows by these; return whether all of them are good."""
+        names = {row[key] for row in rows}
+        before = [row for row in self.results.get(part, []) if row[key] not in names]
+        self.results[part] = [*before, *rows]
+        runs = self.results.get("runs", [])
+        self.results["totals"] = {name: sum(run[name] for run in runs) for name in (*SUMS, *ZEROS)}
         BUILD.mkdir(exist_ok=True)
-        self.place.write_bytes(orjson.dumps(self.told, option=orjson.OPT_INDENT_2))
-        return not any(each["bad"] for each in found)
+        self.path.write_bytes(orjson.dumps(self.results, option=orjson.OPT_INDENT_2))
+        return not any(row["bad"] for row in rows)
 
 
 def killed(killing: Killing, report: Report, wanted: Sequence[str]) -> bool:
-    """Every fault in turn; whether nothing was found that must not be."""
-    found, well, whole = list[Outcome](), True, not (wanted or SHORT)
-    click.echo(f"{'':<16}{''.join(f'{each:>13}' for each in SUMS)}  seconds")
+    """Run every fault; return whether all results are good."""
+    outcomes, well, whole = list[Outcome](), True, not (wanted or SHORT)
+    click.echo(f"{'':<16}{''.join(f'{heading:>13}' for heading in SUMS)}  seconds")
     for fault in EVERY:
         if (wanted and fault.name not in wanted) or (SHORT and fault.slow and not wanted):
             continue
-        outcomes = list(killing.outcomes(fault, SEEDS, EVENTS))
-        if not outcomes:
-            click.echo(f"{fault.name:<16} cannot be done here")
+        of_fault = list(killing.outcomes(fault, SEEDS, EVENTS))
+        if not of_fault:
+            click.echo(f"{fault.name:<16} cannot be run here")
             well &= not whole
             continue
-        found += outcomes
-        click.echo(row(fault.name, outcomes))
-        bad = [any(getattr(each, what) for what in ZEROS) for each in outcomes]
-        rows = [each.members() | {"bad": one} for each, one in zip(outcomes, bad, strict=True)]
+        outcomes += of_fault
+        click.echo(row(fault.name, of_fault))
+        bad = [any(getattr(outcome, what) for what in ZEROS) for outcome in of_fault]
+        rows = [
+            outcome.members() | {"bad": one} for outcome, one in zip(of_fault, bad, strict=True)
+        ]
         well &= report.keep("runs", rows, "fault")
-    if found:
-        click.echo(row("all", found))
-    if whole and (count := sum(each.acknowledged for each in found)) < LEAST:
+    if outcomes:
+        click.echo(row("all", outcomes))
+    if whole and (count := sum(outcome.acknowledged for outcome in outcomes)) < LEAST:
         click.echo(f"{count:,} events were acknowledged, {LEAST:,} are needed")
         well = False
     replays = killing.replays()
@@ -163,17 +167,17 @@ def killed(killing: Killing, report: Report, wanted: Sequence[str]) -> bool:
 
 
 def mutants(killing: Killing) -> Iterator[dict[str, Any]]:
-    """The broken builds: what each was found to break."""
+    """Run the broken builds; yield the invariants that each was found to break."""
     for build in [*BUILDS, *([TAKES_FIRST] if "postgresql" in killing.stores else [])]:
         outcome = killing.broken(build, 400)
-        told = [each for each in outcome.broken if each[:2] in {"I1", "I2", "I3", "I4", "I5"}]
+        named = [word for word in outcome.broken if word[:2] in {"I1", "I2", "I3", "I4", "I5"}]
         click.echo(f"broken on purpose: {build.says}: found {' '.join(outcome.broken) or 'none'}")
-        bad = told != [build.invariant]
-        yield {"breaks": build.invariant, "says": build.says, "found": told, "bad": bad}
+        bad = named != [build.invariant]
+        yield {"breaks": build.invariant, "says": build.says, "found": named, "bad": bad}
 
 
 def main(wanted: Sequence[str]) -> int:
-    """All of it; the exit status."""
+    """Run everything; return the exit status."""
     began = time.monotonic()
     sweep_abandoned_folders()
     report = Report(whole=not wanted)
@@ -185,7 +189,7 @@ def main(wanted: Sequence[str]) -> int:
             spread = eight_partitions(killing, 1_000 if SHORT else 20_000)
             well &= report.keep("eight partitions", list(spread), "store")
         well &= killed(killing, report, wanted)
-    click.echo(f"{report.place.relative_to(ROOT)} written, {time.monotonic() - began:.0f} s")
+    click.echo(f"{report.path.relative_to(ROOT)} written, {time.monotonic() - began:.0f} s")
     return not well
 
 

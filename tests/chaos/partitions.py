@@ -1,7 +1,7 @@
-"""Eight partitions, two workers: every person's order holds.
+"""Eight partitions, two workers: the order of every person's events is preserved.
 
-On PostgreSQL both workers drain at once. A SQLite ledger takes one writing process: the second
-is refused while the first lives, and takes over when it is killed.
+On PostgreSQL both workers drain at once. A SQLite ledger allows one writing process: the second
+worker is refused while the first runs, and takes over when it is killed.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ PARTITIONS = 8
 
 
 def eight_partitions(killing: "Killing", events: int) -> Iterator[dict[str, Any]]:
-    """Once on each store: what was found, and how fast."""
+    """Run once on each store; yield the findings and the rate."""
     for store in killing.stores:
         with killing.rig(store, partitions=PARTITIONS) as rig:
-            for each in (rig.intake, rig.worker):
-                each.start()
+            for process in (rig.intake, rig.worker):
+                process.start()
             run = Run(rig, "eight", 1, events)
             outcome = run.outcome(_both if store == "postgresql" else _one_after_the_other)
             replayed = rig.replay()
@@ -54,9 +54,9 @@ def _one_after_the_other(run: Run) -> None:
 
 
 def _refused(rig: Rig) -> None:
-    """The second worker ends by itself, and says why."""
+    """Check that the second worker ends by itself, with a reason."""
     with contextlib.closing(type(rig.second)(rig, "worker", listens=False)) as second:
         second.begin()
         wait_until(lambda: second.pid is None, "the second worker to be refused")
-        said = second.log.read_text()
-        assert "another worker writes" in said, said
+        output = second.log.read_text()
+        assert "another worker writes" in output, output

@@ -1,8 +1,8 @@
-"""Posters that never give up: each posts some people's events, one person's strictly in order.
+"""Posters that retry until acknowledged: each posts some people's events, one person's in order.
 
-An event is sent again, the same bytes, until it is acknowledged: with a 202, or with its verdict
-if the request waited for it. What was acknowledged, in which order and when, is what the ledger is
-held against (checks.py).
+An event is sent again, with the same bytes, until it is acknowledged: with a 202, or with its
+verdict if the request waited for it. checks.py compares the ledger with the acknowledged events,
+their order and their times.
 """
 
 import http.client
@@ -20,31 +20,31 @@ from shared.events.event import Json, timestamp
 from tests.benchmarks import sample
 
 Posted = tuple[str, bytes]  # author and body
-PATIENCE = 120.0  # seconds until one event must have been taken
+PATIENCE = 120.0  # seconds until one event must be accepted
 TIMEOUT = 5.0  # seconds for one answer
 MOST = 20  # events of a batch
 VERDICTS = frozenset({200, 201, 403, 409})
 
 
-def told(
+def made_up_posts(
     people: int, count: int, seed: int, name: str = "", repeats: float = 0.05
 ) -> dict[str, list[Posted]]:
-    """What happens to each person, in order: stories, with events sent again and ids used twice.
+    """Return each person's posts in order: stories, with repeated events and reused ids.
 
-    `name` sets these people apart from those of another story; `repeats` is the share that is
-    sent again.
+    `name` distinguishes these people from those of another story; `repeats` is the share that
+    is sent again.
     """
-    dice, found = Random(seed), dict[str, list[Posted]]()
+    dice, posts = Random(seed), dict[str, list[Posted]]()
     for author, body in sample.story(people, count, seed):
-        mine = _renamed(author.encode(), name).decode(), _renamed(body, name)
-        events = found.setdefault(orjson.loads(mine[1])["subject"], [])
-        events.append(mine)
+        post = _renamed(author.encode(), name).decode(), _renamed(body, name)
+        of_subject = posts.setdefault(orjson.loads(post[1])["subject"], [])
+        of_subject.append(post)
         chance = dice.random()
         if chance < repeats:
-            events.append(dice.choice(events))
+            of_subject.append(dice.choice(of_subject))
         elif repeats <= chance < repeats + 0.03:
-            events.append(_with_its_id(*dice.choice(events), dice))
-    return found
+            of_subject.append(_with_its_id(*dice.choice(of_subject), dice))
+    return posts
 
 
 def _renamed(text: bytes, name: str) -> bytes:
@@ -54,7 +54,7 @@ def _renamed(text: bytes, name: str) -> bytes:
 
 
 def _with_its_id(author: str, body: bytes, dice: Random) -> Posted:
-    """Another event by the same author under the same id."""
+    """Return another event by the same author under the same id."""
     event = orjson.loads(body)
     event["type"] = "about-me.written"
     event["data"] = {"section": "Food", "words": f"Fish {dice.random()}"}
@@ -62,7 +62,7 @@ def _with_its_id(author: str, body: bytes, dice: Random) -> Posted:
 
 
 def _next(events: list[Posted], most: int) -> list[Posted]:
-    """What is posted next, off the end of the list: by one author, and no event twice."""
+    """Remove the next post from the end of the list: by one author, without duplicates."""
     together = [events.pop()]
     while len(together) < most and events and events[-1][0] == together[0][0]:
         if events[-1] in together:
@@ -73,9 +73,11 @@ def _next(events: list[Posted], most: int) -> list[Posted]:
 
 @dataclass
 class Posters:
-    """Threads that post everything to one address; `taken` counts what was acknowledged, `again`
-    what was not and had to be sent again. A share of the requests, `waits`, waits for the verdict;
-    another, `batches`, brings all that one author says next about that person.
+    """Threads that post everything to one port.
+
+    `taken` counts acknowledged events, `again` those that had to be sent again. A share of the
+    requests, `waits`, waits for the verdict. Another share, `batches`, contains the author's next
+    events about that person in one batch.
     """
 
     port: int
@@ -93,30 +95,30 @@ class Posters:
         self._threads: list[threading.Thread] = []
 
     def start(self, events: Mapping[str, Sequence[Posted]], posters: int) -> None:
-        """Begin; each person belongs to one thread."""
+        """Start the threads; each person belongs to one thread."""
         people = list(events.items())
         for number in range(posters):
             mine = people[number::posters]
             self._threads.append(threading.Thread(target=self._post, args=(mine, Random(number))))
-        for each in self._threads[-posters:]:
-            each.start()
+        for thread in self._threads[-posters:]:
+            thread.start()
 
     @property
     def over(self) -> bool:
-        """Whether everything was acknowledged, or somebody gave up."""
-        return bool(self.failed) or not any(each.is_alive() for each in self._threads)
+        """Return whether all events were acknowledged, or a poster gave up."""
+        return bool(self.failed) or not any(thread.is_alive() for thread in self._threads)
 
     def took(self, count: int) -> bool:
-        """Whether so many were acknowledged; also when no more will be."""
+        """Return whether so many were acknowledged, or no more will be."""
         return self.taken >= count or self.over
 
     def join(self) -> None:
-        """Until all threads have ended."""
-        for each in self._threads:
-            each.join(PATIENCE)
+        """Wait until all threads have ended."""
+        for thread in self._threads:
+            thread.join(PATIENCE)
 
     def _post(self, people: Iterable[tuple[str, Sequence[Posted]]], dice: Random) -> None:
-        """In turns, so that every person is somewhere in their story when a kill comes."""
+        """Post in turns, so that a kill meets every person somewhere in their story."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         waiting = [(who, list(reversed(events))) for who, events in people]
         try:
@@ -127,7 +129,7 @@ class Posters:
                     self._until_taken(connection, together, wait=chance < self.waits)
                     for posted in together:
                         self.first[who].setdefault(posted, timestamp(datetime.now(UTC)))
-                waiting = [each for each in waiting if each[1]]
+                waiting = [left for left in waiting if left[1]]
         except AssertionError as fault:
             self.failed.append(str(fault))
         finally:
@@ -138,8 +140,8 @@ class Posters:
     ) -> None:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            status, said = self._send(connection, together, wait=wait)
-            verdict = self._receipt(said) if status in VERDICTS else None
+            status, answer = self._send(connection, together, wait=wait)
+            verdict = self._receipt(answer) if status in VERDICTS else None
             with self._lock:
                 if verdict is not None:
                     self.receipts.append((together[0], verdict))
@@ -147,18 +149,18 @@ class Posters:
                     self.taken += len(together)
                     return
                 self.again += len(together)
-            assert status == 503, f"{status}: {said!r}"
+            assert status == 503, f"{status}: {answer!r}"
             time.sleep(0.05)
-        raise AssertionError(f"not taken within {PATIENCE:g} s")
+        raise AssertionError(f"not accepted within {PATIENCE:g} s")
 
     def resend(self, connection: http.client.HTTPConnection, posted: Posted) -> None:
-        """Send what was acknowledged once more, and wait for the receipt."""
+        """Send an acknowledged event again, and wait for the receipt."""
         self._until_taken(connection, [posted], wait=True)
 
     def _send(
         self, connection: http.client.HTTPConnection, together: Sequence[Posted], *, wait: bool
     ) -> tuple[int, bytes]:
-        """Once: status and body; 503 too if there was no answer."""
+        """Send once; return status and body, and 503 if there was no answer."""
         bodies = [body for _, body in together]
         headers = {
             "Authorization": f"Bearer {self.tokens[together[0][0]]}",
@@ -178,8 +180,8 @@ class Posters:
             return 503, b""
 
     @staticmethod
-    def _receipt(said: bytes) -> Json | None:
-        """The receipt in an answer, also in that of a refusal."""
-        told: Json = orjson.loads(said)
-        told = told.get("receipt", told)
-        return told if "entry" in told else None
+    def _receipt(answer: bytes) -> Json | None:
+        """Return the receipt in an answer, also in that of a refusal."""
+        body: Json = orjson.loads(answer)
+        body = body.get("receipt", body)
+        return body if "entry" in body else None

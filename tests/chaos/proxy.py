@@ -1,9 +1,9 @@
-"""A proxy between a service and its queue or store that cuts a connection where it is told to.
+"""A proxy between a service and its queue or store that cuts a connection on request.
 
 with Proxy(target, folder / "queue.sock") as proxy:
-    proxy.cut(b"XADD", reply=True)      # the next request with this text arrives, not its reply
-    proxy.cut(b"XDEL", reply=False)     # the next one arrives up to there, and no further
-    proxy.cuts                          # how often it has cut
+    proxy.cut(b"XADD", reply=True)      # deliver the next request with this text, not its reply
+    proxy.cut(b"XDEL", reply=False)     # deliver the next one up to this text only
+    proxy.cuts                          # the number of cuts so far
 """
 
 import asyncio
@@ -16,19 +16,19 @@ CHUNK = 1 << 16
 
 
 class Proxy:
-    """Listens on one unix socket and hands on to another, in a thread of its own."""
+    """Listens on one unix socket and forwards to another, in its own thread."""
 
-    def __init__(self, target: Path, place: Path) -> None:
-        self.target, self.place, self.cuts = target, place, 0
+    def __init__(self, target: Path, path: Path) -> None:
+        self.target, self.path, self.cuts = target, path, 0
         self._when: tuple[bytes, bool, int] | tuple[()] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        opening = asyncio.start_unix_server(self._serve, str(self.place), limit=CHUNK)
+        opening = asyncio.start_unix_server(self._serve, str(self.path), limit=CHUNK)
         self._server = asyncio.run_coroutine_threadsafe(opening, self._loop).result(10)
-        self.place.chmod(0o777)
+        self.path.chmod(0o777)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -38,22 +38,22 @@ class Proxy:
         self._loop.close()
 
     def cut(self, text: bytes, *, reply: bool, after: int = 0) -> None:
-        """Cut once, at the next request that holds `text`, after so many that do."""
+        """Cut once, at a request that contains `text`, after `after` other such requests."""
         self._when = text, reply, after
 
     async def _close(self) -> None:
         self._server.close()
-        mine = asyncio.current_task()
-        for each in asyncio.all_tasks():
-            if each is not mine:
-                each.cancel()
+        current = asyncio.current_task()
+        for task in asyncio.all_tasks():
+            if task is not current:
+                task.cancel()
         await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until either side ends it or it is cut."""
+        """Forward one connection until either side closes it or it is cut."""
         with contextlib.suppress(OSError, asyncio.CancelledError):
             answers, requests = await asyncio.open_unix_connection(str(self.target), limit=CHUNK)
-            back = asyncio.create_task(_hand_on(answers, writer))
+            back = asyncio.create_task(_forward(answers, writer))
             with contextlib.suppress(ConnectionError):
                 while chunk := await reader.read(CHUNK):
                     arrives = self._arrives(chunk)
@@ -62,7 +62,7 @@ class Proxy:
                         back.cancel()
                         requests.write(chunk[:arrives])
                         await requests.drain()
-                        await asyncio.sleep(0.2)  # for the server to do what it was sent
+                        await asyncio.sleep(0.2)  # time for the server to run the request
                         self.cuts += 1
                         break
                     requests.write(chunk)
@@ -72,7 +72,7 @@ class Proxy:
         writer.close()
 
     def _arrives(self, chunk: bytes) -> int:
-        """How much of a request arrives; when this is the one to cut, `_when` is left empty."""
+        """Return how much of a request to deliver; empty `_when` for the one to cut."""
         if not self._when or self._when[0] not in chunk:
             return len(chunk)
         text, reply, after = self._when
@@ -80,7 +80,7 @@ class Proxy:
         return len(chunk) if after or reply else chunk.index(text) + len(text) // 2
 
 
-async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(ConnectionError):
         while chunk := await reader.read(CHUNK):
             writer.write(chunk)

@@ -1,7 +1,7 @@
-"""One ledger as it runs in earnest: a queue, a store, and each `firsthand` process by itself.
+"""One ledger as in production: a queue, a store, and each `firsthand` process by itself.
 
-The processes run `firsthand`, or a build of it that is broken on purpose, and can be told where to
-die.
+The processes run `firsthand`, or a build of it that is broken on purpose. Each can be started with
+a crash point at which it dies.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from shared.inbox.inbox import Inbox
 from shared.inbox.redis_keys import inbox_key
 from shared.inbox.servers import connect
 from tests.benchmarks.processes import listens
-from tests.chaos.checks import Heard
+from tests.chaos.checks import Observed
 from tests.house.files import ROOT
 from tests.postgres import Database
 from tests.process import Server, wait_until
@@ -40,13 +40,14 @@ from tests.servers import RedisLikeServer
 
 STEADY = range(20_000, 32_000)
 FIRSTHAND = (sys.executable, "-m", "services.cli")
-TOLD = ("data", "redis_url", "database_url", "database_owner_url", "partitions")
+SHARED_SETTINGS = ("data", "redis_url", "database_url", "database_owner_url", "partitions")
 
 
 def steady_port() -> int:
-    """A free port below those that the system hands out. Who connects again and again to one of
-    those while nobody listens is given that very port in the end, is connected with itself, and
-    keeps the service from coming back.
+    """Return a free port below the system's client ports.
+
+    A client that connects again and again to a client port while no server listens will be assigned
+    that same port in the end. It is then connected to itself, and the service cannot start there.
     """
     while True:
         port = random.choice(STEADY)
@@ -55,74 +56,74 @@ def steady_port() -> int:
 
 
 class Process(Server):
-    """One `firsthand` process. `again` kills it and starts it anew, told where to die or not."""
+    """One `firsthand` process. `again` kills and restarts it, with or without a crash point."""
 
     def __init__(self, rig: "Rig", name: str, *, listens: bool) -> None:
         self.name = name
         super().__init__()
         self.port = steady_port() if listens else None
-        self._rig, self._told, self._options = rig, dict[str, str](), list[str]()
-        self._said = 0
+        self._rig, self._settings, self._options = rig, dict[str, str](), list[str]()
+        self._log_start = 0
         self.under: list[str] = []  # a command that starts it, such as a shell that sets limits
 
     def command(self) -> list[str]:
-        """As it is typed."""
+        """Return the command as a person types it."""
         port = ["--port", str(self.port)] if self.port else []
         return [*self.under, *self._rig.program, self.name, *port, *self._options]
 
     def environment(self) -> dict[str, str]:
-        """The ledger's settings, besides ours."""
-        return {**os.environ, **self._rig.environment, **self._told}
+        """Return the ledger's settings, added to ours."""
+        return {**os.environ, **self._rig.environment, **self._settings}
 
     def answers(self) -> bool:
-        """Whether it listens; a worker has looked at each partition once."""
+        """Return whether it listens; for a worker, whether it has read each partition once."""
         if self.port is not None:
             return listens(self.port)
-        said = self.log.read_bytes()[self._said :]
-        return said.count(b'"event":"batch"') >= self._rig.settings.partitions
+        output = self.log.read_bytes()[self._log_start :]
+        return output.count(b'"event":"batch"') >= self._rig.settings.partitions
 
-    def again(self, crash_at: str = "", *options: str, **told: str) -> None:
-        """A new process in its place, when it has begun its work."""
-        self.told(crash_at, *options, **told)
+    def again(self, crash_at: str = "", *options: str, **settings: str) -> None:
+        """Start a new process in its place, and wait until it works."""
+        self.configure(crash_at, *options, **settings)
         self.start()
 
     def begin(self) -> None:
-        """A new process in its place, told nothing, without waiting for it."""
-        self.told()
+        """Start a new process in its place with default settings, without waiting."""
+        self.configure()
         self._launch()
 
     def as_meant(self) -> None:
-        """A new process if this one was told something: no fault finds the last one's."""
-        if self._told or self._options:
+        """Restart with default settings unless it has them: no fault sees the last one's."""
+        if self._settings or self._options:
             self.again()
 
-    def told(self, crash_at: str = "", *options: str, **told: str) -> None:
-        """End, and be told anew."""
+    def configure(self, crash_at: str = "", *options: str, **settings: str) -> None:
+        """Kill the process and set what its successor gets."""
         self.kill()
-        if (port := self.port) is not None:  # threads of a killed process may end a little later
+        if (port := self.port) is not None:  # threads of a killed process may end later
             wait_until(lambda: not listens(port), f"{self.name}'s port to be free")
-        self._told = {f"FIRSTHAND_{name.upper()}": value for name, value in told.items()}
-        self._told |= {VARIABLE: crash_at} if crash_at else {}
+        self._settings = {f"FIRSTHAND_{name.upper()}": value for name, value in settings.items()}
+        self._settings |= {VARIABLE: crash_at} if crash_at else {}
         self._options = list(options)
 
     def _launch(self) -> None:
-        self._said = self.log.stat().st_size if self.log.exists() else 0
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
         super()._launch()
 
     @property
     def stalls(self) -> bool:
-        """Whether it has stopped itself with SIGSTOP."""
+        """Return whether it has stopped itself with SIGSTOP."""
         state = Path(f"/proc/{self.pid}/stat") if self.pid else None
         return state is not None and state.read_text().rpartition(")")[2].split()[0] == "T"
 
     def goes_on(self) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         if self.pid is not None:
             os.kill(self.pid, signal.SIGCONT)
 
 
 class Rig:
-    """Everything, running, for as long as a block lasts."""
+    """All processes, for as long as a block lasts."""
 
     def __init__(
         self,
@@ -144,7 +145,10 @@ class Rig:
             partitions=partitions,
         )
         self.environment = {
-            **{f"FIRSTHAND_{name.upper()}": str(getattr(self.settings, name)) for name in TOLD},
+            **{
+                f"FIRSTHAND_{name.upper()}": str(getattr(self.settings, name))
+                for name in SHARED_SETTINGS
+            },
             "PYTHONPATH": str(ROOT),
             "FIRSTHAND_LOG_LEVEL": "info",
             "FIRSTHAND_CALLER_LIMIT": "0",
@@ -153,14 +157,14 @@ class Rig:
         environment = {**os.environ, **self.environment}
         command = [*program, "init"]
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-        self.vkeys = [each.vkeys for each in signers(self.settings)]
+        self.vkeys = [signer.vkeys for signer in signers(self.settings)]
         self.read_to = [0] * partitions
         self.tokens: dict[str, str] = {}
         self.trees = defaultdict[int, Frontier](Frontier)
 
     @contextlib.contextmanager
     def running(self) -> "Iterator[Rig]":
-        """With intake, worker and read API; a second worker is there and not started."""
+        """Start intake, worker and read API; prepare a second worker, not started."""
         with contextlib.ExitStack() as stack:
             self.redis: Any = stack.enter_context(connect(self.queue.url))
             self.inbox = Inbox(self.redis, Transit.from_folder(self.settings.key_folder))
@@ -174,55 +178,55 @@ class Rig:
             yield self
 
     def token(self, author: str) -> str:
-        """A bearer token."""
+        """Return a bearer token."""
         if author not in self.tokens:
             self.tokens[author] = local_token(self.settings.key_folder, author)
         return self.tokens[author]
 
     def waiting(self) -> int:
-        """How many messages are not yet recorded."""
-        return sum(self.inbox.length(each) for each in range(self.settings.partitions))
+        """Return the number of messages not yet recorded."""
+        return sum(self.inbox.length(partition) for partition in range(self.settings.partitions))
 
     def last(self, partition: int = 0) -> bytes:
-        """The newest message's place, empty if none waits."""
-        found = self.redis.xrevrange(inbox_key(partition), count=1)
-        return found[0][0] if found else b""
+        """Return the newest message's id, empty if none waits."""
+        newest = self.redis.xrevrange(inbox_key(partition), count=1)
+        return newest[0][0] if newest else b""
 
-    def is_past(self, place: bytes, partition: int = 0) -> bool:
-        """Whether everything up to that place was recorded."""
+    def is_past(self, message_id: bytes, partition: int = 0) -> bool:
+        """Return whether everything up to this message was recorded."""
         head = self.redis.xrange(inbox_key(partition), count=1)
-        return not head or not place or _number(head[0][0]) > _number(place)
+        return not head or not message_id or _number(head[0][0]) > _number(message_id)
 
     def drained(self, patience: float) -> None:
-        """Until nothing waits."""
+        """Wait until no message waits."""
         wait_until(lambda: self.waiting() == 0, "everything to be recorded", patience)
 
     def new_rows(self) -> list[dict[str, Any]]:
-        """Entries since the last look, in the order of their logs."""
-        found: list[dict[str, Any]] = []
+        """Return the entries added since the last call, in the order of their logs."""
+        new: list[dict[str, Any]] = []
         entries = tables.entries.c
         with transaction(self.engine) as connection:
             for log, seen in enumerate(self.read_to):
                 wanted = select(tables.entries).where(entries.log == log, entries.index >= seen)
                 rows = connection.execute(wanted.order_by(entries.index)).mappings().all()
                 self.read_to[log] += len(rows)
-                found += map(dict, rows)
-        return found
+                new += map(dict, rows)
+        return new
 
     def vault(self, people: list[str]) -> Vault:
-        """The keys of these people."""
+        """Return the keys of these people."""
         vault = Vault.from_folder(self.settings.key_folder)
         with transaction(self.engine) as connection:
             unwrap_keys(connection, vault, people)
         return vault
 
-    def look(self, heard: Heard) -> None:
-        """At what is published now."""
+    def look(self, observed: Observed) -> None:
+        """Note the published checkpoints."""
         for log in range(self.settings.partitions):
-            heard.publish(log, self.inbox.peek(log, 1)[1])
+            observed.publish(log, self.inbox.peek(log, 1)[1])
 
     def replay(self) -> str:
-        """What `firsthand replay --all` finds; empty if nothing."""
+        """Return the findings of `firsthand replay --all`; empty if there are none."""
         command = [*self.program, "replay", "--all"]
         environment = {**os.environ, **self.environment}
         done = subprocess.run(
@@ -231,5 +235,5 @@ class Rig:
         return "" if done.returncode == 0 else (done.stdout + done.stderr)[-2000:]
 
 
-def _number(place: bytes) -> tuple[int, ...]:
-    return tuple(map(int, place.split(b"-")))
+def _number(message_id: bytes) -> tuple[int, ...]:
+    return tuple(map(int, message_id.split(b"-")))

@@ -1,4 +1,4 @@
-"""One run: people post, a fault strikes, everything recovers, and is held against everything."""
+"""One run: people post, a fault happens, the processes recover, and all invariants are checked."""
 
 import contextlib
 import http.client
@@ -12,17 +12,17 @@ from typing import Any
 from sqlalchemy import text
 
 from services.ledger.store import database
-from tests.chaos.checks import Heard, tally
-from tests.chaos.posters import Posters, told
+from tests.chaos.checks import Observed, tally
+from tests.chaos.posters import Posters, made_up_posts
 from tests.chaos.proxy import Proxy
 from tests.chaos.rig import Process, Rig
 from tests.process import scratch_folder, wait_until
 
 PEOPLE, POSTERS = 24, 8
 WAITS = 0.03  # of the requests wait for their verdict
-BATCHES = 0.3  # of them bring several events
+BATCHES = 0.3  # of them contain several events
 SENT_AGAIN = 5  # events, at the end
-LOOKS = 0.02  # seconds between two looks at what is published
+LOOKS = 0.02  # seconds between two looks at the published checkpoints
 START = 0.2  # seconds, for a worker's drain at its start to be over
 LOCK_WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 STUCK = 60.0  # seconds without recovery until a partition is called stuck
@@ -49,12 +49,12 @@ class Outcome:
     broken: tuple[str, ...] = ()
 
     def members(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the JSON members."""
         return asdict(self)
 
 
 class Run:
-    """What a fault is handed."""
+    """The argument of a fault."""
 
     def __init__(
         self, rig: Rig, fault: str, seed: int, count: int, *, repeats: float = 0.05
@@ -62,55 +62,55 @@ class Run:
         self.rig, self.fault, self.seed, self.count = rig, fault, seed, count
         self.dice = Random(f"{fault} {seed}")
         name = f"{fault.lower()}-{seed}-"
-        self.events = told(PEOPLE, count, self.dice.getrandbits(32), name, repeats)
+        self.events = made_up_posts(PEOPLE, count, self.dice.getrandbits(32), name, repeats)
         authors = {author for events in self.events.values() for author, _ in events}
         assert rig.intake.port is not None
-        tokens = {each: rig.token(each) for each in authors}
+        tokens = {author: rig.token(author) for author in authors}
         self.posters = Posters(rig.intake.port, tokens, WAITS, BATCHES)
-        self.heard = Heard(rig.vkeys, rig.trees)
+        self.observed = Observed(rig.vkeys, rig.trees)
         self.folder = scratch_folder()
-        self._since, self._taken, self._place, self._seconds = 0.0, 0, b"", 0.0
+        self._since, self._taken, self._last, self._seconds = 0.0, 0, b"", 0.0
         self.began = self.spent = 0.0
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._look)
 
     def some(self, most: int) -> int:
-        """A number from 1, by the seed."""
+        """Return a random number from 1 to `most`, by the seed."""
         return self.dice.randint(1, most)
 
     def batch(self) -> int:
-        """The number of a batch, from 1: of the first that there will be."""
+        """Return the number of a batch, from 1, among the first batches of the run."""
         return self.some(max(2, min(6, self.count // 100)))
 
     def post(self) -> None:
-        """Let people post all they have to say, or what is left of it."""
+        """Let people post all their remaining events."""
         self.began = time.monotonic()
         self.posters.start(self.events, POSTERS)
 
     def post_first(self) -> None:
-        """Let each post one event."""
+        """Let each person post one event."""
         first = {who: events[:1] for who, events in self.events.items()}
         self.events = {who: events[1:] for who, events in self.events.items()}
         self.posters.start(first, 1)
 
     def until(self, true: Callable[[], Any], what: str, patience: float = 30) -> None:
-        """Wait; ServerError if it does not come true."""
+        """Wait until the condition is true; raise ServerError if it stays false."""
         wait_until(lambda: bool(true()), what, patience)
 
     def mark(self) -> None:
-        """The fault strikes now."""
+        """Note the moment of the fault."""
         self._since, self._taken = time.monotonic(), self.posters.taken
-        self._place = self.rig.last()
+        self._last = self.rig.last()
 
     def recovered(self) -> bool:
-        """Whether events are taken again, and what waited when the fault struck is recorded."""
+        """Return whether events are accepted again and those from before the fault recorded."""
         taken = self.posters.took(self._taken + 1)
-        if taken and self.rig.is_past(self._place) and not self._seconds:
+        if taken and self.rig.is_past(self._last) and not self._seconds:
             self._seconds = time.monotonic() - self._since
         return bool(self._seconds)
 
     def dies(self, process: Process, at: str, times: int, *options: str) -> None:
-        """The process dies there, and is started again as it was meant."""
+        """Kill the process at this crash point, and restart it with default settings."""
         process.again(f"{at}:{times}", *options)
         time.sleep(START)
         self.post()
@@ -119,14 +119,14 @@ class Run:
         process.begin()
 
     def waits_for_the_cut(self, proxy: Proxy, at: bytes, *, reply: bool, after: int) -> None:
-        """Post until the proxy has cut there."""
+        """Post until the proxy has cut at this text."""
         proxy.cut(at, reply=reply, after=after)
         self.post()
         self.until(lambda: proxy.cuts, f"a cut at {at!r}")
         self.mark()
 
     def finish(self) -> None:
-        """Until it has recovered and nobody posts any more."""
+        """Wait until it has recovered and all posters have ended."""
         self.until(self.recovered, "recovery", STUCK)
         self.posters.join()
         self.rig.drained(STUCK)
@@ -134,14 +134,14 @@ class Run:
 
     @contextlib.contextmanager
     def queue_proxy(self) -> Iterator[tuple[Proxy, str]]:
-        """A proxy before the queue, and the address through it."""
-        place = self.folder / "queue.sock"
-        with Proxy(self.rig.queue.socket, place) as proxy:
-            yield proxy, f"unix://{place}?db=0"
+        """Start a proxy before the queue; yield it and the URL through it."""
+        path = self.folder / "queue.sock"
+        with Proxy(self.rig.queue.socket, path) as proxy:
+            yield proxy, f"unix://{path}?db=0"
 
     @contextlib.contextmanager
     def table_away(self, name: str) -> Iterator[None]:
-        """Without that table for the block."""
+        """Rename that table for the block, so that it is missing."""
         self._as_owner(f"ALTER TABLE {name} RENAME TO away")
         try:
             yield
@@ -149,11 +149,11 @@ class Run:
             self._as_owner(f"ALTER TABLE away RENAME TO {name}")
 
     def a_lock_is_waited_for(self) -> bool:
-        """On PostgreSQL: whether a drain waits for the log's head."""
+        """On PostgreSQL: return whether a drain waits for the lock on the log's head."""
         return self._as_owner(LOCK_WAITS) > 0
 
     def _as_owner(self, statement: str) -> int:
-        """Run it; the number it answers, if it is a question."""
+        """Execute a statement; return the number that it selects, or 0."""
         opened = database.connect(self.rig.database.owner_url, write=True, owner=True)
         with database.transaction(opened) as connection:
             done = connection.execute(text(statement))
@@ -162,7 +162,7 @@ class Run:
         return answer
 
     def outcome(self, does: Callable[["Run"], None]) -> Outcome:
-        """Post, strike, recover, and hold it all together."""
+        """Post, run the fault, recover, and check all invariants."""
         for partition in range(self.rig.settings.partitions):
             self.rig.inbox.clear_wake(partition)
         self._watch.start()
@@ -172,13 +172,13 @@ class Run:
             self.finish()
             self._send_again()
             self.rig.drained(STUCK)
-        except Exception as fault:  # noqa: BLE001 - whatever it was, the rest of the run is told
+        except Exception as fault:  # noqa: BLE001 - record any error and go on
             last = self.rig.intake.log.read_text(errors="replace").splitlines()[-3:]
             stuck = f"{type(fault).__name__}: {fault}; intake's last lines: {last}"
             self.posters.failed.append(stuck)
             self.posters.join()
-            for each in (self.rig.intake, self.rig.worker):
-                each.again()
+            for process in (self.rig.intake, self.rig.worker):
+                process.again()
         finally:
             self._over.set()
             self._watch.join()
@@ -188,10 +188,10 @@ class Run:
         return self._judged(stuck or " ".join(self.posters.failed))
 
     def _judged(self, stuck: str) -> Outcome:
-        self.heard.receipts += self.posters.receipts
+        self.observed.receipts += self.posters.receipts
         taken = self.posters.first
-        found = tally(self.rig.new_rows(), self.rig.vault(list(taken)), taken, self.heard)
-        counts = asdict(found)
+        result = tally(self.rig.new_rows(), self.rig.vault(list(taken)), taken, self.observed)
+        counts = asdict(result)
         return Outcome(
             self.fault,
             self.seed,
@@ -201,18 +201,18 @@ class Run:
             acknowledged=sum(map(len, taken.values())),
             stuck=bool(stuck),
             seconds_to_recover=round(self._seconds, 2),
-            broken=(*found.broken, *([f"stuck: {stuck}"] if stuck else [])),
+            broken=(*result.broken, *([f"stuck: {stuck}"] if stuck else [])),
             **counts,
         )
 
     def _look(self) -> None:
         while not self._over.wait(LOOKS):
-            self.rig.look(self.heard)
+            self.rig.look(self.observed)
 
     def _send_again(self) -> None:
-        """Some of what was acknowledged: whoever sends it again hears of the same entry."""
+        """Send some acknowledged events again: the answer must be the same entry."""
         connection = http.client.HTTPConnection("127.0.0.1", self.posters.port, timeout=5)
-        mine = [each for taken in self.posters.first.values() for each in taken]
-        for posted in self.dice.sample(mine, min(SENT_AGAIN, len(mine))):
+        acknowledged = [post for taken in self.posters.first.values() for post in taken]
+        for posted in self.dice.sample(acknowledged, min(SENT_AGAIN, len(acknowledged))):
             self.posters.resend(connection, posted)
         connection.close()

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/explanation/crashes.md from build/kill.json.
+"""Write the tables of docs/explanation/crashes.md from build/kill.json.
 
 python -m tests.chaos.table     after a long `make kill`
 """
@@ -17,48 +17,48 @@ COLUMNS = ("posted", "acknowledged", "recorded", "lost", "doubled", "out_of_orde
 HEADINGS = ("", "what happens", "seeds", *COLUMNS, "recovered within")
 
 
-def lines(told: dict[str, Any]) -> list[str]:
-    """A line for each fault and crash point, and one for all."""
+def lines(results: dict[str, Any]) -> list[str]:
+    """Return a line for each fault and crash point, and one for the sum."""
     runs = defaultdict(list)
-    for run in told["runs"]:
+    for run in results["runs"]:
         runs[run["fault"]].append(run)
-    rows = [_row(f"`{name}`", says, runs[name]) for name, says in told["faults"].items()]
-    head = ["| " + " | ".join(each.replace("_", " ") for each in HEADINGS) + " |"]
+    rows = [_row(f"`{name}`", says, runs[name]) for name, says in results["faults"].items()]
+    head = ["| " + " | ".join(heading.replace("_", " ") for heading in HEADINGS) + " |"]
     rule = ["| --- | --- |" + " --: |" * (len(HEADINGS) - 2)]
-    return [*head, *rule, *rows, _row("**all**", "", told["runs"])]
+    return [*head, *rule, *rows, _row("**all**", "", results["runs"])]
 
 
 def _row(name: str, says: str, runs: list[dict[str, Any]]) -> str:
-    sums = [f"{sum(run[each] for run in runs):,}" for each in COLUMNS]
+    sums = [f"{sum(run[column] for run in runs):,}" for column in COLUMNS]
     worst = max(run["seconds_to_recover"] for run in runs)
     return f"| {name} | {says} | {len(runs)} | {' | '.join(sums)} | {worst:.1f} s |"
 
 
-def others(told: dict[str, Any]) -> list[str]:
-    """The broken builds, then the eight partitions."""
-    found = [
-        f"| {each['breaks']} | {each['says']} | {' '.join(each['found'])} |"
-        for each in told["broken on purpose"]
+def others(results: dict[str, Any]) -> list[str]:
+    """Return the lines of the broken builds and of the eight partitions."""
+    builds = [
+        f"| {row['breaks']} | {row['says']} | {' '.join(row['found'])} |"
+        for row in results["broken on purpose"]
     ]
     head = ["| breaks | how | the harness says |", "| --- | --- | --- |"]
     spread = [
-        f"{each['store']}: {each['recorded']:,} events of eight partitions recorded, "
-        f"{each['per_second']:,} a second, nobody's order broken.\n"
-        for each in told["eight partitions"]
-        if not each["bad"]
+        f"{row['store']}: {row['recorded']:,} events of eight partitions recorded, "
+        f"{row['per_second']:,} a second, every person's order preserved.\n"
+        for row in results["eight partitions"]
+        if not row["bad"]
     ]
-    return [*head, *found, "", *spread]
+    return [*head, *builds, "", *spread]
 
 
 def write() -> None:
-    """Put the tables between the page's marks."""
-    told = orjson.loads((BUILD / "kill.json").read_bytes())
+    """Write the tables between the page's marks."""
+    results = orjson.loads((BUILD / "kill.json").read_bytes())
     page = PAGE.read_text()
-    for mark, made in (("kills", lines(told)), ("others", others(told))):
+    for mark, made in (("kills", lines(results)), ("others", others(results))):
         inside = "\n".join(made).strip()
         page = re.sub(
             rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)",
-            lambda found, inside=inside: f"{found[1]}\n{inside}\n\n{found[2]}",  # type: ignore[misc]  # bound now
+            lambda section, inside=inside: f"{section[1]}\n{inside}\n\n{section[2]}",  # type: ignore[misc]  # bound now
             page,
             flags=re.DOTALL,
         )

@@ -1,14 +1,14 @@
-"""Everything is killed again and again while people post: nothing is lost, doubled or disordered.
+"""All processes are killed repeatedly while people post: no event is lost, duplicated or reordered.
 
-`firsthand up` runs as it does for anybody. Its whole process group (intake, ledger, worker, queue,
-supervisor) gets SIGKILL at random moments and is started again on the same folder; posters send
-the same bytes until they get a 202.
+`firsthand up` runs as for any user. Its whole process group (intake, ledger, worker, queue,
+supervisor) gets SIGKILL at random moments and is restarted on the same folder. Posters send the
+same bytes until they get a 202.
 
     make test                        1,500 events of 60 people, 2 kills, each store
     FIRSTHAND_CHAOS=long make test   10,000 events of 200 people, 5 kills, each store
-    FIRSTHAND_CHAOS_SEED=7 …         the same events, killed after the same number of 202s again
+    FIRSTHAND_CHAOS_SEED=7 …         the same events, killed after the same number of 202s
 
-A failure tells its seed.
+A failure prints its seed.
 """
 
 import logging
@@ -31,8 +31,8 @@ from services.ledger.fold import unwrap_keys
 from services.ledger.vault import Vault
 from services.operations.embedded_queue import queue_server
 from shared.auth.tokens import local_token
-from tests.chaos.checks import Heard, tally
-from tests.chaos.posters import Posters, told
+from tests.chaos.checks import Observed, tally
+from tests.chaos.posters import Posters, made_up_posts
 from tests.contract.ledgers import Ledger
 from tests.contract.workers import ROOT
 from tests.ports import free_port
@@ -46,7 +46,7 @@ say = logging.getLogger(__name__).warning
 
 
 class Up(Server):
-    """`firsthand up` of a ledger, killed with everything that belongs to it."""
+    """`firsthand up` of a ledger, killed with its whole process group."""
 
     name = "up"
 
@@ -56,16 +56,16 @@ class Up(Server):
         self._environment = ledger.environment | {"PYTHONPATH": str(ROOT)}
 
     def command(self) -> list[str]:
-        """As it is typed."""
+        """Return the command as a person types it."""
         ports = ["--intake-port", str(self.intake), "--ledger-port", str(self.ledger)]
         return [sys.executable, "-m", "services.cli", "up", *ports, "--metrics-port=0"]
 
     def environment(self) -> dict[str, str]:
-        """The ledger's settings, besides ours."""
+        """Return the ledger's settings, added to ours."""
         return {**os.environ, **self._environment}
 
     def answers(self) -> bool:
-        """It has said its welcome since it was started last."""
+        """Return whether it has printed its welcome since the last start."""
         return self.log.read_text().count("Ctrl-C stops everything.") > self._welcomes
 
     def _launch(self) -> None:
@@ -73,7 +73,7 @@ class Up(Server):
         super()._launch()
 
     def kill(self) -> None:
-        """SIGKILL to the whole group, at once."""
+        """SIGKILL the whole group at once."""
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -83,24 +83,24 @@ class Up(Server):
 
 
 def _group(leader: int) -> list[int]:
-    """The processes of a group."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/stat"):
+    """Return the processes of a group."""
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            facts = place.read_text().rpartition(")")[2].split()
+            facts = stat.read_text().rpartition(")")[2].split()
         except OSError:
-            continue  # gone meanwhile
+            continue  # the process has ended
         if int(facts[2]) == leader:
-            found.append(int(place.parent.name))
-    return found
+            members.append(int(stat.parent.name))
+    return members
 
 
 @pytest.fixture
 def seed() -> int:
-    """The seed of this run; a failure shows it."""
-    given = int(os.environ.get("FIRSTHAND_CHAOS_SEED", time.time_ns() % 10**6))
-    say("FIRSTHAND_CHAOS_SEED=%d", given)
-    return given
+    """Choose and print the seed of this run."""
+    number = int(os.environ.get("FIRSTHAND_CHAOS_SEED", time.time_ns() % 10**6))
+    say("FIRSTHAND_CHAOS_SEED=%d", number)
+    return number
 
 
 @pytest.mark.timeout(900)
@@ -109,49 +109,50 @@ def test_what_was_acknowledged_is_there_once_and_in_order(
     tmp_path: Path, database: Database, seed: int, in_matrix: Callable[..., None]
 ) -> None:
     in_matrix(queue=queue_server().name.lower())
-    if database.kind == "sqlite":  # `up` keeps its own in its folder
+    if database.kind == "sqlite":  # `up` stores it in its folder
         (tmp_path / "data").mkdir(mode=0o700)
         url = f"sqlite:///{tmp_path / 'data' / 'ledger.db'}"
         database = replace(database, owner_url=url, app_url=url)
     ledger = Ledger(tmp_path, database)
-    events = told(PEOPLE, EVENTS, seed)
+    events = made_up_posts(PEOPLE, EVENTS, seed)
     keys = ledger.settings.key_folder
     authors = {author for posted in events.values() for author, _ in posted}
     up = Up(ledger)
-    posters = Posters(up.intake, {each: local_token(keys, each) for each in authors})
+    posters = Posters(up.intake, {author: local_token(keys, author) for author in authors})
     with up:
         posters.start(events, POSTERS)
         _kill_now_and_then(up, posters, sum(map(len, events.values())), Random(seed))
         posters.join()
         assert not posters.failed, f"seed {seed}: {posters.failed}"
         inbox = ledger.inbox()
-        wait_until(lambda: inbox.length(0) == 0, f"seed {seed}: all to be recorded")
-        heard = Heard([each.vkeys for each in signers(ledger.settings)], receipts=posters.receipts)
-        heard.publish(0, inbox.peek(0, 1)[1])
+        wait_until(lambda: inbox.length(0) == 0, f"seed {seed}: all events to be recorded")
+        vkeys = [signer.vkeys for signer in signers(ledger.settings)]
+        observed = Observed(vkeys, receipts=posters.receipts)
+        observed.publish(0, inbox.peek(0, 1)[1])
         up.stop()
-    say("%d taken, %d sent again", posters.taken, posters.again)
-    _holds(ledger, posters, heard, f"seed {seed}")
+    say("%d accepted, %d sent again", posters.taken, posters.again)
+    _holds(ledger, posters, observed, f"seed {seed}")
     ledger.close()
 
 
 def _kill_now_and_then(up: Up, posters: Posters, count: int, dice: Random) -> None:
-    """After so many acknowledgements, and a moment later; the last time with much left to post."""
+    """Kill shortly after some acknowledgements, while events remain to be posted."""
     for at in sorted(dice.sample(range(count // 20, count * 12 // 20), KILLS)):
-        wait_until(partial(posters.took, at), f"{at} events to be taken", 4 * PATIENCE)
+        wait_until(partial(posters.took, at), f"{at} events to be accepted", 4 * PATIENCE)
         assert not posters.over, posters.failed
         time.sleep(dice.random() / 50)
-        say("killed when %d were taken", posters.taken)
+        say("killed when %d events were accepted", posters.taken)
         up.kill()
         up.start()
 
 
-def _holds(ledger: Ledger, posters: Posters, heard: Heard, seed: str) -> None:
-    """Every invariant of checks.py; and a replay agrees."""
+def _holds(ledger: Ledger, posters: Posters, observed: Observed, seed: str) -> None:
+    """Check every invariant of checks.py, and that a replay agrees."""
     vault = Vault.from_folder(ledger.settings.key_folder)
     with ledger.as_services(write=False) as connection:
         unwrap_keys(connection, vault, posters.first)
-    found = tally(ledger.rows(), vault, posters.first, heard)
-    assert (found.broken, found.recorded) == ([], sum(map(len, posters.first.values()))), seed
+    result = tally(ledger.rows(), vault, posters.first, observed)
+    assert (result.broken, result.recorded) == ([], sum(map(len, posters.first.values()))), seed
     assert ledger.table("unreadable") == [], seed
     replayed = CliRunner().invoke(main, ["replay", "--all", "--json"], env=ledger.environment)
     assert replayed.exit_code == 0, f"{seed}: {replayed.output[-2000:]}"

@@ -1,4 +1,4 @@
-"""Who acts in the small world: an intake and who posts to it, a worker. Each can die."""
+"""The actors of the simulation: an intake with its clients, and a worker. Each can die."""
 
 import threading
 from collections.abc import Sequence
@@ -24,25 +24,25 @@ TAKEN = frozenset({200, 201, 202})
 
 
 class OneRound(threading.Event):
-    """What a sweeper waits on: it goes round once each time."""
+    """The event that a sweeper waits on: it lets the sweeper run once each time."""
 
     over = True
 
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - as the event has it
-        """Whether to stop: every second time."""
+        """Return whether to stop: every second time."""
         self.over = not self.over
         return self.over
 
 
 class Intake:
-    """One intake process, and whoever posts to it."""
+    """One intake process, and its clients."""
 
     def __init__(self, world: "World") -> None:
         self.world, self.busy = world, False
         self.begin()
 
     def begin(self) -> None:
-        """A process that knows nothing."""
+        """Start a process without any state."""
         world = self.world
         redis = FaultyRedis(server=world.server)
         redis.begin(world.fate, world.ahead)
@@ -50,17 +50,17 @@ class Intake:
         inbox = Inbox(
             redis,
             world.template.transit,
-            ring=lambda each: doorbell.ring(ring, each),
+            ring=lambda partition: doorbell.ring(ring, partition),
             blocking=cast(Redis, self),
         )
         self.door = create_app(world.template.callers, inbox).test_client(use_cookies=False)
 
     def blmove(self, key: str, *_: object) -> None:
-        """Nobody waits here for a receipt; it is looked for at the end."""
+        """Do not wait for a receipt; `World.judge` reads it at the end."""
         self.waiter = key
 
     def act(self) -> None:
-        """Somebody posts their next event, or one that they had posted."""
+        """Post a person's next event, or one that was posted before."""
         dice, world = self.world.dice, self.world
         who = dice.choice(sorted(world.outboxes.keys() - world.posting) or [""])
         if not who:
@@ -75,7 +75,7 @@ class Intake:
             world.posting.remove(who)
 
     def _post(self, posted: Posted) -> bool:
-        """Whether it was acknowledged, and the poster heard so."""
+        """Return whether the event was acknowledged and the client got the answer."""
         self.waiter = ""
         headers = {"Authorization": f"Bearer {self.world.template.tokens[posted[0]]}"}
         if self.world.dice.random() < 0.3:
@@ -94,13 +94,13 @@ class Intake:
 
 
 class Bell:
-    """RQ's queue: numbers of partitions."""
+    """RQ's queue, reduced to the numbers of partitions."""
 
     def __init__(self, world: "World") -> None:
         self.world = world
 
     def enqueue_call(self, _function: str, *, args: Sequence[int], **_: object) -> None:
-        """A job."""
+        """Add a job."""
         self.world.bells.append(args[0])
 
 
@@ -113,12 +113,12 @@ class Worker:
         self.world, self.engine, self.busy = world, engine, False
 
     def begin(self) -> None:
-        """It died: what it had not committed is gone. A new one starts when it is its turn."""
+        """Drop the dead process's uncommitted work. `act` starts a new process."""
         self.engine.dispose()
         self.drainer = None
 
     def _start(self) -> Drainer:
-        """A process that knows nothing."""
+        """Start a process without any state."""
         world = self.world
         vault = world.template.vault(self.engine)
         redis = FaultyRedis(server=world.server)
@@ -127,15 +127,15 @@ class Worker:
         signers = world.template.signers
         projector = Projector(self.engine, inbox, vault, signers, world.now, skew=inf)
         ring: Any = Bell(world)
-        drainer = Drainer(projector, lambda each: doorbell.ring(ring, each), world.clock)
+        drainer = Drainer(projector, lambda partition: doorbell.ring(ring, partition), world.clock)
         drainer.stopping = OneRound()
         return drainer
 
     def act(self) -> None:
-        """Take the next bell if there is one, or sweep. A worker that dies has lost its bell."""
+        """Take the next bell if there is one, or sweep. A worker that dies loses its bell."""
         if self.drainer is None:
-            if sum(each.busy for each in self.world.workers) > 1:
-                return  # it would wait for the head's lock, and one thread plays everybody
+            if sum(worker.busy for worker in self.world.workers) > 1:
+                return  # it would wait for the head's lock, but all actors share one thread
             self.drainer = self._start()
         if self.world.bells and not self.world.calm and self.world.dice.random() < 0.7:
             self.drainer.drain(self.world.bells.pop(0))

@@ -1,4 +1,4 @@
-"""A pretended queue whose connection fails as real ones do; see `Fate`."""
+"""A fake queue whose connection fails as real ones do; see `Fate`."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,12 +22,17 @@ aof_last_write_status:ok
 aof_rewrite_in_progress:0
 aof_rewrite_scheduled:0
 """
-CANNOT_KNOW = {b"CONFIG": STORES, b"INFO": PERSISTS}  # of a pretended server, as Redis 7.0 says it
+CANNOT_KNOW = {
+    b"CONFIG": STORES,
+    b"INFO": PERSISTS,
+}  # unknown to a fake server; in the words of Redis 7.0
 
 
 class Fate(Enum):
-    """What becomes of a round trip: it is answered, it never arrives, a part of it does, or all of
-    it does and the answer is lost.
+    """The fate of a round trip.
+
+    It is answered, or it never arrives, or a part of it arrives, or all of it arrives and the
+    answer is lost.
     """
 
     ANSWERED = "answered"
@@ -37,17 +42,19 @@ class Fate(Enum):
 
 
 class FaultyRedis(fakeredis.FakeStrictRedis):
-    """A client of a pretended server. `fate` says what becomes of the next round trip, `ahead` by
-    how many seconds the server's clock is ahead of the one that stamped its messages.
+    """A client of a fake server.
+
+    `fate` decides the next round trip. `ahead` returns by how many seconds the server's clock is
+    ahead of the clock that stamped its messages.
     """
 
     def begin(self, fate: Callable[[int], tuple[Fate, int]], ahead: Callable[[], int]) -> None:
-        """Say how it fails."""
+        """Set how it fails."""
         self.fate, self.ahead = fate, ahead
         self.connection_pool: Any = FaultyPool(self.connection_pool, self)
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> "FaultyPipeline":
-        """One round trip."""
+        """Return a pipeline that is one round trip."""
         pipe = FaultyPipeline(
             self.connection_pool, self.response_callbacks, transaction, shard_hint
         )
@@ -56,12 +63,12 @@ class FaultyRedis(fakeredis.FakeStrictRedis):
 
 
 class FaultyPipeline(Pipeline):
-    """Several commands at once; they do not come in one piece on a bad day."""
+    """Several commands at once; a fault may split them."""
 
     server: FaultyRedis
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Send them, as it is fated."""
+        """Send the commands, as far as the fate allows."""
         commands = list(self.command_stack)
         fate, part = self.server.fate(len(commands))
         if fate is Fate.CUT or (fate is Fate.HALF and not part):
@@ -69,15 +76,16 @@ class FaultyPipeline(Pipeline):
             raise Gone("never sent")
         if fate is Fate.HALF:
             self.command_stack = commands[:part]
-        told = super().execute(raise_on_error=raise_on_error)
+        answers = super().execute(raise_on_error=raise_on_error)
         if fate is not Fate.ANSWERED:
             raise Gone("no answer")
         return [
-            self._as_told(args[0], each) for (args, _), each in zip(commands, told, strict=True)
+            self._completed(args[0], answer)
+            for (args, _), answer in zip(commands, answers, strict=True)
         ]
 
-    def _as_told(self, command: str, answer: Any) -> Any:
-        """What the pretended server cannot know: how it stores, and what time it is."""
+    def _completed(self, command: str, answer: Any) -> Any:
+        """Fill in what the fake server does not know: its configuration and its time."""
         if command == "CONFIG GET":
             return STORES
         if command == "TIME":
@@ -87,7 +95,7 @@ class FaultyPipeline(Pipeline):
 
 
 class FaultyPool:
-    """The client's pool; who makes a connection of their own gets one that fails, too."""
+    """The client's pool; connections made by hand fail, too."""
 
     def __init__(self, pool: Any, server: FaultyRedis) -> None:
         self._pool, self._server = pool, server
@@ -96,12 +104,12 @@ class FaultyPool:
         return getattr(self._pool, name)
 
     def make_connection(self) -> "FaultyLine":
-        """As shared/inbox/group_commit.py does."""
+        """Make a faulty connection, for shared/inbox/group_commit.py."""
         return FaultyLine(self._pool.make_connection(), self._server)
 
 
 class FaultyLine:
-    """One connection, written and read by hand."""
+    """One connection, written and read without a client."""
 
     def __init__(self, line: Any, server: FaultyRedis) -> None:
         self._line, self._server = line, server
@@ -109,7 +117,7 @@ class FaultyLine:
         self._fate = Fate.ANSWERED
 
     def send_packed_command(self, packed: Sequence[bytes]) -> None:
-        """Send the commands of one round trip, as far as is fated."""
+        """Send the commands of one round trip, as far as the fate allows."""
         commands = _unpacked(packed)
         self._fate, part = self._server.fate(len(commands))
         self._commands = commands[:part] if self._fate is Fate.HALF else commands
@@ -120,7 +128,7 @@ class FaultyLine:
             raise Gone("no answer")
 
     def read_response(self) -> Any:
-        """The next answer."""
+        """Return the next answer."""
         command = self._commands.pop(0)
         if command[0] in CANNOT_KNOW:
             with suppress(ResponseError):
@@ -129,15 +137,15 @@ class FaultyLine:
         return self._line.read_response()
 
     def disconnect(self) -> None:
-        """Whatever was on its way is lost."""
+        """Disconnect; data in transit is lost."""
         self._line.disconnect()
 
 
 def _unpacked(packed: Sequence[bytes]) -> list[Any]:
-    """The commands in what is to be sent: a list of words each, as the server reads them."""
-    reader, found = hiredis.Reader(), []
-    for each in packed:
-        reader.feed(each)
+    """Split packed bytes into commands: a list of words each, as the server reads them."""
+    reader, commands = hiredis.Reader(), []
+    for part in packed:
+        reader.feed(part)
     while (command := reader.gets()) is not False:
-        found.append(command)
-    return found
+        commands.append(command)
+    return commands

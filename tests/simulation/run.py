@@ -1,6 +1,6 @@
-"""Live through many seeds: `python -m tests.simulation.run --seeds 5000 [--first 1]`.
+"""Simulate many seeds: `python -m tests.simulation.run --seeds 5000 [--first 1]`.
 
-Prints each seed that broke something with what it broke, and ends with status 1 then.
+Prints each seed that broke an invariant, and ends with status 1 if there is one.
 """
 
 import tempfile
@@ -12,7 +12,7 @@ import click
 from tests.simulation.template import Template
 from tests.simulation.world import World, simulate
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it; nothing here need survive
+MEMORY = Path("/dev/shm")  # noqa: S108 - holds a private folder with temporary data
 
 
 @click.command()
@@ -23,20 +23,20 @@ def main(seeds: int, first: int) -> None:
     died, broken = Counter[str](), Counter[str]()
     counts = Counter[str]()
 
-    def tick(seed: int, world: World, found: list[str]) -> None:
+    def report(seed: int, world: World, violations: list[str]) -> None:
         died.update(world.died)
-        broken.update(each.partition(":")[0] for each in found)
+        broken.update(violation.partition(":")[0] for violation in violations)
         counts["acknowledged"] += sum(map(len, world.taken.values()))
-        counts["receipts"] += len(world.heard.receipts)
-        if found:
-            click.echo(f"seed {seed}: {', '.join(found)}")
+        counts["receipts"] += len(world.observed.receipts)
+        if violations:
+            click.echo(f"seed {seed}: {', '.join(violations)}")
             click.echo(f"  again: python -m tests.simulation.run --first {seed} --seeds 1")
 
-    place = MEMORY if MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        simulate(Template(Path(folder)), range(first, first + seeds), tick)
-    told = ", ".join(f"{count:,} {what}" for what, count in counts.items())
-    click.echo(f"{seeds} seeds, {told}, {died.total():,} deaths at {len(died)} crash points")
+    parent = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        simulate(Template(Path(folder)), range(first, first + seeds), report)
+    summary = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    click.echo(f"{seeds} seeds, {summary}, {died.total():,} deaths at {len(died)} crash points")
     click.echo(f"broken: {' '.join(sorted(broken)) or 'nothing'}")
     raise SystemExit(bool(broken))
 

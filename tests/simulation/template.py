@@ -14,19 +14,20 @@ from services.ledger.store.database import connect, transaction
 from services.ledger.vault import Vault
 from shared.auth.tokens import Callers, local_token
 from shared.crypto.transit import Transit
-from tests.chaos.posters import told
+from tests.chaos.posters import made_up_posts
 
 PEOPLE, EVENTS = 2, 20
 
 
 class Template:
-    """Keys and an empty ledger, made once and copied for each seed; tokens for everybody."""
+    """Keys and an empty ledger, made once and copied for each seed; tokens for all authors."""
 
     def __init__(self, folder: Path) -> None:
         self.settings = LedgerSettings.load(data=folder, redis_url="unix:///none", partitions=1)
         init(self.settings)
-        authors = {author for events in told(PEOPLE, EVENTS, 0).values() for author, _ in events}
-        self.tokens = {each: local_token(self.settings.key_folder, each) for each in authors}
+        stories = made_up_posts(PEOPLE, EVENTS, 0)
+        authors = {author for events in stories.values() for author, _ in events}
+        self.tokens = {name: local_token(self.settings.key_folder, name) for name in authors}
         self.callers = Callers.from_folder(self.settings.key_folder, self.settings.audience)
         self.transit = Transit.from_folder(self.settings.key_folder)
         self.signers = signers(self.settings)
@@ -35,11 +36,11 @@ class Template:
         url = f"sqlite:///{self.folder / 'ledger.db'}"
         self.writers = [connect(url, write=True), connect(url, write=True)]  # their SQL is compiled
         self.reader = connect(url, write=False)
-        for each in self.writers:
-            sqlalchemy_event.listen(each, "checkout", _never_wait)
+        for writer in self.writers:
+            sqlalchemy_event.listen(writer, "checkout", _never_wait)
 
     def renew(self) -> None:
-        """The empty ledger again."""
+        """Replace the ledger by the empty one."""
         for engine in (*self.writers, self.reader):
             engine.dispose()
         shutil.rmtree(self.folder)
@@ -50,7 +51,7 @@ class Template:
         shutil.copy(self.settings.data / "ledger.db", self.folder / "ledger.db")
 
     def vault(self, engine: Engine) -> Vault:
-        """Keys, as a process has them when it starts."""
+        """Return the keys, as a process has them at its start."""
         vault = Vault.from_folder(self.settings.key_folder)
         with transaction(engine) as connection:
             unwrap_keys(connection, vault, ())
@@ -58,5 +59,5 @@ class Template:
 
 
 def _never_wait(connection: Any, *_: object) -> None:
-    """One thread plays everybody: who would wait for the head's lock comes back later instead."""
+    """Fail at once if the head is locked: one thread plays all actors, so it must not wait."""
     connection.execute("PRAGMA busy_timeout=0")

@@ -1,6 +1,6 @@
-"""Whatever dies, fails or comes late in the small world, nothing is lost, doubled or rewritten.
+"""Whatever dies, fails or is late in the simulation, no event is lost, duplicated or rewritten.
 
-`python -m tests.simulation.run --seeds 5000` is the long form. A failure tells its seed.
+`python -m tests.simulation.run --seeds 5000` is the long form. A failure prints its seed.
 """
 
 import os
@@ -28,17 +28,17 @@ def test_the_invariants_hold_whatever_the_seed(part: int) -> None:
     broken: dict[str, list[str]] = {}
     died = Counter[str]()
 
-    def tick(seed: int, world: World, found: list[str]) -> None:
+    def tick(seed: int, world: World, violations: list[str]) -> None:
         died.update(world.died)
-        if found:
-            broken[f"python -m tests.simulation.run --seeds 1 --first {seed}"] = found
+        if violations:
+            broken[f"python -m tests.simulation.run --seeds 1 --first {seed}"] = violations
 
-    each = SEEDS // PARTS
-    place = MEMORY if MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        simulate(Template(Path(folder)), range(part * each + 1, part * each + each + 1), tick)
+    count = SEEDS // PARTS
+    parent = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        simulate(Template(Path(folder)), range(part * count + 1, part * count + count + 1), tick)
     assert broken == {}
-    assert set(died) == set(POINTS), "a place where nobody died"
+    assert set(died) == set(POINTS), "a crash point where no process died"
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.invariant)
@@ -52,6 +52,6 @@ def test_a_build_that_breaks_an_invariant_is_found(build: Broken, tmp_path: Path
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    found = re.findall(r"I[1-5]\b", done.stdout.rpartition("broken:")[2])
-    assert found == [build.invariant], done.stdout
+    reported = re.findall(r"I[1-5]\b", done.stdout.rpartition("broken:")[2])
+    assert reported == [build.invariant], done.stdout
     assert "again: python -m tests.simulation.run --first" in done.stdout
