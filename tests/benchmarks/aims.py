@@ -1,4 +1,4 @@
-"""The aims, and where each figure stands in build/bench.json."""
+"""The aims, and the path of each figure in build/bench.json."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Aim:
-    """One row of the report: a figure, by its path in the file, and what is aimed at."""
+    """One row of the report: a figure, by its path in the file, and its aim."""
 
     target: str
     what: str
@@ -20,16 +20,16 @@ class Aim:
     unit: str = ""
     at_most: bool = False
 
-    def found(self, report: Json) -> float | None:
-        """The figure, or None where it was not measured."""
-        place: Any = report
+    def value_in(self, report: Json) -> float | None:
+        """Return the figure, or None if it was not measured."""
+        node: Any = report
         for key in self.path.split("."):
-            place = place.get(key) if isinstance(place, dict) else None
-        return place if isinstance(place, int | float) else None
+            node = node.get(key) if isinstance(node, dict) else None
+        return node if isinstance(node, int | float) else None
 
     def row(self, report: Json) -> Json:
-        """Figure and aim; `share` is how much of the aim was reached, 1.0 and more all of it."""
-        figure = self.found(report)
+        """Return figure and aim; `share` is the share of the aim reached, 1.0 if all of it."""
+        figure = self.value_in(report)
         share = (self.aim / figure if self.at_most else figure / self.aim) if figure else None
         return {
             "target": self.target,
@@ -70,7 +70,7 @@ AIMS = (
 
 
 def summary(figures: Figures) -> Json:
-    """What build/bench.json holds: medians; `range` has the lowest and the highest run."""
+    """Return the content of build/bench.json: medians; `range` has the lowest and highest run."""
     report = {
         "T1": _t1(figures),
         "T2": _t2(figures),
@@ -89,7 +89,7 @@ def summary(figures: Figures) -> Json:
             service: _stages(figures, f"{service} ") for service in ("intake", "projector")
         },
     }
-    return {**report, "aims": [each.row(report) for each in AIMS]}
+    return {**report, "aims": [aim.row(report) for aim in AIMS]}
 
 
 def _t1(figures: Figures) -> Json:
@@ -143,7 +143,7 @@ def _t4(figures: Figures) -> Json:
 
 
 def _t5(figures: Figures, command: str) -> Json:
-    """Of one command; of one that there is not, nulls."""
+    """Return the figures of one command; nulls if this build does not have it."""
     return {
         "entries_per_s": figures.median(f"T5 {command}"),
         "memory_mb": figures.median(f"T5 {command} MB"),
@@ -153,18 +153,19 @@ def _t5(figures: Figures, command: str) -> Json:
 
 
 def _t6(figures: Figures) -> Json:
-    """A growing ledger; `…_growth` is its last rate against that of a tenth of the size, or of the
-    smallest.
+    """Return the figures of a growing ledger.
+
+    `…_growth` compares its last rate with that at a tenth of the size, or at the smallest size.
     """
-    told: Json = {"eventsourcing_replay_events_per_s": figures.median("T6 eventsourcing replay")}
+    t6: Json = {"eventsourcing_replay_events_per_s": figures.median("T6 eventsourcing replay")}
     for name, curve in (("audit", "audited"), ("projector", "projected"), ("memory", "memory")):
-        told[name] = points = figures.curves.get(f"T6 {curve}", [])
+        t6[name] = points = figures.curves.get(f"T6 {curve}", [])
         if points and name != "memory":
             smaller = [rate for size, rate in points if size * 10 <= points[-1][0]]
-            told[f"{name}_growth"] = round(points[-1][1] / (smaller or [points[0][1]])[-1], 3)
-    told["entries"] = told["memory"][-1][0] if told["memory"] else None
-    told["memory_mb"] = told["memory"][-1][1] if told["memory"] else None
-    return told
+            t6[f"{name}_growth"] = round(points[-1][1] / (smaller or [points[0][1]])[-1], 3)
+    t6["entries"] = t6["memory"][-1][0] if t6["memory"] else None
+    t6["memory_mb"] = t6["memory"][-1][1] if t6["memory"] else None
+    return t6
 
 
 def _stages(figures: Figures, service: str) -> Json:

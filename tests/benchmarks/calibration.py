@@ -1,4 +1,4 @@
-"""How fast this machine is, so that figures of different machines can be read side by side."""
+"""The speed of this machine, so that figures of different machines can be compared."""
 
 import os
 import time
@@ -18,8 +18,8 @@ MEGABYTE = bytes(1_000_000)
 
 
 def calibrate() -> dict[str, float]:
-    """Of what decides the figures: medians of a few turns, on the core of the services."""
-    message, nonce = bytes(300), bytes(12)  # the nonce matters to nobody: the key is thrown away
+    """Measure what the figures depend on: medians of a few turns, on the services' core."""
+    message, nonce = bytes(300), bytes(12)  # a fixed nonce is safe: the key is not used again
     signer, cipher = Ed25519PrivateKey.generate(), Key.fresh().cipher
     with on_core(SERVER_CORE):
         hashing = _seconds(lambda: sha256(MEGABYTE), 20)
@@ -33,8 +33,8 @@ def calibrate() -> dict[str, float]:
         }
 
 
-def told(figures: dict[str, float]) -> str:
-    """The same in one line."""
+def described(figures: dict[str, float]) -> str:
+    """Describe the figures in one line."""
     return (
         f"this machine: Ed25519 sign {figures['ed25519_sign_us']} µs, AES-GCM of 300 bytes "
         f"{figures['aes_gcm_300_bytes_us']} µs, SHA-256 {figures['sha256_mb_per_s']} MB/s, "
@@ -43,7 +43,7 @@ def told(figures: dict[str, float]) -> str:
 
 
 def _seconds(work: Callable[[], object], times: int) -> float:
-    """Seconds of one piece of work."""
+    """Return the seconds of one piece of work."""
 
     def turn() -> float:
         began = time.perf_counter()
@@ -55,7 +55,7 @@ def _seconds(work: Callable[[], object], times: int) -> float:
 
 
 def _fsync_seconds() -> float:
-    """Seconds for a write of 4 KiB to be on the disk where the ledgers under measurement are."""
+    """Return the seconds to write 4 KiB to the disk where the measured ledgers are."""
     folder = scratch_folder()
     path = Path(folder, "synced")
     try:

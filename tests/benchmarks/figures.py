@@ -1,4 +1,4 @@
-"""What was measured, run by run: medians, ranges, ratios within one run, a table, a JSON file."""
+"""Measurements, run by run: medians, ranges, ratios within one run, a table, a JSON file."""
 
 import collections
 import json
@@ -13,30 +13,30 @@ class Figures:
     """Named series with one value for each run."""
 
     def __init__(self) -> None:
-        """Nothing was measured yet."""
+        """Start without values."""
         self.series: dict[str, list[float]] = collections.defaultdict(list)
         self.curves: dict[str, list[tuple[float, float]]] = {}
 
     def add(self, name: str, value: float) -> float:
-        """Note one run's value."""
+        """Add one run's value."""
         self.series[name].append(value)
         return value
 
     def curve(self, name: str, points: Sequence[tuple[float, float]]) -> None:
-        """Keep the last run's points, rounded."""
+        """Store the last run's points, rounded."""
         self.curves[name] = [(x, round(y, 3)) for x, y in points]
 
     def ratio(self, name: str, ours: str, theirs: str) -> None:
-        """Note ours ÷ theirs of the last run, under a name of its own."""
+        """Add ours ÷ theirs of the last run, under this name."""
         self.add(name, self.series[ours][-1] / self.series[theirs][-1])
 
     def median(self, name: str, digits: int = 0) -> float | None:
-        """The middle value, rounded; None for what was not measured."""
+        """Return the middle value, rounded; None if not measured."""
         values = self.series.get(name)
         return round(median(values), digits or None) if values else None
 
     def ranges(self, prefix: str) -> dict[str, list[float]]:
-        """Lowest and highest value of every series of a target."""
+        """Return the lowest and highest value of every series of a target."""
         return {
             name.removeprefix(prefix): [round(min(values), 3), round(max(values), 3)]
             for name, values in self.series.items()
@@ -44,7 +44,7 @@ class Figures:
         }
 
     def table(self) -> Iterable[str]:
-        """One line for each series."""
+        """Yield one line for each series."""
         yield f"{'':<44}{'median':>10}{'lowest':>10}{'highest':>10}"
         for name, values in self.series.items():
             numbers = (median(values), min(values), max(values))
@@ -56,7 +56,7 @@ def _short(number: float) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What ran it, as far as a reader needs to know."""
+    """Describe the machine."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -66,6 +66,6 @@ def machine() -> dict[str, Any]:
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Write the JSON file, and its folder if need be."""
+    """Write the JSON file, and make its folder if it is missing."""
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""T4: from POST to readable in the plan, felt by a probe while events come at a fixed rate."""
+"""T4: from POST to readable in the plan, measured by a probe during a constant load."""
 
 import json
 import subprocess
@@ -11,21 +11,21 @@ from tests.benchmarks.ours import Ours
 from tests.benchmarks.processes import ROOT
 
 RATE, PROBES = 500, 20  # events a second in all, and of these the probe's
-AUTHORS = 100  # people who speak in the background
+AUTHORS = 100  # people who post in the background
 
 
-def measure(mine: Ours, intake: load.Address, ledger_port: int, seconds: int) -> list[float]:
-    """Seconds from POST to readable, one for each probe. Everybody starts a plan beforehand."""
+def measure(ledger: Ours, intake: load.Address, ledger_port: int, seconds: int) -> list[float]:
+    """Return seconds from POST to readable, one for each probe. All people start a plan first."""
     people = [sample.person(number) for number in range(AUTHORS + seconds * PROBES)]
-    tokens = mine.tokens(people)
+    tokens = ledger.tokens(people)
     maker = sample.Maker(seed=4)
     start = {"name_to_use": "Ada", "language": "en"}
     posts = [_post(tokens, who, maker.event("plan.started", who, start)) for who in people]
     load.run(intake, posts).only(202)
-    said = [maker.statement(who) for who in people[AUTHORS:]]
+    statements = [maker.statement(who) for who in people[AUTHORS:]]
     lines = [
         {"person": who, "token": tokens[who], "body": json.dumps(event), "words": sample.WORDS}
-        for who, event in zip(people[AUTHORS:], said, strict=True)
+        for who, event in zip(people[AUTHORS:], statements, strict=True)
     ]
     events = sample.statements(AUTHORS, seconds * (RATE - PROBES), seed=5)
     background = [load.request("/events", body, tokens[who]) for who, body in events]
@@ -39,7 +39,7 @@ def _post(tokens: dict[str, str], author: str, event: sample.Json) -> bytes:
 def _probed(
     intake: load.Address, ledger_port: int, lines: list[sample.Json], background: list[bytes]
 ) -> list[float]:
-    """Run the probe beside the load."""
+    """Run the probe during the load."""
     words = [str(intake[1]), str(ledger_port), str(1 / PROBES)]
     with subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.probe", *words],

@@ -1,13 +1,12 @@
 """A load generator: HTTP/1.1 on kept-alive connections, one thread, requests built beforehand.
 
-Closed loop (`rate=None`): every connection sends its next request as soon as it has an answer; what
-is measured is throughput. Open loop (`rate=500`): request n is due at n/500 s whether or not the
-server keeps up, and its latency counts from that moment, so that a stall is felt by all who would
-have come meanwhile.
+Closed loop (`rate=None`): every connection sends its next request as soon as it has an answer; this
+measures throughput. Open loop (`rate=500`): request n is due at n/500 s, whether or not the server
+keeps up. Its latency counts from that time, so that a stall also delays the requests behind it.
 
     run(("127.0.0.1", 8081), [request("/events", body, token) for body in bodies]).rate
 
-Linux only (epoll). It speaks to one address and stops by itself when every request is answered.
+Linux only (epoll). It sends to one address and stops when every request is answered.
 """
 
 import collections
@@ -24,12 +23,12 @@ SILENCE = 30.0  # seconds without any answer until we give up
 
 
 class LoadError(RuntimeError):
-    """The server hung up, fell silent or spoke in a way that this generator does not read."""
+    """The server closed the connection, fell silent, or sent an answer that cannot be parsed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came back: how often each status, in how many seconds, and each request's latency."""
+    """The answers: the count of each status, the duration, and each request's latency."""
 
     statuses: Mapping[int, int]
     seconds: float
@@ -37,22 +36,22 @@ class Result:
 
     @property
     def rate(self) -> float:
-        """Answers per second."""
+        """Return answers per second."""
         return len(self.latencies) / self.seconds
 
     def percentile(self, percent: float) -> float:
-        """Milliseconds within which that share of requests was answered."""
+        """Return the milliseconds within which that share of requests was answered."""
         return percentile(self.latencies, percent) * 1000
 
     def only(self, status: int) -> "Result":
-        """The same, once it is sure that every answer had this status."""
+        """Return self if every answer had this status; raise LoadError otherwise."""
         if set(self.statuses) != {status}:
             raise LoadError(f"expected nothing but {status}, got {dict(self.statuses)}")
         return self
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value below which that share of the values lies (nearest rank)."""
+    """Return the value below which that share of the values lies (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
@@ -60,7 +59,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def request(
     path: str, body: bytes, token: str, kind: str = "application/cloudevents+json"
 ) -> bytes:
-    """One POST, ready to be sent."""
+    """Return one POST, ready to be sent."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -69,7 +68,7 @@ def request(
 
 
 class Connection:
-    """One kept-alive connection with at most one request under way."""
+    """One kept-alive connection with at most one request in flight."""
 
     __slots__ = ("received", "since", "socket")
 
@@ -85,7 +84,7 @@ class Connection:
         self.socket.sendall(message)
 
     def answer(self) -> int | None:
-        """Read what is there; the status once the answer is whole, else None."""
+        """Read what has arrived; return the status if the answer is complete, else None."""
         chunk = self.socket.recv(65536)
         if not chunk:
             raise LoadError("the server closed a connection that was in use")
@@ -100,7 +99,7 @@ class Connection:
 
 
 def content_length(head: bytes) -> int:
-    """The body's length as the head gives it; chunked answers are not read here."""
+    """Return the body's length from the head; chunked answers are not supported."""
     lower = head.lower()
     at = lower.find(LENGTH)
     if at < 0:
@@ -116,7 +115,7 @@ def run(
     connections: int = 16,
     rate: float | None = None,
 ) -> Result:
-    """Send every request once and wait for all the answers."""
+    """Send every request once and wait for all answers."""
     opened = [Connection(address) for _ in range(connections)]
     try:
         return _Run(opened, requests, rate).result()
@@ -126,7 +125,7 @@ def run(
 
 
 class _Run:
-    """The state of one run: who is idle, what was sent, what was answered."""
+    """The state of one run: idle connections, sent requests, answers."""
 
     def __init__(
         self, opened: Sequence[Connection], requests: Sequence[bytes], rate: float | None
@@ -148,7 +147,7 @@ class _Run:
             while len(self.latencies) < len(self.requests):
                 self._send_what_is_due()
                 if not select.select([poll], [], [], self._pause())[0]:
-                    self._mind_the_silence()
+                    self._check_silence()
                 for fd, _ in poll.poll(0):
                     self._receive(self.busy[fd])
         return Result(self.statuses, time.perf_counter() - self.start, self.latencies)
@@ -163,7 +162,7 @@ class _Run:
             self.sent += 1
 
     def _pause(self) -> float:
-        """How long there is nothing to send; select keeps to the microsecond, epoll would not."""
+        """Return how long to wait; select is precise to the microsecond, epoll is not."""
         if self.idle and self.sent < len(self.requests):
             return max(0.0, self._due() - time.perf_counter())
         return SILENCE
@@ -175,6 +174,6 @@ class _Run:
             self.statuses[status] += 1
             self.idle.append(connection)
 
-    def _mind_the_silence(self) -> None:
+    def _check_silence(self) -> None:
         if not self.idle or self.sent == len(self.requests):
             raise LoadError(f"no answer for {SILENCE:g} s; so far {dict(self.statuses)}")

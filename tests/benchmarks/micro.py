@@ -1,9 +1,9 @@
-"""The pure core by itself: `python -m tests.benchmarks.micro`. It prints its figures.
+"""The pure core alone: `python -m tests.benchmarks.micro`. It prints its figures.
 
-- **mixed**: decide + evolve of made-up histories of all types, µs an event (aim: at most 15): as
-  they come, two thirds of them refused, and of what is accepted alone.
-- **growth**: what one more event costs on a plan of 10,000 events, against a plan of 10 (aim: at
-  most 3 times), for the events that a person and their partners say most.
+- **mixed**: decide + evolve of made-up histories of all types, µs an event (aim: at most 15): with
+  two thirds of the events refused, and with the accepted events alone.
+- **growth**: the cost of one more event on a plan of 10,000 events, compared with a plan of 10
+  (aim: at most 3 times), for the most frequent events of a person and their partners.
 """
 
 import gc
@@ -27,7 +27,7 @@ RUNS = 7
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No garbage is collected meanwhile."""
+    """Suspend garbage collection."""
     gc.disable()
     try:
         yield
@@ -36,63 +36,65 @@ def quiet() -> Iterator[None]:
 
 
 def take(plan: Plan, events: Iterable[Event]) -> int:
-    """Rule on events as the projector does; how many were accepted."""
+    """Decide events as the projector does; return how many were accepted."""
     count = 0
-    for said in events:
-        if isinstance(decide(plan, said), Accepted):
-            evolve(plan, said)
+    for event in events:
+        if isinstance(decide(plan, event), Accepted):
+            evolve(plan, event)
             count += 1
     return count
 
 
 def histories(people: int, events: int) -> list[list[Event]]:
-    """Made-up histories of all types, of that many people and events each; a third is accepted."""
+    """Return made-up histories of all types; a third of the events is accepted."""
     dice = Random(3)
     numbers = ([dice.getrandbits(40) for _ in range(events)] for _ in range(people))
-    return [[said for said, _ in history(each)] for each in numbers]
+    return [[event for event, _ in history(seeds)] for seeds in numbers]
 
 
-def accepted_of(told: Sequence[Event]) -> list[Event]:
-    """Of a history, what is accepted: by itself, all of it is."""
+def accepted_of(events: Sequence[Event]) -> list[Event]:
+    """Return the accepted events of a history; all of them are accepted alone, too."""
     plan = Plan(ADA)
-    return [said for said in told if take(plan, [said])]
+    return [event for event in events if take(plan, [event])]
 
 
-def mixed(told: Sequence[Sequence[Event]]) -> float:
-    """Microseconds of decide + evolve an event, over whole histories."""
-    plans = [Plan(ADA) for _ in told]
+def mixed(all_events: Sequence[Sequence[Event]]) -> float:
+    """Return microseconds of decide + evolve per event, over whole histories."""
+    plans = [Plan(ADA) for _ in all_events]
     with quiet():
         began = perf_counter()
-        for plan, events in zip(plans, told, strict=True):
-            take(plan, events)
+        for plan, of_plan in zip(plans, all_events, strict=True):
+            take(plan, of_plan)
         took = perf_counter() - began
-    return took * 1e6 / sum(map(len, told))
+    return took * 1e6 / sum(map(len, all_events))
 
 
-# A life of ten thousand events: grants now and then, ratings daily, and everything beside.
+# A plan of ten thousand events: some grants, daily ratings, and all other types.
 
 
 def _day(number: int) -> Iterator[Event]:
-    """What happens on a day; what is wanted and planned is over in the evening, so that the plan
-    holds no more open lines than it may.
+    """Yield the events of a day.
+
+    Wishes and actions are completed in the evening, so that the plan never exceeds its limit of
+    open lines.
     """
     name, seen = f"n{number}", sam.observes(f"Walked {number} steps.")
-    asked, promise = ada.asks(SAM, f"Why {number}?"), sam.promises(what=f"Come on {number}.")
+    question, promise = ada.asks(SAM, f"Why {number}?"), sam.promises(what=f"Come on {number}.")
     proposal = sam.proposes(change("action.planned", id=f"p{name}", what="Walk", by=SAM))
     yield from (ada.states(f"Wish {number}", name=name), ada.plans("Walk", name=name))
-    yield from (seen, ada.disagrees(seen), asked, sam.answers(asked, OPINION))
-    yield from (promise, ada.says_kept(promise), proposal, ada.accepts(proposal))
+    yield from (seen, ada.disagrees(seen), question, sam.answers(question, OPINION))
+    yield from (promise, ada.says_dumps(promise), proposal, ada.accepts(proposal))
     yield from (ada.does(name), ada.does(f"p{name}"), ada.reaches(name))
 
 
 def life(events: int, *, grants: int = 200, namings: int = 20) -> Plan:
-    """A plan after that many events, among them grants to others: half of these were withdrawn."""
+    """Return a plan after that many events; half of its grants to others are withdrawn."""
     plan = Plan(ADA)
     opening = [started, ada.grants(SAM, "observe", "propose"), ada.defines(), ada.chooses()]
     take(plan, [*opening, ada.prefers("Ada", "the old lady")])
     for number in range(min(grants, events // 50)):
-        given = ada.grants(f"partner:p{number}", "read")
-        take(plan, [given, ada.withdraws(given)] if number % 2 else [given])
+        grant = ada.grants(f"partner:p{number}", "read")
+        take(plan, [grant, ada.withdraws(grant)] if number % 2 else [grant])
     for number in range(min(namings, events // 50)):
         take(plan, [ada.sends(f"person:r{number}", "action.done", "aspiration.stated")])
     day = 0
@@ -103,7 +105,7 @@ def life(events: int, *, grants: int = 200, namings: int = 20) -> Plan:
 
 
 def one_more() -> dict[str, Callable[[int], Event]]:
-    """The events that are added, by what they are; a number makes each a new one."""
+    """Return the added events, by their type; a number makes each a new one."""
     return {
         "aspiration.stated": lambda n: ada.states(f"More {n}", name=f"more{n}"),
         "measure.rated": lambda n: ada.rates(n % 11, words=f"Day {n}"),
@@ -114,8 +116,8 @@ def one_more() -> dict[str, Callable[[int], Event]]:
     }
 
 
-def each_more(plan: Plan, events: Sequence[Event]) -> float:
-    """Microseconds for one more event; every one is taken by the plan, which hardly grows."""
+def per_event(plan: Plan, events: Sequence[Event]) -> float:
+    """Return microseconds for one more event; the plan hardly grows."""
     with quiet():
         began = perf_counter()
         take(plan, events)
@@ -126,35 +128,35 @@ def growth(figures: Figures, small: int, large: int, more: int) -> None:
     """Measure one more event on a small and on a large plan, in turns."""
     for name, make in one_more().items():
         events = [make(number) for number in range(more)]
-        each_more(life(small), events)  # once, so that everything is warm
+        per_event(life(small), events)  # warm up
         for _ in range(RUNS):
-            figures.add(f"{name} on {small}", each_more(life(small), events))
-            figures.add(f"{name} on {large}", each_more(load(_large(large)), events))
+            figures.add(f"{name} on {small}", per_event(life(small), events))
+            figures.add(f"{name} on {large}", per_event(load(_large(large)), events))
             figures.ratio(f"{name} growth", f"{name} on {large}", f"{name} on {small}")
 
 
-_kept: dict[int, bytes] = {}
+_dumps: dict[int, bytes] = {}
 
 
 def _large(events: int) -> bytes:
-    if events not in _kept:
-        _kept[events] = dump(life(events))
-    return _kept[events]
+    if events not in _dumps:
+        _dumps[events] = dump(life(events))
+    return _dumps[events]
 
 
 def measure(people: int = 400, events: int = 60, large: int = 10_000, more: int = 40) -> Figures:
-    """All figures; smaller numbers for a short form."""
-    figures, told = Figures(), histories(people, events)
-    taken = [accepted_of(each) for each in told]
+    """Return all figures; smaller numbers for a short form."""
+    figures, made_up = Figures(), histories(people, events)
+    accepted = [accepted_of(events_) for events_ in made_up]
     for _ in range(RUNS):
-        figures.add("mixed µs/event", mixed(told))
-        figures.add("mixed, accepted µs/event", mixed(taken))
+        figures.add("mixed µs/event", mixed(made_up))
+        figures.add("mixed, accepted µs/event", mixed(accepted))
     growth(figures, 10, large, more)
     return figures
 
 
 def report(figures: Figures) -> Iterator[str]:
-    """The table, and the aims beside what was reached."""
+    """Yield the table, and the results next to the aims."""
     yield from figures.table()
     cost = median(figures.series["mixed, accepted µs/event"])
     worst = max(median(all_) for name, all_ in figures.series.items() if name.endswith(" growth"))

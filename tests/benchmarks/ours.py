@@ -1,4 +1,4 @@
-"""Our side: the services as the command line starts them, and what is measured of them."""
+"""Our side: the services as the command line starts them, and their measurements."""
 
 import contextlib
 import os
@@ -28,9 +28,9 @@ from tests.ports import free_port
 from tests.process import wait_until
 
 FIRSTHAND = (sys.executable, "-m", "services.cli")  # what the `firsthand` command runs
-THREADS = 32  # intake's own default, for the bare echo to have as many
+THREADS = 32  # intake's default; the bare echo gets as many
 FILL = 500  # events published at once while the inbox is filled
-RECORDING = 300.0  # seconds until everything that was filled in must be recorded
+RECORDING = 300.0  # seconds until all filled-in events must be recorded
 RECEIVED = "2026-01-02T03:04:06.000Z"
 
 
@@ -40,12 +40,12 @@ class Ours:
     def __init__(
         self, folder: Path, redis_url: str = "", database: postgres.Database | None = None
     ) -> None:
-        """Make it, as `firsthand init` does."""
+        """Create the ledger with `firsthand init`."""
         self.data = folder / "data"
         self.redis_url = redis_url
         self.variables = {"FIRSTHAND_DATA": str(self.data), "PYTHONPATH": str(ROOT)}
         limits = ("FIRSTHAND_CALLER_LIMIT", "FIRSTHAND_CALLER_BURST", "FIRSTHAND_INBOX_LIMIT")
-        self.variables |= dict.fromkeys(limits, "1000000")  # judged, and never reached
+        self.variables |= dict.fromkeys(limits, "1000000")  # checked, but never reached
         if redis_url:
             self.variables["FIRSTHAND_REDIS_URL"] = redis_url
         if database is not None:
@@ -55,16 +55,16 @@ class Ours:
         subprocess.run([*FIRSTHAND, "init"], env=environment, check=True, stdout=subprocess.DEVNULL)
 
     def token(self, subject: str) -> str:
-        """A bearer token, as `firsthand token` makes it; in process, since hundreds are needed."""
+        """Return a bearer token; made in process, since hundreds are needed."""
         return local_token(self.data / "keys", subject)
 
     def tokens(self, subjects: Sequence[str]) -> dict[str, str]:
-        """One for each."""
+        """Return one token for each subject."""
         return {subject: self.token(subject) for subject in set(subjects)}
 
     @contextlib.contextmanager
     def intake(self) -> Iterator[Service]:
-        """The intake service."""
+        """Start the intake service."""
         port = free_port()
         words = [*FIRSTHAND, "intake", "--port", str(port)]
         with Service("intake", words, port=port, variables=self.variables) as service:
@@ -72,16 +72,16 @@ class Ours:
 
     @contextlib.contextmanager
     def ledger(self) -> Iterator[Service]:
-        """The read API."""
+        """Start the read API."""
         port = free_port()
         words = [*FIRSTHAND, "ledger", "--port", str(port)]
-        variables = {**self.variables, "FIRSTHAND_READ_LIMIT": "0"}  # one caller asks for it all
+        variables = {**self.variables, "FIRSTHAND_READ_LIMIT": "0"}  # one caller makes all requests
         with Service("ledger", words, port=port, variables=variables) as service:
             yield service
 
     @contextlib.contextmanager
     def everything(self) -> Iterator[tuple[Service, int]]:
-        """`firsthand up` and the ledger's port."""
+        """Start `firsthand up`; yield it and the ledger's port."""
         intake, ledger = free_port(), free_port()
         words = [*FIRSTHAND, "up", "--intake-port", str(intake), "--ledger-port", str(ledger)]
         words.append("--metrics-port=0")
@@ -90,9 +90,9 @@ class Ours:
             yield service, ledger
 
     def fill(self, events: Sequence[tuple[str, bytes]]) -> None:
-        """Put events into the inbox as intake would, without the HTTP; no bell is rung."""
+        """Put events into the inbox as intake would, without HTTP and without ringing the bell."""
         transit = Transit.from_folder(self.data / "keys")
-        said = [
+        made = [
             event.Event.from_canonical(
                 event.canonical(orjson.loads(body)),
                 author=author,
@@ -104,11 +104,11 @@ class Ours:
         ]
         with connect(self.redis_url, timeout=30) as client:
             box = Inbox(client, transit)
-            for start in range(0, len(said), FILL):
-                box.publish(0, said[start : start + FILL])
+            for start in range(0, len(made), FILL):
+                box.publish(0, made[start : start + FILL])
 
     def record(self, events: Sequence[tuple[str, bytes]]) -> None:
-        """Have events recorded; what is not measured."""
+        """Record events, without measuring."""
         self.fill(events)
         worker = Service("worker", [*FIRSTHAND, "worker"], variables=self.variables)
         with redis.Redis.from_url(self.redis_url) as client, worker:
@@ -116,7 +116,7 @@ class Ours:
             wait_until(lambda: box.length(0) == 0, "everything to be recorded", RECORDING)
 
     def drain_rate(self, events: Sequence[tuple[str, bytes]]) -> float:
-        """Events a second that one worker commits, its queue being full when it starts."""
+        """Return events a second that one worker commits, from a full queue."""
         with on_core(LOAD_CORE):
             self.fill(events)
         worker = Service("worker", [*FIRSTHAND, "worker"], variables=self.variables)

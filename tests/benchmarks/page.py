@@ -1,8 +1,8 @@
 """The page about speed, from the last run: `make bench`, then `python -m tests.benchmarks.page`.
 
-It takes build/bench.json as docs/explanation/speed.json, draws the plots beside it, and writes what
-stands between the marks of docs/explanation/speed.md. A test holds page and plots against the file,
-so that no figure there can come from anywhere but a run.
+It copies build/bench.json to docs/explanation/speed.json, draws the plots, and fills in the marked
+section of docs/explanation/speed.md. A test compares page and plots with the file, so that every
+figure comes from a run.
 """
 
 import hashlib
@@ -26,23 +26,23 @@ MARKED = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def draw(figures: Path, folder: Path) -> list[Path]:
-    """Draw the plots of a file into a folder, in the peers' environment; their paths."""
+    """Draw the plots of a file into a folder, in the peers' environment; return their paths."""
     command = [peer_python(), str(PEERS / "plots.py"), str(figures), str(folder), digest(figures)]
     subprocess.run(command, check=True)
     return [folder / f"speed-{name}.svg" for name in PLOTS]
 
 
 def digest(figures: Path) -> str:
-    """What stands in each plot, so that it can be told of which run it is."""
+    """Return the hash that each plot contains, to tell which run it shows."""
     return hashlib.sha256(figures.read_bytes()).hexdigest()
 
 
 def filled(page: str, report: Json) -> str:
-    """The page with the figures of a report."""
-    told = "\n".join(
+    """Return the page with the figures of a report."""
+    section = "\n".join(
         [*_machine(report), "", *_aims(report), "", *_peers(report), "", *_growth(report)]
     )
-    return MARKED.sub(lambda _: f"\n{told}\n\n", page)
+    return MARKED.sub(lambda _: f"\n{section}\n\n", page)
 
 
 def _machine(report: Json) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _machine(report: Json) -> Iterator[str]:
     runs = f"{facts['runs']} runs" if facts["runs"] > 1 else "1 run"
     kind = "A short run, which shows that it works and little else" if facts["short"] else "Medians"
     yield f"{kind}: {runs}, {facts['day']}, {facts['cpu']}, Python {facts['python']}."
-    line = calibration.told(facts["calibration"])
+    line = calibration.described(facts["calibration"])
     yield f"{line[0].upper()}{line[1:]}."
     for why in report["missing"]:
         yield f"{why}."
@@ -63,11 +63,11 @@ def _aims(report: Json) -> Iterator[str]:
         sign = "≤" if row["at_most"] else "≥"
         aim = f"{sign} {_number(row['aim'])} {row['unit']}"
         if row["figure"] is None:
-            found, reached = "–", "not measured"
+            measured, reached = "–", "not measured"
         else:
-            found = f"{_number(row['figure'])} {row['unit']}"
+            measured = f"{_number(row['figure'])} {row['unit']}"
             reached = "yes" if row["share"] >= 1 else f"{int(row['share'] * 100)} %"
-        yield f"| {row['target']} | {row['what']} | {found} | {aim} | {reached} |"
+        yield f"| {row['target']} | {row['what']} | {measured} | {aim} | {reached} |"
 
 
 def _peers(report: Json) -> Iterator[str]:
@@ -99,10 +99,10 @@ def _number(value: float) -> str:
 
 
 def main() -> None:
-    """Take the last run into the docs; only one that measured everything."""
+    """Copy the last run into the docs, if it measured everything."""
     last = BUILD / "bench.json"
     if not last.is_file() or not json.loads(last.read_text())["machine"].get("whole"):
-        sys.exit("The last run did not measure everything. Remedy: make bench")
+        sys.exit("The last run did not measure everything. Run: make bench")
     shutil.copyfile(last, FIGURES)
     draw(FIGURES, FOLDER)
     PAGE.write_text(filled(PAGE.read_text(), json.loads(FIGURES.read_text())))

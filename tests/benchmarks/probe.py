@@ -1,11 +1,10 @@
-"""From POST to readable: one person after another states something and reads until it is there.
+"""From POST to readable: one person after another states something and reads until it appears.
 
     python -m tests.benchmarks.probe INTAKE_PORT LEDGER_PORT EVERY  < a JSON line for each probe
 
 Each line holds `person`, `token`, `body`, `words`. The probe posts with `Prefer: wait`, so that it
-is told when the event is recorded and need not load the server with asking, and then reads the
-plan. A process of its own, so that the load which runs meanwhile takes nothing from its clock; it
-prints one JSON list of seconds.
+learns when the event is recorded without polling, and then reads the plan. It is a separate
+process, so that the load does not disturb its clock. It prints one JSON list of seconds.
 """
 
 import http.client
@@ -14,8 +13,8 @@ import sys
 import time
 from typing import Any
 
-PAUSE = 0.001  # seconds between two readings, where one is not enough
-PATIENCE = 10.0  # seconds until something that was said must be readable
+PAUSE = 0.001  # seconds between two reads, if one is not enough
+PATIENCE = 10.0  # seconds until a statement must be readable
 
 
 class Probe:
@@ -26,19 +25,19 @@ class Probe:
         self.intake = http.client.HTTPConnection("127.0.0.1", intake_port, timeout=PATIENCE)
         self.ledger = http.client.HTTPConnection("127.0.0.1", ledger_port, timeout=PATIENCE)
 
-    def seconds(self, said: dict[str, Any]) -> float:
-        """How long after the POST began the person could read what they said."""
-        bearer = {"Authorization": f"Bearer {said['token']}"}
+    def seconds(self, statement: dict[str, Any]) -> float:
+        """Return how long after the start of the POST the person could read the statement."""
+        bearer = {"Authorization": f"Bearer {statement['token']}"}
         how = {"Content-Type": "application/cloudevents+json", "Prefer": f"wait={PATIENCE:g}"}
         start = time.perf_counter()
-        self.intake.request("POST", "/events", said["body"].encode(), {**bearer, **how})
+        self.intake.request("POST", "/events", statement["body"].encode(), {**bearer, **how})
         answer = self.intake.getresponse()
-        told = answer.read()
+        content = answer.read()
         if answer.status != 201:
-            raise RuntimeError(f"{answer.status}: {told.decode()}")
-        while said["words"] not in self._plan(said["person"], bearer):
+            raise RuntimeError(f"{answer.status}: {content.decode()}")
+        while statement["words"] not in self._plan(statement["person"], bearer):
             if time.perf_counter() - start > PATIENCE:
-                raise RuntimeError(f"{said['person']} cannot read it after {PATIENCE:g} s")
+                raise RuntimeError(f"{statement['person']} cannot read it after {PATIENCE:g} s")
             time.sleep(PAUSE)
         return time.perf_counter() - start
 
@@ -49,7 +48,7 @@ class Probe:
 
 
 def main() -> None:
-    """Begin a probe every EVERY seconds, or as soon as the one before is done."""
+    """Begin a probe every EVERY seconds, or as soon as the last one is complete."""
     intake_port, ledger_port, every = sys.argv[1:]
     probe = Probe(int(intake_port), int(ledger_port))
     taken = []

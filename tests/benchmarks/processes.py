@@ -1,4 +1,4 @@
-"""Processes under measurement: each on the core it was given, each gone when its block is left."""
+"""Processes under measurement: each on its core, each stopped at the end of its block."""
 
 import contextlib
 import os
@@ -22,13 +22,13 @@ BUILD = ROOT / "build"
 PEER_LOCK = HERE / "requirements.lock"
 
 SERVER_CORE, LOAD_CORE = 0, 1
-POLL = 0.002  # seconds between two looks at a queue that is being emptied
-STALL = 60.0  # seconds without progress until a drain has failed
+POLL = 0.002  # seconds between two checks of a draining queue
+STALL = 60.0  # seconds without progress before a drain has failed
 
 
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """This process, and whatever it starts meanwhile, on one core."""
+    """Run this process, and all processes it starts, on one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core} & before or before)
     try:
@@ -39,7 +39,7 @@ def on_core(core: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def beside_the_load(server: AnyServer) -> Iterator[AnyServer]:
-    """A server that is not under measurement, for the block, on the load's core."""
+    """Run a server that is not measured on the load's core, for the block."""
     with contextlib.ExitStack() as stack:
         with on_core(LOAD_CORE):
             stack.enter_context(server)
@@ -47,14 +47,14 @@ def beside_the_load(server: AnyServer) -> Iterator[AnyServer]:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody takes connections on the port."""
+    """Return whether the port accepts connections."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
 
 
 class Service(Server):
-    """Any command that listens on a port (`port=None`: a worker, ready when it lives)."""
+    """Any command that listens on a port (`port=None`: a worker, ready when it runs)."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Service(Server):
         core: int = SERVER_CORE,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Nothing runs yet."""
+        """Prepare; nothing runs yet."""
         self.name = name
         super().__init__()
         self.words = list(words)
@@ -75,21 +75,21 @@ class Service(Server):
 
     @property
     def address(self) -> Address:
-        """Where it listens."""
+        """Return its address."""
         if self.port is None:
             raise ServerError(f"{self.name} listens nowhere")
         return "127.0.0.1", self.port
 
     def command(self) -> list[str]:
-        """What it was given."""
+        """Return the command."""
         return self.words
 
     def environment(self) -> dict[str, str]:
-        """Ours and its own."""
+        """Return our environment plus its variables."""
         return {**os.environ, **self.variables}
 
     def answers(self) -> bool:
-        """Whether somebody listens."""
+        """Return whether it listens."""
         return self.port is None or listens(self.port)
 
     def start(self) -> None:
@@ -99,7 +99,7 @@ class Service(Server):
 
 
 def peer_python() -> str:
-    """The Python of the peers' environment, made on first use from its own lock."""
+    """Return the Python of the peers' environment, made on first use from its lock file."""
     folder = BUILD / "bench-venv"
     mark = folder / "installed.lock"
     python = str(folder / "bin" / "python")
@@ -113,9 +113,9 @@ def peer_python() -> str:
 
 
 def drain_rate(length: Callable[[], int], running: Callable[[], bool]) -> float:
-    """Items a second with which a queue is emptied, from its first step to its last.
+    """Return the items a second with which a queue is emptied, from its first step to its last.
 
-    The first step itself is not counted: what it took is not known.
+    The first step does not count, because its duration is unknown.
     """
     full = length()
     first, first_time = full, 0.0

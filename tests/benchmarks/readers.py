@@ -1,9 +1,8 @@
-"""What one reader costs the others, and what the time of a 404 tells:
-`python -m tests.benchmarks.readers`.
+"""Cost of one reader for the others, and timing of 404s: `python -m tests.benchmarks.readers`.
 
-Prints another caller's plan while one caller asks for /origins 16 at once, again and again, without
-the limit of work and with it; and the time of a 404 about somebody who has a plan and somebody who
-has none, asked in turn. It is printed, not held: no test depends on a time.
+Prints the time of another caller's plan while one caller requests /origins 16 times at once,
+without and with the limit of work. Prints the time of a 404 about a person with a plan and about
+one without, in turns. The figures are only printed: no test depends on a time.
 """
 
 import http.client
@@ -32,56 +31,56 @@ ABSENT = "/events/00000000-0000-4000-8000-000000000000"
 def main() -> None:
     """Measure both, on SQLite."""
     with ValkeyServer() as queue, tempfile.TemporaryDirectory() as folder:
-        mine = Ours(Path(folder), queue.url)
+        ledger = Ours(Path(folder), queue.url)
         maker, other = sample.Maker(seed=3), sample.person(1)
         start = maker.event("plan.started", other, {"name_to_use": "Bo", "language": "en"})
-        mine.record([*life(EVENTS), (other, orjson.dumps(start))])
+        ledger.record([*life(EVENTS), (other, orjson.dumps(start))])
         for name, limit in (("without the limit of work", "0"), ("with it", "100")):
-            with service(mine, limit) as port:
-                quiet = plans(mine, port, 2.0)
+            with service(ledger, limit) as port:
+                quiet = plans(ledger, port, 2.0)
                 stop = threading.Event()
-                heard = Counter[int]()
+                statuses = Counter[int]()
                 crowd = [
-                    threading.Thread(target=press, args=(mine, port, stop, heard))
+                    threading.Thread(target=press, args=(ledger, port, stop, statuses))
                     for _ in range(CALLERS)
                 ]
-                for each in crowd:
-                    each.start()
-                beside = plans(mine, port, SECONDS)
+                for thread in crowd:
+                    thread.start()
+                under_load = plans(ledger, port, SECONDS)
                 stop.set()
-                for each in crowd:
-                    each.join()
+                for thread in crowd:
+                    thread.join()
             print(f"{name}: another's plan alone {summary(quiet)}")
-            print(f"  beside 16 x /origins {summary(beside)}, which got {dict(heard)}")
-        with service(mine, "0") as port:
-            there, away = pairs(mine, port)
+            print(f"  beside 16 x /origins {summary(under_load)}, which got {dict(statuses)}")
+        with service(ledger, "0") as port:
+            known, unknown = pairs(ledger, port)
             print(
-                f"404, median of {PAIRS} pairs: has a plan {there:.1f} us, has none {away:.1f} us"
+                f"404, median of {PAIRS} pairs: has a plan {known:.1f} us, has none {unknown:.1f} us"
             )
 
 
 @contextmanager
-def service(mine: Ours, limit: str) -> Iterator[int]:
-    """A read service with that limit; its port."""
+def service(ledger: Ours, limit: str) -> Iterator[int]:
+    """Start a read service with that limit; yield its port."""
     port = free_port()
-    variables = {**mine.variables, "FIRSTHAND_READ_LIMIT": limit}
+    variables = {**ledger.variables, "FIRSTHAND_READ_LIMIT": limit}
     words = [*FIRSTHAND, "ledger", "--port", str(port)]
     with Service("ledger", words, port=port, variables=variables):
         yield port
 
 
 def ask(connection: http.client.HTTPConnection, path: str, token: str) -> int:
-    """The status of an answer."""
+    """Return the status of an answer."""
     connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
     answer = connection.getresponse()
     answer.read()
     return answer.status
 
 
-def plans(mine: Ours, port: int, seconds: float) -> list[float]:
-    """Milliseconds of each of another person's plans."""
+def plans(ledger: Ours, port: int, seconds: float) -> list[float]:
+    """Return the milliseconds of each read of another person's plan."""
     who, took = sample.person(1), list[float]()
-    token, until = mine.token(who), time.monotonic() + seconds
+    token, until = ledger.token(who), time.monotonic() + seconds
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         while time.monotonic() < until:
             began = time.perf_counter()
@@ -92,30 +91,30 @@ def plans(mine: Ours, port: int, seconds: float) -> list[float]:
     return took
 
 
-def press(mine: Ours, port: int, stop: threading.Event, heard: Counter[int]) -> None:
-    """Ask for one's origins, whatever is answered."""
+def press(ledger: Ours, port: int, stop: threading.Event, statuses: Counter[int]) -> None:
+    """Request one person's origins again and again, whatever the answer."""
     who = sample.person(0)
-    token = mine.token(who)
+    token = ledger.token(who)
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         while not stop.is_set():
-            heard[ask(connection, f"/people/{who}/origins", token)] += 1
+            statuses[ask(connection, f"/people/{who}/origins", token)] += 1
             time.sleep(0.01)
 
 
-def pairs(mine: Ours, port: int) -> tuple[float, float]:
-    """Median microseconds of a 404 about who has a plan and who has none, asked by a stranger."""
-    token = mine.token(sample.person(9))
+def pairs(ledger: Ours, port: int) -> tuple[float, float]:
+    """Return median microseconds of a stranger's 404: about a person with a plan, and without."""
+    token = ledger.token(sample.person(9))
     took: dict[str, list[float]] = {sample.person(1): [], sample.person(8): []}
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         for number in range(PAIRS):
             turn = list(took.items())
-            for who, each in turn if number % 2 else reversed(turn):
+            for who, times in turn if number % 2 else reversed(turn):
                 began = time.perf_counter()
                 if ask(connection, f"/people/{who}{ABSENT}", token) != 404:
-                    raise RuntimeError("something is there")
-                each.append((time.perf_counter() - began) * 1e6)
-    there, away = map(median, took.values())
-    return there, away
+                    raise RuntimeError("the event exists")
+                times.append((time.perf_counter() - began) * 1e6)
+    known, unknown = map(median, took.values())
+    return known, unknown
 
 
 def summary(took: list[float]) -> str:

@@ -15,23 +15,23 @@ NEVER = "2099-01-01T00:00:00Z"
 
 
 def person(number: int) -> str:
-    """The id of one of the people."""
+    """Return the id of a person."""
     return f"person:p{number:05d}"
 
 
 def partner(number: int) -> str:
-    """The id of the partner of one of the people."""
+    """Return the id of a person's partner."""
     return f"partner:w{number:05d}"
 
 
 class Maker:
-    """Makes events with ids that are new and yet the same in every run with the same seed."""
+    """Makes events with ids that are unique but the same in every run with the same seed."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
 
     def event(self, kind: str, subject: str, data: Json) -> Json:
-        """One CloudEvent in structured form."""
+        """Return one CloudEvent in structured form."""
         return {
             "specversion": "1.0",
             "id": self.fresh(),
@@ -43,15 +43,15 @@ class Maker:
         }
 
     def fresh(self) -> str:
-        """A UUID."""
+        """Return a UUID."""
         return str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
 
     def statement(self, subject: str) -> Json:
-        """An aspiration, in words of this length."""
+        """Return an aspiration of about 60 bytes."""
         return self.event("aspiration.stated", subject, {"words": WORDS, "importance": 7})
 
     def day(self, number: int) -> Iterator[tuple[str, Json]]:
-        """(author, event): a little story in one person's plan, of ten events and as many types."""
+        """Yield (author, event): a short story in one person's plan, of ten events of ten types."""
         who, helper = person(number), partner(number)
         aspiration, action = self.statement(who), self.fresh()
         proposal = self.event(
@@ -75,7 +75,7 @@ class Maker:
             self.event("observation.recorded", who, {"seen_or_heard": WORDS, "who_saw": helper}),
         )
         yield helper, proposal
-        yield helper, self._reword(who, aspiration)  # refused: nobody edits another's words
+        yield helper, self._reword(who, aspiration)  # refused: only the author may edit their words
         yield who, self.event("proposal.declined", who, {"proposal": proposal["id"]})
         yield who, self.event("action.done", who, {"action": action, "words": WORDS})
 
@@ -85,7 +85,7 @@ class Maker:
 
 
 def statements(people: int, count: int, seed: int) -> list[tuple[str, bytes]]:
-    """(author, body): `count` aspirations, of the people in turn."""
+    """Return (author, body) of `count` aspirations, by the people in turn."""
     maker = Maker(seed)
     return [
         (who, orjson.dumps(maker.statement(who)))
@@ -94,23 +94,23 @@ def statements(people: int, count: int, seed: int) -> list[tuple[str, bytes]]:
 
 
 def story(people: int, count: int, seed: int, first: int = 0) -> list[tuple[str, bytes]]:
-    """(author, body): everybody starts a plan; then mixed events of all the people, interleaved.
+    """Return (author, body): every person starts a plan; then all people's events, interleaved.
 
-    The people are numbered from `first` on.
+    The people are numbered from `first`.
     """
-    maker, everybody = Maker(seed), range(first, first + people)
+    maker, numbers = Maker(seed), range(first, first + people)
     started = [
         (who, maker.event("plan.started", who, {"name_to_use": "Ada", "language": "en"}))
-        for who in map(person, everybody)
+        for who in map(person, numbers)
     ]
-    told = [(who, orjson.dumps(event)) for who, event in started]
+    posts = [(who, orjson.dumps(event)) for who, event in started]
     days: list[Iterator[tuple[str, Json]]] = []
-    while len(told) < count:
-        days = days or [maker.day(number) for number in everybody]
+    while len(posts) < count:
+        days = days or [maker.day(number) for number in numbers]
         for day in list(days):
-            said = next(day, None)
-            if said is None:
+            authored = next(day, None)
+            if authored is None:
                 days.remove(day)
             else:
-                told.append((said[0], orjson.dumps(said[1])))
-    return told[:count]
+                posts.append((authored[0], orjson.dumps(authored[1])))
+    return posts[:count]

@@ -1,13 +1,13 @@
-"""What one event costs by stage: CPU microseconds of the real services, in a process of their own.
+"""Cost of one event by stage: CPU microseconds of the real services, in a separate process.
 
     python -m tests.benchmarks.stages intake|projector FOLDER QUEUE EVENTS
 
-It prints one JSON object, and writes the services' log lines to standard error, as they do.
+It prints one JSON object. The services' log lines go to standard error, as usual.
 
-Both services say where they are (shared/crashpoints.py); a clock of this thread's CPU time listens.
-What has no such place within it, parsing and validating a body, opening a message, writing an
-entry, is called again by itself, with the same input, and taken out of the stage that holds it.
-Waiting, for the queue or the disk, costs no CPU and does not count.
+Both services announce their crash points (shared/crashpoints.py); a clock of this thread's CPU time
+listens. Work without a crash point, such as parsing and validating a body, opening a message or
+writing an entry, is repeated alone with the same input, and subtracted from the stage around it.
+Waiting for the queue or the disk costs no CPU and does not count.
 """
 
 import collections
@@ -48,32 +48,32 @@ from tests.benchmarks import sample
 from tests.benchmarks.ours import RECEIVED, Ours
 from tests.benchmarks.processes import ROOT, SERVER_CORE, on_core
 
-WARM = 200  # events of which nothing is counted
-Told = Sequence[tuple[str, bytes]]  # (author, body)
+WARM = 200  # events that are not counted
+Posts = Sequence[tuple[str, bytes]]  # (author, body)
 Stages = dict[str, float]  # CPU µs an event
 
 
 class Clock:
-    """CPU seconds of this thread between one place and the next."""
+    """CPU seconds of this thread between one crash point and the next."""
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = collections.defaultdict(float)
         self._since = 0.0
 
     def begin(self) -> None:
-        """From now."""
+        """Start counting now."""
         self._since = time.thread_time()
 
-    def past(self, place: str) -> None:
-        """All since the last place was on the way to this one."""
+    def past(self, point: str) -> None:
+        """Add the time since the last crash point to this one."""
         now = time.thread_time()
-        self.spent[place] += now - self._since
+        self.spent[point] += now - self._since
         self._since = now
 
 
 @contextlib.contextmanager
 def listening() -> Iterator[Clock]:
-    """A clock that the services tell where they are; garbage is looked for as a worker does."""
+    """Count at every crash point, with a worker's settings for garbage collection."""
     clock, thresholds = Clock(), gc.get_threshold()
     crashpoints.listener = clock.past
     tune_gc()
@@ -86,21 +86,21 @@ def listening() -> Iterator[Clock]:
 
 
 def alone(works: Sequence[Callable[[], object]]) -> float:
-    """CPU seconds of these by themselves."""
+    """Return the CPU seconds of this work alone."""
     began = time.thread_time()
     for work in works:
         work()
     return time.thread_time() - began
 
 
-def intake(mine: Ours, told: Told) -> Stages:
-    """One event for each request, from the WSGI call to the last byte of its answer."""
-    tokens = mine.tokens([author for author, _ in told])
-    queue = connect(mine.redis_url, timeout=30)
-    keys = mine.data / "keys"
+def intake(ledger: Ours, posts: Posts) -> Stages:
+    """Measure one event per request, from the WSGI call to the last byte of the answer."""
+    tokens = ledger.tokens([author for author, _ in posts])
+    queue = connect(ledger.redis_url, timeout=30)
+    keys = ledger.data / "keys"
     box = Inbox(queue, Transit.from_folder(keys))
     app = create_app(Callers.from_folder(keys, "firsthand"), box)
-    environs = [_environ(body, tokens[author]) for author, body in told]
+    environs = [_environ(body, tokens[author]) for author, body in posts]
     with on_core(SERVER_CORE), contextlib.closing(queue), listening() as clock:
         for number, environ in enumerate(environs):
             if number == WARM:
@@ -109,14 +109,14 @@ def intake(mine: Ours, told: Told) -> Stages:
             answer = b"".join(app(environ, _started))
             clock.past("end")
             assert b'"durability"' in answer, answer
-        return _per_event(_intake_stages(clock, told[WARM:]), len(told) - WARM)
+        return _per_event(_intake_stages(clock, posts[WARM:]), len(posts) - WARM)
 
 
-def _intake_stages(clock: Clock, told: Told) -> Stages:
+def _intake_stages(clock: Clock, posts: Posts) -> Stages:
     now, spent = datetime.now(UTC), clock.spent
-    parse = alone([partial(posted_events, ContentMode.STRUCTURED, body, {}) for _, body in told])
-    parsed = [posted_events(ContentMode.STRUCTURED, body, {})[0] for _, body in told]
-    validate = alone([partial(validate_event, each, now) for each in parsed])
+    parse = alone([partial(posted_events, ContentMode.STRUCTURED, body, {}) for _, body in posts])
+    parsed = [posted_events(ContentMode.STRUCTURED, body, {})[0] for _, body in posts]
+    validate = alone([partial(validate_event, event, now) for event in parsed])
     return {
         "parse": parse,
         "validate": validate,
@@ -128,7 +128,7 @@ def _intake_stages(clock: Clock, told: Told) -> Stages:
 
 
 def _environ(body: bytes, token: str) -> dict[str, Any]:
-    """A request as a WSGI server hands it on."""
+    """Return a request as a WSGI server passes it on."""
     headers = Headers({"Authorization": f"Bearer {token}"})
     environ = EnvironBuilder(
         "/events", method="POST", data=body, content_type=ContentMode.STRUCTURED, headers=headers
@@ -141,35 +141,35 @@ def _started(status: str, _headers: object, _fault: object = None) -> Callable[[
     return io.BytesIO().write
 
 
-def projector(mine: Ours, told: Told) -> Stages:
-    """From a full inbox to settled batches, on the ledger's own store."""
-    mine.fill(told)
-    settings = LedgerSettings.load(data=mine.data, redis_url=mine.redis_url)
+def projector(ledger: Ours, posts: Posts) -> Stages:
+    """Measure from a full inbox to settled batches, on the ledger's own store."""
+    ledger.fill(posts)
+    settings = LedgerSettings.load(data=ledger.data, redis_url=ledger.redis_url)
     engine, vault = open_store(settings, write=True)
-    queue = connect(mine.redis_url, timeout=30)
+    queue = connect(ledger.redis_url, timeout=30)
     box = Inbox(queue, Transit.from_folder(settings.key_folder))
     try:
-        messages = [sealed for _, sealed in box.peek(0, len(told))[0]]
+        messages = [sealed for _, sealed in box.peek(0, len(posts))[0]]
         work = Projector(engine, box, vault, signers(settings), lambda: datetime.now(UTC))
         with on_core(SERVER_CORE), listening() as clock:
             clock.begin()
             while work.batch(0):
                 pass
-            return _per_event(_projector_stages(clock, box.transit, messages), len(told))
+            return _per_event(_projector_stages(clock, box.transit, messages), len(posts))
     finally:
         engine.dispose()
         queue.close()
 
 
 def _projector_stages(clock: Clock, transit: Transit, messages: Sequence[bytes]) -> Stages:
-    def opened(sealed: bytes) -> Event:
+    def read_event(sealed: bytes) -> Event:
         return Event.from_message(transit.decrypt(0, sealed, "event"))
 
-    events, key, spent = [opened(each) for each in messages], Key.fresh(), clock.spent
+    events, key, spent = [read_event(sealed) for sealed in messages], Key.fresh(), clock.spent
     ruling, standing = VerdictRecord(RULES, RECEIVED, None, False, ()), StreamPosition(1, 1)
-    opening = alone([partial(opened, each) for each in messages])
+    opening = alone([partial(read_event, sealed) for sealed in messages])
     writing = alone(
-        [partial(entry.write, each, ruling, key=key, standing=standing) for each in events]
+        [partial(entry.write, event, ruling, key=key, standing=standing) for event in events]
     )
     return {
         "lock": spent["batch-locked"],
@@ -188,10 +188,10 @@ def _per_event(stages: Stages, events: int) -> Stages:
     return {name: seconds * 1e6 / events for name, seconds in stages.items()}
 
 
-def measure(service: str, mine: Ours, events: int) -> Stages:
-    """Run this file beside the ledger; a stage's name and what it costs."""
-    words = [service, str(mine.data.parent), mine.redis_url, str(events)]
-    with Path(mine.data.parent, f"{service}.log").open("wb") as log:
+def measure(service: str, ledger: Ours, events: int) -> Stages:
+    """Run this file for a ledger; return the stages' costs by name."""
+    words = [service, str(ledger.data.parent), ledger.redis_url, str(events)]
+    with Path(ledger.data.parent, f"{service}.log").open("wb") as log:
         done = subprocess.run(
             [sys.executable, "-m", "tests.benchmarks.stages", *words],
             cwd=ROOT,
@@ -199,20 +199,20 @@ def measure(service: str, mine: Ours, events: int) -> Stages:
             stderr=log,
             check=True,
         )
-    found: Stages = json.loads(done.stdout)
-    return found
+    costs: Stages = json.loads(done.stdout)
+    return costs
 
 
 def main() -> None:
     """Measure one service."""
     service, folder, queue, count = sys.argv[1:]
     log_setup.configure("info")
-    mine, events = Ours(Path(folder), queue), int(count)
+    ledger, events = Ours(Path(folder), queue), int(count)
     if service == "intake":
-        found = intake(mine, sample.statements(100, events, seed=8))
+        costs = intake(ledger, sample.statements(100, events, seed=8))
     else:
-        found = projector(mine, sample.story(min(1_000, events // 20), events, seed=3))
-    print(json.dumps(found))
+        costs = projector(ledger, sample.story(min(1_000, events // 20), events, seed=3))
+    print(json.dumps(costs))
 
 
 if __name__ == "__main__":

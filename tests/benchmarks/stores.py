@@ -1,7 +1,7 @@
 """The peers that store events: eventsourcing, Message DB and UmaDB, installed and measured.
 
-Each is given the events that ours gets, on the core where our worker runs; its server, if it has
-one, has ours' place beside the load. None of them judges, seals, hashes or proves anything.
+Each gets the same events as ours, on the core where our worker runs; its server, if it has one,
+runs on the load's core. None of them decides, encrypts, hashes or proves anything.
 """
 
 import base64
@@ -25,7 +25,7 @@ from tests.benchmarks.processes import (
 from tests.ports import free_port
 from tests.postgres import Database
 
-Rates = dict[str, float]  # events a second, by what was done: single, batch, replay or read
+Rates = dict[str, float]  # events a second, by operation: single, batch, replay or read
 MESSAGE_DB = "@eventide/message-db@1.3.1"
 MESSAGE_DB_SHA512 = (
     "n3hdE5YAZNXTr2HK9gG0GJ6dusgdE544LTvS+21/yOEHBvNuUzNmXXw5vS05vpe6RSuhzTRy5Wg0q7c1VfJg+A=="
@@ -33,13 +33,13 @@ MESSAGE_DB_SHA512 = (
 
 
 class NotHere(Exception):
-    """A peer cannot be measured on this machine; the text says why."""
+    """A peer cannot be measured on this machine; the message says why."""
 
 
 def eventsourced_on_sqlite(
     python: str, folder: Path, events: Sequence[bytes], singles: int
 ) -> Rates:
-    """The eventsourcing library on SQLite."""
+    """Measure the eventsourcing library on SQLite."""
     variables = {
         "PERSISTENCE_MODULE": "eventsourcing.sqlite",
         "SQLITE_DBNAME": str(folder / "eventsourcing.db"),
@@ -50,8 +50,8 @@ def eventsourced_on_sqlite(
 def eventsourced_on_postgresql(
     python: str, database: Database, events: Sequence[bytes], singles: int
 ) -> Rates:
-    """The eventsourcing library on PostgreSQL."""
-    name, host = _place(database)
+    """Measure the eventsourcing library on PostgreSQL."""
+    name, host = _name_and_host(database)
     variables = {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
         "POSTGRES_DBNAME": name,
@@ -63,15 +63,15 @@ def eventsourced_on_postgresql(
 
 
 def message_db(python: str, database: Database, events: Sequence[bytes], singles: int) -> Rates:
-    """Message DB; NotHere without npm."""
-    name, host = _place(database)
+    """Measure Message DB; raise NotHere without npm."""
+    name, host = _name_and_host(database)
     words = [str(message_db_package(BUILD / "message-db", shutil.which("npm"))), str(singles)]
     variables = {"PEER_DATABASE": f"host={host} dbname={name} user=postgres"}
     return _measured(python, "message_db", words, events, variables)
 
 
 def umadb(python: str, folder: Path, events: Sequence[bytes], singles: int) -> Rates:
-    """UmaDB: its server where our worker would run, its client beside the load."""
+    """Measure UmaDB: its server where our worker would run, its client on the load's core."""
     port = free_port()
     program = str(Path(python).with_name("umadb"))
     words = [program, "--listen", f"127.0.0.1:{port}", "--db-path", str(folder / "uma.db")]
@@ -80,8 +80,8 @@ def umadb(python: str, folder: Path, events: Sequence[bytes], singles: int) -> R
         return _measured(python, "uma", [url, str(singles)], events, {}, core=LOAD_CORE)
 
 
-def _place(database: Database) -> tuple[str, str]:
-    """Name and socket folder of a PostgreSQL database."""
+def _name_and_host(database: Database) -> tuple[str, str]:
+    """Return name and socket folder of a PostgreSQL database."""
     path, _, host = database.owner_url.rpartition("?host=")
     return path.rpartition("/")[2], host
 
@@ -107,7 +107,7 @@ def _measured(
 
 
 def message_db_package(folder: Path, npm: str | None) -> Path:
-    """The folder of Message DB's package, fetched on first use; only with the pinned hash."""
+    """Return the folder of Message DB's package; fetch it on first use, with the pinned hash."""
     if (folder / "package").is_dir():
         return folder / "package"
     if npm is None:
@@ -121,7 +121,9 @@ def message_db_package(folder: Path, npm: str | None) -> Path:
         raise NotHere(f"Message DB was not measured: npm cannot fetch {MESSAGE_DB}")
     digest = base64.b64encode(hashlib.sha512(packed.read_bytes()).digest()).decode()
     if digest != MESSAGE_DB_SHA512:
-        raise NotHere(f"Message DB was not measured: {MESSAGE_DB} is not what was pinned")
+        raise NotHere(
+            f"Message DB was not measured: {MESSAGE_DB} has another hash than the pinned one"
+        )
     with tarfile.open(packed) as archive:
         archive.extractall(folder, filter="data")
     return folder / "package"

@@ -1,6 +1,6 @@
 """The peers, started and measured: a bare echo, and one RQ job for every event.
 
-`python` is the peers' own, of an environment that `processes.peer_python` makes.
+`python` is that of the peers' environment, which `processes.peer_python` makes.
 """
 
 import contextlib
@@ -20,15 +20,15 @@ from tests.benchmarks.processes import (
 from tests.ports import free_port
 from tests.process import wait_until
 
-# The same server as ours, by its WSGI interface, which is the usual one for a Flask application.
+# The same server as ours, with the WSGI interface that is usual for a Flask application.
 GRANIAN = ("--interface", "wsgi", "--workers", "1", "--no-ws", "--log-level", "warning")
-THREADS = 8  # gunicorn's; more gained nothing on one core
+THREADS = 8  # of gunicorn; more were no faster on one core
 QUEUE = "rq:queue:events"
 
 
 @contextlib.contextmanager
 def echo(threads: int) -> Iterator[Service]:
-    """The bare echo, on the same server with the same options as ours."""
+    """Start the bare echo, on the same server with the same options as ours."""
     port = free_port()
     words = [sys.executable, "-m", "granian", *GRANIAN, "--blocking-threads", str(threads)]
     words += ["--host", "127.0.0.1", "--port", str(port), "echo:app"]
@@ -39,7 +39,7 @@ def echo(threads: int) -> Iterator[Service]:
 
 @contextlib.contextmanager
 def job_route(python: str, redis_url: str) -> Iterator[Service]:
-    """The route that enqueues one job for each POST, on gunicorn with threads."""
+    """Start the route that enqueues one job for each POST, on gunicorn with threads."""
     port = free_port()
     words = [python, "-m", "gunicorn", "--worker-class", "gthread", "--workers", "1"]
     words += ["--threads", str(THREADS), "--log-level", "warning", "--keep-alive", "60"]
@@ -52,7 +52,7 @@ def job_route(python: str, redis_url: str) -> Iterator[Service]:
 def job_per_event_rate(
     python: str, redis_url: str, database: str, events: Sequence[bytes]
 ) -> float:
-    """Jobs a second of one SimpleWorker, each committing one row.
+    """Return jobs a second of one SimpleWorker, each job committing one row.
 
     `database` is a file for SQLite, a connection string for PostgreSQL.
     """

@@ -1,7 +1,7 @@
 """T7: a long plan as of any version, over HTTP.
 
-A service keeps plans that were asked for, so that the first time is what counts: each version is
-measured as the middle one of three that lie side by side, none of them asked for before.
+A service caches plans that were requested, so the first request counts. Each version is measured
+as the middle one of three adjacent versions that were not requested before.
 """
 
 import http.client
@@ -21,40 +21,41 @@ Curve = list[tuple[float, float]]
 
 
 def life(events: int) -> list[tuple[str, bytes]]:
-    """(author, body): one person's plan, told day by day, ten events a day of as many types."""
+    """Return (author, body) of one person's plan: ten events a day, of ten types."""
     maker, who = sample.Maker(seed=7), sample.person(0)
     start = maker.event("plan.started", who, {"name_to_use": "Ada", "language": "en"})
-    told = [(who, start)]
-    while len(told) < events:
-        told += maker.day(0)
-    return [(author, orjson.dumps(event)) for author, event in told[:events]]
+    posts = [(who, start)]
+    while len(posts) < events:
+        posts += maker.day(0)
+    return [(author, orjson.dumps(event)) for author, event in posts[:events]]
 
 
-def measure(mine: Ours, events: int, versions: int) -> tuple[Curve, Curve]:
-    """(version, milliseconds) of that many versions, evenly spread over the plan's past: when each
-    is asked for the first time, and again.
+def measure(ledger: Ours, events: int, versions: int) -> tuple[Curve, Curve]:
+    """Return (version, milliseconds) of versions evenly spread over the plan's history.
+
+    The first curve is of each version's first request, the second of a repeated one.
     """
-    mine.record(life(events))
-    token = mine.token(sample.person(0))
-    with mine.ledger() as service, closing(Reader(service.address[1], token)) as reader:
+    ledger.record(life(events))
+    token = ledger.token(sample.person(0))
+    with ledger.ledger() as service, closing(Reader(service.address[1], token)) as reader:
         newest = reader.newest()
-        reader.seconds(newest)  # once, so that the service is warm
+        reader.seconds(newest)  # warm up the service
         first: Curve = []
         again: Curve = []
-        for each in spread(newest, versions):
-            near = beside(each, newest)
-            first.append((each, median(map(reader.seconds, near)) * 1000))
-            again.append((each, median(map(reader.seconds, near)) * 1000))
+        for version in spread(newest, versions):
+            near = neighbours(version, newest)
+            first.append((version, median(map(reader.seconds, near)) * 1000))
+            again.append((version, median(map(reader.seconds, near)) * 1000))
         return first, again
 
 
 def spread(newest: int, versions: int) -> Iterator[int]:
-    """That many versions from the first to the newest."""
+    """Return that many versions from the first to the newest."""
     return (1 + round(number * (newest - 1) / (versions - 1)) for number in range(versions))
 
 
-def beside(version: int, newest: int) -> range:
-    """A version, and those before it or, at the beginning, after it."""
+def neighbours(version: int, newest: int) -> range:
+    """Return a version, and those before it or, at the beginning, after it."""
     last = min(max(version, SIDE_BY_SIDE), newest)
     return range(max(last - SIDE_BY_SIDE, 0) + 1, last + 1)
 
@@ -67,20 +68,20 @@ class Reader:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
     def newest(self) -> int:
-        """The plan's version now."""
+        """Return the plan's current version."""
         return int(json.loads(self._read(""))["version"])
 
     def seconds(self, version: int) -> float:
-        """How long reading a version took."""
+        """Return how long reading a version took."""
         began = time.perf_counter()
         body = self._read(f"?version={version}")
         took = time.perf_counter() - began
         if (shown := json.loads(body)["version"]) != version:
-            raise RuntimeError(f"asked for version {version}, shown {shown}")
+            raise RuntimeError(f"requested version {version}, got {shown}")
         return took
 
     def _read(self, query: str) -> bytes:

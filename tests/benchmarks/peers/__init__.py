@@ -1,1 +1,1 @@
-"""What ours is measured against; run as programs of their own, never imported by the project."""
+"""The programs that ours is compared with; run by themselves, never imported by the project."""

@@ -8,5 +8,5 @@ app = Flask(__name__)
 
 @app.post("/events")
 def echo() -> ResponseReturnValue:
-    """Nothing is checked, nothing is kept."""
+    """Check nothing, store nothing."""
     return request.get_json(force=True), 202

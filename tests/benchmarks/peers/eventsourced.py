@@ -2,9 +2,9 @@
 
     python eventsourced.py SINGLES  < a JSON line for each event; the first SINGLES one by one
 
-Its settings come from the environment, as it says itself: PERSISTENCE_MODULE and the rest. Nothing
-is judged, sealed, hashed or proven; SQLite and PostgreSQL sync every commit, as ours do. Prints one
-JSON object: events a second saved singly, saved in batches, and replayed from the store.
+The library reads its settings from the environment: PERSISTENCE_MODULE and others. Nothing is
+decided, encrypted, hashed or proven. SQLite and PostgreSQL sync every commit, as ours do. Prints
+one JSON object: events a second saved singly, saved in batches, and replayed from the store.
 """
 
 import json
@@ -20,33 +20,33 @@ BATCH = 100
 
 
 class Plan(Aggregate):
-    """Keeps what was said last, so that replaying does the least that it can."""
+    """Stores the last event only, so that replaying does as little as possible."""
 
     @event("Started")
     def __init__(self) -> None:
-        """Nothing was said yet."""
+        """Start without an event."""
         self.last: dict[str, Any] = {}
 
     @event("Said")
-    def say(self, said: dict[str, Any]) -> None:
-        """Say one event."""
-        self.last = said
+    def say(self, data: dict[str, Any]) -> None:
+        """Add one event."""
+        self.last = data
 
 
 def rate(count: int, work: Callable[[], None]) -> float:
-    """How many a second."""
+    """Return how many a second."""
     began = time.perf_counter()
     work()
     return count / (time.perf_counter() - began)
 
 
-def save(app: Application, said: Sequence[dict[str, Any]], batch: int) -> list[Plan]:
-    """A plan for every batch, saved once; the plans."""
+def save(app: Application, events: Sequence[dict[str, Any]], batch: int) -> list[Plan]:
+    """Save a plan for every batch; return the plans."""
     plans = []
-    for start in range(0, len(said), batch):
+    for start in range(0, len(events), batch):
         plan = Plan()
-        for each in said[start : start + batch - 1]:  # its Started is an event too
-            plan.say(each)
+        for event_ in events[start : start + batch - 1]:  # its Started is an event too
+            plan.say(event_)
         app.save(plan)
         plans.append(plan)
     return plans
@@ -54,26 +54,26 @@ def save(app: Application, said: Sequence[dict[str, Any]], batch: int) -> list[P
 
 def main() -> None:
     """Measure."""
-    said = [json.loads(line) for line in sys.stdin]
-    app, one, singles = Application(), Plan(), said[: int(sys.argv[1])]
+    events = [json.loads(line) for line in sys.stdin]
+    app, one, singles = Application(), Plan(), events[: int(sys.argv[1])]
     app.save(one)
 
     def singly() -> None:
-        for each in singles:
-            one.say(each)
+        for data in singles:
+            one.say(data)
             app.save(one)
 
-    found = {"single": rate(len(singles), singly)}
+    rates = {"single": rate(len(singles), singly)}
     plans: list[Plan] = []
-    found["batch"] = rate(len(said), lambda: plans.extend(save(app, said, BATCH)))
+    rates["batch"] = rate(len(events), lambda: plans.extend(save(app, events, BATCH)))
 
     def replay() -> None:
-        for each in plans:
-            app.repository.get(each.id)
+        for plan in plans:
+            app.repository.get(plan.id)
 
-    found["replay"] = rate(len(said), replay)
+    rates["replay"] = rate(len(events), replay)
     app.close()
-    print(json.dumps(found))
+    print(json.dumps(rates))
 
 
 if __name__ == "__main__":

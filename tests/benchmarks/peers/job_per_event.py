@@ -31,19 +31,19 @@ app = Flask(__name__)
 
 @functools.cache
 def queue() -> Queue:
-    """One queue and one pool of connections for the process."""
+    """Return one queue, with one pool of connections for the process."""
     connection = Redis.from_url(os.environ["PEER_REDIS_URL"])
     return Queue("events", connection=connection, serializer=JSONSerializer)
 
 
 def enqueue(event: dict[str, Any]) -> None:
-    """One job for one event; its result is not kept."""
+    """Enqueue one job for one event; its result is not stored."""
     queue().enqueue_call("job_per_event.record", args=(event,), result_ttl=0)
 
 
 @app.post("/events")
 def post() -> ResponseReturnValue:
-    """Reads, enqueues, answers."""
+    """Read, enqueue, answer."""
     event = request.get_json(force=True)
     enqueue(event)
     return {"id": event["id"]}, 202
@@ -51,13 +51,13 @@ def post() -> ResponseReturnValue:
 
 @functools.cache
 def database() -> "sqlite3.Connection | psycopg.Connection":
-    """One connection for the life of the worker; every statement commits."""
-    place = os.environ["PEER_DATABASE"]
-    if place.startswith("postgresql:"):
-        connection = psycopg.connect(place, autocommit=True)
+    """Return one connection for the life of the worker; every statement commits."""
+    url = os.environ["PEER_DATABASE"]
+    if url.startswith("postgresql:"):
+        connection = psycopg.connect(url, autocommit=True)
         connection.execute(TABLE)
         return connection
-    file = sqlite3.connect(place, isolation_level=None)
+    file = sqlite3.connect(url, isolation_level=None)
     file.execute("PRAGMA journal_mode = WAL")
     file.execute("PRAGMA synchronous = FULL")
     file.execute(TABLE)
@@ -65,7 +65,7 @@ def database() -> "sqlite3.Connection | psycopg.Connection":
 
 
 def record(event: dict[str, Any]) -> None:
-    """The job: one row, one commit."""
+    """Store one row in one commit."""
     connection = database()
     row = (event["id"], event["subject"], json.dumps(event))
     if isinstance(connection, sqlite3.Connection):
@@ -75,7 +75,7 @@ def record(event: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """`fill` or `work`."""
+    """Run `fill` or `work`."""
     if sys.argv[1] == "fill":
         for line in sys.stdin:
             enqueue(json.loads(line))

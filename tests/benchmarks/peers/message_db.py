@@ -1,4 +1,4 @@
-"""The peer: Message DB, which is functions of PostgreSQL, called through psycopg.
+"""The peer: Message DB, which consists of PostgreSQL functions, called through psycopg.
 
     python message_db.py FOLDER SINGLES  < a JSON line for each event; the first SINGLES one by one
 
@@ -33,62 +33,62 @@ WRITE = "SELECT write_message(%s, %s, %s, %s)"
 
 
 def install(connection: psycopg.Connection, folder: Path) -> None:
-    """Make its schema, table, functions and indexes."""
+    """Create its schema, table, functions and indexes."""
     connection.execute("SET search_path TO message_store, public")
     for name in FILES:
         connection.execute((folder / "database" / f"{name}.sql").read_bytes())
 
 
 def messages(lines: Sequence[bytes]) -> Iterator[Message]:
-    """What each event is as a message: its id, a stream for each person, its type, all of it."""
+    """Yield each event as a message: its id, a stream per person, its type, all of it."""
     for line in lines:
-        told = json.loads(line)
-        stream = "plan-" + told["subject"].partition(":")[2]
-        yield told["id"], stream, told["type"], line.decode()
+        event = json.loads(line)
+        stream = "plan-" + event["subject"].partition(":")[2]
+        yield event["id"], stream, event["type"], line.decode()
 
 
-def one_by_one(cursor: psycopg.Cursor, told: Sequence[Message]) -> None:
-    """A round trip for each."""
-    for each in told:
-        cursor.execute(WRITE, each)
+def one_by_one(cursor: psycopg.Cursor, batch: Sequence[Message]) -> None:
+    """Use a round trip for each message."""
+    for message in batch:
+        cursor.execute(WRITE, message)
 
 
-def pipelined(cursor: psycopg.Cursor, told: Sequence[Message]) -> None:
-    """Sent on while answers come."""
-    cursor.executemany(WRITE, told)
+def pipelined(cursor: psycopg.Cursor, batch: Sequence[Message]) -> None:
+    """Send without waiting for the answers."""
+    cursor.executemany(WRITE, batch)
 
 
 def batches(
     connection: psycopg.Connection,
-    told: Sequence[Message],
+    all_messages: Sequence[Message],
     write: Callable[[psycopg.Cursor, Sequence[Message]], None],
 ) -> float:
-    """Messages a second, so many in a transaction."""
+    """Return messages a second, with a fixed number in a transaction."""
     began = time.perf_counter()
-    for start in range(0, len(told), BATCH):
+    for start in range(0, len(all_messages), BATCH):
         with connection.transaction(), connection.cursor() as cursor:
-            write(cursor, told[start : start + BATCH])
-    return len(told) / (time.perf_counter() - began)
+            write(cursor, all_messages[start : start + BATCH])
+    return len(all_messages) / (time.perf_counter() - began)
 
 
 def main() -> None:
     """Measure."""
     folder, singles = Path(sys.argv[1]), int(sys.argv[2])
-    told = list(messages(sys.stdin.buffer.read().splitlines()))
+    all_messages = list(messages(sys.stdin.buffer.read().splitlines()))
     with psycopg.connect(os.environ["PEER_DATABASE"], autocommit=True) as connection:
         install(connection, folder)
         with connection.cursor() as cursor:
             began = time.perf_counter()
-            for each in told[:singles]:
-                cursor.execute(WRITE, each)
-            found = {"single": singles / (time.perf_counter() - began)}
-            rest = told[singles:]
+            for message in all_messages[:singles]:
+                cursor.execute(WRITE, message)
+            rates = {"single": singles / (time.perf_counter() - began)}
+            rest = all_messages[singles:]
             half = len(rest) // 2
-            found["batch"] = batches(connection, rest[:half], one_by_one)
-            found["pipelined"] = batches(connection, rest[half:], pipelined)
+            rates["batch"] = batches(connection, rest[:half], one_by_one)
+            rates["pipelined"] = batches(connection, rest[half:], pipelined)
             cursor.execute("SELECT count(*) FROM messages")
-            assert cursor.fetchone() == (len(told),)
-    print(json.dumps(found))
+            assert cursor.fetchone() == (len(all_messages),)
+    print(json.dumps(rates))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draws a report's plots: `python plots.py bench.json FOLDER DIGEST`, in the peers' environment.
+"""Draw a report's plots: `python plots.py bench.json FOLDER DIGEST`, in the peers' environment.
 
 The same report gives the same bytes: no date, no chance, and text as text.
 """
@@ -27,7 +27,7 @@ STYLE = {
 
 
 def aims(report: Json, axes: Any) -> None:
-    """Each figure as a share of its aim: to the right of the line, all of it was reached."""
+    """Draw each figure as a share of its aim; bars to the right of the line reached it."""
     rows = [row for row in report["aims"] if row["figure"] is not None][::-1]
     shares = [row["share"] for row in rows]
     axes.barh(
@@ -36,21 +36,21 @@ def aims(report: Json, axes: Any) -> None:
         left=1,
         color=[REACHED if share >= 1 else MISSED for share in shares],
     )
-    for place, share in enumerate(shares):
+    for position, share in enumerate(shares):
         side, space = ("left", 1.03) if share >= 1 else ("right", 0.97)
-        axes.text(share * space, place, f"{share:.2f}", ha=side, va="center")
+        axes.text(share * space, position, f"{share:.2f}", ha=side, va="center")
     axes.axvline(1, color=INK, linewidth=1)
     axes.set_xscale("log")
     low, high = min([0.25, *shares]) / 1.6, max([4, *shares]) * 1.6
     axes.set_xlim(low, high)
-    ticks = [each for each in TICKS if low <= each <= high]
-    axes.set_xticks(ticks, [f"{each:g}" for each in ticks])
+    ticks = [tick for tick in TICKS if low <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("share of the aim that was reached; the line is the aim")
 
 
 def latency(report: Json, axes: Any) -> None:
-    """T4: within how many milliseconds which share of the events could be read."""
+    """Draw T4: within how many milliseconds which share of the events could be read."""
     curve = report["T4"]["curve"]
     axes.plot([y for _, y in curve], [x for x, _ in curve], color=REACHED)
     axes.plot([10, 50], [50, 99], "x", color=INK)
@@ -60,7 +60,7 @@ def latency(report: Json, axes: Any) -> None:
 
 
 def stages(report: Json, axes: Any) -> None:
-    """CPU microseconds of one event, stage upon stage."""
+    """Draw the CPU microseconds of one event, stage upon stage."""
     services = report["stages_cpu_us_per_event"]
     colours = mpl.colormaps["tab20"].colors
     for height, (service, costs) in enumerate(reversed(services.items())):
@@ -79,15 +79,15 @@ def stages(report: Json, axes: Any) -> None:
 
 
 def growth(report: Json, axes: Any) -> None:
-    """T6: a second's work on a log of some length."""
-    for name, colour, told in (
+    """Draw T6: the work of a second on logs of different length."""
+    for name, colour, label in (
         ("projector", REACHED, "recorded by the projector"),
         ("audit", MISSED, "audited"),
     ):
         points = report["T6"][name]
         axes.plot([x for x, _ in points], [y for _, y in points], color=colour, marker=".")
         if points:
-            axes.annotate(f" {told}", points[-1], color=colour, va="bottom", ha="right")
+            axes.annotate(f" {label}", points[-1], color=colour, va="bottom", ha="right")
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("entries in the log")
@@ -95,7 +95,7 @@ def growth(report: Json, axes: Any) -> None:
 
 
 def versions(report: Json, axes: Any) -> None:
-    """T7: how long it takes to read a plan as of each version."""
+    """Draw T7: how long reading a plan takes, as of each version."""
     curve = report["T7"]["curve"]
     axes.plot([x for x, _ in curve], [y for _, y in curve], color=REACHED, marker=".")
     axes.axhline(20, color=INK, linewidth=1, linestyle=":")
