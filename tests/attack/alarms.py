@@ -1,4 +1,4 @@
-"""What a ledger says by itself when something is wrong: worker's log, /readyz, metrics, doctor."""
+"""The alarms of a ledger itself when something is wrong: worker's log, /readyz, metrics, doctor."""
 
 import contextlib
 import os
@@ -19,15 +19,17 @@ from tests.process import wait_until
 
 QUIET = frozenset(
     {"rq_unavailable", "checkpoint_archive_failed", "request", "witness_failed", "batch"}
-)  # log lines that alarm nobody
-CONNECTION = re.compile("ConnectionError|BusyLoadingError|ConnectionRefused")  # says no more
+)  # log lines that are no alarm
+CONNECTION = re.compile(
+    "ConnectionError|BusyLoadingError|ConnectionRefused"
+)  # too general for an alarm
 NUMBER = re.compile(r"\b([1-9]\d*) (?:messages|events|entries|were not recorded)\b")
 WAITING = re.compile(r"^firsthand_partition_blocked\{.*\} 1\.0$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """Where something was named, in which words, and how many messages it says are missing."""
+    """The source of an alarm, its words, and how many messages it reports as missing."""
 
     source: str
     says: str
@@ -35,39 +37,39 @@ class Alarm:
 
 
 class Alarms:
-    """Collects what is named from now on and was not named before."""
+    """Collects new alarms: those that were not raised before."""
 
     def __init__(self, rig: Rig) -> None:
         self.raised: dict[str, Alarm] = {}
         self._rig = rig
         self._since = log_size(rig.worker)
-        self._before = {each.says for each in self._doctor()}
+        self._before = {alarm.says for alarm in self._doctor()}
 
     @property
     def missing(self) -> int:
-        """The largest number of missing messages that was named."""
-        return max((each.missing or 0 for each in self.raised.values()), default=0)
+        """Return the largest reported number of missing messages."""
+        return max((alarm.missing or 0 for alarm in self.raised.values()), default=0)
 
     @property
     def numbered(self) -> bool:
-        """Whether an alarm says a number: that something is wrong does not tell how much."""
-        return any(each.missing or NUMBER.search(each.says) for each in self.raised.values())
+        """Return whether an alarm contains a number; other alarms do not tell the loss."""
+        return any(alarm.missing or NUMBER.search(alarm.says) for alarm in self.raised.values())
 
     def named(self) -> str:
-        """Who named it, for a table."""
+        """Return the sources of the alarms, for a table."""
         return ", ".join(self.raised) or "nobody"
 
     def look(self, *, doctor: bool = False) -> bool:
-        """Look everywhere (the doctor takes a second); whether anything was named so far."""
-        for each in (*self._log(), *self._queue(), *self._services()):
-            self.raised.setdefault(each.source, each)
-        for each in self._doctor() if doctor else ():
-            if each.says not in self._before:
-                self.raised.setdefault(each.source, each)
+        """Check all sources (the doctor takes a second); return whether an alarm was raised."""
+        for alarm in (*self._log(), *self._queue(), *self._services()):
+            self.raised.setdefault(alarm.source, alarm)
+        for alarm in self._doctor() if doctor else ():
+            if alarm.says not in self._before:
+                self.raised.setdefault(alarm.source, alarm)
         return bool(self.raised)
 
     def wait(self, seconds: float) -> bool:
-        """Look until something was named, or for so long; a worker that ended is started again."""
+        """Look until an alarm is raised or the time is over; restart a worker that ended."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.look():
             keep_running(self._rig.worker)
@@ -85,17 +87,17 @@ class Alarms:
 
     def _queue(self) -> Iterator[Alarm]:
         with contextlib.suppress(Exception):  # the queue itself may be what was attacked
-            said = self._rig.redis.get(waiting_key(0))
-            if said and not CONNECTION.search(said.decode(errors="replace")):
-                yield Alarm("waiting key", said.decode(errors="replace"))
+            reason = self._rig.redis.get(waiting_key(0))
+            if reason and not CONNECTION.search(reason.decode(errors="replace")):
+                yield Alarm("waiting key", reason.decode(errors="replace"))
 
     def _services(self) -> Iterator[Alarm]:
         client = Client(self._rig, "person:probe", timeout=2)
         for process in (self._rig.intake, self._rig.ledger):
             status, body, _ = client.ask(process.port, "GET", "/readyz")
-            said = says(body)
-            if status and (status != 200 or said):
-                yield Alarm(f"/readyz of {process.name}", said or str(status))
+            reason = says(body)
+            if status and (status != 200 or reason):
+                yield Alarm(f"/readyz of {process.name}", reason or str(status))
         _, body, _ = client.ask(self._rig.intake.port, "GET", "/metrics")
         if WAITING.search(body.decode(errors="replace")):
             yield Alarm("metric firsthand_partition_blocked", "it waits")
@@ -103,50 +105,53 @@ class Alarms:
 
     def _doctor(self) -> Iterator[Alarm]:
         urls = {
-            f"FIRSTHAND_{each.name.upper()}_URL": f"http://127.0.0.1:{each.port}"
-            for each in (self._rig.intake, self._rig.ledger)
+            f"FIRSTHAND_{process.name.upper()}_URL": f"http://127.0.0.1:{process.port}"
+            for process in (self._rig.intake, self._rig.ledger)
         }
         _, output = command(self._rig, "doctor", "--json", **urls)
         for line in output.splitlines():
             with contextlib.suppress(ValueError):
-                said: Json = orjson.loads(line)
-                if said.get("state") == "error":
-                    name, text = said["check"], said["told"]
-                    found = NUMBER.search(text) if "complete" in name else None
-                    yield Alarm(f"doctor '{name}'", text, int(found[1]) if found else None)
+                check: Json = orjson.loads(line)
+                if check.get("state") == "error":
+                    name, text = check["check"], check["told"]
+                    match = NUMBER.search(text) if "complete" in name else None
+                    yield Alarm(f"doctor '{name}'", text, int(match[1]) if match else None)
 
 
 def says(body: bytes) -> str:
-    """Why a /readyz body says that something is wrong; empty if it says nothing of the kind."""
+    """Return the fault that a /readyz body reports; empty if it reports none."""
     with contextlib.suppress(ValueError):
-        said = orjson.loads(body)
-        if isinstance(said, dict):
-            words = [said.get(each) for each in ("why", "waits", "waiting")]
-            inner = said.get("recording")
-            if isinstance(inner, dict):
-                words += [inner.get(each) for each in ("why", "waits", "waiting")]
-            return "; ".join(each for each in words if isinstance(each, str) and each)
+        answer = orjson.loads(body)
+        if isinstance(answer, dict):
+            words = [answer.get(name) for name in ("why", "waits", "waiting")]
+            recording = answer.get("recording")
+            if isinstance(recording, dict):
+                words += [recording.get(name) for name in ("why", "waits", "waiting")]
+            return "; ".join(word for word in words if isinstance(word, str) and word)
     return ""
 
 
 def log_size(process: Process) -> int:
-    """Where the process's log ends now."""
+    """Return the current size of the process's log."""
     return process.log.stat().st_size
 
 
 def log_lines(process: Process, since: int = 0) -> list[Json]:
-    """The log lines of a process that are JSON objects, from a place in its log on."""
-    found = []
-    for line in process.log.read_bytes()[since:].splitlines():
+    """Return the log lines of a process that are JSON objects, from an offset in its log."""
+    lines = []
+    for raw in process.log.read_bytes()[since:].splitlines():
         with contextlib.suppress(ValueError):
-            said = orjson.loads(line)
-            if isinstance(said, dict):
-                found.append(said)
-    return found
+            line = orjson.loads(raw)
+            if isinstance(line, dict):
+                lines.append(line)
+    return lines
 
 
 def command(rig: Rig, *words: str, **variables: str) -> tuple[int, str]:
-    """Run a `firsthand` command on the rig's ledger, by the right clock: exit status and output."""
+    """Run a `firsthand` command on the rig's ledger; return exit status and output.
+
+    The command has the right clock, unlike a worker under the attack `clock`.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", *words],
         cwd=rig.folder,
@@ -161,17 +166,17 @@ def command(rig: Rig, *words: str, **variables: str) -> tuple[int, str]:
 
 
 def keep_running(process: Process) -> None:
-    """What a supervisor does: start a process again that has ended by itself."""
+    """Restart a process that has ended by itself, as a supervisor does."""
     if process.pid is None:
         process.begin()
 
 
 def accept_queue(rig: Rig) -> bool:
-    """The operator's step after a queue was wiped; False if there is no such command."""
+    """Accept a wiped queue, as the operator does; return False if the command is missing."""
     status, output = command(rig, "accept-queue")
     if status == 2 and "No such command" in output:
         return False
-    if status != 0:  # it may want the writer to be stopped
+    if status != 0:  # it may require that the writer is stopped
         rig.worker.kill()
         status, output = command(rig, "accept-queue")
     keep_running(rig.worker)
@@ -179,7 +184,7 @@ def accept_queue(rig: Rig) -> bool:
 
 
 def drained(rig: Rig, seconds: float) -> bool:
-    """Wait until nothing waits in the queue, with a worker that is kept running."""
+    """Wait until the queue is empty, and keep the worker running."""
 
     def empty() -> bool:
         keep_running(rig.worker)

@@ -1,4 +1,4 @@
-"""HTTP clients: one that posts and reads, one that floods, and one that watches as a bystander."""
+"""HTTP clients: one that posts and reads, one that floods, and one that measures as a bystander."""
 
 import contextlib
 import http.client
@@ -24,18 +24,18 @@ Json = dict[str, Any]
 
 
 def event(kind: str, subject: str, data: Json) -> Json:
-    """A CloudEvent with a new id."""
+    """Return a CloudEvent with a new id."""
     sent = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "urn:firsthand:attack"}
     return {**sent, "type": kind, "subject": subject, "data": data}
 
 
 def started(subject: str) -> Json:
-    """The first event of a plan."""
+    """Return the first event of a plan."""
     return event("plan.started", subject, {"name_to_use": "Ada", "language": "en"})
 
 
 def writes(subject: str, words: str) -> Json:
-    """An event that replaces the same section of a plan each time."""
+    """Return an event that replaces the same section of a plan each time."""
     return event("about-me.written", subject, {"section": "Food", "words": words})
 
 
@@ -52,14 +52,14 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        for each in self._connections.values():
-            each.close()
+        for connection in self._connections.values():
+            connection.close()
         self._connections.clear()
 
     def ask(
         self, port: int | None, method: str, path: str, body: bytes = b"", **headers: Any
     ) -> tuple[int, bytes, float]:
-        """Status, body and `Retry-After`; status 0 if there was no answer."""
+        """Return status, body and `Retry-After`; status 0 if there was no answer."""
         assert port is not None
         if port not in self._connections:
             fresh = http.client.HTTPConnection("127.0.0.1", port, timeout=self.timeout)
@@ -78,12 +78,12 @@ class Client:
             return 0, b"", 0.0
 
     def get(self, path: str, **headers: Any) -> tuple[int, bytes]:
-        """From the read API."""
+        """GET from the read API."""
         status, body, _ = self.ask(self.rig.ledger.port, "GET", path, **headers)
         return status, body
 
     def post(self, sent: Json, wait: int = 0) -> tuple[int, bytes]:
-        """One event to intake."""
+        """Post one event to intake."""
         prefer: dict[str, Any] = {"Prefer": f"wait={wait}"} if wait else {}
         status, body, _ = self.ask(
             self.rig.intake.port,
@@ -96,7 +96,7 @@ class Client:
         return status, body
 
     def post_all(self, events: Sequence[Json], patience: float = 120.0) -> int:
-        """All of them in batches, at the pace that intake allows; how many were acknowledged."""
+        """Post all in batches, at intake's pace; return how many were acknowledged."""
         end, taken = time.monotonic() + patience, 0
         for batch in batches(events):
             body = orjson.dumps(batch)
@@ -107,18 +107,18 @@ class Client:
                     taken += len(batch)
                     break
                 if status not in (0, 429, 503):
-                    break  # refused by shape or size: nothing of it was recorded
+                    break  # refused by shape or size: nothing was recorded
                 time.sleep(min(max(wait, 0.1), 2.0))
         return taken
 
     def fate(self, sent: Json) -> Json | None:
-        """What became of an event; None while it is not recorded."""
+        """Return the recorded event's state; None while it is not recorded."""
         status, body = self.get(f"/people/{sent['subject']}/events/{sent['id']}")
-        found: Json | None = orjson.loads(body) if status == 200 else None
-        return found
+        recorded: Json | None = orjson.loads(body) if status == 200 else None
+        return recorded
 
     def seconds_until_recorded(self, sent: Json, patience: float) -> float:
-        """Post until it is acknowledged, then look until it is recorded; at most `patience`."""
+        """Post until acknowledged, then poll until recorded; at most `patience`."""
         began = time.monotonic()
         taken = False
         while (spent := time.monotonic() - began) < patience:
@@ -130,14 +130,14 @@ class Client:
 
 
 def batches(events: Sequence[Json]) -> Iterator[list[Json]]:
-    """Batches that intake takes: at most 1,000 events and 4 MiB."""
+    """Yield batches within intake's limits: at most 1,000 events and 4 MiB."""
     batch, size = list[Json](), 0
-    for each in events:
-        length = len(orjson.dumps(each)) + 1
+    for event_ in events:
+        length = len(orjson.dumps(event_)) + 1
         if batch and (len(batch) == 1_000 or size + length > LARGEST_BATCH):
             yield batch
             batch, size = [], 0
-        batch.append(each)
+        batch.append(event_)
         size += length
     if batch:
         yield batch
@@ -145,9 +145,9 @@ def batches(events: Sequence[Json]) -> Iterator[list[Json]]:
 
 @dataclass
 class Bystander:
-    """Does one thing again and again on a thread of its own, for as long as the block lasts.
+    """Repeats one action on its own thread, for as long as the block lasts.
 
-    `seconds` holds how long each attempt took, also those that failed; `gap` is the longest time
+    `seconds` holds the duration of every attempt, including failures; `gap` is the longest time
     without a success.
     """
 
@@ -176,7 +176,7 @@ class Bystander:
 
     @property
     def rate(self) -> float:
-        """Successes a second."""
+        """Return successes a second."""
         return self.served / self.lasted if self.lasted else 0.0
 
     def _run(self) -> None:
@@ -193,36 +193,41 @@ class Bystander:
 
 
 def poster(client: Client) -> Callable[[], bool]:
-    """What a bystander does: post an event of their own."""
+    """Return a bystander's action: post an event about themselves."""
     words = itertools.count()
     return lambda: client.post(writes(client.author, f"Fish {next(words)}"))[0] == 202
 
 
 def reader(client: Client) -> Callable[[], bool]:
-    """What a bystander does: read their own plan."""
+    """Return a bystander's action: read their own plan."""
     return lambda: client.get(f"/people/{client.author}/plan")[0] == 200
 
 
 @contextlib.contextmanager
 def opened(port: int | None, count: int, *, window: int = 0) -> Iterator[list[socket.socket]]:
-    """As many connections to a service, closed at the end; `window` is their receive buffer."""
+    """Open so many connections to a service; close them at the end.
+
+    `window` is their receive buffer.
+    """
     assert port is not None
     with contextlib.ExitStack() as stack:
-        found = []
+        connections = []
         for _ in range(count):
-            each = stack.enter_context(socket.socket())
+            connection = stack.enter_context(socket.socket())
             if window:
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-            each.settimeout(5)
-            with contextlib.suppress(OSError):  # a full backlog: it counts as held all the same
-                each.connect(("127.0.0.1", port))
-            found.append(each)
-        yield found
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+            connection.settimeout(5)
+            with contextlib.suppress(OSError):  # a full backlog: count the connection all the same
+                connection.connect(("127.0.0.1", port))
+            connections.append(connection)
+        yield connections
 
 
 def in_threads(does: Callable[[int], None], count: int) -> list[threading.Thread]:
-    """Begin `does(0)`, `does(1)` … at once."""
-    threads = [threading.Thread(target=does, args=(each,), daemon=True) for each in range(count)]
-    for each in threads:
-        each.start()
+    """Start `does(0)`, `does(1)` … at once."""
+    threads = [
+        threading.Thread(target=does, args=(number,), daemon=True) for number in range(count)
+    ]
+    for thread in threads:
+        thread.start()
     return threads

@@ -1,4 +1,4 @@
-"""What an attack measures: named figures with limits, and the table and file they end in."""
+"""Measurements of an attack: named figures with limits, as a table and in a file."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class Figure:
 
     @property
     def ok(self) -> bool:
-        """Whether the value keeps its limit."""
+        """Return whether the value is within its limit."""
         if not self.limit:
             return True
         sign, number = self.limit.split()
@@ -36,23 +36,23 @@ class Figure:
 
     @property
     def shown(self) -> str:
-        """The value as a table shows it."""
+        """Return the value as a table shows it."""
         whole = self.value == int(self.value) or self.value >= 100
         number = f"{self.value:,.0f}" if whole else f"{self.value:.3g}"
         return f"{number} {self.unit}".rstrip()
 
     @property
     def verdict(self) -> str:
-        """ok, bad, or nothing where there is no limit."""
+        """Return ok, BAD, or nothing if there is no limit."""
         return ("ok" if self.ok else "BAD") if self.limit else ""
 
     def members(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the JSON members."""
         return asdict(self) | {"ok": self.ok}
 
     @classmethod
     def read(cls, members: dict[str, Any]) -> "Figure":
-        """From JSON."""
+        """Parse the JSON members."""
         return cls(**{name: value for name, value in members.items() if name != "ok"})
 
 
@@ -64,7 +64,7 @@ class Sheet:
         self.figures: list[Figure] = []
 
     def add(self, what: str, value: float, unit: str = "", limit: str = "", note: str = "") -> None:
-        """Note a figure."""
+        """Add a figure."""
         value = round(value, 4)
         self.figures.append(Figure(self.attack, self.store, what, value, unit, limit, note))
 
@@ -73,13 +73,13 @@ HEAD = ("attack", "store", "measured", "figure", "limit", "")
 
 
 def lines(figures: Sequence[Figure]) -> list[str]:
-    """The table for a terminal."""
+    """Return the table for a terminal."""
     rows = [HEAD]
-    for each in figures:
-        limit = f"{each.limit} {each.unit}".strip() if each.limit else ""
-        rows.append((each.attack, each.store, each.what, each.shown, limit, each.verdict))
+    for figure in figures:
+        limit = f"{figure.limit} {figure.unit}".strip() if figure.limit else ""
+        rows.append((figure.attack, figure.store, figure.what, figure.shown, limit, figure.verdict))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    notes = ["", *(each.note for each in figures)]
+    notes = ["", *(figure.note for figure in figures)]
     return [
         "  ".join(
             [*(text.ljust(width) for text, width in zip(row, widths, strict=True)), note]
@@ -89,5 +89,5 @@ def lines(figures: Sequence[Figure]) -> list[str]:
 
 
 def milliseconds(seconds: Sequence[float], percent: float) -> float:
-    """A percentile in milliseconds; 0 if nothing was measured."""
+    """Return a percentile in milliseconds; 0 without measurements."""
     return round(percentile(seconds, percent) * 1000, 1) if seconds else 0.0

@@ -1,8 +1,8 @@
-"""A fleet of clients with outboxes: each keeps an event until it has its receipt.
+"""A fleet of clients with outboxes: each stores an event until it has its receipt.
 
-Every client posts about one person, one event after another, on one thread. What an outage did is
-judged from three sets: what was acknowledged, what was recorded before anything was sent again,
-and what was recorded in the end.
+Every client posts about one person, one event after another, on one thread. An outage is judged
+from three sets: the acknowledged events, those recorded before anything was sent again, and those
+recorded in the end.
 """
 
 import threading
@@ -27,7 +27,7 @@ PAUSE = 0.05  # seconds before an event that was not acknowledged is sent again
 
 @dataclass
 class Outbox:
-    """One client: every event it ever made, and what it knows of each."""
+    """One client: all its events, and the answers to each."""
 
     client: Client
     events: list[Json] = field(default_factory=list)
@@ -35,13 +35,13 @@ class Outbox:
     receipts: dict[str, Json] = field(default_factory=dict)
 
     def make(self) -> Json:
-        """The next event."""
+        """Make the next event."""
         who, number = self.client.author, len(self.events)
         self.events.append(writes(who, f"Fish {number}") if number else started(who))
         return self.events[-1]
 
     def post(self, sent: Json, until: float) -> None:
-        """Send an event until it is acknowledged, or the time is over; at least once."""
+        """Send an event until it is acknowledged or the time is over; at least once."""
         while True:
             status, _ = self.client.post(sent)
             if status in VERDICTS or status == 202:
@@ -52,7 +52,7 @@ class Outbox:
             time.sleep(PAUSE)
 
     def resend(self, until: float) -> None:
-        """Send everything without a receipt until its receipt comes, in the old order."""
+        """Send all events without a receipt until they have one, in the old order."""
         for sent in self.events:
             while sent["id"] not in self.receipts and time.monotonic() < until:
                 status, body = self.client.post(sent, wait=3)
@@ -70,65 +70,65 @@ class Fleet:
     def __init__(self, run: Run, clients: int) -> None:
         self._rig = run.rig
         self.outboxes = [
-            Outbox(run.client(run.name(f"person:client{each}"))) for each in range(clients)
+            Outbox(run.client(run.name(f"person:client{number}"))) for number in range(clients)
         ]
 
     def post(self, count: int, seconds: float = 30.0) -> int:
-        """Have each client make and post so many events; how many were acknowledged."""
+        """Have each client make and post so many events; return how many were acknowledged."""
         before, end = len(self.acknowledged), time.monotonic() + seconds
 
         def posts(outbox: Outbox) -> None:
             for _ in range(count):
                 outbox.post(outbox.make(), end)
 
-        self._each(posts)
+        self._in_threads(posts)
         return len(self.acknowledged) - before
 
     def resend(self, seconds: float) -> None:
-        """Have each client send again what it has no receipt for."""
+        """Have each client send its events without a receipt again."""
         end = time.monotonic() + seconds
-        self._each(lambda outbox: outbox.resend(end))
+        self._in_threads(lambda outbox: outbox.resend(end))
 
     @property
     def made(self) -> int:
-        """How many events were made."""
-        return sum(len(each.events) for each in self.outboxes)
+        """Return the number of events made."""
+        return sum(len(outbox.events) for outbox in self.outboxes)
 
     @property
     def acknowledged(self) -> set[str]:
-        """The ids of the events that were answered 202, or with a verdict."""
-        return {name for each in self.outboxes for name in each.acknowledged}
+        """Return the ids of the events that were answered with 202 or a verdict."""
+        return {name for outbox in self.outboxes for name in outbox.acknowledged}
 
     @property
     def without_receipt(self) -> int:
-        """How many events have none."""
-        return self.made - sum(len(each.receipts) for each in self.outboxes)
+        """Return the number of events without a receipt."""
+        return self.made - sum(len(outbox.receipts) for outbox in self.outboxes)
 
     def entries(self) -> list[Json]:
-        """What the ledger holds about these people: id, refusal and when it was recorded."""
-        people = [each.client.author for each in self.outboxes]
+        """Return the ledger's entries about these people: id, refusal and time of record."""
+        people = [outbox.client.author for outbox in self.outboxes]
         return entries_about(self._rig, people)
 
-    def _each(self, does: Callable[[Outbox], None]) -> None:
-        threads = [threading.Thread(target=does, args=(each,)) for each in self.outboxes]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
+    def _in_threads(self, does: Callable[[Outbox], None]) -> None:
+        threads = [threading.Thread(target=does, args=(outbox,)) for outbox in self.outboxes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
 
 def entries_about(rig: Rig, people: Sequence[str]) -> list[Json]:
-    """Entries about these people, straight from the store."""
+    """Return entries about these people, read from the store."""
     entries = tables.entries.c
     wanted = select(entries.id, entries.subject, entries.refusal, entries.recorded)
     with transaction(rig.engine) as connection:
-        found = connection.execute(wanted.where(entries.subject.in_(people)))
-        return [dict(each) for each in found.mappings()]
+        rows = connection.execute(wanted.where(entries.subject.in_(people)))
+        return [dict(row) for row in rows.mappings()]
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What an outage did to acknowledged events, in counts that must be zero, or are explained."""
+    """An outage's effect on acknowledged events, in counts that must be zero or explained."""
 
     acknowledged: int
     lost: int
@@ -145,26 +145,26 @@ class Judgement:
         *,
         alarmed: bool,
     ) -> "Judgement":
-        """`before` and `after` are the entries before and after everything was sent again.
+        """Judge by the entries before and after everything was sent again.
 
-        Lost is what was acknowledged and is not among the entries before; silently, if no
-        alarm with a number was raised. Sending again is the client's remedy and excuses no silence.
+        An event is lost if it was acknowledged and is not among the entries before. The loss is silent
+        if no alarm with a number was raised: a retry by the client does not excuse that.
         """
-        lost = set(acknowledged) - {each["id"] for each in before}
-        counts = Counter(each["id"] for each in after)
+        lost = set(acknowledged) - {row["id"] for row in before}
+        counts = Counter(row["id"] for row in after)
         return cls(
             acknowledged=len(set(acknowledged)),
             lost=len(lost),
             silent=0 if alarmed else len(lost),
-            our_fault=sum(each["refusal"] == "our-fault" for each in after),
+            our_fault=sum(row["refusal"] == "our-fault" for row in after),
             twice=sum(count - 1 for count in counts.values()),
         )
 
-    def add_to(self, sheet: Sheet, fleet_made: int, recorded: int, *, named: str) -> None:
-        """Its figures."""
-        sheet.add("events acknowledged before the fault was over", self.acknowledged)
-        sheet.add("of these not recorded until sent again", self.lost, note=f"named by {named}")
-        sheet.add("of these lost silently", self.silent, limit="= 0")
-        sheet.add("refused as our-fault", self.our_fault, limit="= 0")
-        sheet.add("recorded twice", self.twice, limit="= 0")
-        sheet.add("recorded in the end", recorded, limit=f"= {fleet_made}")
+    def add_to(self, figures: Sheet, fleet_made: int, recorded: int, *, named: str) -> None:
+        """Add the figures."""
+        figures.add("events acknowledged before the fault was over", self.acknowledged)
+        figures.add("of these not recorded until sent again", self.lost, note=f"named by {named}")
+        figures.add("of these lost silently", self.silent, limit="= 0")
+        figures.add("refused as our-fault", self.our_fault, limit="= 0")
+        figures.add("recorded twice", self.twice, limit="= 0")
+        figures.add("recorded in the end", recorded, limit=f"= {fleet_made}")

@@ -1,10 +1,10 @@
-"""Where attacks happen: a ledger of its own on each store, in private folders, for a while.
+"""The servers under attack: a ledger on each store, in private folders.
 
     with Ground(["sqlite"]) as ground:
         rig = ground.rig("sqlite")
 
-A rig that an attack has left unwell is thrown away, and the next attack gets a new one. Everything
-listens on 127.0.0.1 or on unix sockets only.
+A rig that an attack has damaged is discarded, and the next attack gets a new one. All servers
+listen on 127.0.0.1 or on unix sockets only.
 """
 
 import contextlib
@@ -22,17 +22,17 @@ from tests.process import wait_until
 from tests.servers import RedisLikeServer, RedisServer, ValkeyServer
 
 USUAL = {"FIRSTHAND_CALLER_LIMIT": "", "FIRSTHAND_LOG_LEVEL": "info"}  # empty: the default
-WELL = 10.0  # seconds in which a rig that was attacked must be well again to be used again
+WELL = 10.0  # seconds for an attacked rig to recover, or it is discarded
 
 
 def with_limit(*limits: str) -> list[str]:
-    """A shell that sets limits (`-n 1024`) and becomes the process."""
-    set_all = " && ".join(f"ulimit {each}" for each in limits)
+    """Return a shell command that sets limits (`-n 1024`) and becomes the process."""
+    set_all = " && ".join(f"ulimit {limit}" for limit in limits)
     return ["/bin/sh", "-c", f'{set_all} && exec "$@"', "sh"]
 
 
 class Ground:
-    """A rig for each store, made when it is first asked for."""
+    """A rig for each store, made on first use."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -55,36 +55,36 @@ class Ground:
 
     @property
     def postgres(self) -> postgres.PostgresServer:
-        """The PostgreSQL server, started when it is first needed."""
+        """Return the PostgreSQL server, started on first use."""
         if self._postgres is None:
             self._postgres = self._stack.enter_context(postgres.PostgresServer())
         return self._postgres
 
     def rig(self, store: str) -> Rig:
-        """A rig that is well, with intake, worker and read API running as they usually do."""
+        """Return a healthy rig, with intake, worker and read API running as usual."""
         if store not in self._rigs:
             stack = contextlib.ExitStack()
             self._rigs[store] = stack.enter_context(self._made(store)), stack
         return self._rigs[store][0]
 
     def discard(self, store: str) -> None:
-        """Throw a rig away."""
+        """Discard a rig."""
         rig, stack = self._rigs.pop(store)
-        for each in (rig.intake, rig.worker, rig.ledger, rig.second):
-            each.goes_on()
-            each.kill()
+        for process in (rig.intake, rig.worker, rig.ledger, rig.second):
+            process.goes_on()
+            process.kill()
         stack.close()
 
     def after(self, store: str) -> None:
-        """Undo what an attack set; throw the rig away if it is not well then."""
+        """Undo an attack's settings; discard the rig if it does not recover."""
         if store not in self._rigs:
             return
         rig = self._rigs[store][0]
         try:
-            for each in (rig.intake, rig.worker, rig.ledger):
-                as_usual(each)
+            for process in (rig.intake, rig.worker, rig.ledger):
+                as_usual(process)
             wait_until(lambda: is_well(rig), "the rig to be well", WELL)
-        except Exception:  # noqa: BLE001 - whatever it is, this rig is of no more use
+        except Exception:  # noqa: BLE001 - any error makes the rig unusable
             self.discard(store)
 
     @contextlib.contextmanager
@@ -102,7 +102,7 @@ class Ground:
 
 
 def as_usual(process: Process) -> None:
-    """Run without limits and options, if it runs with some or not at all."""
+    """Run without limits and options, if it has some or does not run."""
     if process.under:
         process.under = []
         process.again()
@@ -111,8 +111,8 @@ def as_usual(process: Process) -> None:
 
 
 def is_well(rig: Rig) -> bool:
-    """Whether all three run, nothing waits, and both services answer."""
-    running = all(each.pid for each in (rig.intake, rig.worker, rig.ledger))
+    """Return whether all three run, nothing waits, and both services answer."""
+    running = all(process.pid for process in (rig.intake, rig.worker, rig.ledger))
     ports = [rig.intake.port, rig.ledger.port]
     if not running or rig.waiting() or not all(port and listens(port) for port in ports):
         return False

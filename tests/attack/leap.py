@@ -1,4 +1,4 @@
-"""`firsthand` with a clock that leapt years ahead: `python -m tests.attack.leap worker`."""
+"""`firsthand` with a clock that is years ahead: `python -m tests.attack.leap worker`."""
 
 import sys
 import time

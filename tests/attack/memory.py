@@ -1,4 +1,4 @@
-"""How much memory and disk a service takes (Linux: /proc)."""
+"""Memory and disk usage of a service (Linux: /proc)."""
 
 import contextlib
 from pathlib import Path
@@ -9,20 +9,20 @@ MIB = 1 << 20
 
 
 def family(pid: int) -> list[int]:
-    """A process and all below it."""
-    return [pid, *(each for child in children_of(pid) for each in family(child))]
+    """Return a process and all its descendants."""
+    return [pid, *(member for child in children_of(pid) for member in family(child))]
 
 
 def peak_mib(pid: int | None) -> float:
-    """The largest resident memory that any process of the family has had; 0 if it has ended."""
-    return max((_field(each, "VmHWM") for each in family(pid)), default=0.0) if pid else 0.0
+    """Return the peak resident memory of any process of the family; 0 if it has ended."""
+    return max((_field(member, "VmHWM") for member in family(pid)), default=0.0) if pid else 0.0
 
 
 def forget_peak(pid: int | None) -> None:
-    """Measure the peak from now on."""
-    for each in family(pid) if pid else ():
+    """Reset the peak."""
+    for member in family(pid) if pid else ():
         with contextlib.suppress(OSError):
-            Path(f"/proc/{each}/clear_refs").write_text("5")
+            Path(f"/proc/{member}/clear_refs").write_text("5")
 
 
 def _field(pid: int, name: str) -> float:
@@ -34,9 +34,9 @@ def _field(pid: int, name: str) -> float:
 
 
 def folder_bytes(folder: Path) -> int:
-    """What the files of a folder hold."""
+    """Return the size of a folder's files."""
     total = 0
-    for each in folder.rglob("*"):
+    for path in folder.rglob("*"):
         with contextlib.suppress(OSError):
-            total += each.stat().st_size if each.is_file() else 0
+            total += path.stat().st_size if path.is_file() else 0
     return total

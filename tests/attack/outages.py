@@ -1,4 +1,4 @@
-"""A fleet with outboxes under each outage: nothing that was acknowledged may be lost in silence."""
+"""A fleet with outboxes under each outage: no acknowledged event may be lost without an alarm."""
 
 import contextlib
 import shutil
@@ -14,7 +14,7 @@ from tests.attack.clients import writes
 from tests.attack.fleet import Fleet, Judgement
 
 CLIENTS = 6
-RECORDED = 10  # seconds in which others' events are to be recorded, or held ones released
+RECORDED = 10  # seconds in which others' events, or released ones, must be recorded
 
 
 class Outage:
@@ -28,18 +28,18 @@ class Outage:
         self.alarms: Alarms
 
     def waiting(self, count: int) -> None:
-        """Let events be acknowledged that wait for a worker; what is named counts from here on."""
+        """Post events that wait for a worker; alarms count from here on."""
         self.rig.worker.stop()
         self.fleet.post(count)
         self.alarms = Alarms(self.rig)
 
     def watch(self, *, long: int = 15, short: int = 4) -> bool:
-        """Give the ledger time to name what is wrong."""
+        """Give the ledger time to raise an alarm."""
         self.rig.worker.begin()
         return self.alarms.wait(self.run.size(long, short))
 
     def judged(self) -> Judgement:
-        """Let everything drain, hold it against what was acknowledged, send again, and judge."""
+        """Drain, compare with the acknowledged events, send again, and judge."""
         run, fleet = self.run, self.fleet
         acknowledged = fleet.acknowledged
         drained(self.rig, run.size(30, 8))
@@ -48,25 +48,27 @@ class Outage:
         drained(self.rig, 10)
         self.alarms.look(doctor=not self.alarms.raised)
         after = fleet.entries()
-        found = Judgement.of(acknowledged, before, after, alarmed=self.alarms.numbered)
-        found.add_to(
-            run.sheet, fleet.made, len({each["id"] for each in after}), named=self.alarms.named()
+        judgement = Judgement.of(acknowledged, before, after, alarmed=self.alarms.numbered)
+        judgement.add_to(
+            run.figures, fleet.made, len({row["id"] for row in after}), named=self.alarms.named()
         )
-        run.sheet.add("events without a receipt in the end", fleet.without_receipt, limit="= 0")
-        return found
+        run.figures.add("events without a receipt in the end", fleet.without_receipt, limit="= 0")
+        return judgement
 
 
 def _wiped(run: Run, strike: Callable[[Run], None]) -> None:
-    """A queue that has lost everything; the operator accepts it once the ledger has complained."""
+    """Empty the queue; the operator accepts it after the ledger's alarm."""
     outage = Outage(run)
     outage.waiting(run.size(20, 3))
     strike(run)
     alarmed = outage.watch()
     accepted = accept_queue(run.rig)
-    run.sheet.add("alarm before the operator did anything", alarmed, limit="= 1")
-    run.sheet.add("accepted by the operator", accepted, note="" if accepted else "no such command")
+    run.figures.add("alarm before the operator did anything", alarmed, limit="= 1")
+    run.figures.add(
+        "accepted by the operator", accepted, note="" if accepted else "no such command"
+    )
     outage.judged()
-    run.sheet.add("missing messages that were named", outage.alarms.missing)
+    run.figures.add("missing messages that were named", outage.alarms.missing)
 
 
 @attack("wiped", "FLUSHALL while acknowledged events wait", short=("sqlite",))
@@ -79,11 +81,11 @@ def emptied(run: Run) -> None:
     def strike(run: Run) -> None:
         queue = run.rig.queue
         queue.kill()
-        for each in queue.folder.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
-            elif each != queue.log:
-                each.unlink()
+        for path in queue.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != queue.log:
+                path.unlink()
         queue.start()
 
     _wiped(run, strike)
@@ -95,9 +97,9 @@ def trimmed(run: Run) -> None:
     outage.waiting(run.size(20, 3))
     run.rig.redis.xtrim(inbox_key(0), maxlen=0, approximate=False)
     outage.watch()
-    found = outage.judged()
+    judgement = outage.judged()
     missing = outage.alarms.missing
-    run.sheet.add("missing messages that were named", missing, limit=f"= {found.lost}")
+    run.figures.add("missing messages that were named", missing, limit=f"= {judgement.lost}")
 
 
 @attack("aof", "the append-only file is switched off and on, then kill -9")
@@ -113,12 +115,12 @@ def aof(run: Run) -> None:
     rewriting = fleet.post(5, seconds=1)
     queue.kill()
     queue.start()
-    run.sheet.add("acknowledged while the file was off", unsafe, limit="= 0")
-    run.sheet.add("acknowledged while it was rewritten", rewriting)
+    run.figures.add("acknowledged while the file was off", unsafe, limit="= 0")
+    run.figures.add("acknowledged while it was rewritten", rewriting)
     outage.watch(long=5, short=1)
-    # What the alarms name now is the accounting's business; no 202 may have been lost at all.
-    found = outage.judged()
-    run.sheet.add("acknowledged as durable and lost", found.lost, limit="= 0")
+    # Alarms after this are those of the accounting; no event answered 202 may be lost at all.
+    judgement = outage.judged()
+    run.figures.add("acknowledged as durable and lost", judgement.lost, limit="= 0")
 
 
 @attack("clock", f"the worker's clock leaps {leap.YEARS} years ahead")
@@ -131,14 +133,14 @@ def clock(run: Run) -> None:
     run.rig.worker.begin()
     outage.judged()
     future = stores.recorded_in_the_future(outage.fleet.entries())
-    run.sheet.add("alarm while the clock was wrong", alarmed, limit="= 1")
-    run.sheet.add("entries recorded in the future", future, limit="= 0")
+    run.figures.add("alarm while the clock was wrong", alarmed, limit="= 1")
+    run.figures.add("entries recorded in the future", future, limit="= 0")
     run.spoilt = future > 0
 
 
 @contextlib.contextmanager
 def _leap(run: Run) -> Iterator[None]:
-    """A worker started now has another clock."""
+    """Have a worker started now run with another clock."""
     usual, run.rig.program = run.rig.program, (sys.executable, "-m", leap.__name__)
     try:
         yield
@@ -160,7 +162,7 @@ Damage = Callable[..., contextlib.AbstractContextManager[Callable[[], None]]]
 
 
 def _of_one_person(run: Run, damage: Damage) -> None:
-    """All others' events flow meanwhile; the one person's are recorded when it is over."""
+    """Check that others' events are recorded meanwhile, and this person's afterwards."""
     outage = Outage(run)
     outage.waiting(0)
     victim, other = outage.fleet.outboxes[:2]
@@ -178,9 +180,9 @@ def _of_one_person(run: Run, damage: Damage) -> None:
             time.sleep(0.1)
         released = time.monotonic() - began
     note = f"not yet after {patience} s" if waited >= patience else ""
-    run.sheet.add("another's event recorded in", waited, "s", f"<= {RECORDED}", note)
-    run.sheet.add("alarm while it lasted", alarmed, limit="= 1")
-    run.sheet.add("the person's own recorded after it was over", released, "s", f"<= {RECORDED}")
+    run.figures.add("another's event recorded in", waited, "s", f"<= {RECORDED}", note)
+    run.figures.add("alarm while it lasted", alarmed, limit="= 1")
+    run.figures.add("the person's own recorded after it was over", released, "s", f"<= {RECORDED}")
     outage.judged()
 
 
@@ -212,8 +214,8 @@ def older(run: Run) -> None:
     rig.worker.begin()
     outage.alarms.wait(run.size(10, 3))
     accept_queue(rig)
-    run.sheet.add("alarm before the operator did anything", alarmed, limit="= 1")
-    run.sheet.add("entries written to the older database", written, limit="= 0")
+    run.figures.add("alarm before the operator did anything", alarmed, limit="= 1")
+    run.figures.add("entries written to the older database", written, limit="= 0")
     outage.judged()
     copy.close()
     run.spoilt = written > 0
@@ -229,5 +231,5 @@ def database(run: Run) -> None:
         run.rig.worker.begin()
         taken = outage.fleet.post(run.size(20, 3), seconds=seconds)
         time.sleep(max(0.0, end - time.monotonic()))
-    run.sheet.add("acknowledged while it was away", taken)
+    run.figures.add("acknowledged while it was away", taken)
     outage.judged()

@@ -1,4 +1,4 @@
-"""Attacks on the read API: connections, readers that do not read, costly questions."""
+"""Attacks on the read API: connections, readers that do not read, costly requests."""
 
 import resource
 import threading
@@ -19,8 +19,8 @@ IDLE = 36.0  # seconds between bursts: the server ends threads that were idle fo
 DESCRIPTORS = 1_024  # what systemd and most shells give a process
 SEVERAL = 16  # connections or requests at once
 UNREAD = 10_000  # entries: 20 pages, more than the server and the kernel hold for a connection
-WINDOW = 4_096  # bytes that a reader who does not read has room for
-SOON = 1_000  # milliseconds in which others are to be answered
+WINDOW = 4_096  # receive buffer of a reader who does not read, in bytes
+SOON = 1_000  # milliseconds in which others must be answered
 
 
 @attack("S1", "24 readers in bursts with pauses between", stores=("sqlite",), short=("sqlite",))
@@ -37,37 +37,37 @@ def s1(run: Run) -> None:
         if not _lives(ledger):
             crashes += 1
             ledger.again()
-    run.sheet.add("bursts", bursts)
-    run.sheet.add("answers", sum(statuses.values()) - statuses[0])
-    run.sheet.add("crashes of the read API", crashes, limit="= 0")
+    run.figures.add("bursts", bursts)
+    run.figures.add("answers", sum(statuses.values()) - statuses[0])
+    run.figures.add("crashes of the read API", crashes, limit="= 0")
     failed = sum(count for status, count in statuses.items() if status >= 500)
-    run.sheet.add("answers 5xx", failed, limit="= 0")
+    run.figures.add("answers 5xx", failed, limit="= 0")
 
 
 def _burst(run: Run, author: str, seconds: float) -> Counter[int]:
-    """Every reader asks as fast as it is answered; half of them for /readyz, without a token."""
-    found, end, adding = Counter[int](), time.monotonic() + seconds, threading.Lock()
+    """Have every reader send requests without pause; half of them /readyz, without a token."""
+    statuses, end, adding = Counter[int](), time.monotonic() + seconds, threading.Lock()
 
     def reads(number: int) -> None:
         client = Client(run.rig, author, timeout=5)
         path = "/readyz" if number % 2 else f"/people/{author}/plan"
-        mine = Counter[int]()
+        counts = Counter[int]()
         while time.monotonic() < end:
             status, _ = client.get(path)
-            mine[status] += 1
+            counts[status] += 1
             if status == 0:
-                break  # it hung up: whether it has crashed is seen afterwards
+                break  # disconnected; the caller checks for a crash
         client.close()
         with adding:
-            found.update(mine)
+            statuses.update(counts)
 
-    for each in in_threads(reads, READERS):
-        each.join(seconds + 15)
-    return found
+    for thread in in_threads(reads, READERS):
+        thread.join(seconds + 15)
+    return statuses
 
 
 def _lives(process: Process) -> bool:
-    """Whether the process and its children live and answer."""
+    """Return whether the process and its children run and answer."""
     time.sleep(0.3)  # a server that has lost its child ends a moment later
     return process.pid is not None and process.answers()
 
@@ -77,26 +77,26 @@ def s6(run: Run) -> None:
     history = [writes(run.name("person:eve"), "x" * 700) for _ in range(UNREAD)]
     eve, bob = run.with_plan("person:eve", *history), run.with_plan("person:bob", timeout=2)
     seconds = run.size(60, 5)
-    asked = (
+    request = (
         f"GET /people/{eve.author}/history?limit=500 HTTP/1.1\r\nHost: ledger\r\n"
         f"Authorization: Bearer {run.rig.token(eve.author)}\r\nAccept: {NDJSON}\r\n\r\n"
     )
-    with opened(run.rig.ledger.port, SEVERAL, window=WINDOW) as held:
-        for each in held:
-            each.sendall(asked.encode())
+    with opened(run.rig.ledger.port, SEVERAL, window=WINDOW) as connections:
+        for connection in connections:
+            connection.sendall(request.encode())
         time.sleep(1)
         with Bystander(reader(bob)) as plans, Bystander(_ready(run), 0.5) as ready:
             time.sleep(seconds)
-    run.sheet.add("others' plans served", plans.served)
-    run.sheet.add("others' plans not served in 2 s", plans.failures, limit="= 0")
+    run.figures.add("others' plans served", plans.served)
+    run.figures.add("others' plans not served in 2 s", plans.failures, limit="= 0")
     p99 = milliseconds(plans.seconds, 99)
-    run.sheet.add("others' plans, p99", p99, "ms", f"<= {SOON}")
-    run.sheet.add("/readyz not served in 2 s", ready.failures, limit="= 0")
-    run.sheet.add("read API alive", _lives(run.rig.ledger), limit="= 1")
+    run.figures.add("others' plans, p99", p99, "ms", f"<= {SOON}")
+    run.figures.add("/readyz not served in 2 s", ready.failures, limit="= 0")
+    run.figures.add("read API alive", _lives(run.rig.ledger), limit="= 1")
 
 
 def _ready(run: Run) -> Callable[[], bool]:
-    """What a bystander does: ask whether the read API is ready."""
+    """Return a bystander's action: check whether the read API is ready."""
     probe = run.client("person:probe", timeout=2)
     return lambda: probe.get("/readyz")[0] == 200
 
@@ -109,11 +109,11 @@ def s15(run: Run) -> None:
         process.under = with_limit(f"-n {DESCRIPTORS}")
         process.again()
         waited = _held_out(run, process, ada, run.size(60, 4))
-        run.sheet.add(f"{process.name}: longest wait of another", waited, "s", "<= 15")
+        run.figures.add(f"{process.name}: longest wait of another", waited, "s", "<= 15")
 
 
 def _held_out(run: Run, process: Process, client: Client, seconds: float) -> float:
-    """The longest time for which another caller, on new connections, is not served."""
+    """Return the longest time without an answer for another caller on new connections."""
 
     def asks() -> bool:
         other = Client(run.rig, client.author, timeout=1)
@@ -130,7 +130,7 @@ def _held_out(run: Run, process: Process, client: Client, seconds: float) -> flo
 
 
 def _allow_descriptors(count: int) -> None:
-    """This process itself holds the connections."""
+    """Raise this process's own limit, since it holds the connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
@@ -157,13 +157,13 @@ def s19(run: Run) -> None:
     with Bystander(reader(bob)) as plans:
         time.sleep(run.size(30, 4))
     over.set()
-    for each in threads:
-        each.join(60)
+    for thread in threads:
+        thread.join(60)
     how = ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items()))
-    run.sheet.add("answers to /origins", sum(statuses.values()), note=how)
-    run.sheet.add("others' plans undisturbed, p99", milliseconds(undisturbed.seconds, 99), "ms")
-    run.sheet.add("others' plans, p50", milliseconds(plans.seconds, 50), "ms")
-    run.sheet.add("others' plans, p99", milliseconds(plans.seconds, 99), "ms", f"<= {SOON}")
-    run.sheet.add("others' plans not served", plans.failures, limit="= 0")
-    run.sheet.add("read API's memory, peak", peak_mib(run.rig.ledger.pid), "MiB", "<= 400")
-    run.sheet.add("read API alive", _lives(run.rig.ledger), limit="= 1")
+    run.figures.add("answers to /origins", sum(statuses.values()), note=how)
+    run.figures.add("others' plans undisturbed, p99", milliseconds(undisturbed.seconds, 99), "ms")
+    run.figures.add("others' plans, p50", milliseconds(plans.seconds, 50), "ms")
+    run.figures.add("others' plans, p99", milliseconds(plans.seconds, 99), "ms", f"<= {SOON}")
+    run.figures.add("others' plans not served", plans.failures, limit="= 0")
+    run.figures.add("read API's memory, peak", peak_mib(run.rig.ledger.pid), "MiB", "<= 400")
+    run.figures.add("read API alive", _lives(run.rig.ledger), limit="= 1")

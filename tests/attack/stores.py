@@ -1,4 +1,4 @@
-"""Doing harm to a store behind the services' back: rows, bytes, copies, and being away."""
+"""Damage to a store without the services' knowledge: rows, bytes, copies, and outages."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from tests.contract.ledgers import GUARDS
 
 @contextlib.contextmanager
 def as_owner(rig: Rig) -> Iterator[Connection]:
-    """A transaction of the owner of the tables."""
+    """Open a transaction of the tables' owner."""
     opened = database.connect(rig.database.owner_url, write=True, owner=True)
     try:
         with database.transaction(opened) as connection:
@@ -31,11 +31,11 @@ def as_owner(rig: Rig) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def key_removed(rig: Rig, person: str) -> Iterator[Callable[[], None]]:
-    """Without the row of a person's key, until the yielded function puts it back."""
+    """Remove the row of a person's key, until the yielded function restores it."""
     keys = tables.keys
     with as_owner(rig) as connection:
-        found = select(keys).where(keys.c.subject == person)
-        row = dict(connection.execute(found).mappings().one())
+        query = select(keys).where(keys.c.subject == person)
+        row = dict(connection.execute(query).mappings().one())
         connection.execute(delete(keys).where(keys.c.subject == person))
     done = False
 
@@ -54,7 +54,7 @@ def key_removed(rig: Rig, person: str) -> Iterator[Callable[[], None]]:
 
 @contextlib.contextmanager
 def entry_damaged(rig: Rig, person: str) -> Iterator[Callable[[], None]]:
-    """With one bit changed in a person's newest entry, until the yielded function restores it."""
+    """Change one bit in a person's newest entry, until the yielded function restores it."""
     _flip(rig, person)
     done = False
 
@@ -77,14 +77,14 @@ def _flip(rig: Rig, person: str) -> None:
         newest = newest.where(entries.c.subject == person).order_by(entries.c.index.desc())
         log, index, leaf = connection.execute(newest.limit(1)).one()
         middle = len(leaf) // 2
-        spoilt = leaf[:middle] + bytes([leaf[middle] ^ 1]) + leaf[middle + 1 :]
+        damaged = leaf[:middle] + bytes([leaf[middle] ^ 1]) + leaf[middle + 1 :]
         same = (entries.c.log == log, entries.c.index == index)
-        connection.execute(update(entries).where(*same).values(leaf=spoilt))
+        connection.execute(update(entries).where(*same).values(leaf=damaged))
 
 
 @contextlib.contextmanager
 def _unguarded(connection: Connection) -> Iterator[None]:
-    """Without the triggers that keep entries as they are; they are there again afterwards."""
+    """Remove the append-only triggers for the block."""
     if connection.dialect.name == "sqlite":
         query = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         triggers = connection.execute(query).all()
@@ -95,12 +95,12 @@ def _unguarded(connection: Connection) -> Iterator[None]:
             connection.exec_driver_sql(sql)
         return
     guarded = connection.scalars(text(GUARDS["postgresql"])).all()
-    for each in guarded:
-        connection.execute(text(f"ALTER TABLE {each} DISABLE TRIGGER ALL"))
+    for table in guarded:
+        connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER ALL"))
     yield
-    for each in guarded:
+    for table in guarded:
         for trigger in ("no_change", "no_truncate"):
-            connection.execute(text(f"ALTER TABLE {each} ENABLE ALWAYS TRIGGER {trigger}"))
+            connection.execute(text(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"))
 
 
 class OlderCopy:
@@ -110,29 +110,29 @@ class OlderCopy:
         self._rig, self._swapped = rig, False
         rig.engine.dispose()
         if rig.database.kind == "sqlite":
-            self._place = Path(rig.settings.store_url.partition("///")[2])
+            self._path = Path(rig.settings.store_url.partition("///")[2])
             self._aside = rig.folder / "older"
             self._aside.mkdir()
-            for each in self._files(self._place.parent):
-                shutil.copy2(each, self._aside)
+            for path in self._files(self._path.parent):
+                shutil.copy2(path, self._aside)
         else:
-            name, self._socket = _postgresql_place(rig)
+            name, self._socket = _name_and_socket(rig)
             self._names = name, f"{name}_older", f"{name}_newer"
             self._run(f"CREATE DATABASE {self._names[1]} TEMPLATE {name}")
 
     def swap(self) -> None:
-        """Put the copy in the database's place, or the database back into its own."""
+        """Swap the database and the copy."""
         self._rig.engine.dispose()
         if self._rig.database.kind == "sqlite":
             between = self._rig.folder / "between"
             between.mkdir()
             for source, target in (
-                (self._place.parent, between),
-                (self._aside, self._place.parent),
+                (self._path.parent, between),
+                (self._aside, self._path.parent),
                 (between, self._aside),
             ):
-                for each in self._files(source):
-                    shutil.move(each, target)
+                for path in self._files(source):
+                    shutil.move(path, target)
             between.rmdir()
         else:
             name, older, newer = self._names
@@ -143,7 +143,7 @@ class OlderCopy:
         self._swapped = not self._swapped
 
     def close(self) -> None:
-        """The database is in its place, and the copy is gone."""
+        """Restore the database, and delete the copy."""
         if self._swapped:
             self.swap()
         if self._rig.database.kind == "sqlite":
@@ -152,46 +152,46 @@ class OlderCopy:
             self._run(f"DROP DATABASE {self._names[1]} WITH (FORCE)")
 
     def _files(self, folder: Path) -> list[Path]:
-        return [each for each in folder.glob(f"{self._place.name}*") if each.is_file()]
+        return [path for path in folder.glob(f"{self._path.name}*") if path.is_file()]
 
     def _run(self, statement: str) -> None:
         with psycopg.connect(
             host=self._socket, dbname="postgres", user="postgres", autocommit=True
         ) as connection:
-            for each in self._names:
+            for name in self._names:
                 connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-                    (each,),
+                    (name,),
                 )
             connection.execute(statement)
 
 
-def _postgresql_place(rig: Rig) -> tuple[str, str]:
-    """Name and socket folder of a database."""
+def _name_and_socket(rig: Rig) -> tuple[str, str]:
+    """Return name and socket folder of a database."""
     url, _, socket = rig.database.owner_url.partition("?host=")
     return url.rpartition("/")[2], socket
 
 
 @contextlib.contextmanager
 def away(rig: Rig) -> Iterator[None]:
-    """The database takes no write (SQLite: locked by somebody else) or does not answer at all."""
+    """Make the database refuse writes (SQLite: locked) or not answer at all."""
     if rig.database.kind == "sqlite":
-        with as_owner(rig):  # every transaction that writes begins with the one lock there is
+        with as_owner(rig):  # every write transaction begins with the only lock
             yield
         return
     stopped = family(_postmaster(rig))
-    for each in stopped:
-        _signal(each, signal.SIGSTOP)
+    for process in stopped:
+        _signal(process, signal.SIGSTOP)
     try:
         yield
     finally:
-        for each in reversed(stopped):
-            _signal(each, signal.SIGCONT)
+        for process in reversed(stopped):
+            _signal(process, signal.SIGCONT)
 
 
 def _postmaster(rig: Rig) -> int:
-    """The server's process id, which stands in its lock file beside the socket."""
-    _, socket = _postgresql_place(rig)
+    """Return the server's process id, from its lock file next to the socket."""
+    _, socket = _name_and_socket(rig)
     return int((Path(socket) / ".s.PGSQL.5432.lock").read_text().split()[0])
 
 
@@ -201,7 +201,7 @@ def _signal(pid: int, number: int) -> None:
 
 
 def count_entries(rig: Rig) -> int:
-    """How many entries the database in place holds."""
+    """Return the number of entries in the current database."""
     rig.engine.dispose()
     with database.transaction(rig.engine) as connection:
         return int(
@@ -210,6 +210,6 @@ def count_entries(rig: Rig) -> int:
 
 
 def recorded_in_the_future(entries: list[Json]) -> int:
-    """How many entries bear a date that is more than a day away."""
+    """Count entries whose date is more than a day in the future."""
     tomorrow = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
-    return sum(each["recorded"] > tomorrow for each in entries)
+    return sum(entry["recorded"] > tomorrow for entry in entries)

@@ -1,9 +1,9 @@
-"""Writes the table of docs/explanation/attacks.md from build/attack.json.
+"""Write the table of docs/explanation/attacks.md from build/attack.json.
 
 python -m tests.attack.table             after a long `make attack`: the column "now"
 python -m tests.attack.table --before    the same as the column "before"
 
-The page's figures are kept in docs/explanation/attacks.json, from which the table is written.
+The page's figures are stored in docs/explanation/attacks.json; the table is written from there.
 """
 
 import re
@@ -23,66 +23,66 @@ FIGURES = PAGE.with_suffix(".json")
 WHEN = ("before", "now")
 NOTHING = "–"
 
-Kept = dict[str, Any]
+Results = dict[str, Any]
 
 
-def figures(kept: Kept, when: str) -> list[Figure]:
-    """The figures of one of the two runs."""
-    return [Figure.read(each) for each in kept.get(when, ())]
+def figures(results: Results, when: str) -> list[Figure]:
+    """Return the figures of one of the two runs."""
+    return [Figure.read(members) for members in results.get(when, ())]
 
 
-def lines(kept: Kept) -> list[str]:
-    """A line for each figure: both runs, on each store."""
-    found = {
-        (each.attack, each.what, when, each.store): each
+def lines(results: Results) -> list[str]:
+    """Return a line for each figure: both runs, on each store."""
+    by_cell = {
+        (figure.attack, figure.what, when, figure.store): figure
         for when in WHEN
-        for each in figures(kept, when)
+        for figure in figures(results, when)
     }
     heads = [f"{when}, {store}" for when in WHEN for store in ALL]
     table = [
         f"| attack | measured | limit | {' | '.join(heads)} |",
         "| --- | --- | --: |" + " --: |" * len(heads),
     ]
-    rows = dict.fromkeys((attack, what) for attack, what, *_ in found)
-    for attack in kept["attacks"]:
+    rows = dict.fromkeys((attack, what) for attack, what, *_ in by_cell)
+    for attack in results["attacks"]:
         for what in (what for name, what in rows if name == attack):
-            cells = [found.get((attack, what, when, store)) for when in WHEN for store in ALL]
+            cells = [by_cell.get((attack, what, when, store)) for when in WHEN for store in ALL]
             shown = " | ".join(map(_cell, cells))
             table.append(f"| `{attack}` | {what} | {_limit(cells)} | {shown} |")
     return table
 
 
 def _limit(cells: Sequence[Figure | None]) -> str:
-    """The limit of a row: that of the last run; if it depends on the run, what it depends on."""
-    limits = list(dict.fromkeys(each.limit for each in cells if each and each.limit))
+    """Return the limit of a row, or "all" if it differs between the runs."""
+    limits = list(dict.fromkeys(cell.limit for cell in cells if cell and cell.limit))
     if not limits:
         return ""
-    unit = next(each.unit for each in cells if each)
+    unit = next(cell.unit for cell in cells if cell)
     sign, number = limits[-1].split()
     if len(limits) == 1:
         return f"{ {'<=': '≤', '>=': '≥', '=': ''}[sign] } {number} {unit}".strip()
     return "all"
 
 
-def _cell(each: Figure | None) -> str:
-    if each is None:
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
         return NOTHING
-    return each.shown if each.ok else f"**{each.shown}**"
+    return figure.shown if figure.ok else f"**{figure.shown}**"
 
 
-def descriptions(kept: Kept) -> list[str]:
-    """What each attack does."""
-    rows = [f"| `{name}` | {says} |" for name, says in kept["attacks"].items()]
+def descriptions(results: Results) -> list[str]:
+    """Return a line for each attack."""
+    rows = [f"| `{name}` | {says} |" for name, says in results["attacks"].items()]
     return ["| attack | what is done |", "| --- | --- |", *rows]
 
 
-def filled(page: str, kept: Kept) -> str:
-    """The page with these figures between its marks."""
-    for mark, made in (("attacks", descriptions(kept)), ("figures", lines(kept))):
+def filled(page: str, results: Results) -> str:
+    """Return the page with these figures between its marks."""
+    for mark, made in (("attacks", descriptions(results)), ("figures", lines(results))):
         inside = "\n".join(made)
         page = re.sub(
             rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)",
-            lambda found, inside=inside: f"{found[1]}\n{inside}\n\n{found[2]}",  # type: ignore[misc]  # bound now
+            lambda match, inside=inside: f"{match[1]}\n{inside}\n\n{match[2]}",  # type: ignore[misc]  # bound now
             page,
             flags=re.DOTALL,
         )
@@ -90,12 +90,14 @@ def filled(page: str, kept: Kept) -> str:
 
 
 def write(when: str) -> None:
-    """Take the figures of build/attack.json over, and write the page."""
-    kept: Kept = orjson.loads(FIGURES.read_bytes()) if FIGURES.exists() else {}
+    """Copy the figures of build/attack.json, and write the page."""
+    results: Results = orjson.loads(FIGURES.read_bytes()) if FIGURES.exists() else {}
     run = orjson.loads((BUILD / "attack.json").read_bytes())
-    kept |= {"attacks": run["attacks"], when: run["figures"], "machine": run["machine"]}
-    FIGURES.write_bytes(orjson.dumps(kept, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    PAGE.write_text(filled(PAGE.read_text(), kept))
+    results |= {"attacks": run["attacks"], when: run["figures"], "machine": run["machine"]}
+    FIGURES.write_bytes(
+        orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    )
+    PAGE.write_text(filled(PAGE.read_text(), results))
 
 
 if __name__ == "__main__":

@@ -38,11 +38,11 @@ from tests.chaos.rig import Process, Rig
 from tests.process import wait_until
 
 TOKENS, BODIES = 40, 3
-SOON = 1_000  # milliseconds in which another caller is to be answered
-RECORDED = 10  # seconds in which another person's event is to be recorded
-PATIENCE = 60.0  # seconds after which an event that is still not recorded is no longer waited for
+SOON = 1_000  # milliseconds in which another caller must be answered
+RECORDED = 10  # seconds in which another person's event must be recorded
+PATIENCE = 60.0  # seconds to wait for an event to be recorded
 EXPIRED = "2020-01-01T00:00:00Z"
-FLOOD = 180.0  # seconds that one person posts at most
+FLOOD = 180.0  # seconds that one person posts, at most
 ADDRESS_SPACE = 1_000  # MiB, as a container's limit
 LONG = "He sat at the gate and looked out over the water for a good while. " * 290
 
@@ -52,32 +52,32 @@ def s2(run: Run) -> None:
     ada, probe = run.with_plan("person:ada", timeout=5), run.client("person:probe", timeout=5)
     with Bystander(poster(ada), 0.01) as undisturbed:
         time.sleep(run.size(10, 2))
-    with opened(run.rig.intake.port, TOKENS * BODIES) as held:
-        for number, each in enumerate(held):
+    with opened(run.rig.intake.port, TOKENS * BODIES) as connections:
+        for number, connection in enumerate(connections):
             token = run.rig.token(run.name(f"person:mallory{number % TOKENS}"))
             head = (
                 f"POST /events HTTP/1.1\r\nHost: intake\r\nAuthorization: Bearer {token}\r\n"
                 f"Content-Type: {EVENT}\r\nContent-Length: 500\r\n\r\n{{"
             )
-            each.sendall(head.encode())
-        with Bystander(poster(ada), 0.01) as beside:
-            time.sleep(run.size(60, 11))  # longer than the 10 s that a body has
+            connection.sendall(head.encode())
+        with Bystander(poster(ada), 0.01) as disturbed:
+            time.sleep(run.size(60, 11))  # longer than the 10 s limit of a body
             lives = probe.ask(run.rig.intake.port, "GET", "/livez")[0]
-        answered = len(select.select(held, [], [], 0)[0])
-    for what, found in (("undisturbed", undisturbed), ("beside them", beside)):
-        run.sheet.add(f"another's POSTs {what}", found.rate, "/s")
-        run.sheet.add(f"another's POSTs {what}, p50", milliseconds(found.seconds, 50), "ms")
-    run.sheet.add("another's POSTs undisturbed, p99", milliseconds(undisturbed.seconds, 99), "ms")
-    p99 = milliseconds(beside.seconds, 99)
-    run.sheet.add("another's POSTs beside them, p99", p99, "ms", f"<= {SOON}")
-    run.sheet.add("another's POSTs that failed", beside.failures, limit="= 0")
-    run.sheet.add("longest time without a POST", beside.gap, "s", "<= 5")
-    run.sheet.add("/livez at the end", lives, limit="= 200")
-    run.sheet.add("stalled bodies answered or hung up on", answered)
+        answered = len(select.select(connections, [], [], 0)[0])
+    for what, bystander in (("undisturbed", undisturbed), ("beside them", disturbed)):
+        run.figures.add(f"another's POSTs {what}", bystander.rate, "/s")
+        run.figures.add(f"another's POSTs {what}, p50", milliseconds(bystander.seconds, 50), "ms")
+    run.figures.add("another's POSTs undisturbed, p99", milliseconds(undisturbed.seconds, 99), "ms")
+    p99 = milliseconds(disturbed.seconds, 99)
+    run.figures.add("another's POSTs beside them, p99", p99, "ms", f"<= {SOON}")
+    run.figures.add("another's POSTs that failed", disturbed.failures, limit="= 0")
+    run.figures.add("longest time without a POST", disturbed.gap, "s", "<= 5")
+    run.figures.add("/livez at the end", lives, limit="= 200")
+    run.figures.add("stalled bodies answered or hung up on", answered)
 
 
 def _another(run: Run) -> Client:
-    """Another person, who has a plan already."""
+    """Return another person, who has a plan."""
     return run.with_plan("person:bob")
 
 
@@ -90,8 +90,10 @@ def s3(run: Run) -> None:
     grants = [event("access.granted", eve.author, grant) for _ in range(run.size(20_000, 2_500))]
     eve.post_all(grants)
     _until_over(eve, grants[-1])
-    asked = {"to": partner, "words": "Why?"}
-    questions = [event("question.asked", eve.author, asked) for _ in range(run.size(2_000, 1_000))]
+    question = {"to": partner, "words": "Why?"}
+    questions = [
+        event("question.asked", eve.author, question) for _ in range(run.size(2_000, 1_000))
+    ]
     eve.post_all(questions)
     _recorded_meanwhile(run, bob, since)
 
@@ -115,13 +117,13 @@ def s3b(run: Run) -> None:
 
 
 def _until_over(client: Client, sent: Json) -> None:
-    """Until an event is recorded, or has not been for so long that this is the finding."""
+    """Wait until an event is recorded, or for so long that this is the finding."""
     with contextlib.suppress(Exception):
         wait_until(lambda: client.fate(sent) is not None, "the events before", PATIENCE)
 
 
 def _recorded_meanwhile(run: Run, bob: Client, since: int) -> None:
-    """How long another person waits now, and what it costs the worker."""
+    """Measure how long another person waits now, and the cost for the worker."""
     patience = min(PATIENCE, run.size(60, 15))
     waited = bob.seconds_until_recorded(writes(bob.author, "Fish"), patience)
     batches = [line for line in log_lines(run.rig.worker, since) if line.get("event") == "batch"]
@@ -132,14 +134,14 @@ def _recorded_meanwhile(run: Run, bob: Client, since: int) -> None:
     ]
     longest = max((line["milliseconds"] for line in batches), default=0.0) / 1000
     note = f"not yet after {patience:g} s" if waited >= patience else ""
-    if note:  # the batch under way has no line in the log yet
+    if note:  # the current batch is not in the log yet
         longest = max(longest, waited)
     limit = f"<= {RECORDED // 2 if run.short else RECORDED}"
-    run.sheet.add("another's event recorded in", waited, "s", limit, note)
-    run.sheet.add("batches", len(batches))
-    run.sheet.add("longest batch", longest, "s", "<= 5")
-    run.sheet.add("batches that failed", len(failed), limit="= 0")
-    run.sheet.add("worker's memory, peak", peak_mib(run.rig.worker.pid), "MiB")
+    run.figures.add("another's event recorded in", waited, "s", limit, note)
+    run.figures.add("batches", len(batches))
+    run.figures.add("longest batch", longest, "s", "<= 5")
+    run.figures.add("batches that failed", len(failed), limit="= 0")
+    run.figures.add("worker's memory, peak", peak_mib(run.rig.worker.pid), "MiB")
 
 
 @attack("S4", "one person posts 77 MB; the worker has 1,000 MiB")
@@ -162,18 +164,18 @@ def s4(run: Run) -> None:
     peak = max(peak, peak_mib(rig.worker.pid))
     worst = max(waits)
     note = f"not yet after {PATIENCE:g} s" if worst >= PATIENCE else ""
-    run.sheet.add("posted", flood.posted / 1e6, "MB")
-    run.sheet.add("another's event recorded in, worst", worst, "s", f"<= {RECORDED}", note)
-    run.sheet.add("worker alive", bool(rig.worker.pid), limit="= 1")
-    run.sheet.add("worker's memory, peak", peak, "MiB", f"<= {ADDRESS_SPACE}")
+    run.figures.add("posted", flood.posted / 1e6, "MB")
+    run.figures.add("another's event recorded in, worst", worst, "s", f"<= {RECORDED}", note)
+    run.figures.add("worker alive", bool(rig.worker.pid), limit="= 1")
+    run.figures.add("worker's memory, peak", peak, "MiB", f"<= {ADDRESS_SPACE}")
     ratio = (_stored(rig) - before) / max(flood.posted, 1)
-    run.sheet.add("bytes stored for a byte posted", ratio, "", f"<= {20 if run.short else 10}")
+    run.figures.add("bytes stored for a byte posted", ratio, "", f"<= {20 if run.short else 10}")
     if waits[-1] < PATIENCE:
         _four_reads(run, bob, eve)
 
 
 def _four_reads(run: Run, bob: Client, eve: Client) -> None:
-    """Four reads of the large plan at once, beside another's."""
+    """Read the large plan four times at once, while another person reads theirs."""
 
     def reads(_: int) -> None:
         client = Client(run.rig, eve.author, timeout=60)
@@ -183,15 +185,15 @@ def _four_reads(run: Run, bob: Client, eve: Client) -> None:
     threads = in_threads(reads, 4)
     time.sleep(0.05)
     with Bystander(lambda: bob.get(f"/people/{bob.author}/plan")[0] == 200) as plans:
-        for each in threads:
-            each.join(60)
+        for thread in threads:
+            thread.join(60)
     slowest = max(plans.seconds, default=0.0)
-    run.sheet.add("another's plan beside four reads of it, slowest", slowest, "s", "<= 1")
-    run.sheet.add("read API's memory, peak", peak_mib(run.rig.ledger.pid), "MiB", "<= 600")
+    run.figures.add("another's plan beside four reads of it, slowest", slowest, "s", "<= 1")
+    run.figures.add("read API's memory, peak", peak_mib(run.rig.ledger.pid), "MiB", "<= 600")
 
 
 class _Flood:
-    """Posts new lines of a plan, as large as they may be, until there are so many bytes."""
+    """Posts new lines of a plan, as large as allowed, until so many bytes were posted."""
 
     def __init__(self, client: Client, limit: int) -> None:
         self.posted, self._limit, self._stop = 0, limit, threading.Event()
@@ -200,11 +202,11 @@ class _Flood:
 
     @property
     def over(self) -> bool:
-        """Whether everything was posted."""
+        """Return whether everything was posted."""
         return not self._thread.is_alive()
 
     def stop(self) -> None:
-        """Post no more."""
+        """Stop posting."""
         self._stop.set()
         self._thread.join(60)
 
@@ -216,11 +218,11 @@ class _Flood:
                 for _ in range(50)
             ]
             self._client.post_all(sent, patience=20)
-            self.posted += sum(len(orjson.dumps(each)) for each in sent)
+            self.posted += sum(len(orjson.dumps(post)) for post in sent)
 
 
 def _stored(rig: Rig) -> int:
-    """Bytes of the database."""
+    """Return the bytes of the database."""
     if rig.database.kind == "sqlite":
         return folder_bytes(Path(rig.settings.store_url.partition("///")[2]).parent)
     with transaction(rig.engine) as connection:
@@ -245,15 +247,15 @@ def s14(run: Run) -> None:
         ]
         policy.write_text(json.dumps({"quorum": 1, "witnesses": known}))
         stack.callback(policy.unlink)
-        for each in (rig.worker, rig.ledger):
-            each.again()
+        for process in (rig.worker, rig.ledger):
+            process.again()
         _beside_witnesses(run, bob, run.size(45, 8))
-        for each in (rig.worker, rig.ledger):
-            each.kill()
+        for process in (rig.worker, rig.ledger):
+            process.kill()
 
 
 def _beside_witnesses(run: Run, bob: Client, seconds: float) -> None:
-    """Post, and look at how long a new checkpoint takes to be served with a cosignature."""
+    """Post, and measure how long a checkpoint takes to be served with a cosignature."""
     rig, waits, end = run.rig, list[float](), time.monotonic() + seconds
     while time.monotonic() < end:
         began = time.monotonic()
@@ -265,25 +267,25 @@ def _beside_witnesses(run: Run, bob: Client, seconds: float) -> None:
         waits.append(time.monotonic() - began)
     status, _ = bob.get("/logs/0/checkpoint")
     alive = rig.worker.pid is not None
-    run.sheet.add("checkpoints served with a cosignature", len(waits) - 1, note=f"in {seconds} s")
-    run.sheet.add("until an event is in a served checkpoint, worst", max(waits), "s", "<= 5")
-    run.sheet.add("/logs/0/checkpoint", status, limit="= 200")
-    run.sheet.add("worker alive", alive, limit="= 1")
+    run.figures.add("checkpoints served with a cosignature", len(waits) - 1, note=f"in {seconds} s")
+    run.figures.add("until an event is in a served checkpoint, worst", max(waits), "s", "<= 5")
+    run.figures.add("/logs/0/checkpoint", status, limit="= 200")
+    run.figures.add("worker alive", alive, limit="= 1")
     began = time.monotonic()
     patience = run.size(60, 15)
     ended = _ends(rig.worker, patience) if alive else False
     took = time.monotonic() - began if ended else patience
-    run.sheet.add("worker ends after SIGTERM in", took, "s", "<= 12")
+    run.figures.add("worker ends after SIGTERM in", took, "s", "<= 12")
 
 
 def _served(client: Client) -> int:
-    """The size of the checkpoint that is served; -1 if none is."""
+    """Return the size of the served checkpoint; -1 if there is none."""
     status, body = client.get("/logs/0/checkpoint")
     return Checkpoint.parse(split_note(body.decode())[0]).size if status == 200 else -1
 
 
 def _ends(process: Process, patience: float) -> bool:
-    """Whether the process ends in good order when it is asked to."""
+    """Return whether the process ends after SIGTERM."""
     process.ask_to_end()
     with contextlib.suppress(Exception):
         wait_until(lambda: process.pid is None, "the worker to end", patience)
@@ -292,11 +294,11 @@ def _ends(process: Process, patience: float) -> bool:
 
 @contextlib.contextmanager
 def _honest(rig: Rig) -> Iterator[WitnessHTTPServer]:
-    """A witness that cosigns what has only grown."""
+    """Start a witness that cosigns every consistent checkpoint."""
     (signer,) = signers(rig.settings)
     key, _, _ = load_or_create_key(rig.folder / "honest.key", environ={})
     store = WitnessStore(rig.folder / "honest.db", create=True)
-    logs = [LogConfig(signer.origin, tuple(parse_vkey(each) for each in signer.vkeys))]
+    logs = [LogConfig(signer.origin, tuple(parse_vkey(vkey) for vkey in signer.vkeys))]
     server = make_server(RealWitness("honest.example/w", key, store, logs))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -311,7 +313,7 @@ def _honest(rig: Rig) -> Iterator[WitnessHTTPServer]:
 
 @contextlib.contextmanager
 def _dripping() -> Iterator[str]:
-    """The address of a server that answers each POST with one byte a second."""
+    """Start a server that answers POSTs with one byte a second; yield its URL."""
     over = threading.Event()
 
     class Drips(BaseHTTPRequestHandler):

@@ -54,9 +54,7 @@ def main() -> None:
             print(f"  beside 16 x /origins {summary(under_load)}, which got {dict(statuses)}")
         with service(ledger, "0") as port:
             known, unknown = pairs(ledger, port)
-            print(
-                f"404, median of {PAIRS} pairs: has a plan {known:.1f} us, has none {unknown:.1f} us"
-            )
+            print(f"404, median of {PAIRS} pairs: has a plan {known:.1f} us, none {unknown:.1f} us")
 
 
 @contextmanager
