@@ -1,4 +1,4 @@
-"""One `firsthand up` for many tests, once on each store. Each test makes people of its own."""
+"""One `firsthand up` for many tests, once on each store. Every test uses new people."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ STORES = ["sqlite", *(["postgresql"] if postgres.find_postgres() else [])]
 def shared_up(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Up]:
-    """Everything, running."""
+    """Start all services."""
     with ExitStack() as stack:
         settings = {}
         if request.param == "postgresql":
@@ -28,7 +28,7 @@ def shared_up(
 
 @pytest.fixture
 def up(shared_up: Up, in_matrix: Callable[..., None], request: pytest.FixtureRequest) -> Up:
-    """Everything, running, noted in the matrix."""
+    """Return the running services, and note them in the matrix."""
     store = request.node.callspec.params["shared_up"]
     in_matrix(store=store, queue=shared_up.queue)
     return shared_up

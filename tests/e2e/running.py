@@ -1,4 +1,4 @@
-"""`firsthand up`, as a person would start it: a process of its own, on free ports, in a folder.
+"""`firsthand up`, started as a person would: a separate process, on free ports, in a folder.
 
 with Up(folder) as up:
     up.post(token, event)
@@ -31,24 +31,24 @@ LAST_LINE = "Ctrl-C stops everything."
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """What a shell has that never heard of Firsthand."""
+    """Return the environment of a shell without Firsthand settings."""
     path = f"{COMMAND.parent}:{os.environ['PATH']}"
     return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", **more}
 
 
 def event(kind: str, data: Any, subject: str, **more: Any) -> Json:
-    """A CloudEvent with a fresh id."""
-    whole = {"specversion": "1.0", "id": str(uuid4()), "source": "/tests", "subject": subject}
-    return {**whole, "type": kind, "data": data, **more}
+    """Return a CloudEvent with a new id."""
+    attributes = {"specversion": "1.0", "id": str(uuid4()), "source": "/tests", "subject": subject}
+    return {**attributes, "type": kind, "data": data, **more}
 
 
 def somebody(role: str = "person") -> str:
-    """An id that nobody else in these tests has."""
+    """Return a new id that no other test uses."""
     return f"{role}:{uuid4().hex[:12]}"
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """Every process below one."""
+    """Yield every descendant of a process."""
     for child in children_of(pid):
         yield child
         yield from descendants(child)
@@ -63,16 +63,16 @@ class Up:
         self.ports = free_port(), free_port(), free_port()
         self.intake, self.ledger, self.worker = (f"http://127.0.0.1:{port}" for port in self.ports)
         self.environment = environment(folder, **settings)
-        self.said: list[str] = []
+        self.output: list[str] = []
         self.below: list[int] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._errors = folder / "stderr"
 
     def __enter__(self) -> Self:
-        """Start, and wait until it has said everything."""
+        """Start, and wait for the whole welcome."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.said.clear()
+        self.output.clear()
         with self._errors.open("ab") as errors:
             self._process = subprocess.Popen(
                 self.command(),
@@ -102,7 +102,7 @@ class Up:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop, whatever happened; and what a test left running is not left to the machine."""
+        """Stop, whatever happened, and kill any process that is left."""
         self.client.close()
         if self.status is None:
             self.process.send_signal(signal.SIGTERM)
@@ -113,7 +113,7 @@ class Up:
                 os.kill(pid, signal.SIGKILL)
 
     def command(self) -> list[str]:
-        """What is typed."""
+        """Return the command as a person types it."""
         ports = [f"--intake-port={self.ports[0]}", f"--ledger-port={self.ports[1]}"]
         ports.append(f"--metrics-port={self.ports[2]}")
         return [str(COMMAND), "up", f"--data={self.data}", *ports]
@@ -121,53 +121,54 @@ class Up:
     def _read(self) -> None:
         assert self.process.stdout is not None
         with self.process.stdout as lines:
-            self.said += lines
+            self.output += lines
 
     def _is_up(self) -> bool:
-        return any(LAST_LINE in line for line in self.said)
+        return any(LAST_LINE in line for line in self.output)
 
     @property
     def queue(self) -> str:
-        """Which queue server it found: valkey or redis."""
+        """Return the queue server in use: valkey or redis."""
         return queue_server().name.lower()
 
     @property
     def process(self) -> "subprocess.Popen[str]":
-        """The process that was started."""
+        """Return the started process."""
         assert self._process is not None
         return self._process
 
     @property
     def status(self) -> int | None:
-        """How it ended; None while it runs."""
+        """Return the exit status; None while it runs."""
         return self.process.poll()
 
     @property
     def errors(self) -> str:
-        """What it wrote to standard error."""
+        """Return its standard error."""
         return self._errors.read_text()
 
     @property
     def lines(self) -> list[str]:
-        """The three lines to paste."""
-        return [line.strip() for line in self.said if f"--data {self.data}" in line]
+        """Return the three lines to paste."""
+        return [line.strip() for line in self.output if f"--data {self.data}" in line]
 
     @property
     def tokens(self) -> dict[str, str]:
-        """The printed tokens by subject."""
-        found = (
-            re.fullmatch(r"\s*(\w+:\w+)\s+([\w-]+\.[\w-]+\.[\w-]+)\s*", each) for each in self.said
+        """Return the printed tokens by subject."""
+        matches = (
+            re.fullmatch(r"\s*(\w+:\w+)\s+([\w-]+\.[\w-]+\.[\w-]+)\s*", line)
+            for line in self.output
         )
-        return {each[1]: each[2] for each in found if each}
+        return {match[1]: match[2] for match in matches if match}
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to stop, and wait until nothing is left of it."""
+        """Stop it, and wait until it has ended."""
         if self.status is None:
             self.process.send_signal(number)
         return self._end()
 
     def interrupt(self) -> int:
-        """Ctrl-C: the terminal tells the whole foreground group."""
+        """Send SIGINT to its whole group, as a terminal does on Ctrl-C."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self._end()
 
@@ -185,7 +186,7 @@ class Up:
         wait_until(lambda: not any(map(is_running, self.below)), "its processes to end")
 
     def shell(self, line: str) -> "subprocess.CompletedProcess[str]":
-        """A line pasted into another shell."""
+        """Run a line in another shell."""
         return subprocess.run(
             ["bash", "-c", line],
             env=environment(self.folder),
@@ -197,7 +198,7 @@ class Up:
         )
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """The command, in the same environment as `up`."""
+        """Run the command in the same environment as `up`."""
         return subprocess.run(
             [str(COMMAND), *words, f"--data={self.data}"],
             env=self.environment,
@@ -209,27 +210,27 @@ class Up:
         )
 
     def bearer(self, subject: str) -> dict[str, str]:
-        """A header with a token of the local key."""
+        """Return a header with a token of the local key."""
         return {"Authorization": f"Bearer {local_token(self.data / 'keys', subject)}"}
 
-    def post(self, author: str, told: Json, wait: int = 20) -> httpx.Response:
+    def post(self, author: str, sent: Json, wait: int = 20) -> httpx.Response:
         """Post an event and wait for its fate."""
         headers = {**self.bearer(author), "Content-Type": MEDIA_TYPE}
         headers |= {"Prefer": f"wait={wait}"} if wait else {}
-        return self.client.post(f"{self.intake}/events", json=told, headers=headers)
+        return self.client.post(f"{self.intake}/events", json=sent, headers=headers)
 
     def say(self, author: str, kind: str, data: Any, person: str, **more: Any) -> Json:
-        """Post an event that is accepted; the event."""
-        told = event(kind, data, person, **more)
-        answer = self.post(author, told)
+        """Post an event that must be accepted; return the event."""
+        sent = event(kind, data, person, **more)
+        answer = self.post(author, sent)
         assert answer.status_code == 201, answer.text
-        return told
+        return sent
 
     def get(self, reader: str, path: str, person: str, **headers: str) -> httpx.Response:
-        """Read something about a person."""
+        """GET something about a person."""
         url = f"{self.ledger}/people/{person}/{path}"
         return self.client.get(url, headers=self.bearer(reader) | headers)
 
     def history(self, person: str) -> list[Json]:
-        """A person's history, as they read it."""
+        """Return a person's history, as they read it."""
         return list(self.get(person, "history?limit=500", person).json()["entries"])

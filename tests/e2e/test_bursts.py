@@ -1,7 +1,7 @@
 """Bursts of readers at the real server, with pauses between them (S1).
 
-Threads that a server ends when they are idle, and connections bound to threads, once crashed it:
-half of such bursts ended it with SIGSEGV. The long form, of minutes, is part of the attack suite.
+The server once crashed in half of such bursts, with SIGSEGV: it ended idle threads to which
+connections were bound. The long form, of minutes, is part of the attack suite.
 """
 
 import threading
@@ -40,13 +40,13 @@ def test_bursts_of_readers_neither_crash_the_service_nor_fail(
             for _ in range(BURSTS):
                 begin = threading.Barrier(READERS)
                 readers = [
-                    threading.Thread(target=read, args=(reading.port, each, begin, answers))
-                    for each in tokens.items()
+                    threading.Thread(target=read, args=(reading.port, caller, begin, answers))
+                    for caller in tokens.items()
                 ]
-                for each in readers:
-                    each.start()
-                for each in readers:
-                    each.join()
+                for reader in readers:
+                    reader.start()
+                for reader in readers:
+                    reader.join()
                 time.sleep(PAUSE)
             assert reading.answers()
             assert reading.pid == first
@@ -54,14 +54,16 @@ def test_bursts_of_readers_neither_crash_the_service_nor_fail(
     assert answers == {404: BURSTS * READERS * ROUNDS * 2}
 
 
-def read(port: int, who: tuple[str, str], begin: threading.Barrier, answers: Counter[int]) -> None:
-    """Ask for a plan and an event that are not there: the store is asked for both."""
-    headers = {"Authorization": f"Bearer {who[1]}"}
+def read(
+    port: int, caller: tuple[str, str], begin: threading.Barrier, answers: Counter[int]
+) -> None:
+    """Request a plan and an event that do not exist: both need the store."""
+    headers = {"Authorization": f"Bearer {caller[1]}"}
     connection = HTTPConnection("127.0.0.1", port, timeout=15)
     begin.wait(60)
     for path in ("plan", "events/x") * ROUNDS:
         try:
-            connection.request("GET", f"/people/{who[0]}/{path}", headers=headers)
+            connection.request("GET", f"/people/{caller[0]}/{path}", headers=headers)
             answer = connection.getresponse()
             answer.read()
             answers[answer.status] += 1

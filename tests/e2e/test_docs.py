@@ -1,4 +1,4 @@
-"""The page at /docs: whole in itself, its links lead somewhere, and its lines can be pasted."""
+"""The page at /docs: self-contained, with working links and lines that can be pasted."""
 
 import html
 import re
@@ -14,18 +14,18 @@ from tests.e2e.running import Up, environment
 from tests.process import wait_until
 
 pytestmark = pytest.mark.xdist_group("up")
-SAID = examples(CATALOGUE["plan.started"])[0]["event"]
+EVENT = examples(CATALOGUE["plan.started"])[0]["event"]
 CURL = re.compile(r'<code class="curl">(.*?)</code>', re.DOTALL)
 
 
 @pytest.fixture(params=["intake", "ledger"])
 def url(request: pytest.FixtureRequest, up: Up) -> str:
-    """Where each service answers."""
+    """Return the URL of each service."""
     return str(getattr(up, request.param))
 
 
 def page(up: Up, url: str) -> str:
-    """The page of a service."""
+    """Return the page of a service."""
     answer = up.client.get(f"{url}/docs")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     return answer.text
@@ -52,13 +52,13 @@ def test_every_link_of_the_page_leads_somewhere(up: Up, url: str) -> None:
             assert up.client.get(f"{url}{target}").status_code == 200, target
 
 
-def test_the_page_can_be_heard(up: Up, url: str) -> None:
-    """One first heading, no level left out, landmarks, a language, every table's head marked."""
+def test_the_page_works_with_a_screen_reader(up: Up, url: str) -> None:
+    """One first heading, no skipped level, landmarks, a language, every table with a head."""
     text = page(up, url)
-    levels = [int(each) for each in re.findall(r"<h(\d)", text)]
+    levels = [int(level) for level in re.findall(r"<h(\d)", text)]
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
-    assert all(text.count(f"<{each}") == 1 for each in ("main", "nav", "header>", "footer"))
+    assert all(text.count(f"<{name}") == 1 for name in ("main", "nav", "header>", "footer"))
     assert '<html lang="en">' in text
     assert text.count("<table>") == text.count("<thead>")
     assert "<th>" not in text
@@ -67,19 +67,19 @@ def test_the_page_can_be_heard(up: Up, url: str) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
 def test_every_line_can_be_pasted(up: Up) -> None:
     (up.folder / ".curlrc").write_text("fail\n")
-    told = {
+    variables = {
         "FIRSTHAND_INTAKE_URL": up.intake,
         "FIRSTHAND_LEDGER_URL": up.ledger,
-        "FIRSTHAND_TOKEN": up.bearer(SAID["subject"])["Authorization"].removeprefix("Bearer "),
+        "FIRSTHAND_TOKEN": up.bearer(EVENT["subject"])["Authorization"].removeprefix("Bearer "),
     }
-    fate = f"{up.ledger}/people/{SAID['subject']}/events/{SAID['id']}"
-    for each in (up.intake, up.ledger):
-        lines = [html.unescape(line) for line in CURL.findall(page(up, each))]
+    fate = f"{up.ledger}/people/{EVENT['subject']}/events/{EVENT['id']}"
+    for service in (up.intake, up.ledger):
+        lines = [html.unescape(line) for line in CURL.findall(page(up, service))]
         assert len(lines) >= 7
         for line in lines:
             done = subprocess.run(
                 ["bash", "-c", line],
-                env=environment(up.folder, **told),
+                env=environment(up.folder, **variables),
                 cwd=up.folder,
                 capture_output=True,
                 text=True,
@@ -88,4 +88,7 @@ def test_every_line_can_be_pasted(up: Up) -> None:
             )
             assert (done.returncode, done.stderr) == (0, ""), line
             assert done.stdout or (up.folder / "tile").stat().st_size == 32
-        wait_until(lambda: up.client.get(fate, headers=up.bearer(SAID["subject"])).is_success, "it")
+        wait_until(
+            lambda: up.client.get(fate, headers=up.bearer(EVENT["subject"])).is_success,
+            "the event to be recorded",
+        )

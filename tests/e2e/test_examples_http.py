@@ -1,7 +1,7 @@
-"""Every example that is served earns over HTTP what it says, on each store.
+"""Every served example gets the documented verdict over HTTP, on each store.
 
-The examples are taken from the running service, and posted as they stand: what is given first,
-then the event. Each has a person of its own, so they can be posted side by side.
+The examples come from the running service and are posted unchanged: first the given events, then
+the event. Each has its own person, so they can be posted concurrently.
 """
 
 from collections import Counter
@@ -23,14 +23,14 @@ from tests.e2e.running import MEDIA_TYPE, Up
 
 ROOT = Path(__file__).parents[2]
 STORES = ["sqlite", *(["postgresql"] if postgres.find_postgres() else [])]
-SIDE_BY_SIDE = 8  # as many as intake lets wait at once
+SIDE_BY_SIDE = 8  # the number of clients that may wait at intake
 
 
 @pytest.fixture(params=STORES)
-def everything(
+def fresh_up(
     request: pytest.FixtureRequest, tmp_path: Path, in_matrix: Callable[..., None]
 ) -> Iterator[Up]:
-    """An `up` of this test's own, running the code beside these tests."""
+    """Start an `up` for this test only, running the code of this checkout."""
     settings = {"PYTHONPATH": str(ROOT)}
     with ExitStack() as stack:
         if request.param == "postgresql":
@@ -44,16 +44,16 @@ def everything(
 
 
 def post(up: Up, step: Json, *, wait: int = 0) -> httpx.Response:
-    """A step, posted by its author through its service."""
-    through = {"client": step["via"]} if "via" in step else {}
-    token = local_token(up.data / "keys", step["author"], **through)
+    """Post a step as its author, through its service."""
+    client = {"client": step["via"]} if "via" in step else {}
+    token = local_token(up.data / "keys", step["author"], **client)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": MEDIA_TYPE}
     headers |= {"Prefer": f"wait={wait}"} if wait else {}
     return up.client.post(f"{up.intake}/events", json=step["event"], headers=headers)
 
 
 def verdict(answer: httpx.Response) -> str:
-    """What the answer says; a refusal with its status, its sentence and its receipt."""
+    """Return the answer's verdict; check a refusal's status, sentence and receipt."""
     if answer.status_code == 201:
         return str(answer.json()["verdict"])
     problem = answer.json()
@@ -64,50 +64,50 @@ def verdict(answer: httpx.Response) -> str:
 
 
 def replay(up: Up, example: Json) -> str:
-    """Post an example; what was not as it should be, if anything."""
+    """Post an example; return a description of any mismatch."""
     wanted = ["accepted"] * len(example["given"]) + [example["verdict"]]
     for step in example["given"]:
         assert post(up, step).status_code == 202
     answer = post(up, example, wait=20)
     history = up.history(example["event"]["subject"])
-    recorded = [each.get("refusal", each["verdict"]) for each in history]
+    recorded = [entry.get("refusal", entry["verdict"]) for entry in history]
     fine = answer.status_code != 202 and verdict(answer) == example["verdict"]
-    place = f"{example['event']['type']} {example['verdict']}"
-    return "" if fine and recorded == wanted else f"{place}: {answer.text}, {recorded}"
+    name = f"{example['event']['type']} {example['verdict']}"
+    return "" if fine and recorded == wanted else f"{name}: {answer.text}, {recorded}"
 
 
 def is_readable(up: Up, example: Json) -> bool:
-    """Whether what it left can be read: the plan as data and aloud, and a sentence an entry."""
+    """Return whether the result is readable: the plan as data and text, a sentence per entry."""
     person = example["event"]["subject"]
     if example["verdict"] != "accepted":
         return True
     answers = [up.get(person, "plan", person, Accept=kind) for kind in ("*/*", "text/plain")]
-    told = all(each["sentence"].endswith(".") for each in up.history(person))
-    return told and all(each.status_code == 200 and each.text for each in answers)
+    sentences = all(entry["sentence"].endswith(".") for entry in up.history(person))
+    return sentences and all(answer.status_code == 200 and answer.text for answer in answers)
 
 
-def test_every_example_earns_its_verdict(everything: Up, request: pytest.FixtureRequest) -> None:
-    up = everything
+def test_every_example_earns_its_verdict(fresh_up: Up, request: pytest.FixtureRequest) -> None:
+    up = fresh_up
     types = up.client.get(f"{up.intake}/event-types").json()
-    assert [each["type"] for each in types] == list(CATALOGUE)
-    told = [up.client.get(f"{up.intake}/event-types/{each['type']}").json() for each in types]
-    examples = [each for row in told for each in row["examples"]]
+    assert [row["type"] for row in types] == list(CATALOGUE)
+    rows = [up.client.get(f"{up.intake}/event-types/{row['type']}").json() for row in types]
+    examples = [example for row in rows for example in row["examples"]]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        wrong = [each for each in pool.map(partial(replay, up), examples) if each]
+        wrong = [fault for fault in pool.map(partial(replay, up), examples) if fault]
     assert wrong == []
-    counts = Counter(each["verdict"] for each in examples)
-    said = ", ".join(f"{name} {count}" for name, count in counts.most_common())
-    assert [each for each in examples if not is_readable(up, each)] == []
-    store = request.node.callspec.params["everything"]
+    counts = Counter(example["verdict"] for example in examples)
+    summary = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    assert [example for example in examples if not is_readable(up, example)] == []
+    store = request.node.callspec.params["fresh_up"]
     matrix.tell(
-        request, f"examples over HTTP, {store}: {len(examples)} of {len(told)} types: {said}"
+        request, f"examples over HTTP, {store}: {len(examples)} of {len(rows)} types: {summary}"
     )
     done = up.run("replay", "--all", "--json")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
-def test_an_example_posted_again_is_answered_the_same(everything: Up) -> None:
-    up = everything
+def test_an_example_posted_again_is_answered_the_same(fresh_up: Up) -> None:
+    up = fresh_up
     examples = up.client.get(f"{up.intake}/event-types/action.done").json()["examples"]
     for example in examples:
         assert replay(up, example) == ""

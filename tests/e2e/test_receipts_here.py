@@ -1,4 +1,4 @@
-"""`firsthand receipt`: proof to keep, on screen, in a file, on paper."""
+"""`firsthand receipt`: the proof on screen, in a file, on paper."""
 
 import json
 from pathlib import Path
@@ -14,10 +14,10 @@ STARTED: Json = {"name_to_use": "Ada", "language": "en"}
 SEA: Json = {"id": "sea", "words": "Walk to the sea again."}
 
 
-def holds(up: Up, printed: str, said: Json, folder: Path) -> bool:
-    """Whether verify.py finds nothing, with the key that the ledger serves."""
+def holds(up: Up, printed: str, posted: Json, folder: Path) -> bool:
+    """Return whether verify.py has no findings, with the key that the ledger serves."""
     (folder / "receipt").write_text(printed)
-    (folder / "event").write_text(json.dumps(said))
+    (folder / "event").write_text(json.dumps(posted))
     vkey = up.client.get(f"{up.ledger}/logs/0/vkey").text.strip()
     report = verify.Report()
     keys = [verify.read_vkey(vkey)]
@@ -25,17 +25,17 @@ def holds(up: Up, printed: str, said: Json, folder: Path) -> bool:
     return not report.findings
 
 
-def test_it_prints_what_verify_takes_for_accepted_and_refused(up: Up, tmp_path: Path) -> None:
+def test_it_prints_what_verify_accepts_for_accepted_and_refused(up: Up, tmp_path: Path) -> None:
     ada, sam = somebody(), somebody("partner")
-    for author, said in (
+    for author, posted in (
         (ada, up.say(ada, "plan.started", STARTED, ada)),
         (sam, event("aspiration.stated", SEA, ada)),
     ):
-        up.post(author, said)
-        done = up.run("receipt", ada, said["id"], "--as", author)
+        up.post(author, posted)
+        done = up.run("receipt", ada, posted["id"], "--as", author)
         assert (done.returncode, done.stderr) == (0, "")
-        assert holds(up, done.stdout, said, tmp_path)
-        assert not holds(up, done.stdout, said | {"source": "/else"}, tmp_path)
+        assert holds(up, done.stdout, posted, tmp_path)
+        assert not holds(up, done.stdout, posted | {"source": "/else"}, tmp_path)
 
 
 def test_it_draws_codes_here_and_into_files(up: Up, tmp_path: Path) -> None:
@@ -47,17 +47,17 @@ def test_it_draws_codes_here_and_into_files(up: Up, tmp_path: Path) -> None:
     assert "\u2588" in here.stdout
     into = up.run("receipt", ada, long["id"], "--qr", str(tmp_path / "mine.svg"))
     files = [Path(line) for line in into.stdout.splitlines()]
-    assert [each.name for each in files] == [f"mine-{n}.svg" for n in range(1, len(files) + 1)]
+    assert [file.name for file in files] == [f"mine-{n}.svg" for n in range(1, len(files) + 1)]
     assert len(files) > 1
-    assert all("<svg" in each.read_text() for each in files)
+    assert all("<svg" in file.read_text() for file in files)
 
 
 @pytest.mark.parametrize(
     ("words", "status"),
     [(["--qr", "none/here.svg"], 2), (["--as", "partner:no"], 1)],
 )
-def test_what_cannot_be_is_one_line(up: Up, words: list[str], status: int) -> None:
+def test_an_error_is_one_line(up: Up, words: list[str], status: int) -> None:
     ada = somebody()
-    said = up.say(ada, "plan.started", STARTED, ada)
-    done = up.run("receipt", ada, said["id"], *words)
+    posted = up.say(ada, "plan.started", STARTED, ada)
+    done = up.run("receipt", ada, posted["id"], *words)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (status, "", 1)

@@ -1,9 +1,9 @@
-"""Property 8: every refusal has a request that earns it, over HTTP, on each store; and a refused
-event changes nothing but the history.
+"""Property 8: every refusal has a request that causes it, over HTTP, on each store.
 
-All but two: nobody can ask for `plan-erased` before there is erasure, nor for `our-fault` at all.
-Every type's examples are posted in test_examples_http.py; here, one for each code is looked at.
-`plan-full` takes 2 MiB of events, which no example shows; it has a test of its own.
+A refused event changes only the history. Two codes are excepted: no request causes `plan-erased`
+before erasure exists, and none causes `our-fault`. All examples of all types are posted in
+test_examples_http.py; here, one example of each code is checked in detail. `plan-full` takes 2 MiB
+of events, which no example has; it has its own test.
 """
 
 import pytest
@@ -15,30 +15,30 @@ from shared.events.refusals import REASONS, Code
 from tests.e2e.running import Up, event, somebody
 
 pytestmark = pytest.mark.xdist_group("up")
-NOT_ASKED_FOR = {Code.PLAN_ERASED, Code.PLAN_FULL, Code.OUR_FAULT}
+NOT_COVERED = {Code.PLAN_ERASED, Code.PLAN_FULL, Code.OUR_FAULT}
 EARNS: dict[str, Json] = {
-    each["verdict"]: each for row in reversed(CATALOGUE.values()) for each in examples(row)
+    example["verdict"]: example for row in reversed(CATALOGUE.values()) for example in examples(row)
 }
 
 
-@pytest.mark.parametrize("code", [code for code in Code if code not in NOT_ASKED_FOR])
+@pytest.mark.parametrize("code", [code for code in Code if code not in NOT_COVERED])
 def test_a_refusal_has_a_request_that_earns_it(up: Up, code: Code) -> None:
     example = EARNS[code]
-    author, told = example["author"], example["event"]
-    person = told["subject"]
+    author, posted = example["author"], example["event"]
+    person = posted["subject"]
     for step in example["given"]:
         assert up.post(step["author"], step["event"]).status_code == 201
     before, history = up.get(person, "plan", person), up.history(person)
-    answer = up.post(author, told)
+    answer = up.post(author, posted)
     problem = answer.json()
     assert (answer.status_code, problem.get("code")) == (code.http_status, code), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert problem["recorded"] is True
     assert problem["detail"] == f"It was refused: {REASONS[code]}."
-    again = up.post(author, told)  # the same bytes: the same entry, no second one
+    again = up.post(author, posted)  # the same bytes: the same entry
     assert again.json()["receipt"]["entry"] == problem["receipt"]["entry"]
-    fate = up.get(author, f"events/{told['id']}", person).json()
-    assert code in {each.get("refusal") for each in (fate, *fate.get("also", ()))}
+    fate = up.get(author, f"events/{posted['id']}", person).json()
+    assert code in {row.get("refusal") for row in (fate, *fate.get("also", ()))}
     *same, attempt = up.history(person)
     assert same == history
     assert (attempt["refusal"], attempt["verdict"]) == (code, "refused")
@@ -65,10 +65,10 @@ def test_a_plan_that_others_have_filled_takes_no_more_of_theirs_and_still_the_pe
 
 
 def test_no_refusal_is_left_out() -> None:
-    assert EARNS.keys() | NOT_ASKED_FOR == {"accepted", *Code}
+    assert EARNS.keys() | NOT_COVERED == {"accepted", *Code}
 
 
 def test_everything_replays_to_the_same(up: Up) -> None:
-    """Entries and keys alone give the same plans and the same verdicts, refusals too."""
+    """Entries and keys alone give the same plans and the same verdicts, also the refusals."""
     done = up.run("replay", "--all", "--json")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout

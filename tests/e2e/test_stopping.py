@@ -1,4 +1,4 @@
-"""Asked to stop, a service ends what it has in hand, takes nothing new, and loses nothing."""
+"""A service that is stopped completes its current work, accepts nothing new, and loses nothing."""
 
 import signal
 import subprocess
@@ -25,7 +25,7 @@ PEOPLE = [f"person:p{number}" for number in range(6)]
 
 
 class Web(Server):
-    """Intake or the read API, as a process of its own."""
+    """Intake or the read API, as a separate process."""
 
     def __init__(self, name: str, environment: dict[str, str]) -> None:
         super().__init__()
@@ -34,22 +34,22 @@ class Web(Server):
         self._environment = environment
 
     def command(self) -> list[str]:
-        """As it is typed."""
+        """Return the command as a person types it."""
         return [sys.executable, "-m", "services.cli", self.name, f"--port={self.port}"]
 
     def environment(self) -> dict[str, str]:
-        """The ledger's settings, besides ours."""
+        """Return the ledger's settings, added to ours."""
         return {**super().environment(), **self._environment, "PYTHONPATH": str(ROOT)}
 
     def answers(self) -> bool:
-        """It says that it is ready."""
+        """Return whether it is ready."""
         try:
             return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
         except httpx.TransportError:
             return False
 
     def ask_to_stop(self) -> "subprocess.Popen[bytes]":
-        """SIGTERM; the process, to be waited for."""
+        """Send SIGTERM; return the process, to wait for it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process
@@ -62,7 +62,7 @@ def ledger(
     postgres_server: PostgresServer,
     in_matrix: Callable[..., None],
 ) -> Iterator[Ledger]:
-    """A ledger on PostgreSQL, which takes several workers."""
+    """Return a ledger on PostgreSQL, which allows several workers."""
     in_matrix(store="postgresql", version=postgres_server.version)
     with postgres_server.database() as database:
         made = Ledger(tmp_path, database, valkey.url)
@@ -74,23 +74,23 @@ def bearer(ledger: Ledger, who: str) -> str:
     return local_token(ledger.settings.key_folder, who)
 
 
-def test_intake_answers_who_waits_and_takes_nobody_new(ledger: Ledger) -> None:
+def test_intake_answers_waiting_clients_and_accepts_no_new_ones(ledger: Ledger) -> None:
     answers: list[int] = []
 
     def post_and_wait() -> None:
         headers = {"Authorization": f"Bearer {bearer(ledger, 'person:ada')}"}
         headers |= {"Content-Type": MEDIA_TYPE, "Prefer": "wait=12"}
-        told = event("plan.started", {"name_to_use": "Ada", "language": "en"}, "person:ada")
-        posted = httpx.post(f"{intake.url}/events", json=told, headers=headers, timeout=PATIENCE)
+        sent = event("plan.started", {"name_to_use": "Ada", "language": "en"}, "person:ada")
+        posted = httpx.post(f"{intake.url}/events", json=sent, headers=headers, timeout=PATIENCE)
         answers.append(posted.status_code)
 
     with Web("intake", ledger.environment) as intake:
         waiting = threading.Thread(target=post_and_wait)
         waiting.start()
-        wait_until(lambda: ledger.waiting() == 1, "the event to be taken")
+        wait_until(lambda: ledger.waiting() == 1, "the event to be accepted")
         stopping = intake.ask_to_stop()
-        wait_until(lambda: not intake.answers(), "intake to take nobody new")
-        assert stopping.poll() is None, "somebody still waits for an answer"
+        wait_until(lambda: not intake.answers(), "intake to refuse new requests")
+        assert stopping.poll() is None, "a client still waits for an answer"
         waiting.join()
         assert stopping.wait(PATIENCE) == 0
     assert answers == [202]
@@ -109,7 +109,7 @@ def test_a_worker_ends_with_its_batch_and_leaves_the_rest(ledger: Ledger) -> Non
             assert worker.terminate() == 0
             recorded = len(ledger.rows())
             steady.more(100)
-        assert len(ledger.rows()) == recorded, "nobody records without a worker"
+        assert len(ledger.rows()) == recorded, "entries were recorded without a worker"
         assert ledger.waiting() >= 100
         worker.start()
         until_drained(ledger, PATIENCE)
@@ -117,13 +117,13 @@ def test_a_worker_ends_with_its_batch_and_leaves_the_rest(ledger: Ledger) -> Non
 
 
 def test_restarting_each_in_turn_loses_nothing(ledger: Ledger) -> None:
-    """Two intakes, two workers, one read API; posters send again what got no 202."""
+    """Two intakes, two workers, one read API; posters retry without a 202."""
     with ExitStack() as stack:
         intakes = [stack.enter_context(Web("intake", ledger.environment)) for _ in range(2)]
         workers = [stack.enter_context(Worker(ledger)) for _ in range(2)]
         reading = stack.enter_context(Web("ledger", ledger.environment))
         tokens = {who: bearer(ledger, who) for who in PEOPLE}
-        with Steady([each.port for each in intakes], tokens) as steady:
+        with Steady([web.port for web in intakes], tokens) as steady:
             for web in (*intakes, reading):
                 steady.more(30)
                 assert web.ask_to_stop().wait(PATIENCE) == 0
@@ -138,7 +138,7 @@ def test_restarting_each_in_turn_loses_nothing(ledger: Ledger) -> None:
 
 
 def holds(ledger: Ledger, steady: Steady) -> None:
-    """What was acknowledged is there once, each person's in the order of the 202s."""
+    """Check that every acknowledged event is recorded once, in the order of the 202s."""
     for who, ids in steady.taken.items():
         assert ledger.ids(who) == ids
     assert len(ledger.rows()) == steady.count()

@@ -1,4 +1,4 @@
-"""The three lines that `up` prints tell a story; what other people's software posts arrives."""
+"""The three lines that `up` prints tell a story; events from other people's software arrive."""
 
 import json
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ REWORD = {"aspiration": "sea", "words": "Lose weight."}
 
 
 def test_the_three_lines_tell_the_story(up: Up) -> None:
-    """Once on each store: Ada's is the only name that these tests share."""
+    """Run once on each store: Ada's is the only name that these tests share."""
     first, second, third = up.lines
     ada = up.shell(first)
     assert (ada.returncode, ada.stderr) == (0, "")
@@ -39,16 +39,16 @@ def test_the_three_lines_tell_the_story(up: Up) -> None:
     assert "Lose weight" not in read.stdout
 
 
-def test_the_printed_tokens_are_good_for_their_roles(up: Up) -> None:
+def test_the_printed_tokens_have_the_rights_of_their_roles(up: Up) -> None:
     roles = {"person:ada", "partner:sam", "service:bot", "auditor:kim", "operator:lee"}
     assert up.tokens.keys() == roles
-    told, statuses = event("plan.started", STARTED, somebody()), {}
+    posted, statuses = event("plan.started", STARTED, somebody()), {}
     for subject, bearer in up.tokens.items():
         headers = {
             "Authorization": f"Bearer {bearer}",
             "Content-Type": "application/cloudevents+json",
         }
-        answer = up.client.post(f"{up.intake}/events", json=told, headers=headers)
+        answer = up.client.post(f"{up.intake}/events", json=posted, headers=headers)
         statuses[subject.partition(":")[0]] = answer.status_code
     assert statuses == {
         "person": 202,
@@ -80,7 +80,7 @@ def test_the_official_sdk_posts_events_that_arrive(up: Up) -> None:
 
 
 def begun(up: Up) -> str:
-    """Somebody with a plan, who says what they want."""
+    """Return a person with a plan and an aspiration."""
     ada = somebody()
     up.say(ada, "plan.started", STARTED, ada)
     up.say(ada, "aspiration.stated", SEA, ada)
@@ -88,14 +88,14 @@ def begun(up: Up) -> str:
 
 
 def granted(up: Up, ada: str, partner: str, *scopes: str) -> None:
-    """Somebody allows a partner something."""
+    """Let a person grant scopes to a partner."""
     wording = {"purpose": "Walking", "wording": "As agreed.", "until": "until-withdrawn"}
     up.say(ada, "access.granted", {"to": partner, "scopes": list(scopes), **wording}, ada)
 
 
 @pytest.mark.parametrize("who", ["another person", "a stranger", "a service", "a partner"])
 def test_nobody_else_rewords_what_a_person_wants(up: Up, who: str) -> None:
-    """Plan bytes and ETag stay; the attempt is one sentence in the history, without its words."""
+    """Plan bytes and ETag stay. The attempt is one sentence in the history, without its words."""
     ada = begun(up)
     author = {
         "another person": somebody(),
@@ -108,25 +108,25 @@ def test_nobody_else_rewords_what_a_person_wants(up: Up, who: str) -> None:
     if who == "a partner":  # with a grant for everything else
         granted(up, ada, author, "read", "observe", "interpret", "propose", "audit")
     before, history = up.get(ada, "plan", ada), up.history(ada)
-    aloud = up.get(ada, "plan", ada, Accept="text/plain")
+    as_text = up.get(ada, "plan", ada, Accept="text/plain")
     answer = up.post(author, event("aspiration.reworded", REWORD, ada))
-    told = answer.json()
-    assert (answer.status_code, told["code"]) == (403, "not-yours-to-say")
-    assert (told["recorded"], "Lose weight" in answer.text) == (True, False)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (403, "not-yours-to-say")
+    assert (problem["recorded"], "Lose weight" in answer.text) == (True, False)
     after = up.get(ada, "plan", ada)
     assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
-    assert up.get(ada, "plan", ada, Accept="text/plain").content == aloud.content
+    assert up.get(ada, "plan", ada, Accept="text/plain").content == as_text.content
     *same, attempt = up.history(ada)
     assert same == history
     assert_attempt(attempt, author, "tried to change your words", "only you may say this")
 
 
-def assert_attempt(told: Json, author: str, tried: str, because: str) -> None:
-    """One sentence, nobody's words."""
-    assert told["author"] == author
-    assert tried in told["sentence"]
-    assert told["sentence"].endswith(f"it was refused: {because}.")
-    assert "Lose weight" not in json.dumps(told)
+def assert_attempt(row: Json, author: str, tried: str, because: str) -> None:
+    """Check that the row is one sentence, without the attempt's words."""
+    assert row["author"] == author
+    assert tried in row["sentence"]
+    assert row["sentence"].endswith(f"it was refused: {because}.")
+    assert "Lose weight" not in json.dumps(row)
 
 
 def test_a_grant_for_something_else_opens_nothing_else(up: Up) -> None:
@@ -152,7 +152,7 @@ def test_nobody_else_reads_it(up: Up) -> None:
 
 
 def test_a_body_in_chunks_is_read(up: Up) -> None:
-    """HTTP/1.1 has bodies without a length (RFC 9112, 7.1)."""
+    """HTTP/1.1 allows bodies without a length (RFC 9112, 7.1)."""
     ada = somebody()
     body = json.dumps(event("plan.started", STARTED, ada)).encode()
     headers = {

@@ -1,4 +1,4 @@
-"""`firsthand up` starts everything, stops everything, and goes on where it was."""
+"""`firsthand up` starts everything, stops everything, and continues where it stopped."""
 
 import os
 import signal
@@ -19,19 +19,19 @@ ADA = "person:ada"
 
 @pytest.fixture(autouse=True)
 def noted(in_matrix: Callable[..., None]) -> None:
-    """What these tests stand on."""
+    """Note the store of these tests in the matrix."""
     in_matrix(store="sqlite")
 
 
 def environments(up: Up) -> dict[str, dict[str, str]]:
-    """Each service's environment, as the kernel has it."""
-    found = {}
+    """Return each service's environment, as the kernel has it."""
+    by_service = {}
     for pid in up.below:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         service = words[3].decode() if b"services.cli" in words else "queue"
         pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
-        found[service] = dict(each.partition("=")[::2] for each in pairs)
-    return found
+        by_service[service] = dict(pair.partition("=")[::2] for pair in pairs)
+    return by_service
 
 
 @pytest.mark.parametrize("way", ["SIGTERM", "Ctrl-C"])
@@ -50,38 +50,38 @@ def test_it_stops_cleanly_and_goes_on_where_it_was(tmp_path: Path, way: str) -> 
         repeat = up.post(ADA, first)
         assert (repeat.status_code, repeat.json()["index"]) == (200, 0)
         up.say(ADA, "aspiration.stated", {"words": "Walk."}, ADA)
-        assert [each["index"] for each in up.history(ADA)] == [0, 1]
+        assert [entry["index"] for entry in up.history(ADA)] == [0, 1]
 
 
 def test_what_waits_when_it_stops_is_recorded_when_it_starts(tmp_path: Path) -> None:
     up = Up(tmp_path)
     with up:
         up.say(ADA, "plan.started", STARTED, ADA)
-        said = [event("aspiration.stated", {"words": f"Wish {n}."}, ADA) for n in range(20)]
-        assert {up.post(ADA, each, wait=0).status_code for each in said} == {202}
+        events = [event("aspiration.stated", {"words": f"Wish {n}."}, ADA) for n in range(20)]
+        assert {up.post(ADA, sent, wait=0).status_code for sent in events} == {202}
         assert up.stop() == 0
     with up:
-        wait_until(lambda: len(up.history(ADA)) == 21, "all to be recorded")
-        assert [each["id"] for each in up.history(ADA)][1:] == [each["id"] for each in said]
+        wait_until(lambda: len(up.history(ADA)) == 21, "all events to be recorded")
+        assert [entry["id"] for entry in up.history(ADA)][1:] == [sent["id"] for sent in events]
 
 
 def test_killed_outright_it_leaves_nothing_running_and_loses_nothing(tmp_path: Path) -> None:
     up = Up(tmp_path)
     with up:
-        said = event("plan.started", STARTED, ADA)
-        assert up.post(ADA, said, wait=0).status_code == 202
+        posted = event("plan.started", STARTED, ADA)
+        assert up.post(ADA, posted, wait=0).status_code == 202
         up.stop(signal.SIGKILL)
         up.nothing_is_left()
     with up:
-        wait_until(lambda: len(up.history(ADA)) == 1, "it to be recorded")
-        assert up.post(ADA, said).status_code == 200
+        wait_until(lambda: len(up.history(ADA)) == 1, "the event to be recorded")
+        assert up.post(ADA, posted).status_code == 200
 
 
 @pytest.mark.parametrize("service", ["queue", "worker", "ledger", "intake"])
 def test_when_one_service_ends_all_end_and_say_which(tmp_path: Path, service: str) -> None:
     with Up(tmp_path) as up:
-        place = ["queue", "worker", "ledger", "intake"].index(service)
-        child = [pid for pid in up.below if parent_of(pid) == up.process.pid][place]
+        position = ["queue", "worker", "ledger", "intake"].index(service)
+        child = [pid for pid in up.below if parent_of(pid) == up.process.pid][position]
         os.kill(child, signal.SIGKILL)
         assert up.process.wait(PATIENCE) == 3
         assert f"{service} ended by itself" in up.errors.splitlines()[-1]
@@ -89,23 +89,23 @@ def test_when_one_service_ends_all_end_and_say_which(tmp_path: Path, service: st
 
 
 def parent_of(pid: int) -> int:
-    """The process that started this one."""
+    """Return the parent's process id."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_the_workers_figures_are_where_it_says(tmp_path: Path) -> None:
+def test_the_workers_metrics_are_at_the_printed_address(tmp_path: Path) -> None:
     with Up(tmp_path) as up:
-        assert any(f"worker  {up.worker} " in line for line in up.said)
+        assert any(f"worker  {up.worker} " in line for line in up.output)
         up.say(ADA, "plan.started", STARTED, ADA)
         served = up.client.get(f"{up.worker}/metrics").text
         assert 'firsthand_entries_total{verdict="accepted"} 1.0' in served
         assert 'firsthand_refusals_total{code="our-fault"} 0.0' in served
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path, place: int) -> None:
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path, position: int) -> None:
     up = Up(tmp_path)
-    with socket.create_server(("127.0.0.1", up.ports[place])):
+    with socket.create_server(("127.0.0.1", up.ports[position])):
         done = subprocess.run(
             up.command(),
             env=up.environment,
@@ -115,10 +115,10 @@ def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path, place: int) -> Non
             timeout=60,
             check=False,
         )
-    option = ("--intake-port", "--ledger-port", "--metrics-port")[place]
+    option = ("--intake-port", "--ledger-port", "--metrics-port")[position]
     assert (done.returncode, done.stdout) == (3, "")
-    says = f"firsthand: port {up.ports[place]} is taken; choose another with {option}\n"
-    assert done.stderr == says
+    expected = f"firsthand: port {up.ports[position]} is taken; choose another with {option}\n"
+    assert done.stderr == expected
 
 
 def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> None:
@@ -135,12 +135,12 @@ def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> None:
         )
         assert (done.returncode, done.stdout) == (3, "")
         assert done.stderr == f"firsthand: 'firsthand up' already runs on {up.data}\n"
-        up.say(ADA, "plan.started", STARTED, ADA)  # and the first one goes on
+        up.say(ADA, "plan.started", STARTED, ADA)  # the first one continues
         assert all(map(is_running, up.below))
 
 
 def test_a_folder_deep_down_has_its_socket_elsewhere(tmp_path: Path) -> None:
-    """A socket's name has 107 bytes at most; a folder's may have more."""
+    """A socket's path has at most 107 bytes; a folder's may be longer."""
     with Up(tmp_path / ("a" * 60) / ("b" * 60)) as up:
         up.say(ADA, "plan.started", STARTED, ADA)
         assert up.stop() == 0
@@ -158,22 +158,23 @@ def test_intake_has_no_database_address(
         }
         with Up(tmp_path, **urls) as up:
             up.say(ADA, "plan.started", STARTED, ADA)
-            found = environments(up)
-    assert found.keys() == {"queue", "worker", "ledger", "intake"}
-    given = {
-        service: {name for name in told if "DATABASE" in name} for service, told in found.items()
+            by_service = environments(up)
+    assert by_service.keys() == {"queue", "worker", "ledger", "intake"}
+    settings = {
+        service: {name for name in variables if "DATABASE" in name}
+        for service, variables in by_service.items()
     }
-    assert given == {
+    assert settings == {
         "queue": set(),
         "intake": set(),
         "worker": {"FIRSTHAND_DATABASE_URL"},
         "ledger": {"FIRSTHAND_DATABASE_URL"},
     }
-    assert store.app_url not in str(found["intake"])
+    assert store.app_url not in str(by_service["intake"])
 
 
 def test_intake_imports_no_store() -> None:
-    """In a fresh interpreter, and with everything that it really loads."""
+    """Check in a fresh interpreter, with all modules that it loads."""
     program = """
 import sys
 import services.intake.app, services.intake.routes, services.intake.event_types

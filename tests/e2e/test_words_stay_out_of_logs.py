@@ -1,5 +1,6 @@
-"""Nothing that is logged holds a word of anybody's, a body, a token or a query: at debug level, in
-every process, on every route, and when things fail.
+"""Logs never contain a person's words, a body, a token or a query.
+
+This holds at debug level, in every process, on every route, and when things fail.
 """
 
 import json
@@ -35,19 +36,19 @@ TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """Everything, running, and as talkative as it can be."""
+    """Start all services at debug level."""
     with Up(tmp_path_factory.mktemp("up"), FIRSTHAND_LOG_LEVEL="debug") as up:
         yield up
 
 
 def lines(up: Up, what: str) -> list[dict[str, object]]:
-    """The lines of one sort, whole."""
-    told = [each for each in up.errors.splitlines() if each.startswith("{") and each.endswith("}")]
-    return [line for each in told if (line := json.loads(each))["event"] == what]
+    """Return the complete log lines of one event."""
+    whole = [raw for raw in up.errors.splitlines() if raw[:1] == "{" and raw[-1:] == "}"]
+    return [line for raw in whole if (line := json.loads(raw))["event"] == what]
 
 
 def bodies() -> Iterator[tuple[bytes, str]]:
-    """What may be posted, badly: bytes and media type."""
+    """Yield invalid bodies and their media types."""
     good = event("aspiration.stated", {"words": MARK}, ADA)
     for wrong in (
         good | {"type": MARK},
@@ -67,11 +68,11 @@ def bodies() -> Iterator[tuple[bytes, str]]:
 
 
 def ask_everything(up: Up) -> None:
-    """Each route of both services, with marked words wherever words can stand."""
-    said = up.say(ADA, "plan.started", STARTED, ADA)
+    """Request every route of both services, with marked words wherever words fit."""
+    posted = up.say(ADA, "plan.started", STARTED, ADA)
     up.say(ADA, "aspiration.stated", {"id": "sea", "words": f"{MARK} by the sea."}, ADA)
     up.post(SAM, event("aspiration.stated", {"words": MARK}, ADA))
-    up.post(ADA, said)
+    up.post(ADA, posted)
     for body, media_type in bodies():
         headers = {**up.bearer(ADA), "Content-Type": media_type, "Prefer": f"wait={MARK}"}
         up.client.post(f"{up.intake}/events", content=body, headers=headers)
@@ -81,23 +82,23 @@ def ask_everything(up: Up) -> None:
             up.client.request(MARK.upper(), f"{base}/{path}")
     for path in ("event-types", "event-types/plan.started", f"event-types/{MARK}"):
         up.client.get(f"{up.intake}/{path}?q={MARK}")
-    for path in ("plan", "history", f"events/{said['id']}", f"events/{MARK}"):
+    for path in ("plan", "history", f"events/{posted['id']}", f"events/{MARK}"):
         for query in ("", f"?version={MARK}", f"?cursor={MARK}", f"?as-of={MARK}", f"?{MARK}=1"):
             up.get(ADA, path + query, ADA)
             up.get(SAM, path + query, f"person:{MARK}")
 
 
-def words_in(said: str) -> list[str]:
-    """The lines that hold the mark."""
-    return [each for each in said.splitlines() if MARK.lower() in each.lower()]
+def words_in(output: str) -> list[str]:
+    """Return the lines that contain the mark."""
+    return [line for line in output.splitlines() if MARK.lower() in line.lower()]
 
 
 def test_no_word_is_logged_on_any_route_or_in_a_batch(up: Up) -> None:
     ask_everything(up)
     requests, batches = lines(up, "request"), lines(up, "batch")
     assert len(requests) > 60
-    assert {each["service"] for each in requests} == {"intake", "ledger"}
-    assert sum(int(str(each["messages"])) for each in batches) >= 4
+    assert {line["service"] for line in requests} == {"intake", "ledger"}
+    assert sum(int(str(line["messages"])) for line in batches) >= 4
     assert words_in(up.errors) == []
     token = up.bearer(ADA)["Authorization"].split(".")[1]
     assert token not in up.errors
@@ -113,20 +114,20 @@ def test_no_word_is_logged_of_a_message_that_does_not_open(up: Up) -> None:
 
 def test_a_trace_is_named_on_the_way_but_does_not_change_the_event(up: Up) -> None:
     ann = "person:ann"
-    told = event("plan.started", STARTED, ann)
+    posted = event("plan.started", STARTED, ann)
     headers = {**up.bearer(ann), "Content-Type": MEDIA_TYPE, "traceparent": TRACEPARENT}
-    answer = up.client.post(f"{up.intake}/events", json=told, headers=headers)
+    answer = up.client.post(f"{up.intake}/events", json=posted, headers=headers)
     assert answer.status_code == 202
-    wait_until(lambda: any("traces" in each for each in lines(up, "batch")), "the batch")
-    (batch,) = (each for each in lines(up, "batch") if "traces" in each)
-    (request,) = (each for each in lines(up, "request") if "trace" in each)
+    wait_until(lambda: any("traces" in line for line in lines(up, "batch")), "the batch")
+    (batch,) = (line for line in lines(up, "batch") if "traces" in line)
+    (request,) = (line for line in lines(up, "request") if "trace" in line)
     assert (batch["traces"], request["trace"]) == ([TRACE], TRACE)
-    receipt = up.get(ann, f"events/{told['id']}", ann)
+    receipt = up.get(ann, f"events/{posted['id']}", ann)
     assert TRACE not in receipt.text
 
 
 def test_no_word_is_logged_when_the_store_fails(tmp_path: Path) -> None:
-    """The last one, since it leaves no store behind."""
+    """Run last, since it breaks the store."""
     with Up(tmp_path, FIRSTHAND_LOG_LEVEL="debug") as up:
         up.say(ADA, "plan.started", STARTED, ADA)
         owner = database.connect(
@@ -136,8 +137,8 @@ def test_no_word_is_logged_when_the_store_fails(tmp_path: Path) -> None:
             connection.execute(text("ALTER TABLE people RENAME TO elsewhere"))
             connection.execute(text("ALTER TABLE snapshots RENAME TO nowhere"))
         owner.dispose()
-        said = event("aspiration.stated", {"words": MARK}, ADA)
-        assert up.post(ADA, said, wait=1).status_code == 202
+        posted = event("aspiration.stated", {"words": MARK}, ADA)
+        assert up.post(ADA, posted, wait=1).status_code == 202
         assert up.get(ADA, "plan?version=1", ADA).status_code == 503
         wait_until(lambda: bool(lines(up, "partition_blocked")), "the fault")
         assert "no such table: people" in str(lines(up, "partition_blocked")[0]["why"])
@@ -145,7 +146,7 @@ def test_no_word_is_logged_when_the_store_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("service", ["intake", "ledger", "worker"])
-def test_a_fault_that_quotes_words_is_told_without_them(
+def test_a_fault_that_quotes_words_is_logged_without_them(
     service: str, tmp_path: Path, valkey: RedisLikeServer
 ) -> None:
     with sqlite_database(tmp_path) as store:
@@ -154,11 +155,11 @@ def test_a_fault_that_quotes_words_is_told_without_them(
         if service == "ledger":
             ledger.drain()
         ledger.close()
-        told = {**os.environ, **ledger.environment, "FIRSTHAND_LOG_LEVEL": "debug"}
+        variables = {**os.environ, **ledger.environment, "FIRSTHAND_LOG_LEVEL": "debug"}
         with subprocess.Popen(
             [sys.executable, "-m", "tests.integration.broken", service],
             cwd=ROOT,
-            env=told,
+            env=variables,
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
@@ -166,9 +167,9 @@ def test_a_fault_that_quotes_words_is_told_without_them(
                 wait_until(lambda: ledger.waiting() == 0, "the verdict", 15)
                 process.terminate()
             assert process.stderr is not None
-            said = process.stderr.read()
-        assert process.returncode == 0, said
+            errors = process.stderr.read()
+        assert process.returncode == 0, errors
         ledger.close()
-    assert "tests/integration/broken.py" in said
-    assert "KeyError" in said
-    assert words_in(said) == []
+    assert "tests/integration/broken.py" in errors
+    assert "KeyError" in errors
+    assert words_in(errors) == []
