@@ -147,8 +147,8 @@ class Judgement:
     ) -> "Judgement":
         """Judge by the entries before and after everything was sent again.
 
-        An event is lost if it was acknowledged and is not among the entries before. The loss is silent
-        if no alarm with a number was raised: a retry by the client does not excuse that.
+        An event is lost if it was acknowledged and is not among the entries before. The loss is
+        silent if no alarm with a number was raised: a retry by the client does not excuse that.
         """
         lost = set(acknowledged) - {row["id"] for row in before}
         counts = Counter(row["id"] for row in after)

@@ -3,7 +3,7 @@
 from shared.events.event import Event
 from tests.authorship.effects import key_of
 from tests.authorship.standing import speaks_for_person
-from tests.authorship.state import State, change_of, come
+from tests.authorship.state import State, change_of, is_past
 from tests.authorship.tables import MOST, MOST_BYTES, MOST_DISAGREEMENTS, NEW_LINES, PROTECTIVE
 
 Code = str | None
@@ -16,7 +16,7 @@ def too_many(state: State, event: Event) -> Code:
         return too_many(state, change_of(proposal, event))
     kind, data = event.type, event.data
     if kind in ("access.granted", "representative.named"):
-        adds = not come(data["until"], event.received)  # or it adds none that is in force
+        adds = not is_past(data["until"], event.received)  # or it adds none that is in force
         full = adds and state.allowed(event.received) >= MOST["grants"]
     elif kind == "service.barred":
         full = len(state.barred) >= MOST["barred"]
@@ -35,8 +35,8 @@ def _disagreed_enough(state: State, event: Event) -> bool:
     Open = not retracted. Applies to P too.”
     """
     pinned = state.disagreements.get(event.data["entry"], ())
-    theirs = [each for each in pinned if each.author == event.author]
-    still = sum(not each.retracted for each in theirs)
+    theirs = [disagreement for disagreement in pinned if disagreement.author == event.author]
+    still = sum(not disagreement.retracted for disagreement in theirs)
     return still >= MOST_DISAGREEMENTS["open"] or len(theirs) >= MOST_DISAGREEMENTS["in all"]
 
 

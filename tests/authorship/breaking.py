@@ -1,7 +1,6 @@
-"""How rules are broken on purpose: the real `decide`, with something wrong around it.
+"""Tools to break rules on purpose: the real `decide`, wrapped.
 
-It is given another event, or a plan in which something differs, or its verdict is replaced. No
-source is edited.
+It gets another event, or a changed plan, or its verdict is replaced. No source is edited.
 """
 
 import itertools
@@ -36,12 +35,12 @@ def is_(ruled: Verdict, code: Code) -> bool:
 
 
 def accepts(code: Code, case: Case = always) -> Judge:
-    """In that case, what would be refused with that code is accepted."""
+    """In that case, accept an event that would be refused with that code."""
     return becomes(code, ACCEPTED, case)
 
 
 def becomes(code: Code, otherwise: Verdict, case: Case = always) -> Judge:
-    """In that case, that refusal is another verdict."""
+    """In that case, replace that refusal by another verdict."""
 
     def judge(plan: Plan, event: Event, reused: bool) -> Verdict:
         ruled = real(plan, event, reused)
@@ -51,7 +50,7 @@ def becomes(code: Code, otherwise: Verdict, case: Case = always) -> Judge:
 
 
 def refuses(code: Code, case: Case) -> Judge:
-    """In that case, what would be accepted is refused."""
+    """In that case, refuse an event that would be accepted."""
 
     def judge(plan: Plan, event: Event, reused: bool) -> Verdict:
         ruled = real(plan, event, reused)
@@ -60,19 +59,21 @@ def refuses(code: Code, case: Case) -> Judge:
     return judge
 
 
-def hears(code: Code, otherwise: Otherwise, case: Case = always) -> Judge:
-    """In that case, what would be refused with that code is judged as another event."""
+def judges_as(code: Code, otherwise: Otherwise, case: Case = always) -> Judge:
+    """In that case, judge an event that would be refused with that code as another event."""
 
     def judge(plan: Plan, event: Event, reused: bool) -> Verdict:
         ruled = real(plan, event, reused)
-        heard = is_(ruled, code) and case(plan, event)
-        return real(plan, otherwise(plan, event), False) if heard else ruled
+        applies = is_(ruled, code) and case(plan, event)
+        return real(plan, otherwise(plan, event), False) if applies else ruled
 
     return judge
 
 
-def sees(code: Code, change: Callable[[Json, Event], None], case: Case = always) -> Judge:
-    """In that case, what would be refused with that code is judged on a plan that was changed."""
+def judges_on_changed_plan(
+    code: Code, change: Callable[[Json, Event], None], case: Case = always
+) -> Judge:
+    """In that case, judge an event that would be refused with that code on a changed plan."""
 
     def judge(plan: Plan, event: Event, reused: bool) -> Verdict:
         ruled = real(plan, event, reused)
@@ -97,7 +98,7 @@ def role(*roles: str) -> Case:
 
 
 def both(*cases: Case) -> Case:
-    return lambda plan, event: all(each(plan, event) for each in cases)
+    return lambda plan, event: all(case(plan, event) for case in cases)
 
 
 def by_person(_plan: Plan, event: Event) -> bool:
@@ -109,7 +110,7 @@ def by_another(_plan: Plan, event: Event) -> bool:
 
 
 def is_named(by_person: bool) -> Case:
-    """The author is named in what the event points at, and P wrote that, or somebody else."""
+    """Match an author named in the entry that the event refers to, which P wrote, or not."""
 
     def case(plan: Plan, event: Event) -> bool:
         (member,) = (way[2:-1] for way in WHO[event.type] if way.startswith("N("))
@@ -121,11 +122,11 @@ def is_named(by_person: bool) -> Case:
 
 def disagreed(plan: Plan, event: Event) -> list[Json]:
     pinned = plan.disagreements.get(event.data.get("entry", ""), [])
-    return [each for each in pinned if each["author"] == event.author]
+    return [row for row in pinned if row["author"] == event.author]
 
 
 def has_open_disagreement(plan: Plan, event: Event) -> bool:
-    return any("retracted" not in each for each in disagreed(plan, event))
+    return any("retracted" not in row for row in disagreed(plan, event))
 
 
 def has_no_open_disagreement(plan: Plan, event: Event) -> bool:
@@ -136,7 +137,7 @@ def expects_more(plan: Plan, event: Event) -> bool:
     return event.expectedversion is not None and event.expectedversion > plan.version
 
 
-def borne_by_another(plan: Plan, event: Event) -> bool:
+def id_of_another_author(plan: Plan, event: Event) -> bool:
     return plan.entries.get(event.id, [event.author])[0] != event.author
 
 
@@ -157,12 +158,12 @@ def many_grants_ever(plan: Plan, event: Event) -> bool:
     return len(plan.whose) > MOST["grants"] and event.type == "access.granted"
 
 
-def says_it_again(plan: Plan, event: Event) -> bool:
-    wordings = sum(each["thing"] == "wording" for each in plan.lines.values())
+def repeats_a_wording(plan: Plan, event: Event) -> bool:
+    wordings = sum(line["thing"] == "wording" for line in plan.lines.values())
     return event.type == "wording.preferred" and wordings >= MOST["wordings"]
 
 
-# What is heard or seen instead
+# Replacements of the event or the plan
 
 
 def as_person(_plan: Plan, event: Event) -> Event:
@@ -195,32 +196,32 @@ def through_another(_plan: Plan, event: Event) -> Event:
 
 
 def of_kind(kind: str, event: Event) -> Callable[[Json], bool]:
-    """What P allowed the author, of that type."""
+    """Match what P granted the author, of that type."""
     member = "to" if kind == "access.granted" else "representative"
-    return lambda each: each["type"] == kind and each["data"][member] == event.author
+    return lambda row: row["type"] == kind and row["data"][member] == event.author
 
 
 def not_ended(kind: str) -> Callable[[Json, Event], None]:
     def change(plan: Json, event: Event) -> None:
-        for each in filter(of_kind(kind, event), plan.get("whose", {}).values()):
+        for row in filter(of_kind(kind, event), plan.get("whose", {}).values()):
             for member in ("state", "ended"):
-                each.pop(member, None)
+                row.pop(member, None)
 
     return change
 
 
 def opens(kind: str, member: str, opened: list[str]) -> Callable[[Json, Event], None]:
     def change(plan: Json, event: Event) -> None:
-        for each in filter(of_kind(kind, event), plan.get("whose", {}).values()):
-            each["data"][member] = opened
+        for row in filter(of_kind(kind, event), plan.get("whose", {}).values()):
+            row["data"][member] = opened
 
     return change
 
 
 def emergency_to_author(plan: Json, event: Event) -> None:
-    for each in plan.get("whose", {}).values():
-        if each["data"].get("to") == "emergency":
-            each["data"]["to"] = event.author
+    for row in plan.get("whose", {}).values():
+        if row["data"].get("to") == "emergency":
+            row["data"]["to"] = event.author
 
 
 def proposed_by_another(plan: Json, event: Event) -> None:
@@ -232,29 +233,29 @@ def proposed_by_another(plan: Json, event: Event) -> None:
 def its_type_in_scope(plan: Json, event: Event) -> None:
     if proposal := plan.get("beside", {}).get(event.data["proposal"]):
         kind = proposal["data"].get("change", {}).get("type", "")
-        for each in filter(of_kind("representative.named", event), plan["whose"].values()):
-            each["data"]["scope"] = [*each["data"]["scope"], kind]
+        for row in filter(of_kind("representative.named", event), plan["whose"].values()):
+            row["data"]["scope"] = [*row["data"]["scope"], kind]
 
 
 def actions_open(plan: Json, _event: Event) -> None:
     planned = plan.setdefault("planned", {})
-    for each in plan.get("lines", {}).values():
-        if each["thing"] == "action":
-            each["state"] = "open"
-            planned[each["id"]] = each["origin"]["entry"]
+    for line in plan.get("lines", {}).values():
+        if line["thing"] == "action":
+            line["state"] = "open"
+            planned[line["id"]] = line["origin"]["entry"]
 
 
-# Whole rules of their own
+# Whole replacement rules
 
 
 def unrecorded(plan: Plan, event: Event, reused: bool) -> Verdict:
-    """An accepted event of a representative is recorded as anybody's."""
+    """Record an accepted event of a representative like anyone's."""
     ruled = real(plan, event, reused)
     return replace(ruled, represented=False) if isinstance(ruled, Accepted) else ruled
 
 
 def leaves_a_trace(plan: Plan, event: Event, reused: bool) -> Verdict:
-    """Some refusals are remembered in the plan."""
+    """Store some refusals in the plan."""
     ruled = real(plan, event, reused)
     if is_(ruled, Code.WRONG_STATE):
         plan.denied[event.id] = event.author
@@ -262,14 +263,14 @@ def leaves_a_trace(plan: Plan, event: Event, reused: bool) -> Verdict:
 
 
 def moves_a_line(plan: Plan, event: Event) -> Plan:
-    """What a partner saw turns the plan's own line."""
+    """Let a partner's observation change a line of the plan."""
     if event.type == "observation.recorded" and not event.by_person:
         plan.lines["plan/plan"]["data"]["name_to_use"] = event.author
     return evolve(plan, event)
 
 
 def counts_folds() -> Fold:
-    """Every fold is numbered, whichever plan it belongs to."""
+    """Number every fold, across all plans."""
     numbers = itertools.count()
 
     def fold(plan: Plan, event: Event) -> Plan:

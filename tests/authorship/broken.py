@@ -1,7 +1,7 @@
 """Rules that are broken on purpose: a comparison that detects none of them would prove nothing.
 
-A broken rule counts as detected by a difference in its own place: from that verdict of the model,
-and in an event of those types.
+A broken rule counts as detected only by a difference at the expected verdict of the model, in an
+event of the expected types.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ from tests.authorship.breaking import (
     as_partner,
     as_person,
     becomes,
-    borne_by_another,
     both,
     by_another,
     by_person,
@@ -29,9 +28,11 @@ from tests.authorship.breaking import (
     expects_more,
     has_no_open_disagreement,
     has_open_disagreement,
-    hears,
+    id_of_another_author,
     is_named,
     its_type_in_scope,
+    judges_as,
+    judges_on_changed_plan,
     leaves_a_trace,
     many_grants_ever,
     moves_a_line,
@@ -41,9 +42,8 @@ from tests.authorship.breaking import (
     own_is_beyond,
     proposed_by_another,
     refuses,
+    repeats_a_wording,
     role,
-    says_it_again,
-    sees,
     through_another,
     under_a_fresh_id,
     unrecorded,
@@ -63,9 +63,9 @@ GRANT, NAMING = "access.granted", "representative.named"
 
 @dataclass(frozen=True)
 class Broken:
-    """What the broken rules let pass, in a sentence, and where that shows.
+    """A broken rule: what it lets pass, in a sentence, and the difference that shows it.
 
-    `model` is the model's verdict there. Its histories begin at `start`, if it names one.
+    `model` is the model's verdict there. Its histories begin at `start`, if that is set.
     """
 
     says: str
@@ -76,119 +76,129 @@ class Broken:
     fold: Fold = evolve
 
     def detected(self, seed: int, most: int) -> tuple[int, Difference | None]:
-        """After how many decisions a difference shows it, and the difference."""
+        """Return after how many decisions a difference shows it, and the difference."""
         decisions, rules = 0, Rules(self.judge, self.fold)
-        for found in histories(seed, most, rules, self.start):
-            if isinstance(found, Difference):
-                return decisions, found
-            decisions = found.decisions
+        for result in histories(seed, most, rules, self.start):
+            if isinstance(result, Difference):
+                return decisions, result
+            decisions = result.decisions
         return decisions, None
 
-    def is_shown_by(self, found: Difference) -> bool:
-        """True for a difference in the place where this is broken."""
-        return found.model == self.model and (not self.types or found.events[-1].type in self.types)
+    def is_shown_by(self, difference: Difference) -> bool:
+        """Return whether the difference is at the expected verdict and type."""
+        return difference.model == self.model and (
+            not self.types or difference.events[-1].type in self.types
+        )
 
 
 ROLES = (
     Broken(
         "A partner's grant lets them change lines.",
-        hears(Code.NOT_YOURS_TO_SAY, as_person, both(of_type(*LINES), role("partner"))),
+        judges_as(Code.NOT_YOURS_TO_SAY, as_person, both(of_type(*LINES), role("partner"))),
         "not-yours-to-say",
         LINES,
     ),
     Broken(
         "Another person counts as a partner.",
-        hears(Code.NOT_YOURS_TO_SAY, as_partner, both(role("person"), by_another)),
+        judges_as(Code.NOT_YOURS_TO_SAY, as_partner, both(role("person"), by_another)),
         "not-yours-to-say",
         WITH_A_GRANT,
     ),
     Broken(
-        "A stranger hears that there is no plan.",
+        "A stranger learns that no plan exists.",
         becomes(Code.NO_GRANT, Refusal(Code.NO_SUCH_PLAN), lambda plan, _: plan.state == ""),
         "no-grant",
     ),
     Broken(
-        "A stranger hears that a plan was erased.",
+        "A stranger learns that a plan was erased.",
         becomes(Code.NO_GRANT, Refusal(Code.PLAN_ERASED), lambda plan, _: plan.state == "erased"),
         "no-grant",
         start="erased",
     ),
     Broken(
-        "What comes through a barred service is heard.",
-        hears(Code.NOT_YOURS_TO_SAY, through_another, of_type(*OF_THE_PERSON)),
+        "An event through a barred service is accepted.",
+        judges_as(Code.NOT_YOURS_TO_SAY, through_another, of_type(*OF_THE_PERSON)),
         "not-yours-to-say",
         OF_THE_PERSON,
     ),
     Broken(
-        "A bar holds for the person alone, and not for partners.",
-        hears(Code.NO_GRANT, through_another),
+        "A bar applies to the person only, not to partners.",
+        judges_as(Code.NO_GRANT, through_another),
         "no-grant",
     ),
 )
 GRANTS = (
     Broken(
         "A withdrawn grant still opens.",
-        sees(Code.NO_GRANT, not_ended(GRANT), of_type(*WITH_A_GRANT)),
+        judges_on_changed_plan(Code.NO_GRANT, not_ended(GRANT), of_type(*WITH_A_GRANT)),
         "no-grant",
         WITH_A_GRANT,
     ),
     Broken(
-        "A grant that has run out still opens.",
-        hears(Code.NO_GRANT, early, of_type(*WITH_A_GRANT)),
+        "An expired grant still opens.",
+        judges_as(Code.NO_GRANT, early, of_type(*WITH_A_GRANT)),
         "no-grant",
         WITH_A_GRANT,
     ),
     Broken(
-        "A grant opens at the moment of its until.",
-        hears(Code.NO_GRANT, a_moment_before, of_type(*WITH_A_GRANT)),
+        "A grant still opens at the time of its until.",
+        judges_as(Code.NO_GRANT, a_moment_before, of_type(*WITH_A_GRANT)),
         "no-grant",
         WITH_A_GRANT,
     ),
     Broken(
         "A grant of one scope opens every scope.",
-        sees(Code.NO_GRANT, opens(GRANT, "scopes", EVERY_SCOPE), of_type(*WITH_A_GRANT)),
+        judges_on_changed_plan(
+            Code.NO_GRANT, opens(GRANT, "scopes", EVERY_SCOPE), of_type(*WITH_A_GRANT)
+        ),
         "no-grant",
         WITH_A_GRANT,
     ),
     Broken(
         "A grant for an emergency opens to everybody.",
-        sees(Code.NO_GRANT, emergency_to_author),
+        judges_on_changed_plan(Code.NO_GRANT, emergency_to_author),
         "no-grant",
     ),
 )
 REPRESENTATIVES = (
     Broken(
         "A representative speaks for the person with any type.",
-        sees(Code.NOT_YOURS_TO_SAY, opens(NAMING, "scope", EVERY_TYPE), by_another),
+        judges_on_changed_plan(
+            Code.NOT_YOURS_TO_SAY, opens(NAMING, "scope", EVERY_TYPE), by_another
+        ),
         "not-yours-to-say",
         OF_THE_PERSON,
     ),
     Broken(
         "A representative whose naming was ended still speaks.",
-        sees(Code.NOT_YOURS_TO_SAY, not_ended(NAMING), by_another),
+        judges_on_changed_plan(Code.NOT_YOURS_TO_SAY, not_ended(NAMING), by_another),
         "not-yours-to-say",
         OF_THE_PERSON,
     ),
     Broken(
-        "A representative whose naming has run out still speaks.",
-        hears(Code.NOT_YOURS_TO_SAY, early, by_another),
+        "A representative whose naming has expired still speaks.",
+        judges_as(Code.NOT_YOURS_TO_SAY, early, by_another),
         "not-yours-to-say",
         OF_THE_PERSON,
     ),
     Broken(
         "A representative accepts changes of types that are not in their scope.",
-        sees(Code.NOT_YOURS_TO_SAY, its_type_in_scope, of_type("proposal.accepted")),
+        judges_on_changed_plan(
+            Code.NOT_YOURS_TO_SAY, its_type_in_scope, of_type("proposal.accepted")
+        ),
         "not-yours-to-say",
         ("proposal.accepted",),
     ),
     Broken(
         "A representative accepts what they proposed themself.",
-        sees(Code.NOT_YOURS_TO_SAY, proposed_by_another, of_type("proposal.accepted")),
+        judges_on_changed_plan(
+            Code.NOT_YOURS_TO_SAY, proposed_by_another, of_type("proposal.accepted")
+        ),
         "not-yours-to-say",
         ("proposal.accepted",),
     ),
     Broken(
-        "Who speaks for the person is not recorded.",
+        "That an author acts for the person is not recorded.",
         unrecorded,
         "True",
     ),
@@ -210,8 +220,8 @@ BEING_NAMED = (
         "no-grant",
     ),
     Broken(
-        "An action that is done still gives standing to who was to do it.",
-        sees(Code.NO_GRANT, actions_open, is_named(by_person=True)),
+        "A completed action still gives its partner standing.",
+        judges_on_changed_plan(Code.NO_GRANT, actions_open, is_named(by_person=True)),
         "no-grant",
         start="furnished",
     ),
@@ -229,7 +239,7 @@ BEING_NAMED = (
         start="furnished",
     ),
     Broken(
-        "Anybody may take back what another wrote.",
+        "Anybody may retract another's entry.",
         accepts(Code.NOT_ITS_AUTHOR, of_type("entry.retracted")),
         "not-its-author",
     ),
@@ -240,15 +250,15 @@ BEING_NAMED = (
     ),
 )
 ANSWERS = (
-    Broken("A lapsed proposal is accepted.", hears(Code.LAPSED, early), "lapsed"),
+    Broken("A lapsed proposal is accepted.", judges_as(Code.LAPSED, early), "lapsed"),
     Broken(
         "A proposal is accepted at the moment at which it lapses.",
-        hears(Code.LAPSED, a_moment_before),
+        judges_as(Code.LAPSED, a_moment_before),
         "lapsed",
     ),
     Broken("A proposal is answered twice.", accepts(Code.ALREADY_ANSWERED), "already-answered"),
     Broken(
-        "What was parked can not be accepted any more.",
+        "A parked proposal can no longer be accepted.",
         refuses(Code.ALREADY_ANSWERED, both(of_type("proposal.accepted"), was_parked)),
         "accepted",
     ),
@@ -259,20 +269,20 @@ ANSWERS = (
     ),
 )
 ENVELOPE = (
-    Broken("Ids are used twice.", hears(Code.ID_REUSED, under_a_fresh_id), "id-reused"),
+    Broken("Ids are used twice.", judges_as(Code.ID_REUSED, under_a_fresh_id), "id-reused"),
     Broken(
-        "An id that another author's entry bears is used again.",
-        hears(Code.ID_REUSED, under_a_fresh_id, borne_by_another),
+        "An id of another author's entry is used again.",
+        judges_as(Code.ID_REUSED, under_a_fresh_id, id_of_another_author),
         "id-reused",
     ),
     Broken(
         "The version that an author saw does not matter.",
-        hears(Code.VERSION_CONFLICT, expecting_nothing),
+        judges_as(Code.VERSION_CONFLICT, expecting_nothing),
         "version-conflict",
     ),
     Broken(
-        "A version that has not been yet conflicts with nothing.",
-        hears(Code.VERSION_CONFLICT, expecting_nothing, expects_more),
+        "A future version does not conflict.",
+        judges_as(Code.VERSION_CONFLICT, expecting_nothing, expects_more),
         "version-conflict",
     ),
 )
@@ -284,7 +294,7 @@ VALUES = (
         "bad-range",
     ),
     Broken(
-        "A value is looked at after its version.",
+        "A value is checked after its version.",
         becomes(
             Code.OUT_OF_RANGE,
             Refusal(Code.VERSION_MISMATCH),
@@ -295,12 +305,12 @@ VALUES = (
 )
 EQUALS = (
     Broken(
-        "A question is answered by whom it was not put to.",
+        "A question is answered by someone other than its addressee.",
         accepts(Code.WRONG_ADDRESSEE, of_type("question.answered")),
         "wrong-addressee",
     ),
     Broken(
-        "A question is put to somebody who takes no part.",
+        "A question is put to someone without a grant.",
         accepts(Code.UNKNOWN_ADDRESSEE, of_type("question.asked")),
         "unknown-addressee",
     ),
@@ -328,7 +338,7 @@ BOUNDS = (
         start="many_lines",
     ),
     Broken(
-        "There are 501 grants in force.",
+        "A plan has 501 grants in force.",
         accepts(Code.TOO_MANY, of_type(GRANT, NAMING)),
         "too-many",
         (GRANT, NAMING),
@@ -342,8 +352,8 @@ BOUNDS = (
         start="many_grants",
     ),
     Broken(
-        "A wording that is said again counts twice.",
-        refuses(Code.TOO_MANY, says_it_again),
+        "A repeated wording counts twice.",
+        refuses(Code.TOO_MANY, repeats_a_wording),
         "accepted",
         ("wording.preferred",),
         start="many_wordings",
@@ -356,19 +366,19 @@ BOUNDS = (
         start="many_barred",
     ),
     Broken(
-        "What others write is not bounded.",
+        "Others' bytes are not bounded.",
         accepts(Code.PLAN_FULL, by_another),
         "plan-full",
         start="full_of_others",
     ),
     Broken(
-        "What the person writes is not bounded.",
+        "The person's bytes are not bounded.",
         accepts(Code.PLAN_FULL, by_person),
         "plan-full",
         start="full_of_own",
     ),
     Broken(
-        "What protects the person has no room of its own.",
+        "Protective types have no reserved bytes.",
         refuses(Code.PLAN_FULL, both(of_type(*PROTECTIVE), own_is_beyond)),
         "accepted",
         tuple(PROTECTIVE),

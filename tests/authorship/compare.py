@@ -1,4 +1,4 @@
-"""Ruling twice on the same events, by `decide` and by the model, and finding where they differ."""
+"""Decide the same events by `decide` and by the model, and find where they differ."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +19,13 @@ from tests.authorship.starts import Start, starts
 Judge = Callable[[Plan, Event, bool], Verdict]
 Fold = Callable[[Plan, Event], Plan]
 VERSION, BEHALF, ACCOUNTS = "planversion", "on behalf of the person", "bytes of the accounts"
-LARGE, SELDOM = 100_000, 10  # plans of more bytes are looked at after so many acceptances
+LARGE, SELDOM = 100_000, 10  # larger plans are checked once in so many acceptances
 SHORTEST, LONGEST = 60, 300
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where the two rulings differ: what was said before, and what each says of the last event."""
+    """Where the two rulings differ: the events before, and both rulings of the last event."""
 
     start: str
     events: tuple[Event, ...]
@@ -34,18 +34,20 @@ class Difference:
     rules: str
 
     def is_like(self, other: "Difference") -> bool:
-        """The same type ruled on as differently; plan versions may be others."""
+        """Return whether the same type is decided as differently; plan versions may vary."""
         same_type = self.events[-1].type == other.events[-1].type
         codes = [
-            ("", "") if each.says in (VERSION, ACCOUNTS) else (each.model, each.rules)
-            for each in (self, other)
+            ("", "")
+            if difference.says in (VERSION, ACCOUNTS)
+            else (difference.model, difference.rules)
+            for difference in (self, other)
         ]
         return same_type and self.says == other.says and codes[0] == codes[1]
 
 
 @dataclass
 class Counts:
-    """What was met: decisions, accepted types, earned codes, and how often each check was made."""
+    """Statistics: decisions, accepted types, refusal codes, and how often each check was made."""
 
     decisions: int = 0
     accepted: Counter[str] = field(default_factory=Counter)
@@ -55,13 +57,13 @@ class Counts:
 
 
 def real(plan: Plan, event: Event, reused: bool) -> Verdict:
-    """The rules as they are."""
+    """Decide by the real rules."""
     return decide(plan, event, reused=reused)
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What is compared with the model: who judges an event, and who folds it into the plan."""
+    """The rules that are compared with the model: a judge, and a fold."""
 
     judge: Judge = real
     fold: Fold = evolve
@@ -71,7 +73,7 @@ REAL = Rules()
 
 
 class Comparison:
-    """One history, ruled on twice."""
+    """One history, decided twice."""
 
     def __init__(
         self, start: Start, rules: Rules, counts: Counts, *, careful: bool = False
@@ -80,20 +82,20 @@ class Comparison:
         self.plan, self.state = start.fresh()
         self.events: list[Event] = []
         self.verdicts: list[Verdict] = []
-        self._said: dict[tuple[str, str], bytes] = {}
+        self._digests: dict[tuple[str, str], bytes] = {}
         self._taken = 0
-        self._bytes: bytes | None = dump(self.plan)  # None: not looked at since the last acceptance
+        self._bytes: bytes | None = dump(self.plan)  # None: not checked since the last acceptance
         self._seldom = not careful and len(self._bytes) > LARGE
         self._lines = b""
 
     def is_repeat(self, event: Event) -> bool:
         """“Same author, id and digest = a repeat: the first receipt again”, and no decision."""
-        return self._said.get((event.author, event.id)) == event.canonical
+        return self._digests.get((event.author, event.id)) == event.canonical
 
     def rule(self, event: Event) -> Difference | None:
-        """Rule on an event twice; the difference, if there is one."""
-        reused = (event.author, event.id) in self._said
-        self._said.setdefault((event.author, event.id), event.canonical)
+        """Decide an event twice; return the difference, if there is one."""
+        reused = (event.author, event.id) in self._digests
+        self._digests.setdefault((event.author, event.id), event.canonical)
         expected = verdict(self.state, event, reused=reused)
         speaks = speaks_for_person(self.state, event)
         ruled = self._rules.judge(self.plan, event, reused)
@@ -115,7 +117,7 @@ class Comparison:
         return self._unchanged() or self._take(event, for_person=speaks)
 
     def _take(self, event: Event, *, for_person: bool) -> Difference | None:
-        """Both take the event in. Nobody but the person, or who speaks for them, moves a line."""
+        """Apply the event to both. Only the person, or a representative, may move a line."""
         self._taken += 1
         look = not self._seldom or self._taken % SELDOM == 0
         if look and not for_person and not self._lines:
@@ -126,8 +128,8 @@ class Comparison:
         if self.plan.version != self.state.version:
             return self._difference(VERSION, f"{self.state.version}", f"{self.plan.version}")
         accounts = f"{self.state.own_bytes}, {self.state.others_bytes}"
-        if accounts != (found := f"{self.plan.own_bytes}, {self.plan.others_bytes}"):
-            return self._difference(ACCOUNTS, accounts, found)
+        if accounts != (actual := f"{self.plan.own_bytes}, {self.plan.others_bytes}"):
+            return self._difference(ACCOUNTS, accounts, actual)
         if for_person:
             self._lines = b""
         elif look:
@@ -137,7 +139,7 @@ class Comparison:
         return None
 
     def _unchanged(self) -> Difference | None:
-        """Nothing has changed a byte of the plan since the last accepted event."""
+        """Check that no refusal since the last acceptance changed the plan."""
         if self._bytes is None:
             return None
         self._counts.checks["plan unmoved by refusals"] += 1
@@ -149,16 +151,16 @@ class Comparison:
         """“Replaying twice, elsewhere, or from any snapshot gives the same bytes and the same
         verdicts”: here with a snapshot on the way.
         """
-        if found := self._unchanged():
-            return found
+        if difference := self._unchanged():
+            return difference
         ended, snapshot = dump(self.plan), len(self.events) // 2
         self._counts.checks["histories replayed"] += 1
         plan, _ = self._start.fresh()
-        said: dict[tuple[str, str], bytes] = {}
-        for place, (event, before) in enumerate(zip(self.events, self.verdicts, strict=True)):
-            plan = load(dump(plan)) if place == snapshot else plan
-            ruled = self._rules.judge(plan, event, (event.author, event.id) in said)
-            said.setdefault((event.author, event.id), event.canonical)
+        digests: dict[tuple[str, str], bytes] = {}
+        for index, (event, before) in enumerate(zip(self.events, self.verdicts, strict=True)):
+            plan = load(dump(plan)) if index == snapshot else plan
+            ruled = self._rules.judge(plan, event, (event.author, event.id) in digests)
+            digests.setdefault((event.author, event.id), event.canonical)
             if ruled != before:
                 return self._difference("a verdict when replayed", str(before), str(ruled))
             if isinstance(ruled, Accepted):
@@ -174,60 +176,62 @@ class Comparison:
 def history(
     dice: Random, start: Start, rules: Rules, counts: Counts, most: int
 ) -> Difference | None:
-    """One random history from a start, of at most so many decisions."""
+    """Run a random history from a start, of at most so many decisions."""
     compared = Comparison(start, rules, counts)
     generator = Generator(dice, compared.state, start.often)
     for _ in range(min(most, dice.randint(SHORTEST, LONGEST))):
         event = generator.next()
         if compared.is_repeat(event):
             continue
-        if found := compared.rule(event):
-            return found
-        generator.hear(event, accepted=isinstance(compared.verdicts[-1], Accepted))
+        if difference := compared.rule(event):
+            return difference
+        generator.note(event, accepted=isinstance(compared.verdicts[-1], Accepted))
     return compared.finish()
 
 
 def histories(
     seed: int, decisions: int, rules: Rules = REAL, begins: str = ""
 ) -> Iterator[Counts | Difference]:
-    """Random histories until there were so many decisions: the counts after each, or a difference,
-    which ends it. They begin at every start in turn, as often as its share is, or all at one.
+    """Run random histories until so many decisions; yield the counts after each.
+
+    A difference is yielded, too, and ends the run. Histories begin at every start in turn, in
+    proportion to its share, or all at one start.
     """
     dice, counts, deck = Random(seed), Counts(), list[Start]()
-    every = [each for each in starts() if begins in ("", each.name)]
+    every = [start for start in starts() if begins in ("", start.name)]
     while counts.decisions < decisions:
         if not deck:
-            shares = [each.share for each in every]
+            shares = [start.share for start in every]
             deck = dice.sample(every, sum(shares), counts=shares)
-        found = history(dice, deck.pop(), rules, counts, decisions - counts.decisions)
+        difference = history(dice, deck.pop(), rules, counts, decisions - counts.decisions)
         yield counts
-        if found:
-            yield found
+        if difference:
+            yield difference
             return
 
 
 def again(start: Start, events: Sequence[Event], rules: Rules) -> Difference | None:
-    """The same events once more, every check made at each."""
+    """Run the same events again, with every check at each."""
     compared = Comparison(start, rules, Counts(), careful=True)
     for event in events:
-        if not compared.is_repeat(event) and (found := compared.rule(event)):
-            return found
+        if not compared.is_repeat(event) and (difference := compared.rule(event)):
+            return difference
     return compared.finish()
 
 
 def shrunk(difference: Difference, rules: Rules = REAL) -> Difference:
-    """The difference in as short a history as leaving out events gives."""
-    (start,) = (each for each in starts() if each.name == difference.start)
+    """Shorten the difference's history by leaving out events."""
+    (start,) = (known for known in starts() if known.name == difference.start)
     smallest = again(start, difference.events, rules) or difference
     size = max(1, len(smallest.events) // 2)
     while size:
-        place = 0
-        while place < len(smallest.events):
-            fewer = smallest.events[:place] + smallest.events[place + size :]
-            found = again(start, fewer, rules)
-            if found and found.is_like(smallest):
-                smallest = found
+        index = 0
+        while index < len(smallest.events):
+            fewer = smallest.events[:index] + smallest.events[index + size :]
+            candidate = again(start, fewer, rules)
+            if candidate and candidate.is_like(smallest):
+                smallest = candidate
             else:
-                place += size
+                index += size
         size //= 2
     return smallest

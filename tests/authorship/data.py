@@ -1,6 +1,7 @@
-"""Made-up data of every type: mostly about what is there, now and then about what is not.
+"""Made-up data of every type: mostly about existing lines and entries, sometimes not.
 
-What is made follows from the dice and from the model's state; ids are listed as they are heard.
+The data follows from the dice and from the model's state. Ids are recorded as events are
+decided.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ REPRESENTATIVES = (BEA, BEA, REP, REP, SAM, EVE)
 SCOPES = ("read", "observe", "interpret", "propose", "audit")
 PLAN_TYPES = tuple(name for name, kind in KINDS.items() if kind is Kind.PLAN)
 PERSONS_TYPES = tuple(name for name in KINDS if "P" in WHO.get(name, P_ONLY))
-NAMES = tuple(f"name-{each}" for each in "abcde")
+NAMES = tuple(f"name-{letter}" for letter in "abcde")
 WORDS = (
     "Walk to the sea.",
     "Sleep.",
@@ -44,7 +45,7 @@ FAR = "2031-01-31T18:00:00Z"
 
 @lru_cache(maxsize=100_000)
 def stamp(seconds: int) -> str:
-    """Intake's clock, so many seconds after the beginning."""
+    """Return intake's clock, so many seconds after the start."""
     return timestamp(BEGAN + timedelta(seconds=seconds))
 
 
@@ -58,7 +59,7 @@ def make_event(
     via: str = NOTEBOOK,
     expected: int | None = None,
 ) -> Event:
-    """An event about Ada, as the ledger sees it."""
+    """Return an event about Ada, as the ledger sees it."""
     posted: Json = {
         "specversion": "1.0",
         "id": name,
@@ -76,11 +77,11 @@ def make_event(
 
 @dataclass(slots=True)
 class Maker:
-    """A place in a history: the dice, the model's state there, and the ids of what was accepted."""
+    """A position in a history: the dice, the model's state, and the ids of accepted events."""
 
     dice: Random
     state: State
-    place: int = 0
+    position: int = 0
     by_type: dict[str, list[str]] = field(default_factory=dict)
     spaces: dict[str, list[str]] = field(default_factory=dict)
     every: list[str] = field(default_factory=list)
@@ -88,7 +89,7 @@ class Maker:
 
     @classmethod
     def at(cls, dice: Random, state: State) -> "Maker":
-        """A maker that knows all that a plan holds already."""
+        """Return a maker that knows the content of a plan."""
         made = cls(dice, state)
         for name, entry in state.entries.items():
             made.by_type.setdefault(entry.type, []).append(name)
@@ -97,8 +98,8 @@ class Maker:
             made.spaces.setdefault(space, []).append(name)
         return made
 
-    def hear(self, event: Event, *, accepted: bool) -> None:
-        """Remember what can be pointed at from now on."""
+    def note(self, event: Event, *, accepted: bool) -> None:
+        """Record what later events may refer to."""
         if not accepted:
             self.foreign.append(event.id)
             return
@@ -114,7 +115,7 @@ class Maker:
         return among[int(self.dice.random() * len(among))]
 
     def among(self, known: Sequence[str] | None) -> str:
-        """Mostly one of these, and of them mostly a late one; else one that is not there."""
+        """Return one of these, mostly a recent one; sometimes one that does not exist."""
         dice = self.dice.random()
         if not known or dice < 0.05:
             return (
@@ -128,15 +129,15 @@ class Maker:
         return self.among(self.spaces.get(space))
 
     def entry(self, *kinds: str) -> str:
-        there = [kind for kind in kinds if kind in self.by_type]
-        return self.among(self.by_type[self.pick(there)] if there else self.every)
+        known = [kind for kind in kinds if kind in self.by_type]
+        return self.among(self.by_type[self.pick(known)] if known else self.every)
 
     def open_entry(self, *kinds: str) -> str:
-        """Mostly a proposal, a question or a promise that is still open."""
+        """Return a proposal, a question or a commitment, mostly one that is open."""
         name = self.entry(*kinds)
         for _ in range(2):
-            found = self.state.entries.get(name)
-            if found is None or found.state == "open":
+            entry = self.state.entries.get(name)
+            if entry is None or entry.state == "open":
                 break
             name = self.entry(*kinds)
         return name
@@ -148,15 +149,15 @@ class Maker:
         return members if self.chance(likely) else {}
 
     def name(self) -> Json:
-        """A new item's own id: a fresh one, a common one, none at all."""
+        """Return a new item's id: a new one, a common one, or none."""
         dice = self.dice.random()
         if dice < 0.25:
             return {}
-        return {"id": f"n{self.place}" if dice < 0.6 else self.pick(NAMES)}
+        return {"id": f"n{self.position}" if dice < 0.6 else self.pick(NAMES)}
 
     def moment(self) -> str:
-        """A moment near this place: before, exactly then, after; in any offset."""
-        seconds = 60 * (self.place + int(self.dice.random() * 14) - 3)
+        """Return a moment near this position: before, equal, after; with any offset."""
+        seconds = 60 * (self.position + int(self.dice.random() * 14) - 3)
         if self.chance(0.5):
             return stamp(seconds)
         zone = self.pick(ZONES)
@@ -210,15 +211,15 @@ def _proposed(here: Maker) -> Json:
 
 
 def _accepts(here: Maker) -> Json:
-    """As it was proposed, in words of one's own, or in words that do not fit."""
+    """An acceptance: as proposed, in the author's own words, or in words that do not fit."""
     name = here.open_entry("proposal.made")
-    said: Json = {"proposal": name}
+    data: Json = {"proposal": name}
     proposal = here.state.entry(name, "proposal.made")
     if proposal and here.chance(0.4):
         kind = proposal.data["change"]["type"]
         fits = kind in MAKE and here.chance(0.85)
-        said["in_my_words"] = MAKE[kind](here) if fits else {"no": 1}
-    return said
+        data["in_my_words"] = MAKE[kind](here) if fits else {"no": 1}
+    return data
 
 
 def _answers(here: Maker) -> Json:
@@ -280,7 +281,7 @@ def _granted(here: Maker) -> Json:
 def _sent(here: Maker) -> Json:
     scope = here.dice.sample(PERSONS_TYPES, 2 + int(here.dice.random() * 14))
     if here.chance(0.85):
-        scope = [each for each in scope if not each.startswith("representative.")]
+        scope = [name for name in scope if not name.startswith("representative.")]
     if here.chance(0.5):
         scope.append("proposal.accepted")
     if here.chance(0.1):
@@ -320,7 +321,7 @@ MAKE: dict[str, Callable[[Maker], Json]] = {
     "plan.closed": lambda here: here.maybe(words=here.words()),
     "plan.reopened": lambda here: here.maybe(words=here.words()),
     "about-me.written": lambda here: {
-        "section": here.pick(SECTIONS) if here.chance(0.8) else f"Section {here.place}",
+        "section": here.pick(SECTIONS) if here.chance(0.8) else f"Section {here.position}",
         "words": here.words(),
     },
     "aspiration.stated": lambda here: {**_named(here), **here.maybe(importance=7)},
@@ -355,7 +356,7 @@ MAKE: dict[str, Callable[[Maker], Json]] = {
     "advance-choice.revoked": _of_line("choice"),
     "wording.preferred": lambda here: {
         "say": "Ada",
-        "instead_of": here.pick(OLD_WORDS) if here.chance(0.6) else f"word {here.place}",
+        "instead_of": here.pick(OLD_WORDS) if here.chance(0.6) else f"word {here.position}",
     },
     "proposal.accepted": _accepts,
     "proposal.declined": _answers,

@@ -1,4 +1,4 @@
-"""What an accepted event does to the model's state."""
+"""The effects of an accepted event on the model's state."""
 
 from collections.abc import Callable
 
@@ -69,8 +69,10 @@ def _plan(state: State, event: Event) -> None:
 
 
 def key_of(event: Event) -> Key:
-    """Where the line stands that an event writes: under its own id where it carries one, “absent =
-    the event's id”; a section, a wording and what there is one of under their names.
+    """Return the key of the line that an event writes.
+
+    The key is the event's own id for the line if it has one (“absent = the event's id”). A section,
+    a wording, and a line that exists once have their names as keys.
     """
     kind, data = event.type, event.data
     if kind in NEW_LINES:
@@ -145,8 +147,8 @@ def _sends(state: State, event: Event) -> None:
 
 
 def _calls_back(state: State, event: Event) -> None:
-    for each in state.sent[event.data["representative"]]:
-        each.ended = True
+    for naming in state.sent[event.data["representative"]]:
+        naming.ended = True
 
 
 def _bars(state: State, event: Event) -> None:
@@ -157,31 +159,31 @@ def _lets_in(state: State, event: Event) -> None:
     state.barred.discard(event.data["service"])
 
 
-def _only_stands_beside(state: State, event: Event) -> None:
-    """It changes no line and nothing else's state."""
+def _changes_nothing(state: State, event: Event) -> None:
+    """Change no line and no other entry's state."""
 
 
 EFFECTS: dict[str, Effect] = {
     "proposal.accepted": _accepts,
     "proposal.declined": _becomes("proposal", "declined"),
     "proposal.parked": _becomes("proposal", "parked"),
-    "proposal.made": _only_stands_beside,
-    "observation.recorded": _only_stands_beside,
-    "interpretation.offered": _only_stands_beside,
+    "proposal.made": _changes_nothing,
+    "observation.recorded": _changes_nothing,
+    "interpretation.offered": _changes_nothing,
     "disagreement.stated": _disagrees,
-    "correction.requested": _only_stands_beside,
-    "correction.made": _only_stands_beside,
-    "correction.declined": _only_stands_beside,
+    "correction.requested": _changes_nothing,
+    "correction.made": _changes_nothing,
+    "correction.declined": _changes_nothing,
     "entry.retracted": _retracts,
     "authorship.denied": _denies,
-    "question.asked": _only_stands_beside,
+    "question.asked": _changes_nothing,
     "question.answered": _becomes("question", "answered"),
     "question.closed": _becomes("question", "closed"),
     "question.set-aside": _becomes("question", "set-aside"),
-    "commitment.made": _only_stands_beside,
+    "commitment.made": _changes_nothing,
     "commitment.kept": _becomes("commitment", "kept"),
     "commitment.not-kept": _becomes("commitment", "not-kept"),
-    "advance-choice.departed-from": _only_stands_beside,
+    "advance-choice.departed-from": _changes_nothing,
     "access.granted": _grants,
     "access.withdrawn": _withdraws,
     "representative.named": _sends,

@@ -1,9 +1,9 @@
-"""Random histories that reach every rule, by authors who may say something and by others.
+"""Random histories that reach every rule, by authors with and without a right to say something.
 
 A history begins at a start (starts.py): nothing, a plan with people in it, or a plan grown to just
-below a bound. Every event follows from the dice and from the model's state. Most are by somebody
-who could be heard, about something that is there; the rest are by strangers, by partners whose
-grant has run out or was withdrawn, under reused ids, on stale versions, through barred services.
+below a bound. Every event follows from the dice and from the model's state. Most are by an allowed
+author, about an existing line or entry. The rest are by strangers, by partners whose grant expired
+or was withdrawn, under reused ids, on stale versions, or through barred services.
 """
 
 from collections.abc import Sequence
@@ -41,8 +41,7 @@ PARTNERS = (SAM, SAM, SAM, SAM, TOM, TOM, NORTH, REP, UMA, "partner:ivy")
 ENDING = ("access.granted", "representative.named", "proposal.made")
 WITH_A_GRANT = ("proposal.made", "observation.recorded", "commitment.made", "question.asked")
 SENT = (BEA, BEA, REP, REP, SAM)
-# How much more often than others: what the rest points at has to be there, and what is seldom
-# accepted has to be said often.
+# Extra weights: types that others refer to, and types that are seldom accepted, must be frequent.
 OFTEN = {
     "proposal.accepted": 9,
     "proposal.made": 8,
@@ -85,7 +84,7 @@ TYPES = tuple(kind for kind in KINDS for _ in range(1 + OFTEN.get(kind, 0)))
 
 
 class Generator:
-    """The next event of a history, over and over. `often` are types that come more often here."""
+    """Makes the next event of a history. The types in `often` are more frequent."""
 
     def __init__(self, dice: Random, state: State, often: Sequence[str] = ()) -> None:
         self._dice, self._state = dice, state
@@ -97,8 +96,8 @@ class Generator:
         self._salt = f"{dice.getrandbits(32):08x}-0000-4000-8000"
 
     def next(self) -> Event:
-        """An event that could come next."""
-        self._maker.place += 1
+        """Return an event that could come next."""
+        self._maker.position += 1
         kind, author = self._who_says_what()
         seconds, data = self._clock(), Json()
         if self._ending and self._dice.random() < 0.04:
@@ -117,22 +116,24 @@ class Generator:
         )
         return self._filling(event) if self._dice.random() < 0.05 else event
 
-    def hear(self, event: Event, *, accepted: bool) -> None:
-        """The event was ruled on."""
-        self._maker.hear(event, accepted=accepted)
+    def note(self, event: Event, *, accepted: bool) -> None:
+        """Note the verdict of an event."""
+        self._maker.note(event, accepted=accepted)
         ends = event.data.get("expires") or event.data.get("until", UNTIL_WITHDRAWN)
-        emergency = event.data.get("to") == "emergency"  # which is nobody's id
+        emergency = event.data.get("to") == "emergency"  # which is no author's id
         if not accepted:
             self._refused.append(event.id)
         elif event.type in ENDING and ends not in (UNTIL_WITHDRAWN, FAR) and not emergency:
             self._ending = [*self._ending[-8:], event]
 
     def _filling(self, event: Event) -> Event:
-        """The event with words that fill what an account of bytes has left, or exceed it by one."""
+        """Return the event with words that fill an account of bytes, or exceed it by one."""
         state = self._state
-        own = speaks_for_person(state, event)
-        account = "others" if not own else "protective" if event.type in PROTECTIVE else "own"
-        left = MOST_BYTES[account] - (state.own_bytes if own else state.others_bytes)
+        for_person = speaks_for_person(state, event)
+        account = (
+            "others" if not for_person else "protective" if event.type in PROTECTIVE else "own"
+        )
+        left = MOST_BYTES[account] - (state.own_bytes if for_person else state.others_bytes)
         more = left + self._maker.pick((0, 1)) - len(event.canonical)
         if not 0 < more < 1_500 or "words" not in event.data:
             return event
@@ -141,7 +142,7 @@ class Generator:
         return event._replace(data=posted["data"], canonical=canonical(posted))
 
     def _at_the_moment(self) -> tuple[str, str, int, Json]:
-        """What a grant, a naming or a proposal allows, at the very moment at which it runs out."""
+        """Use a grant, a naming or a proposal exactly when it expires."""
         ending = self._maker.pick(self._ending)
         data = ending.data
         ends = instant(data.get("expires") or data["until"])
@@ -153,14 +154,14 @@ class Generator:
         return self._maker.pick(WITH_A_GRANT), data["to"], seconds, {}
 
     def _expected(self) -> int | None:
-        """The version that the author saw: mostly not said, else mostly the present one."""
+        """Return the version that the author saw: mostly none, else mostly the current one."""
         dice, version = self._dice.random(), self._state.version
         if dice < 0.04:
             return max(0, version + self._maker.pick((-2, -1, 1)))
         return version if dice < 0.10 else None
 
     def _their_own(self, author: str) -> Json:
-        """A late proposal of the author's, if there is one."""
+        """Return a late proposal of the author, if there is one."""
         entries = self._state.entries
         for name in reversed(self._maker.by_type.get("proposal.made", [])[-12:]):
             if entries[name].author == author:
@@ -168,34 +169,34 @@ class Generator:
         return {}
 
     def _clock(self) -> int:
-        """Clocks of several intakes: mostly in step, some behind, some ahead."""
-        now, dice = 60 * self._maker.place, self._dice.random()
+        """Return the clock of an intake: mostly in step, some behind, some ahead."""
+        now, dice = 60 * self._maker.position, self._dice.random()
         return now + (0 if dice < 0.8 else -90 if dice < 0.9 else -3600 if dice < 0.95 else 300)
 
     def _id(self) -> str:
-        """Mostly an id of its own; now and then one that was borne before."""
+        """Return an id: mostly a new one, sometimes a used one."""
         dice = self._dice.random()
         if dice < 0.025 and self._maker.every:
             return self._maker.pick(self._maker.every)
         if dice < 0.035 and self._refused:
             return self._maker.pick(self._refused)
-        return f"{self._salt}-{self._maker.place:012x}"
+        return f"{self._salt}-{self._maker.position:012x}"
 
     def _who_says_what(self) -> tuple[str, str]:
-        """A type and, where it comes first, its author."""
+        """Return a type and, if chosen first, its author."""
         state, maker = self._state, self._maker
         if state.phase == "" and self._dice.random() < 0.4:
             return "plan.started", ADA if self._dice.random() < 0.8 else ""
         if self._dice.random() < 0.10:
             author = maker.pick(SENT)
-            types = state.types_of(author, stamp(60 * maker.place))
+            types = state.types_of(author, stamp(60 * maker.position))
             if types:
                 accepts = "proposal.accepted" in types and self._dice.random() < 0.4
                 return "proposal.accepted" if accepts else maker.pick(sorted(types)), author
         return maker.pick(self._types), ""
 
     def _author(self, kind: str, data: Json) -> str:
-        """Mostly somebody with a way to be heard."""
+        """Return an author: mostly one who is allowed."""
         ways, maker = WHO.get(kind, P_ONLY), self._maker
         dice = self._dice.random()
         if dice < 0.06:
@@ -210,12 +211,12 @@ class Generator:
         if way == "P":
             return ADA
         if entry and dice > 0.2:
-            return maker.pick((entry.author, *sorted(each for each in entry.names if ":" in each)))
+            return maker.pick((entry.author, *sorted(name for name in entry.names if ":" in name)))
         return maker.pick(PARTNERS)
 
 
 def _meant(kind: str, entry: Entry) -> str:
-    """For whom a type about an entry is meant: whom it was put to, or its author; "" for others."""
+    """Return the addressee of a type about an entry, or its author; "" for other types."""
     if kind in ("question.answered", "commitment.kept", "commitment.not-kept"):
         return str(entry.data.get("to", entry.author))
     if kind == "question.closed":

@@ -1,4 +1,4 @@
-"""Each type's own refusals, one small function a rule, in the order of the page of events."""
+"""The refusals of each type, one small function per rule, in the order of the page of events."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from shared.events.event import Event
 from shared.events.schema_fields import is_valid
 from tests.authorship.effects import key_of
 from tests.authorship.standing import voices
-from tests.authorship.state import State, change_of, come, words_of
+from tests.authorship.state import State, change_of, is_past, words_of
 from tests.authorship.tables import NEVER_HANDED_ON, NEW_LINES, OVER, QUESTIONS, REWORDED, STEPS
 
 Code = str | None
@@ -18,7 +18,7 @@ Rule = Callable[[State, Event], Code]
 
 
 def _accepted(_state: State, _event: Event) -> Code:
-    """A type without refusals of its own."""
+    """A type without its own refusals."""
     return None
 
 
@@ -51,14 +51,14 @@ def _new_line(state: State, event: Event) -> Code:
     """aspiration.stated, strength.named, need.named, advance-choice.made [exists]; action.planned
     [unknown-target, exists]; measure.defined [unknown-target, exists, bad-range]
     """
-    if not _aspiration_is_there(state, event):
+    if not _aspiration_exists(state, event):
         return "unknown-target"
     if key_of(event) in state.lines:
         return "exists"
     return _bad_range(event) if event.type == "measure.defined" else None
 
 
-def _aspiration_is_there(state: State, event: Event) -> bool:
+def _aspiration_exists(state: State, event: Event) -> bool:
     aspiration = event.data.get("aspiration")
     return aspiration is None or state.line("aspiration", aspiration) is not None
 
@@ -69,14 +69,14 @@ def _bad_range(event: Event) -> Code:
 
 def _ranked(state: State, event: Event) -> Code:
     """aspirations.ranked: “what it points at is not there” [unknown-target]"""
-    there = all(state.line("aspiration", each) for each in event.data["order"])
-    return None if there else "unknown-target"
+    known = all(state.line("aspiration", name) for name in event.data["order"])
+    return None if known else "unknown-target"
 
 
 def _measure_revised(state: State, event: Event) -> Code:
     """measure.revised [unknown-target, bad-range]"""
-    there = state.line("measure", event.data["measure"]) and _aspiration_is_there(state, event)
-    return _bad_range(event) if there else "unknown-target"
+    known = state.line("measure", event.data["measure"]) and _aspiration_exists(state, event)
+    return _bad_range(event) if known else "unknown-target"
 
 
 def _measure_rated(state: State, event: Event) -> Code:
@@ -108,12 +108,12 @@ def _proposal_accepted(state: State, event: Event) -> Code:
     proposal = state.entry(event.data["proposal"], "proposal.made")
     if proposal is None:
         return "unknown-target"
-    if come(proposal.data["expires"], event.received):
+    if is_past(proposal.data["expires"], event.received):
         return "lapsed"
     if proposal.state in ("accepted", "declined"):
         return "already-answered"
     change = change_of(proposal, event)
-    return _invalid(change) or OWN[change.type](state, change)
+    return _invalid(change) or OWN_REFUSALS[change.type](state, change)
 
 
 def _invalid(change: Event) -> Code:
@@ -153,8 +153,8 @@ def _interpretation(state: State, event: Event) -> Code:
     based_on = event.data.get("based_on", ())
     if not based_on:
         return "no-basis"
-    there = all(state.entry(each, "observation.recorded") for each in based_on)
-    return None if there else "unknown-target"
+    known = all(state.entry(name, "observation.recorded") for name in based_on)
+    return None if known else "unknown-target"
 
 
 def _of_entry(state: State, event: Event) -> Code:
@@ -193,8 +193,8 @@ def _denied(state: State, event: Event) -> Code:
 def _addressee(state: State, event: Event) -> Code:
     """The addressee takes part: P, or somebody with a grant in force [unknown-addressee]"""
     to = event.data["to"]
-    there = to == state.subject or state.grants_in_force(to, event.received)
-    return None if there else "unknown-addressee"
+    known = to == state.subject or state.grants_in_force(to, event.received)
+    return None if known else "unknown-addressee"
 
 
 def _question_asked(state: State, event: Event) -> Code:
@@ -288,7 +288,7 @@ def _representative_named(_state: State, event: Event) -> Code:
     """representative.named: “never representative.*, key.*, signatures.*, erasure.*”
     [not-to-be-handed-on]
     """
-    handed_on = any(each.startswith(NEVER_HANDED_ON) for each in event.data["scope"])
+    handed_on = any(name.startswith(NEVER_HANDED_ON) for name in event.data["scope"])
     return "not-to-be-handed-on" if handed_on else None
 
 
@@ -297,7 +297,7 @@ def _representative_ended(state: State, event: Event) -> Code:
     sent = state.sent.get(event.data["representative"])
     if not sent:
         return "unknown-target"
-    return "wrong-state" if all(each.ended for each in sent) else None
+    return "wrong-state" if all(naming.ended for naming in sent) else None
 
 
 def _barred(state: State, event: Event) -> Code:
@@ -306,7 +306,7 @@ def _barred(state: State, event: Event) -> Code:
     return "wrong-state" if is_barred == (event.type == "service.barred") else None
 
 
-OWN: dict[str, Rule] = {
+OWN_REFUSALS: dict[str, Rule] = {
     "plan.started": _plan_started,
     "about-me.written": _accepted,
     "aspirations.ranked": _ranked,

@@ -1,14 +1,14 @@
-"""Rule twice on random events, by `decide` and by the model: build/authorship.json.
+"""Decide random events by `decide` and by the model: build/authorship.json.
 
     python -m tests.authorship.run                        300,000 decisions, a minute or two
-    python -m tests.authorship.run --seed 7               other ones
+    python -m tests.authorship.run --seed 7               other events
     python -m tests.authorship.run --decisions 20000      fewer, and proportional counts
 
-Every decision is compared, and so are the plan's version, who spoke for the person, and a replay of
-every history. A refused event must leave every byte of the plan as it was, and an accepted one of
-anybody but the person, or of a representative of theirs, every line. Then each broken rule of
-tests/authorship/broken.py must be detected. Prints a table, and ends with status 1 on a
-difference, a count that was not reached, or a broken rule that was not detected.
+Every decision is compared, and so are the plan's version, whether the author acted for the person,
+and a replay of every history. A refused event must not change a byte of the plan. An accepted one
+may change a line only if its author is the person or a representative. Then each broken rule of
+tests/authorship/broken.py must be detected. Prints a table, and ends with status 1 on a difference,
+a count that was not reached, or a broken rule that was not detected.
 """
 
 import time
@@ -27,17 +27,17 @@ from shared.events.refusals import NO_STANDING, Code
 from tests.authorship.broken import EVERY
 from tests.authorship.compare import Counts, Difference, histories, shrunk
 
-PLACE = Path("build/authorship.json")
+PATH = Path("build/authorship.json")
 WHOLE = 300_000  # decisions in which the counts below must be reached
 LEAST_ACCEPTED, LEAST_EARNED = 500, 200
 MOST_BROKEN = 200_000  # decisions in which a broken rule must be detected
-CODES = [code for code in Code if code is not Code.OUR_FAULT]  # that one is not for decide to say
+CODES = [code for code in Code if code is not Code.OUR_FAULT]  # `decide` never returns that one
 GENERAL = {*NO_STANDING, Code.ID_REUSED, Code.VERSION_CONFLICT, Code.PLAN_FULL}  # of any type
 
 
 @dataclass
 class Outcome:
-    """What a run met, and what is wrong with it."""
+    """The statistics of a run, and its findings."""
 
     seed: int
     decisions: int
@@ -46,42 +46,42 @@ class Outcome:
     seconds: float = 0.0
 
     def least(self, whole: int) -> int:
-        """How often something must be met in a run of this length."""
+        """Return how often each type or code must occur in a run of this length."""
         return whole * min(self.decisions, WHOLE) // WHOLE
 
     def missing(self) -> Iterator[str]:
-        """What was not met as often as it must be."""
+        """Yield what did not occur often enough."""
         for kind in CATALOGUE:
             if self.counts.accepted[kind] < self.least(LEAST_ACCEPTED):
                 yield f"{kind} was accepted {self.counts.accepted[kind]} times"
         for code in CODES:
             if self.counts.codes[code] < self.least(LEAST_EARNED):
-                yield f"{code} was earned {self.counts.codes[code]} times"
+                yield f"{code} occurred {self.counts.codes[code]} times"
 
     def pairs(self) -> tuple[list[str], list[str]]:
-        """Refusals of the reference that no event earned; earned ones that it doesn't list."""
+        """Return listed refusals that did not occur, and unlisted ones that did."""
         listed = {(kind, str(code)) for kind, row in CATALOGUE.items() for code in row.refusals}
         earned = {pair for pair in self.counts.pairs if pair[1] not in GENERAL}
         return [*map(" ".join, sorted(listed - earned))], [*map(" ".join, sorted(earned - listed))]
 
 
 def run(seed: int, decisions: int) -> Outcome:
-    """Compare so many decisions; the outcome."""
+    """Compare so many decisions; return the outcome."""
     outcome, began, before = Outcome(seed, decisions), time.perf_counter(), 0
-    with bar("Ruling twice", decisions) as tick:
-        for found in histories(seed, decisions):
-            if isinstance(found, Difference):
-                outcome.difference = found
+    with bar("Deciding twice", decisions) as tick:
+        for result in histories(seed, decisions):
+            if isinstance(result, Difference):
+                outcome.difference = result
                 break
-            outcome.counts = found
-            tick(found.decisions - before)
-            before = found.decisions
+            outcome.counts = result
+            tick(result.decisions - before)
+            before = result.decisions
     outcome.seconds = time.perf_counter() - began
     return outcome
 
 
 def as_line(event: Event) -> dict[str, Any]:
-    """An event, as a line of a history."""
+    """Return an event as a line of a history."""
     line = {
         "author": event.author,
         "type": event.type,
@@ -106,13 +106,13 @@ def show_difference(difference: Difference) -> dict[str, Any]:
 
 
 def show_counts(outcome: Outcome) -> None:
-    """Print what was met."""
+    """Print the statistics."""
     counts = outcome.counts
     rate = counts.decisions / outcome.seconds
     click.echo(f"{'accepted':>9}  type")
     for kind in CATALOGUE:
         click.echo(f"{counts.accepted[kind]:>9,}  {kind}")
-    click.echo(f"{'earned':>9}  refusal")
+    click.echo(f"{'refused':>9}  code")
     for code in CODES:
         click.echo(f"{counts.codes[code]:>9,}  {code}")
     for check, times in counts.checks.items():
@@ -121,8 +121,8 @@ def show_counts(outcome: Outcome) -> None:
 
 
 def detect(seed: int) -> list[dict[str, Any]]:
-    """Detect every broken rule; print after how many decisions, and by what."""
-    found = []
+    """Detect every broken rule; print after how many decisions, and by which difference."""
+    rows = []
     click.echo(f"{'detected':>9}  broken rule")
     with bar("Breaking rules", len(EVERY)) as tick:
         for broken in EVERY:
@@ -132,9 +132,9 @@ def detect(seed: int) -> list[dict[str, Any]]:
             where = difference.events[-1].type if difference else ""
             click.echo(f"{decisions if shown else 'NO':>9}  {broken.says} ({where}: {by})")
             line = {"rule": broken.says, "detected": shown, "decisions": decisions}
-            found.append(line | {"type": where, "by": by})
+            rows.append(line | {"type": where, "by": by})
             tick(1)
-    return found
+    return rows
 
 
 @click.command()
@@ -149,15 +149,15 @@ def main(decisions: int, seed: int, *, broken: bool) -> None:
     missing = [] if difference else list(outcome.missing())
     unmet, unlisted = outcome.pairs()
     detected = detect(seed) if broken else []
-    undetected = [each["rule"] for each in detected if not each["detected"]]
-    for each in (*missing, *(f"{pair}: not in the reference" for pair in unlisted)):
-        click.echo(f"MISSING: {each}")
+    undetected = [row["rule"] for row in detected if not row["detected"]]
+    for message in (*missing, *(f"{pair}: not in the reference" for pair in unlisted)):
+        click.echo(f"MISSING: {message}")
     click.echo(
         f"{outcome.counts.decisions:,} decisions: {int(bool(difference))} differences, "
         f"{len(missing)} counts not reached, {len(unmet)} listed refusals not met, "
         f"{len(undetected)} of {len(detected)} broken rules not detected"
     )
-    PLACE.parent.mkdir(exist_ok=True)
+    PATH.parent.mkdir(exist_ok=True)
     whole = {
         "seed": seed,
         "decisions": outcome.counts.decisions,
@@ -171,7 +171,7 @@ def main(decisions: int, seed: int, *, broken: bool) -> None:
         "unlisted": unlisted,
         "broken": detected,
     }
-    PLACE.write_bytes(orjson.dumps(whole, option=orjson.OPT_INDENT_2))
+    PATH.write_bytes(orjson.dumps(whole, option=orjson.OPT_INDENT_2))
     raise SystemExit(bool(difference or missing or unlisted or undetected))
 
 

@@ -1,4 +1,4 @@
-"""Who is heard at all: the first four refusals, for authors without standing."""
+"""Standing: the first four refusals, for authors without a right to be heard."""
 
 from shared.events.event import Event
 from tests.authorship.state import Entry, State
@@ -8,7 +8,7 @@ Code = str | None
 
 
 def speaks_for_person(state: State, event: Event) -> bool:
-    """The author is P, or a representative who speaks for P with this event.
+    """Return whether the author is P, or a representative who speaks for P with this event.
 
     “A representative speaks for P with an event of type T when T is in the union of the scopes of
     their namings in force. For proposal.accepted, and the pointed-at proposal exists: also the type
@@ -67,7 +67,7 @@ def _is_open(state: State, event: Event, way: str) -> bool:
     if way.startswith("W("):
         scope = way[2:-1]
         grants = state.grants_in_force(event.author, event.received)
-        return any(scope == "any" or scope in each.opens for each in grants)
+        return any(scope == "any" or scope in grant.opens for grant in grants)
     if way.startswith("N("):
         return _named(state, event, state.entry(event.data[way[2:-1]]))
     return False

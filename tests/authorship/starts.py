@@ -1,7 +1,7 @@
-"""Where histories begin: nothing, a plan with people in it, plans grown to just below each bound.
+"""Starts of histories: nothing, a plan with people in it, plans grown to just below each bound.
 
-Each start is made of events that the rules and the model both accept, posted one after another:
-what is grown is grown by posting, not by setting a number.
+Each start is made of events that the rules and the model both accept. A plan is grown by posting
+events, not by setting a number.
 """
 
 import pickle
@@ -21,7 +21,7 @@ from tests.authorship.state import State
 from tests.authorship.tables import MOST, MOST_BYTES, NEW_LINES, PROTECTIVE
 
 WIDE = "\u6d77" * 10_000  # 30,000 bytes
-ROOM = 3_000  # bytes that are left of an account
+ROOM = 3_000  # bytes that remain in an account
 LINES = (*NEW_LINES, "about-me.written", "action.done", "item.withdrawn", "proposal.accepted")
 DISPUTES = ("disagreement.stated", "entry.retracted", "question.answered", "commitment.kept")
 GRANTS = ("access.granted", "representative.named", "access.withdrawn", "representative.ended")
@@ -35,7 +35,8 @@ class NotAcceptedError(Exception):
 class Start:
     """A plan and the model's state of it, both to be copied.
 
-    `often` come more often in a history that begins here; of 50 histories `share` do.
+    The types in `often` are more frequent in a history that begins here. Of 50 histories, `share`
+    begin here.
     """
 
     name: str
@@ -45,21 +46,21 @@ class Start:
     share: int = 1
 
     def fresh(self) -> tuple[Plan, State]:
-        """The plan and the state, to be changed at will."""
+        """Return copies of the plan and the state."""
         state: State = pickle.loads(self.state)  # noqa: S301 - these bytes are our own
         return copy_of(self.plan), state
 
 
 @dataclass
 class Growing:
-    """A plan on its way: what is said in it is accepted."""
+    """A plan under construction: every event must be accepted."""
 
     name: str
     plan: Plan = field(default_factory=lambda: Plan(ADA))
     state: State = field(default_factory=lambda: State(ADA))
 
     def say(self, author: str, kind: str, data: Json) -> str:
-        """Somebody says something; its id."""
+        """Post an event; return its id."""
         name = f"{self.name}-{len(self.state.entries)}"
         event = make_event(author, kind, data, name=name, seconds=-7200)
         ruling = decide(self.plan, event), verdict(self.state, event)
@@ -71,7 +72,7 @@ class Growing:
         return name
 
     def room(self, account: str) -> str:
-        """Words for what an account has left, but for a few small events; none if it is full."""
+        """Return words that fill an account, but for a few small events; none if it is full."""
         used = self.state.others_bytes if account == "others" else self.state.own_bytes
         left = MOST_BYTES[account] - used - ROOM - 400
         return WIDE[: max(0, left // 3)]
@@ -85,14 +86,14 @@ class Growing:
         self.say(ADA, "representative.named", members)
 
     def disagree(self, author: str, entry: str, *, times: int) -> None:
-        """Somebody disagrees with an entry and takes it back, as often."""
+        """Disagree with an entry and retract that, several times."""
         for _ in range(times):
-            said = self.say(author, "disagreement.stated", {"entry": entry, "words": "No."})
-            self.say(author, "entry.retracted", {"entry": said})
+            disagreement = self.say(author, "disagreement.stated", {"entry": entry, "words": "No."})
+            self.say(author, "entry.retracted", {"entry": disagreement})
 
 
 def furnished(plan: Growing) -> None:
-    """Lines, grants, representatives, an entry much disagreed with, an action that is done."""
+    """Lines, grants, representatives, an entry with many disagreements, a completed action."""
     plan.say(ADA, "plan.started", {"name_to_use": "Ada", "language": "en"})
     plan.grant(SAM, "observe", "interpret", "propose")
     plan.grant(TOM, "propose", until=FAR)
@@ -110,13 +111,13 @@ def furnished(plan: Growing) -> None:
 
 
 def left(plan: Growing) -> None:
-    """Partners whose grants have ended, and who are named: in what was answered, accepted, done."""
+    """Partners whose grants have ended, and who are named in answers, acceptances and actions."""
     plan.say(ADA, "plan.started", {"name_to_use": "Ada", "language": "en"})
     plan.grant(SAM, "propose", "observe")
     plan.grant(TOM, "propose")
     for who in (SAM, TOM):
-        asked = plan.say(ADA, "question.asked", {"to": who, "words": "Why?"})
-        members = {"question": asked, "words": "So.", "basis": {"kind": "opinion"}}
+        question = plan.say(ADA, "question.asked", {"to": who, "words": "Why?"})
+        members = {"question": question, "words": "So.", "basis": {"kind": "opinion"}}
         plan.say(who, "question.answered", members)
     data = {"id": "name-a", "what": "Walk", "by": UMA}
     members = {"change": {"type": "action.planned", "data": data}, "why": "x", "expires": FAR}
@@ -134,8 +135,8 @@ def left(plan: Growing) -> None:
 def many_lines(plan: Growing) -> None:
     """Just below 2,000 open lines."""
     furnished(plan)
-    for each in range(MOST["lines"] - plan.state.open_lines() - 12):
-        if each % 2:
+    for number in range(MOST["lines"] - plan.state.open_lines() - 12):
+        if number % 2:
             plan.say(ADA, "action.planned", {"what": "x", "by": UMA})
         else:
             plan.say(ADA, "need.named", {"words": "x"})
@@ -144,9 +145,9 @@ def many_lines(plan: Growing) -> None:
 def many_grants(plan: Growing) -> None:
     """Just below 500 grants and namings of representatives."""
     furnished(plan)
-    for each in range(MOST["grants"] - plan.state.allowed("2026-03-02T10:00:00Z") - 8):
-        to = f"partner:p{each}"
-        if each % 3:
+    for number in range(MOST["grants"] - plan.state.allowed("2026-03-02T10:00:00Z") - 8):
+        to = f"partner:p{number}"
+        if number % 3:
             plan.grant(to, "observe")
         else:
             plan.send(to, "plan.closed")
@@ -155,19 +156,19 @@ def many_grants(plan: Growing) -> None:
 def many_wordings(plan: Growing) -> None:
     """Just below 200 wordings."""
     furnished(plan)
-    for each in range(MOST["wordings"] - 6):
-        plan.say(ADA, "wording.preferred", {"say": "Ada", "instead_of": f"w{each}"})
+    for number in range(MOST["wordings"] - 6):
+        plan.say(ADA, "wording.preferred", {"say": "Ada", "instead_of": f"w{number}"})
 
 
 def many_barred(plan: Growing) -> None:
     """Just below 500 barred services."""
     furnished(plan)
-    for each in range(MOST["barred"] - 2):
-        plan.say(ADA, "service.barred", {"service": f"service:b{each}"})
+    for number in range(MOST["barred"] - 2):
+        plan.say(ADA, "service.barred", {"service": f"service:b{number}"})
 
 
 def full_of_own(plan: Growing) -> None:
-    """Room for a few small events of the person's."""
+    """Room for a few small events of the person."""
     furnished(plan)
     for _ in range(40):
         plan.say(ADA, "advance-choice.made", {"words": "Stay.", "applies_when": "At night."})
@@ -176,7 +177,7 @@ def full_of_own(plan: Growing) -> None:
 
 
 def full_of_protective(plan: Growing) -> None:
-    """Room for a few small events of the types that protect the person, and for no others."""
+    """Room for a few small events of types that protect the person only."""
     full_of_own(plan)
     choices = iter([name for space, name in plan.state.lines if space == "choice"])
     while words := plan.room("protective"):
@@ -184,7 +185,7 @@ def full_of_protective(plan: Growing) -> None:
 
 
 def full_of_others(plan: Growing) -> None:
-    """Room for a few small events of everybody else."""
+    """Room for a few small events of all other authors."""
     furnished(plan)
     seen = plan.say(SAM, "observation.recorded", {"who_saw": SAM, "seen_or_heard": "Walked."})
     while words := plan.room("others"):
@@ -206,7 +207,7 @@ GROWN: tuple[tuple[Callable[[Growing], None], tuple[str, ...], int], ...] = (
 
 @cache
 def starts() -> tuple[Start, ...]:
-    """Every start. What is grown takes a few seconds, once a process."""
+    """Return every start. Growing them takes a few seconds, once per process."""
     made = [
         Start("nothing", Plan(ADA), pickle.dumps(State(ADA)), (), 28),
         Start("erased", Plan(ADA, "erased"), pickle.dumps(State(ADA, "erased")), (), 1),

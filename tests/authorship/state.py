@@ -1,4 +1,4 @@
-"""What the model of the rules remembers of one person's accepted events."""
+"""The model's state: one person's accepted events."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,17 +27,17 @@ Key = tuple[str, str]
 
 @lru_cache(maxsize=100_000)
 def instant(text: str) -> datetime:
-    """The moment that a text names, whatever its offset."""
+    """Parse a timestamp, with any offset."""
     return datetime.fromisoformat(text)
 
 
-def come(moment: str, received: str) -> bool:
+def is_past(moment: str, received: str) -> bool:
     """What runs out is judged “by the entry's received”; at its moment it has run out."""
     return moment != "until-withdrawn" and instant(moment) <= instant(received)
 
 
 def names_in(data: Any) -> Iterator[str]:
-    """Everybody named in some data."""
+    """Yield every party named in some data."""
     if isinstance(data, dict):
         for member, value in data.items():
             if isinstance(value, str) and member in NAMING_MEMBERS:
@@ -45,8 +45,8 @@ def names_in(data: Any) -> Iterator[str]:
             else:
                 yield from names_in(value)
     elif isinstance(data, list):
-        for each in data:
-            yield from names_in(each)
+        for item in data:
+            yield from names_in(item)
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Line:
 
 @dataclass(slots=True)
 class Entry:
-    """An accepted event. `state` is what has become of a proposal, a question or a promise."""
+    """An accepted event. `state` is the state of a proposal, a question or a commitment."""
 
     type: str
     author: str
@@ -86,12 +86,12 @@ class Grant:
 
     def in_force(self, received: str) -> bool:
         """What was ended is “judged by place in the log”, what runs out by `received`."""
-        return not self.ended and not come(self.until, received)
+        return not self.ended and not is_past(self.until, received)
 
 
 @dataclass(slots=True)
 class State:
-    """One person's plan, as far as the rules ask for it. `phase` is “”, “started” or “erased”."""
+    """One person's plan, as far as the rules need it. `phase` is “”, “started” or “erased”."""
 
     subject: str
     phase: str = ""
@@ -109,27 +109,27 @@ class State:
     others_bytes: int = 0
 
     def line(self, space: str, name: str, thing: str = "") -> Line | None:
-        """The line of that name, of that thing where one is asked for."""
-        found = self.lines.get((space, name))
-        return None if found and thing and found.thing != thing else found
+        """Return the line of that name, of that thing if one is required."""
+        line = self.lines.get((space, name))
+        return None if line and thing and line.thing != thing else line
 
     def entry(self, name: str, *kinds: str) -> Entry | None:
         """“References mean accepted entries of the same stream.”"""
-        found = self.entries.get(name)
-        return found if found and (not kinds or found.type in kinds) else None
+        entry = self.entries.get(name)
+        return entry if entry and (not kinds or entry.type in kinds) else None
 
     def grants_in_force(self, who: str, received: str) -> Iterable[Grant]:
-        """The grants to somebody that are in force."""
-        return [each for each in self.granted.get(who, ()) if each.in_force(received)]
+        """Return the grants to a party that are in force."""
+        return [grant for grant in self.granted.get(who, ()) if grant.in_force(received)]
 
     def types_of(self, who: str, received: str) -> frozenset[str]:
         """“T is in the union of the scopes of their namings in force.”"""
-        sent = (each.opens for each in self.sent.get(who, ()) if each.in_force(received))
+        sent = (naming.opens for naming in self.sent.get(who, ()) if naming.in_force(received))
         return frozenset().union(*sent)
 
     def names_in_force(self, who: str) -> bool:
         """A naming of somebody by P is in force."""
-        return any(self._still_names(each) for each in self.named.get(who, ()))
+        return any(self._still_names(entry) for entry in self.named.get(who, ()))
 
     def _still_names(self, entry: Entry) -> bool:
         """“It ends when the action it planned is done or dropped, the entry was retracted or
@@ -144,23 +144,23 @@ class State:
     def open_lines(self) -> int:
         """“Open lines of the plan, ratings left out (state open; any thing).”"""
         lines = self.lines.values()
-        return sum(each.state == "open" and each.thing != "rating" for each in lines)
+        return sum(line.state == "open" and line.thing != "rating" for line in lines)
 
     def allowed(self, received: str) -> int:
         """“Grants and namings of representatives in force at received.”"""
         every = (*self.granted.values(), *self.sent.values())
-        return sum(each.in_force(received) for several in every for each in several)
+        return sum(grant.in_force(received) for several in every for grant in several)
 
 
 def words_of(kind: str, data: Json) -> tuple[str | None, ...]:
-    """The words that a later rewording is compared with."""
+    """Return the words that a later rewording is compared with."""
     if kind.startswith("advance-choice."):
         return data["words"], data.get("applies_when")
     return (data["what"] if kind == "action.planned" else data["words"],)
 
 
 def change_of(proposal: Entry, answer: Event) -> Event:
-    """The change that an answer makes, in P's words where there are some, under the answer's id."""
+    """Return the change that an answer makes, in P's words if there are some, with its id."""
     change = proposal.data["change"]
     data = answer.data.get("in_my_words", change["data"])
     return answer._replace(type=change["type"], data=data)

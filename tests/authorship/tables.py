@@ -1,4 +1,4 @@
-"""The specification's lists: who may say what, which line a type is about, what is most."""
+"""The specification's lists: who may say what, which line a type is about, and the bounds."""
 
 MIB = 1024 * 1024
 

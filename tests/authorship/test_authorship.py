@@ -1,4 +1,4 @@
-"""The rules and a model of them, written apart, agree; and the comparison detects what is broken.
+"""The rules and an independent model of them agree; the comparison detects broken rules.
 
 This is the short form; the long one is `make authorship` (tests/authorship/run.py).
 """
@@ -15,12 +15,12 @@ from tests.house.files import Source
 from tests.house.rooms import imports
 
 HERE = Path(__file__).parent
-MODEL = ("model", "standing", "own", "bounds", "effects", "state", "tables")
+MODEL = ("model", "standing", "own_refusals", "bounds", "effects", "state", "tables")
 DECISIONS = 20_000
 
 
 def counted(seed: int, decisions: int, rules: Rules | None = None) -> Counts | Difference:
-    """What so many decisions came to."""
+    """Return the result of so many decisions."""
     *_, last = histories(seed, decisions, rules or Rules())
     return last
 
@@ -36,9 +36,14 @@ def test_the_rules_and_the_model_agree_on_every_decision() -> None:
 
 @pytest.mark.parametrize("broken", EVERY, ids=lambda broken: broken.says)
 def test_a_broken_rule_is_detected(broken: Broken) -> None:
-    decisions, found = broken.detected(seed=2, most=100_000)
-    assert found is not None, f"not in {decisions} decisions"
-    assert broken.is_shown_by(found), (found.says, found.events[-1], found.model, found.rules)
+    decisions, difference = broken.detected(seed=2, most=100_000)
+    assert difference is not None, f"not in {decisions} decisions"
+    assert broken.is_shown_by(difference), (
+        difference.says,
+        difference.events[-1],
+        difference.model,
+        difference.rules,
+    )
 
 
 def test_at_least_20_broken_rules_say_what_they_break() -> None:
@@ -46,12 +51,12 @@ def test_at_least_20_broken_rules_say_what_they_break() -> None:
 
 
 def test_a_difference_is_shown_by_a_short_history() -> None:
-    broken = next(each for each in EVERY if each.says == "A withdrawn grant still opens.")
-    _, found = broken.detected(seed=1, most=100_000)
-    assert found is not None
-    assert found.start == "nothing", "or the history would not show the grant"
-    small = shrunk(found, Rules(broken.judge))
-    assert small.is_like(found)
+    broken = next(rule for rule in EVERY if rule.says == "A withdrawn grant still opens.")
+    _, difference = broken.detected(seed=1, most=100_000)
+    assert difference is not None
+    assert difference.start == "nothing", "or the history would not show the grant"
+    small = shrunk(difference, Rules(broken.judge))
+    assert small.is_like(difference)
     assert [event.type for event in small.events if event.type.startswith("access.")] == [
         "access.granted",
         "access.withdrawn",

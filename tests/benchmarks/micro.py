@@ -83,7 +83,7 @@ def _day(number: int) -> Iterator[Event]:
     proposal = sam.proposes(change("action.planned", id=f"p{name}", what="Walk", by=SAM))
     yield from (ada.states(f"Wish {number}", name=name), ada.plans("Walk", name=name))
     yield from (seen, ada.disagrees(seen), question, sam.answers(question, OPINION))
-    yield from (promise, ada.says_dumps(promise), proposal, ada.accepts(proposal))
+    yield from (promise, ada.says_kept(promise), proposal, ada.accepts(proposal))
     yield from (ada.does(name), ada.does(f"p{name}"), ada.reaches(name))
 
 

@@ -25,7 +25,7 @@ def test_versions_from_the_first_to_the_newest_are_read(mine: Ours) -> None:
     assert versions == sorted(set(versions))
     assert all(milliseconds > 0 for _, milliseconds in curve)
     assert list(travel.spread(10, 4)) == [1, 4, 7, 10]
-    assert [list(travel.beside(each, 10)) for each in (1, 2, 7, 10)] == [
+    assert [list(travel.neighbours(each, 10)) for each in (1, 2, 7, 10)] == [
         [1, 2, 3],
         [1, 2, 3],
         [5, 6, 7],
@@ -67,7 +67,7 @@ def test_every_stage_of_both_services_has_a_cost(
 def test_the_machine_is_told_beside_the_figures() -> None:
     found = calibration.calibrate()
     assert all(value > 0 for value in found.values())
-    assert "Ed25519 sign" in calibration.told(found)
+    assert "Ed25519 sign" in calibration.described(found)
 
 
 def test_a_peer_that_cannot_be_had_is_named(tmp_path: Path) -> None:
