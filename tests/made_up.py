@@ -74,7 +74,7 @@ class Here:
     def until(self) -> str:
         return self.moment() if self.dice.random() < 0.5 else "until-withdrawn"
 
-    def somebody(self) -> str:
+    def party(self) -> str:
         return self.dice.choice([ADA, ADA, SAM, SAM, TOM, EVE])
 
 
@@ -133,14 +133,14 @@ def _observed(here: Here) -> Json:
 
 def _interpreted(here: Here) -> Json:
     seen = [here.put("observation.recorded") for _ in range(here.dice.randint(0, 2))]
-    data = {"holder": here.somebody(), "words": here.words(), "expires": here.moment()}
+    data = {"holder": here.party(), "words": here.words(), "expires": here.moment()}
     return data | here.maybe(0.9, based_on=seen)
 
 
 def _asked(here: Here) -> Json:
     about = here.maybe(0.3, about=here.entry())
     due = here.maybe(0.3, due=here.moment())
-    return {"to": here.somebody(), "words": here.words(), **about, **due}
+    return {"to": here.party(), "words": here.words(), **about, **due}
 
 
 def _answered(here: Here) -> Json:
@@ -152,7 +152,7 @@ def _answered(here: Here) -> Json:
 
 def _promised(here: Here) -> Json:
     action = here.maybe(0.3, action=here.line("action"))
-    return {"what": here.words(), "due": here.moment(), "to": here.somebody(), **action}
+    return {"what": here.words(), "due": here.moment(), "to": here.party(), **action}
 
 
 def _granted(here: Here) -> Json:

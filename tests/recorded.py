@@ -34,11 +34,11 @@ def rows(opened: Vault, steps: Sequence[Step]) -> Iterator[Json]:
         code = verdict.code if isinstance(verdict, Refusal) else None
         if isinstance(verdict, Accepted):
             evolve(plan, event)
-        stands = plan.state == "started" and (code is None or code.standing)
-        sequence += stands
+        in_stream = plan.state == "started" and (code is None or code.standing)
+        sequence += in_stream
         ruling = VerdictRecord(RULES, RECORDED, code, verdict.represented)
-        sealed_by = key if stands else opened.envelope(ADA)
-        standing = StreamPosition(sequence, plan.version) if stands else None
+        sealed_by = key if in_stream else opened.envelope(ADA)
+        standing = StreamPosition(sequence, plan.version) if in_stream else None
         yield {"index": index, **entry.write(event, ruling, key=sealed_by, standing=standing)}
 
 

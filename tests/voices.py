@@ -224,7 +224,7 @@ class Voice:
     def parks(self, proposal: Event, words: str | None = None) -> Event:
         return self.says("proposal.parked", proposal=proposal.id, words=words)
 
-    # what stands beside
+    # beside the plan
 
     def interprets(self, *seen: Event, **more: Any) -> Event:
         terms = {"holder": self.id, "words": "Company helps.", "expires": NEXT_YEAR, **more}

@@ -78,8 +78,8 @@ def wanted(names: Sequence[str], stores: Sequence[str], *, short: bool) -> list[
 def attacked(ground: Ground, attack: Attack, store: str, *, short: bool, scale: float) -> Sheet:
     """Run one attack; an exception is a figure that misses its limit."""
     figures = Sheet(attack.name, store)
-    run = Run(ground.rig(store), figures, short, scale)
-    for process in (run.rig.intake, run.rig.worker, run.rig.ledger):
+    run = Run(ground.system(store), figures, short, scale)
+    for process in (run.system.intake, run.system.worker, run.system.ledger):
         forget_peak(process.pid)
     try:
         attack.does(run)
@@ -88,7 +88,7 @@ def attacked(ground: Ground, attack: Attack, store: str, *, short: bool, scale: 
         figures.add("done to the end", 0, limit="= 1", note=note)
     finally:
         run.close()
-    ground.discard(store) if run.spoilt else ground.after(store)
+    ground.discard(store) if run.unusable else ground.after(store)
     return figures
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from shared.inbox.redis_keys import waiting_key
 from tests.attack.clients import Client, Json
-from tests.chaos.rig import Process, Rig
+from tests.chaos.system import Process, System
 from tests.house.files import ROOT
 from tests.process import wait_until
 
@@ -39,10 +39,10 @@ class Alarm:
 class Alarms:
     """Collects new alarms: those that were not raised before."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, system: System) -> None:
         self.raised: dict[str, Alarm] = {}
-        self._rig = rig
-        self._since = log_size(rig.worker)
+        self._system = system
+        self._since = log_size(system.worker)
         self._before = {alarm.says for alarm in self._doctor()}
 
     @property
@@ -57,7 +57,7 @@ class Alarms:
 
     def named(self) -> str:
         """Return the sources of the alarms, for a table."""
-        return ", ".join(self.raised) or "nobody"
+        return ", ".join(self.raised) or "no alarm"
 
     def look(self, *, doctor: bool = False) -> bool:
         """Check all sources (the doctor takes a second); return whether an alarm was raised."""
@@ -72,12 +72,12 @@ class Alarms:
         """Look until an alarm is raised or the time is over; restart a worker that ended."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.look():
-            keep_running(self._rig.worker)
+            keep_running(self._system.worker)
             time.sleep(0.2)
         return self.look(doctor=True)
 
     def _log(self) -> Iterator[Alarm]:
-        for line in log_lines(self._rig.worker, self._since):
+        for line in log_lines(self._system.worker, self._since):
             name, why = str(line.get("event")), str(line.get("why", ""))
             loud = line.get("level") in ("error", "warning", "critical") and name not in QUIET
             if loud and not CONNECTION.search(why):
@@ -87,18 +87,18 @@ class Alarms:
 
     def _queue(self) -> Iterator[Alarm]:
         with contextlib.suppress(Exception):  # the queue itself may be what was attacked
-            reason = self._rig.redis.get(waiting_key(0))
+            reason = self._system.redis.get(waiting_key(0))
             if reason and not CONNECTION.search(reason.decode(errors="replace")):
                 yield Alarm("waiting key", reason.decode(errors="replace"))
 
     def _services(self) -> Iterator[Alarm]:
-        client = Client(self._rig, "person:probe", timeout=2)
-        for process in (self._rig.intake, self._rig.ledger):
+        client = Client(self._system, "person:probe", timeout=2)
+        for process in (self._system.intake, self._system.ledger):
             status, body, _ = client.ask(process.port, "GET", "/readyz")
             reason = says(body)
             if status and (status != 200 or reason):
                 yield Alarm(f"/readyz of {process.name}", reason or str(status))
-        _, body, _ = client.ask(self._rig.intake.port, "GET", "/metrics")
+        _, body, _ = client.ask(self._system.intake.port, "GET", "/metrics")
         if WAITING.search(body.decode(errors="replace")):
             yield Alarm("metric firsthand_partition_blocked", "it waits")
         client.close()
@@ -106,9 +106,9 @@ class Alarms:
     def _doctor(self) -> Iterator[Alarm]:
         urls = {
             f"FIRSTHAND_{process.name.upper()}_URL": f"http://127.0.0.1:{process.port}"
-            for process in (self._rig.intake, self._rig.ledger)
+            for process in (self._system.intake, self._system.ledger)
         }
-        _, output = command(self._rig, "doctor", "--json", **urls)
+        _, output = command(self._system, "doctor", "--json", **urls)
         for line in output.splitlines():
             with contextlib.suppress(ValueError):
                 check: Json = orjson.loads(line)
@@ -147,15 +147,15 @@ def log_lines(process: Process, since: int = 0) -> list[Json]:
     return lines
 
 
-def command(rig: Rig, *words: str, **variables: str) -> tuple[int, str]:
-    """Run a `firsthand` command on the rig's ledger; return exit status and output.
+def command(system: System, *words: str, **variables: str) -> tuple[int, str]:
+    """Run a `firsthand` command on the system's ledger; return exit status and output.
 
     The command has the right clock, unlike a worker under the attack `clock`.
     """
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", *words],
-        cwd=rig.folder,
-        env={**os.environ, **rig.environment, "PYTHONPATH": str(ROOT), **variables},
+        cwd=system.folder,
+        env={**os.environ, **system.environment, "PYTHONPATH": str(ROOT), **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -171,25 +171,25 @@ def keep_running(process: Process) -> None:
         process.begin()
 
 
-def accept_queue(rig: Rig) -> bool:
+def accept_queue(system: System) -> bool:
     """Accept a wiped queue, as the operator does; return False if the command is missing."""
-    status, output = command(rig, "accept-queue")
+    status, output = command(system, "accept-queue")
     if status == 2 and "No such command" in output:
         return False
     if status != 0:  # it may require that the writer is stopped
-        rig.worker.kill()
-        status, output = command(rig, "accept-queue")
-    keep_running(rig.worker)
+        system.worker.kill()
+        status, output = command(system, "accept-queue")
+    keep_running(system.worker)
     return status == 0
 
 
-def drained(rig: Rig, seconds: float) -> bool:
+def drained(system: System, seconds: float) -> bool:
     """Wait until the queue is empty, and keep the worker running."""
 
     def empty() -> bool:
-        keep_running(rig.worker)
-        return rig.waiting() == 0
+        keep_running(system.worker)
+        return system.waiting() == 0
 
     with contextlib.suppress(Exception):
         wait_until(empty, "everything to be recorded", seconds)
-    return rig.waiting() == 0
+    return system.waiting() == 0

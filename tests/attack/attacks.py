@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tests.attack.clients import Client, Json, started
 from tests.attack.figures import Sheet
-from tests.chaos.rig import Rig
+from tests.chaos.system import System
 from tests.process import wait_until
 
 ALL = ("sqlite", "postgresql")
@@ -14,13 +14,13 @@ ALL = ("sqlite", "postgresql")
 
 @dataclass
 class Run:
-    """The argument of an attack: a rig, its figures, and whether the form is short."""
+    """The argument of an attack: a system, its figures, and whether the form is short."""
 
-    rig: Rig
+    system: System
     figures: Sheet
     short: bool
     scale: float = 1.0
-    spoilt: bool = False  # set by an attack after which the rig is unusable
+    unusable: bool = False  # set by an attack after which the system is unusable
     _clients: list[Client] = field(default_factory=list)
 
     def size(self, long: int, short: int) -> int:
@@ -29,7 +29,7 @@ class Run:
 
     def client(self, author: str, timeout: float = 10.0) -> Client:
         """Return a caller, whose connections are closed after the attack."""
-        client = Client(self.rig, author, timeout)
+        client = Client(self.system, author, timeout)
         self._clients.append(client)
         return client
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import orjson
 
-from tests.chaos.rig import Rig
+from tests.chaos.system import System
 
 TIMEOUT = 10.0  # seconds for one answer
 EVENT = "application/cloudevents+json"
@@ -43,7 +43,7 @@ def writes(subject: str, words: str) -> Json:
 class Client:
     """One caller on one kept-alive connection to each service; for one thread."""
 
-    rig: Rig
+    system: System
     author: str
     timeout: float = TIMEOUT
 
@@ -66,7 +66,7 @@ class Client:
             self._connections[port] = fresh
         connection = self._connections[port]
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        sent["Authorization"] = f"Bearer {self.rig.token(self.author)}"
+        sent["Authorization"] = f"Bearer {self.system.token(self.author)}"
         try:
             connection.request(method, path, body or None, sent)
             with connection.getresponse() as answer:
@@ -79,14 +79,14 @@ class Client:
 
     def get(self, path: str, **headers: Any) -> tuple[int, bytes]:
         """GET from the read API."""
-        status, body, _ = self.ask(self.rig.ledger.port, "GET", path, **headers)
+        status, body, _ = self.ask(self.system.ledger.port, "GET", path, **headers)
         return status, body
 
     def post(self, sent: Json, wait: int = 0) -> tuple[int, bytes]:
         """Post one event to intake."""
         prefer: dict[str, Any] = {"Prefer": f"wait={wait}"} if wait else {}
         status, body, _ = self.ask(
-            self.rig.intake.port,
+            self.system.intake.port,
             "POST",
             "/events",
             orjson.dumps(sent),
@@ -101,7 +101,7 @@ class Client:
         for batch in batches(events):
             body = orjson.dumps(batch)
             while time.monotonic() < end:
-                port = self.rig.intake.port
+                port = self.system.intake.port
                 status, _, wait = self.ask(port, "POST", "/events", body, Content_Type=BATCH)
                 if status == 202:
                     taken += len(batch)
@@ -132,12 +132,12 @@ class Client:
 def batches(events: Sequence[Json]) -> Iterator[list[Json]]:
     """Yield batches within intake's limits: at most 1,000 events and 4 MiB."""
     batch, size = list[Json](), 0
-    for event_ in events:
-        length = len(orjson.dumps(event_)) + 1
+    for post in events:
+        length = len(orjson.dumps(post)) + 1
         if batch and (len(batch) == 1_000 or size + length > LARGEST_BATCH):
             yield batch
             batch, size = [], 0
-        batch.append(event_)
+        batch.append(post)
         size += length
     if batch:
         yield batch

@@ -19,7 +19,7 @@ from services.ledger.store.database import transaction
 from tests.attack.attacks import Run
 from tests.attack.clients import Client, Json, started, writes
 from tests.attack.figures import Sheet
-from tests.chaos.rig import Rig
+from tests.chaos.system import System
 
 VERDICTS = frozenset({200, 201, 403, 409})
 PAUSE = 0.05  # seconds before an event that was not acknowledged is sent again
@@ -68,7 +68,7 @@ class Fleet:
     """All clients of one attack."""
 
     def __init__(self, run: Run, clients: int) -> None:
-        self._rig = run.rig
+        self._system = run.system
         self.outboxes = [
             Outbox(run.client(run.name(f"person:client{number}"))) for number in range(clients)
         ]
@@ -107,7 +107,7 @@ class Fleet:
     def entries(self) -> list[Json]:
         """Return the ledger's entries about these people: id, refusal and time of record."""
         people = [outbox.client.author for outbox in self.outboxes]
-        return entries_about(self._rig, people)
+        return entries_about(self._system, people)
 
     def _in_threads(self, does: Callable[[Outbox], None]) -> None:
         threads = [threading.Thread(target=does, args=(outbox,)) for outbox in self.outboxes]
@@ -117,11 +117,11 @@ class Fleet:
             thread.join()
 
 
-def entries_about(rig: Rig, people: Sequence[str]) -> list[Json]:
+def entries_about(system: System, people: Sequence[str]) -> list[Json]:
     """Return entries about these people, read from the store."""
     entries = tables.entries.c
     wanted = select(entries.id, entries.subject, entries.refusal, entries.recorded)
-    with transaction(rig.engine) as connection:
+    with transaction(system.engine) as connection:
         rows = connection.execute(wanted.where(entries.subject.in_(people)))
         return [dict(row) for row in rows.mappings()]
 
@@ -163,7 +163,7 @@ class Judgement:
     def add_to(self, figures: Sheet, fleet_made: int, recorded: int, *, named: str) -> None:
         """Add the figures."""
         figures.add("events acknowledged before the fault was over", self.acknowledged)
-        figures.add("of these not recorded until sent again", self.lost, note=f"named by {named}")
+        figures.add("of these not recorded until sent again", self.lost, note=f"alarms: {named}")
         figures.add("of these lost silently", self.silent, limit="= 0")
         figures.add("refused as our-fault", self.our_fault, limit="= 0")
         figures.add("recorded twice", self.twice, limit="= 0")

@@ -1,9 +1,9 @@
 """The servers under attack: a ledger on each store, in private folders.
 
     with Ground(["sqlite"]) as ground:
-        rig = ground.rig("sqlite")
+        system = ground.system("sqlite")
 
-A rig that an attack has damaged is discarded, and the next attack gets a new one. All servers
+A system that an attack has damaged is discarded, and the next attack gets a new one. All servers
 listen on 127.0.0.1 or on unix sockets only.
 """
 
@@ -17,12 +17,12 @@ from typing import Self
 from tests import postgres
 from tests.attack.clients import Client
 from tests.benchmarks.processes import listens
-from tests.chaos.rig import Process, Rig
+from tests.chaos.system import Process, System
 from tests.process import wait_until
 from tests.servers import RedisLikeServer, RedisServer, ValkeyServer
 
 USUAL = {"FIRSTHAND_CALLER_LIMIT": "", "FIRSTHAND_LOG_LEVEL": "info"}  # empty: the default
-WELL = 10.0  # seconds for an attacked rig to recover, or it is discarded
+WELL = 10.0  # seconds for an attacked system to recover, or it is discarded
 
 
 def with_limit(*limits: str) -> list[str]:
@@ -32,11 +32,11 @@ def with_limit(*limits: str) -> list[str]:
 
 
 class Ground:
-    """A rig for each store, made on first use."""
+    """A system for each store, made on first use."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
-        self._rigs: dict[str, tuple[Rig, contextlib.ExitStack]] = {}
+        self._systems: dict[str, tuple[System, contextlib.ExitStack]] = {}
         self._postgres: postgres.PostgresServer | None = None
 
     def __enter__(self) -> Self:
@@ -49,7 +49,7 @@ class Ground:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for store in list(self._rigs):
+        for store in list(self._systems):
             self.discard(store)
         self._stack.close()
 
@@ -60,35 +60,35 @@ class Ground:
             self._postgres = self._stack.enter_context(postgres.PostgresServer())
         return self._postgres
 
-    def rig(self, store: str) -> Rig:
-        """Return a healthy rig, with intake, worker and read API running as usual."""
-        if store not in self._rigs:
+    def system(self, store: str) -> System:
+        """Return a healthy system, with intake, worker and read API running as usual."""
+        if store not in self._systems:
             stack = contextlib.ExitStack()
-            self._rigs[store] = stack.enter_context(self._made(store)), stack
-        return self._rigs[store][0]
+            self._systems[store] = stack.enter_context(self._made(store)), stack
+        return self._systems[store][0]
 
     def discard(self, store: str) -> None:
-        """Discard a rig."""
-        rig, stack = self._rigs.pop(store)
-        for process in (rig.intake, rig.worker, rig.ledger, rig.second):
+        """Discard a system."""
+        system, stack = self._systems.pop(store)
+        for process in (system.intake, system.worker, system.ledger, system.second):
             process.goes_on()
             process.kill()
         stack.close()
 
     def after(self, store: str) -> None:
-        """Undo an attack's settings; discard the rig if it does not recover."""
-        if store not in self._rigs:
+        """Undo an attack's settings; discard the system if it does not recover."""
+        if store not in self._systems:
             return
-        rig = self._rigs[store][0]
+        system = self._systems[store][0]
         try:
-            for process in (rig.intake, rig.worker, rig.ledger):
+            for process in (system.intake, system.worker, system.ledger):
                 as_usual(process)
-            wait_until(lambda: is_well(rig), "the rig to be well", WELL)
-        except Exception:  # noqa: BLE001 - any error makes the rig unusable
+            wait_until(lambda: is_well(system), "the system to recover", WELL)
+        except Exception:  # noqa: BLE001 - any error makes the system unusable
             self.discard(store)
 
     @contextlib.contextmanager
-    def _made(self, store: str) -> Iterator[Rig]:
+    def _made(self, store: str) -> Iterator[System]:
         kind: type[RedisLikeServer] = ValkeyServer
         if store == "postgresql" and RedisServer.find():
             kind = RedisServer
@@ -97,8 +97,8 @@ class Ground:
             queue = stack.enter_context(kind())
             sqlite = store == "sqlite"
             made = postgres.sqlite_database(folder) if sqlite else self.postgres.database()
-            rig = Rig(folder, stack.enter_context(made), queue, variables=USUAL)
-            yield stack.enter_context(rig.running())
+            system = System(folder, stack.enter_context(made), queue, variables=USUAL)
+            yield stack.enter_context(system.running())
 
 
 def as_usual(process: Process) -> None:
@@ -110,13 +110,13 @@ def as_usual(process: Process) -> None:
     process.start()
 
 
-def is_well(rig: Rig) -> bool:
+def is_well(system: System) -> bool:
     """Return whether all three run, nothing waits, and both services answer."""
-    running = all(process.pid for process in (rig.intake, rig.worker, rig.ledger))
-    ports = [rig.intake.port, rig.ledger.port]
-    if not running or rig.waiting() or not all(port and listens(port) for port in ports):
+    running = all(process.pid for process in (system.intake, system.worker, system.ledger))
+    ports = [system.intake.port, system.ledger.port]
+    if not running or system.waiting() or not all(port and listens(port) for port in ports):
         return False
-    client = Client(rig, "person:well", timeout=2)
+    client = Client(system, "person:well", timeout=2)
     try:
         return all(client.ask(port, "GET", "/readyz")[0] == 200 for port in ports)
     finally:

@@ -18,34 +18,34 @@ RECORDED = 10  # seconds in which others' events, or released ones, must be reco
 
 
 class Outage:
-    """A fleet on a rig, from before a fault to the judgement after it."""
+    """A fleet on a system, from before a fault to the judgement after it."""
 
     def __init__(self, run: Run) -> None:
-        self.run, self.rig = run, run.rig
+        self.run, self.system = run, run.system
         self.fleet = Fleet(run, run.size(CLIENTS, 3))
         self.fleet.post(run.size(20, 3))
-        assert drained(self.rig, 30), "the events before the fault were not recorded"
+        assert drained(self.system, 30), "the events before the fault were not recorded"
         self.alarms: Alarms
 
     def waiting(self, count: int) -> None:
         """Post events that wait for a worker; alarms count from here on."""
-        self.rig.worker.stop()
+        self.system.worker.stop()
         self.fleet.post(count)
-        self.alarms = Alarms(self.rig)
+        self.alarms = Alarms(self.system)
 
     def watch(self, *, long: int = 15, short: int = 4) -> bool:
         """Give the ledger time to raise an alarm."""
-        self.rig.worker.begin()
+        self.system.worker.begin()
         return self.alarms.wait(self.run.size(long, short))
 
     def judged(self) -> Judgement:
         """Drain, compare with the acknowledged events, send again, and judge."""
         run, fleet = self.run, self.fleet
         acknowledged = fleet.acknowledged
-        drained(self.rig, run.size(30, 8))
+        drained(self.system, run.size(30, 8))
         before = fleet.entries()
         fleet.resend(run.size(60, 8))
-        drained(self.rig, 10)
+        drained(self.system, 10)
         self.alarms.look(doctor=not self.alarms.raised)
         after = fleet.entries()
         judgement = Judgement.of(acknowledged, before, after, alarmed=self.alarms.numbered)
@@ -62,7 +62,7 @@ def _wiped(run: Run, strike: Callable[[Run], None]) -> None:
     outage.waiting(run.size(20, 3))
     strike(run)
     alarmed = outage.watch()
-    accepted = accept_queue(run.rig)
+    accepted = accept_queue(run.system)
     run.figures.add("alarm before the operator did anything", alarmed, limit="= 1")
     run.figures.add(
         "accepted by the operator", accepted, note="" if accepted else "no such command"
@@ -73,13 +73,13 @@ def _wiped(run: Run, strike: Callable[[Run], None]) -> None:
 
 @attack("wiped", "FLUSHALL while acknowledged events wait", short=("sqlite",))
 def wiped(run: Run) -> None:
-    _wiped(run, lambda run: run.rig.redis.flushall())
+    _wiped(run, lambda run: run.system.redis.flushall())
 
 
 @attack("emptied", "the queue starts on an empty folder")
 def emptied(run: Run) -> None:
     def strike(run: Run) -> None:
-        queue = run.rig.queue
+        queue = run.system.queue
         queue.kill()
         for path in queue.folder.iterdir():
             if path.is_dir():
@@ -95,7 +95,7 @@ def emptied(run: Run) -> None:
 def trimmed(run: Run) -> None:
     outage = Outage(run)
     outage.waiting(run.size(20, 3))
-    run.rig.redis.xtrim(inbox_key(0), maxlen=0, approximate=False)
+    run.system.redis.xtrim(inbox_key(0), maxlen=0, approximate=False)
     outage.watch()
     judgement = outage.judged()
     missing = outage.alarms.missing
@@ -106,7 +106,7 @@ def trimmed(run: Run) -> None:
 def aof(run: Run) -> None:
     outage = Outage(run)
     outage.waiting(run.size(20, 3))
-    redis, queue, fleet = run.rig.redis, run.rig.queue, outage.fleet
+    redis, queue, fleet = run.system.redis, run.system.queue, outage.fleet
     redis.config_set("appendonly", "no")
     unsafe = fleet.post(2, seconds=1)
     # A large queue takes seconds to rewrite its file; a pause at each key makes a small one slow.
@@ -129,23 +129,23 @@ def clock(run: Run) -> None:
     outage.waiting(run.size(20, 3))
     with _leap(run):
         alarmed = outage.watch(long=20, short=6)
-        run.rig.worker.kill()
-    run.rig.worker.begin()
+        run.system.worker.kill()
+    run.system.worker.begin()
     outage.judged()
     future = stores.recorded_in_the_future(outage.fleet.entries())
     run.figures.add("alarm while the clock was wrong", alarmed, limit="= 1")
     run.figures.add("entries recorded in the future", future, limit="= 0")
-    run.spoilt = future > 0
+    run.unusable = future > 0
 
 
 @contextlib.contextmanager
 def _leap(run: Run) -> Iterator[None]:
     """Have a worker started now run with another clock."""
-    usual, run.rig.program = run.rig.program, (sys.executable, "-m", leap.__name__)
+    usual, run.system.program = run.system.program, (sys.executable, "-m", leap.__name__)
     try:
         yield
     finally:
-        run.rig.program = usual
+        run.system.program = usual
 
 
 @attack("key", "the key of one person is missing, and comes back", short=("sqlite",))
@@ -166,8 +166,8 @@ def _of_one_person(run: Run, damage: Damage) -> None:
     outage = Outage(run)
     outage.waiting(0)
     victim, other = outage.fleet.outboxes[:2]
-    with damage(run.rig, victim.client.author) as restore:
-        run.rig.worker.begin()
+    with damage(run.system, victim.client.author) as restore:
+        run.system.worker.begin()
         for _ in range(3):
             victim.post(victim.make(), time.monotonic() + 5)
         sent, patience = other.make(), run.size(60, 12)
@@ -188,37 +188,37 @@ def _of_one_person(run: Run, damage: Damage) -> None:
 
 @attack("older", "an older database, and a wiped queue")
 def older(run: Run) -> None:
-    outage, rig = Outage(run), run.rig
-    rig.ledger.kill()
-    rig.worker.stop()
-    copy = stores.OlderCopy(rig)
-    rig.worker.again()
-    rig.ledger.again()
+    outage, system = Outage(run), run.system
+    system.ledger.kill()
+    system.worker.stop()
+    copy = stores.OlderCopy(system)
+    system.worker.again()
+    system.ledger.again()
     outage.fleet.post(run.size(20, 3))
-    drained(rig, 30)
+    drained(system, 30)
     outage.waiting(run.size(20, 3))
-    rig.ledger.kill()
+    system.ledger.kill()
     copy.swap()
-    had = stores.count_entries(rig)
-    rig.redis.flushall()
-    rig.ledger.again()
-    rig.worker.begin()
+    had = stores.count_entries(system)
+    system.redis.flushall()
+    system.ledger.again()
+    system.worker.begin()
     bob = run.client(run.name("person:bob"))
     bob.seconds_until_recorded(writes(bob.author, "Fish"), run.size(15, 4))
     alarmed = outage.alarms.wait(1)
-    written = stores.count_entries(rig) - had
-    rig.ledger.kill()
-    rig.worker.kill()
+    written = stores.count_entries(system) - had
+    system.ledger.kill()
+    system.worker.kill()
     copy.swap()
-    rig.ledger.again()
-    rig.worker.begin()
+    system.ledger.again()
+    system.worker.begin()
     outage.alarms.wait(run.size(10, 3))
-    accept_queue(rig)
+    accept_queue(system)
     run.figures.add("alarm before the operator did anything", alarmed, limit="= 1")
     run.figures.add("entries written to the older database", written, limit="= 0")
     outage.judged()
     copy.close()
-    run.spoilt = written > 0
+    run.unusable = written > 0
 
 
 @attack("database", "the database is away for a minute")
@@ -227,8 +227,8 @@ def database(run: Run) -> None:
     outage.waiting(run.size(20, 3))
     seconds = run.size(60, 4)
     end = time.monotonic() + seconds
-    with stores.away(run.rig):
-        run.rig.worker.begin()
+    with stores.away(run.system):
+        run.system.worker.begin()
         taken = outage.fleet.post(run.size(20, 3), seconds=seconds)
         time.sleep(max(0.0, end - time.monotonic()))
     run.figures.add("acknowledged while it was away", taken)

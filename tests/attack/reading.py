@@ -11,7 +11,7 @@ from tests.attack.clients import NDJSON, Bystander, Client, in_threads, opened, 
 from tests.attack.figures import milliseconds
 from tests.attack.ground import with_limit
 from tests.attack.memory import peak_mib
-from tests.chaos.rig import Process
+from tests.chaos.system import Process
 
 READERS = 24
 BURST = 2.0  # seconds
@@ -26,7 +26,7 @@ SOON = 1_000  # milliseconds in which others must be answered
 @attack("S1", "24 readers in bursts with pauses between", stores=("sqlite",), short=("sqlite",))
 def s1(run: Run) -> None:
     client = run.with_plan("person:ada")
-    ledger, crashes, statuses = run.rig.ledger, 0, Counter[int]()
+    ledger, crashes, statuses = run.system.ledger, 0, Counter[int]()
     bursts = run.size(8, 3)
     for number in range(bursts):
         if run.short:
@@ -49,7 +49,7 @@ def _burst(run: Run, author: str, seconds: float) -> Counter[int]:
     statuses, end, adding = Counter[int](), time.monotonic() + seconds, threading.Lock()
 
     def reads(number: int) -> None:
-        client = Client(run.rig, author, timeout=5)
+        client = Client(run.system, author, timeout=5)
         path = "/readyz" if number % 2 else f"/people/{author}/plan"
         counts = Counter[int]()
         while time.monotonic() < end:
@@ -79,9 +79,9 @@ def s6(run: Run) -> None:
     seconds = run.size(60, 5)
     request = (
         f"GET /people/{eve.author}/history?limit=500 HTTP/1.1\r\nHost: ledger\r\n"
-        f"Authorization: Bearer {run.rig.token(eve.author)}\r\nAccept: {NDJSON}\r\n\r\n"
+        f"Authorization: Bearer {run.system.token(eve.author)}\r\nAccept: {NDJSON}\r\n\r\n"
     )
-    with opened(run.rig.ledger.port, SEVERAL, window=WINDOW) as connections:
+    with opened(run.system.ledger.port, SEVERAL, window=WINDOW) as connections:
         for connection in connections:
             connection.sendall(request.encode())
         time.sleep(1)
@@ -92,7 +92,7 @@ def s6(run: Run) -> None:
     p99 = milliseconds(plans.seconds, 99)
     run.figures.add("others' plans, p99", p99, "ms", f"<= {SOON}")
     run.figures.add("/readyz not served in 2 s", ready.failures, limit="= 0")
-    run.figures.add("read API alive", _lives(run.rig.ledger), limit="= 1")
+    run.figures.add("read API alive", _lives(run.system.ledger), limit="= 1")
 
 
 def _ready(run: Run) -> Callable[[], bool]:
@@ -105,7 +105,7 @@ def _ready(run: Run) -> Callable[[], bool]:
 def s15(run: Run) -> None:
     ada = run.with_plan("person:ada")
     _allow_descriptors(4 * DESCRIPTORS)
-    for process in (run.rig.ledger, run.rig.intake):
+    for process in (run.system.ledger, run.system.intake):
         process.under = with_limit(f"-n {DESCRIPTORS}")
         process.again()
         waited = _held_out(run, process, ada, run.size(60, 4))
@@ -116,9 +116,9 @@ def _held_out(run: Run, process: Process, client: Client, seconds: float) -> flo
     """Return the longest time without an answer for another caller on new connections."""
 
     def asks() -> bool:
-        other = Client(run.rig, client.author, timeout=1)
+        other = Client(run.system, client.author, timeout=1)
         try:
-            if process is run.rig.ledger:
+            if process is run.system.ledger:
                 return other.get(f"/people/{client.author}/plan")[0] == 200
             return other.post(writes(client.author, "Fish"))[0] == 202
         finally:
@@ -145,7 +145,7 @@ def s19(run: Run) -> None:
     statuses, over = Counter[int](), threading.Event()
 
     def asks(_: int) -> None:
-        client = Client(run.rig, eve.author, timeout=30)
+        client = Client(run.system, eve.author, timeout=30)
         while not over.is_set():
             status, _body = client.get(f"/people/{eve.author}/origins")
             statuses[status] += 1
@@ -165,5 +165,5 @@ def s19(run: Run) -> None:
     run.figures.add("others' plans, p50", milliseconds(plans.seconds, 50), "ms")
     run.figures.add("others' plans, p99", milliseconds(plans.seconds, 99), "ms", f"<= {SOON}")
     run.figures.add("others' plans not served", plans.failures, limit="= 0")
-    run.figures.add("read API's memory, peak", peak_mib(run.rig.ledger.pid), "MiB", "<= 400")
-    run.figures.add("read API alive", _lives(run.rig.ledger), limit="= 1")
+    run.figures.add("read API's memory, peak", peak_mib(run.system.ledger.pid), "MiB", "<= 400")
+    run.figures.add("read API alive", _lives(run.system.ledger), limit="= 1")

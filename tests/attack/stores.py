@@ -14,14 +14,14 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 from services.ledger.store import database, tables
 from tests.attack.clients import Json
 from tests.attack.memory import family
-from tests.chaos.rig import Rig
+from tests.chaos.system import System
 from tests.contract.ledgers import GUARDS
 
 
 @contextlib.contextmanager
-def as_owner(rig: Rig) -> Iterator[Connection]:
+def as_owner(system: System) -> Iterator[Connection]:
     """Open a transaction of the tables' owner."""
-    opened = database.connect(rig.database.owner_url, write=True, owner=True)
+    opened = database.connect(system.database.owner_url, write=True, owner=True)
     try:
         with database.transaction(opened) as connection:
             yield connection
@@ -30,10 +30,10 @@ def as_owner(rig: Rig) -> Iterator[Connection]:
 
 
 @contextlib.contextmanager
-def key_removed(rig: Rig, person: str) -> Iterator[Callable[[], None]]:
+def key_removed(system: System, person: str) -> Iterator[Callable[[], None]]:
     """Remove the row of a person's key, until the yielded function restores it."""
     keys = tables.keys
-    with as_owner(rig) as connection:
+    with as_owner(system) as connection:
         query = select(keys).where(keys.c.subject == person)
         row = dict(connection.execute(query).mappings().one())
         connection.execute(delete(keys).where(keys.c.subject == person))
@@ -42,7 +42,7 @@ def key_removed(rig: Rig, person: str) -> Iterator[Callable[[], None]]:
     def restore() -> None:
         nonlocal done
         if not done:
-            with as_owner(rig) as connection:
+            with as_owner(system) as connection:
                 connection.execute(insert(keys).values(row))
             done = True
 
@@ -53,15 +53,15 @@ def key_removed(rig: Rig, person: str) -> Iterator[Callable[[], None]]:
 
 
 @contextlib.contextmanager
-def entry_damaged(rig: Rig, person: str) -> Iterator[Callable[[], None]]:
+def entry_damaged(system: System, person: str) -> Iterator[Callable[[], None]]:
     """Change one bit in a person's newest entry, until the yielded function restores it."""
-    _flip(rig, person)
+    _flip(system, person)
     done = False
 
     def restore() -> None:
         nonlocal done
         if not done:
-            _flip(rig, person)
+            _flip(system, person)
             done = True
 
     try:
@@ -70,9 +70,9 @@ def entry_damaged(rig: Rig, person: str) -> Iterator[Callable[[], None]]:
         restore()
 
 
-def _flip(rig: Rig, person: str) -> None:
+def _flip(system: System, person: str) -> None:
     entries = tables.entries
-    with as_owner(rig) as connection, _unguarded(connection):
+    with as_owner(system) as connection, _unguarded(connection):
         newest = select(entries.c.log, entries.c.index, entries.c.leaf)
         newest = newest.where(entries.c.subject == person).order_by(entries.c.index.desc())
         log, index, leaf = connection.execute(newest.limit(1)).one()
@@ -106,25 +106,25 @@ def _unguarded(connection: Connection) -> Iterator[None]:
 class OlderCopy:
     """A copy of the database, taken now; no process of ours may use the database meanwhile."""
 
-    def __init__(self, rig: Rig) -> None:
-        self._rig, self._swapped = rig, False
-        rig.engine.dispose()
-        if rig.database.kind == "sqlite":
-            self._path = Path(rig.settings.store_url.partition("///")[2])
-            self._aside = rig.folder / "older"
+    def __init__(self, system: System) -> None:
+        self._system, self._swapped = system, False
+        system.engine.dispose()
+        if system.database.kind == "sqlite":
+            self._path = Path(system.settings.store_url.partition("///")[2])
+            self._aside = system.folder / "older"
             self._aside.mkdir()
             for path in self._files(self._path.parent):
                 shutil.copy2(path, self._aside)
         else:
-            name, self._socket = _name_and_socket(rig)
+            name, self._socket = _name_and_socket(system)
             self._names = name, f"{name}_older", f"{name}_newer"
             self._run(f"CREATE DATABASE {self._names[1]} TEMPLATE {name}")
 
     def swap(self) -> None:
         """Swap the database and the copy."""
-        self._rig.engine.dispose()
-        if self._rig.database.kind == "sqlite":
-            between = self._rig.folder / "between"
+        self._system.engine.dispose()
+        if self._system.database.kind == "sqlite":
+            between = self._system.folder / "between"
             between.mkdir()
             for source, target in (
                 (self._path.parent, between),
@@ -146,7 +146,7 @@ class OlderCopy:
         """Restore the database, and delete the copy."""
         if self._swapped:
             self.swap()
-        if self._rig.database.kind == "sqlite":
+        if self._system.database.kind == "sqlite":
             shutil.rmtree(self._aside)
         else:
             self._run(f"DROP DATABASE {self._names[1]} WITH (FORCE)")
@@ -166,20 +166,20 @@ class OlderCopy:
             connection.execute(statement)
 
 
-def _name_and_socket(rig: Rig) -> tuple[str, str]:
+def _name_and_socket(system: System) -> tuple[str, str]:
     """Return name and socket folder of a database."""
-    url, _, socket = rig.database.owner_url.partition("?host=")
+    url, _, socket = system.database.owner_url.partition("?host=")
     return url.rpartition("/")[2], socket
 
 
 @contextlib.contextmanager
-def away(rig: Rig) -> Iterator[None]:
+def away(system: System) -> Iterator[None]:
     """Make the database refuse writes (SQLite: locked) or not answer at all."""
-    if rig.database.kind == "sqlite":
-        with as_owner(rig):  # every write transaction begins with the only lock
+    if system.database.kind == "sqlite":
+        with as_owner(system):  # every write transaction begins with the only lock
             yield
         return
-    stopped = family(_postmaster(rig))
+    stopped = family(_postmaster(system))
     for process in stopped:
         _signal(process, signal.SIGSTOP)
     try:
@@ -189,9 +189,9 @@ def away(rig: Rig) -> Iterator[None]:
             _signal(process, signal.SIGCONT)
 
 
-def _postmaster(rig: Rig) -> int:
+def _postmaster(system: System) -> int:
     """Return the server's process id, from its lock file next to the socket."""
-    _, socket = _name_and_socket(rig)
+    _, socket = _name_and_socket(system)
     return int((Path(socket) / ".s.PGSQL.5432.lock").read_text().split()[0])
 
 
@@ -200,10 +200,10 @@ def _signal(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def count_entries(rig: Rig) -> int:
+def count_entries(system: System) -> int:
     """Return the number of entries in the current database."""
-    rig.engine.dispose()
-    with database.transaction(rig.engine) as connection:
+    system.engine.dispose()
+    with database.transaction(system.engine) as connection:
         return int(
             connection.execute(select(func.count()).select_from(tables.entries)).scalar_one()
         )

@@ -32,7 +32,7 @@ def entry(name: str, refusal: str | None = None) -> dict[str, str | None]:
 
 def bad(judgement: Judgement, made: int, recorded: int) -> list[str]:
     figures = Sheet("wiped", "sqlite")
-    judgement.add_to(figures, made, recorded, named="nobody")
+    judgement.add_to(figures, made, recorded, named="no alarm")
     return [figure.what for figure in figures.figures if not figure.ok]
 
 

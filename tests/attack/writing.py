@@ -34,7 +34,7 @@ from tests.attack.clients import (
 from tests.attack.figures import milliseconds
 from tests.attack.ground import with_limit
 from tests.attack.memory import folder_bytes, peak_mib
-from tests.chaos.rig import Process, Rig
+from tests.chaos.system import Process, System
 from tests.process import wait_until
 
 TOKENS, BODIES = 40, 3
@@ -52,9 +52,9 @@ def s2(run: Run) -> None:
     ada, probe = run.with_plan("person:ada", timeout=5), run.client("person:probe", timeout=5)
     with Bystander(poster(ada), 0.01) as undisturbed:
         time.sleep(run.size(10, 2))
-    with opened(run.rig.intake.port, TOKENS * BODIES) as connections:
+    with opened(run.system.intake.port, TOKENS * BODIES) as connections:
         for number, connection in enumerate(connections):
-            token = run.rig.token(run.name(f"person:mallory{number % TOKENS}"))
+            token = run.system.token(run.name(f"person:mallory{number % TOKENS}"))
             head = (
                 f"POST /events HTTP/1.1\r\nHost: intake\r\nAuthorization: Bearer {token}\r\n"
                 f"Content-Type: {EVENT}\r\nContent-Length: 500\r\n\r\n{{"
@@ -62,7 +62,7 @@ def s2(run: Run) -> None:
             connection.sendall(head.encode())
         with Bystander(poster(ada), 0.01) as disturbed:
             time.sleep(run.size(60, 11))  # longer than the 10 s limit of a body
-            lives = probe.ask(run.rig.intake.port, "GET", "/livez")[0]
+            lives = probe.ask(run.system.intake.port, "GET", "/livez")[0]
         answered = len(select.select(connections, [], [], 0)[0])
     for what, bystander in (("undisturbed", undisturbed), ("beside them", disturbed)):
         run.figures.add(f"another's POSTs {what}", bystander.rate, "/s")
@@ -84,7 +84,7 @@ def _another(run: Run) -> Client:
 @attack("S3", "20,000 grants that ran out, then 2,000 questions to their partner")
 def s3(run: Run) -> None:
     bob, eve = _another(run), run.with_plan("person:eve")
-    since = log_size(run.rig.worker)
+    since = log_size(run.system.worker)
     partner = run.name("partner:sam")
     grant = {"to": partner, "scopes": ["observe"], "until": EXPIRED, "purpose": "x", "wording": "x"}
     grants = [event("access.granted", eve.author, grant) for _ in range(run.size(20_000, 2_500))]
@@ -101,7 +101,7 @@ def s3(run: Run) -> None:
 @attack("S3b", "5,000 words to avoid, then 60 long observations", short=("sqlite",))
 def s3b(run: Run) -> None:
     bob, eve = _another(run), run.with_plan("person:eve")
-    since = log_size(run.rig.worker)
+    since = log_size(run.system.worker)
     sam = run.client(run.name("partner:sam"))
     grant = {"to": sam.author, "scopes": ["observe"], "until": "until-withdrawn"}
     granted = event("access.granted", eve.author, {**grant, "purpose": "x", "wording": "x"})
@@ -126,10 +126,10 @@ def _recorded_meanwhile(run: Run, bob: Client, since: int) -> None:
     """Measure how long another person waits now, and the cost for the worker."""
     patience = min(PATIENCE, run.size(60, 15))
     waited = bob.seconds_until_recorded(writes(bob.author, "Fish"), patience)
-    batches = [line for line in log_lines(run.rig.worker, since) if line.get("event") == "batch"]
+    batches = [line for line in log_lines(run.system.worker, since) if line.get("event") == "batch"]
     failed = [
         line
-        for line in log_lines(run.rig.worker, since)
+        for line in log_lines(run.system.worker, since)
         if line.get("event") == "partition_blocked"
     ]
     longest = max((line["milliseconds"] for line in batches), default=0.0) / 1000
@@ -141,34 +141,34 @@ def _recorded_meanwhile(run: Run, bob: Client, since: int) -> None:
     run.figures.add("batches", len(batches))
     run.figures.add("longest batch", longest, "s", "<= 5")
     run.figures.add("batches that failed", len(failed), limit="= 0")
-    run.figures.add("worker's memory, peak", peak_mib(run.rig.worker.pid), "MiB")
+    run.figures.add("worker's memory, peak", peak_mib(run.system.worker.pid), "MiB")
 
 
 @attack("S4", "one person posts 77 MB; the worker has 1,000 MiB")
 def s4(run: Run) -> None:
-    rig, bob, eve = run.rig, _another(run), run.with_plan("person:eve")
-    rig.worker.under = with_limit(f"-v {ADDRESS_SPACE * 1024}")
-    rig.worker.again()
-    before = _stored(rig)
+    system, bob, eve = run.system, _another(run), run.with_plan("person:eve")
+    system.worker.under = with_limit(f"-v {ADDRESS_SPACE * 1024}")
+    system.worker.again()
+    before = _stored(system)
     limit = run.size(77_000_000, 9_000_000)
     flood = _Flood(eve, limit)
     waits = [bob.seconds_until_recorded(writes(bob.author, "Fish"), PATIENCE)]
     peak = 0.0
     while not flood.over and waits[-1] < PATIENCE:
         waits.append(bob.seconds_until_recorded(writes(bob.author, "Fish"), PATIENCE))
-        peak = max(peak, peak_mib(rig.worker.pid))
+        peak = max(peak, peak_mib(system.worker.pid))
     flood.stop()
     waits.append(bob.seconds_until_recorded(writes(bob.author, "Fish"), PATIENCE))
     with contextlib.suppress(Exception):
-        rig.drained(30)
-    peak = max(peak, peak_mib(rig.worker.pid))
+        system.drained(30)
+    peak = max(peak, peak_mib(system.worker.pid))
     worst = max(waits)
     note = f"not yet after {PATIENCE:g} s" if worst >= PATIENCE else ""
     run.figures.add("posted", flood.posted / 1e6, "MB")
     run.figures.add("another's event recorded in, worst", worst, "s", f"<= {RECORDED}", note)
-    run.figures.add("worker alive", bool(rig.worker.pid), limit="= 1")
+    run.figures.add("worker alive", bool(system.worker.pid), limit="= 1")
     run.figures.add("worker's memory, peak", peak, "MiB", f"<= {ADDRESS_SPACE}")
-    ratio = (_stored(rig) - before) / max(flood.posted, 1)
+    ratio = (_stored(system) - before) / max(flood.posted, 1)
     run.figures.add("bytes stored for a byte posted", ratio, "", f"<= {20 if run.short else 10}")
     if waits[-1] < PATIENCE:
         _four_reads(run, bob, eve)
@@ -178,7 +178,7 @@ def _four_reads(run: Run, bob: Client, eve: Client) -> None:
     """Read the large plan four times at once, while another person reads theirs."""
 
     def reads(_: int) -> None:
-        client = Client(run.rig, eve.author, timeout=60)
+        client = Client(run.system, eve.author, timeout=60)
         client.get(f"/people/{eve.author}/plan")
         client.close()
 
@@ -189,7 +189,7 @@ def _four_reads(run: Run, bob: Client, eve: Client) -> None:
             thread.join(60)
     slowest = max(plans.seconds, default=0.0)
     run.figures.add("another's plan beside four reads of it, slowest", slowest, "s", "<= 1")
-    run.figures.add("read API's memory, peak", peak_mib(run.rig.ledger.pid), "MiB", "<= 600")
+    run.figures.add("read API's memory, peak", peak_mib(run.system.ledger.pid), "MiB", "<= 600")
 
 
 class _Flood:
@@ -221,24 +221,24 @@ class _Flood:
             self.posted += sum(len(orjson.dumps(post)) for post in sent)
 
 
-def _stored(rig: Rig) -> int:
+def _stored(system: System) -> int:
     """Return the bytes of the database."""
-    if rig.database.kind == "sqlite":
-        return folder_bytes(Path(rig.settings.store_url.partition("///")[2]).parent)
-    with transaction(rig.engine) as connection:
+    if system.database.kind == "sqlite":
+        return folder_bytes(Path(system.settings.store_url.partition("///")[2]).parent)
+    with transaction(system.engine) as connection:
         size = connection.execute(text("SELECT pg_database_size(current_database())"))
         return int(size.scalar_one())
 
 
 @attack("S14", "a witness that answers one byte a second, beside an honest one")
 def s14(run: Run) -> None:
-    rig, bob = run.rig, _another(run)
-    policy = rig.settings.key_folder / "witnesses.json"
+    system, bob = run.system, _another(run)
+    policy = system.settings.key_folder / "witnesses.json"
     with contextlib.ExitStack() as stack:
-        honest = stack.enter_context(_honest(rig))
+        honest = stack.enter_context(_honest(system))
         slow = stack.enter_context(_dripping())
-        key, _, _ = load_or_create_key(rig.folder / "slow.key", environ={})
-        store = WitnessStore(rig.folder / "slow.db", create=True)
+        key, _, _ = load_or_create_key(system.folder / "slow.key", environ={})
+        store = WitnessStore(system.folder / "slow.db", create=True)
         vkey = RealWitness("slow.example/w", key, store, []).vkey_text
         store.close()
         known = [
@@ -247,16 +247,16 @@ def s14(run: Run) -> None:
         ]
         policy.write_text(json.dumps({"quorum": 1, "witnesses": known}))
         stack.callback(policy.unlink)
-        for process in (rig.worker, rig.ledger):
+        for process in (system.worker, system.ledger):
             process.again()
         _beside_witnesses(run, bob, run.size(45, 8))
-        for process in (rig.worker, rig.ledger):
+        for process in (system.worker, system.ledger):
             process.kill()
 
 
 def _beside_witnesses(run: Run, bob: Client, seconds: float) -> None:
     """Post, and measure how long a checkpoint takes to be served with a cosignature."""
-    rig, waits, end = run.rig, list[float](), time.monotonic() + seconds
+    system, waits, end = run.system, list[float](), time.monotonic() + seconds
     while time.monotonic() < end:
         began = time.monotonic()
         sent = writes(bob.author, "Fish")
@@ -266,14 +266,14 @@ def _beside_witnesses(run: Run, bob: Client, seconds: float) -> None:
             time.sleep(0.1)
         waits.append(time.monotonic() - began)
     status, _ = bob.get("/logs/0/checkpoint")
-    alive = rig.worker.pid is not None
+    alive = system.worker.pid is not None
     run.figures.add("checkpoints served with a cosignature", len(waits) - 1, note=f"in {seconds} s")
     run.figures.add("until an event is in a served checkpoint, worst", max(waits), "s", "<= 5")
     run.figures.add("/logs/0/checkpoint", status, limit="= 200")
     run.figures.add("worker alive", alive, limit="= 1")
     began = time.monotonic()
     patience = run.size(60, 15)
-    ended = _ends(rig.worker, patience) if alive else False
+    ended = _ends(system.worker, patience) if alive else False
     took = time.monotonic() - began if ended else patience
     run.figures.add("worker ends after SIGTERM in", took, "s", "<= 12")
 
@@ -293,11 +293,11 @@ def _ends(process: Process, patience: float) -> bool:
 
 
 @contextlib.contextmanager
-def _honest(rig: Rig) -> Iterator[WitnessHTTPServer]:
+def _honest(system: System) -> Iterator[WitnessHTTPServer]:
     """Start a witness that cosigns every consistent checkpoint."""
-    (signer,) = signers(rig.settings)
-    key, _, _ = load_or_create_key(rig.folder / "honest.key", environ={})
-    store = WitnessStore(rig.folder / "honest.db", create=True)
+    (signer,) = signers(system.settings)
+    key, _, _ = load_or_create_key(system.folder / "honest.key", environ={})
+    store = WitnessStore(system.folder / "honest.db", create=True)
     logs = [LogConfig(signer.origin, tuple(parse_vkey(vkey) for vkey in signer.vkeys))]
     server = make_server(RealWitness("honest.example/w", key, store, logs))
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -135,7 +135,7 @@ class Comparison:
         elif look:
             self._counts.checks["lines unmoved by others"] += 1
             if canonical(self.plan.lines) != self._lines:
-                return self._difference("lines after somebody else's event", "unmoved", "moved")
+                return self._difference("lines after another's event", "unmoved", "moved")
         return None
 
     def _unchanged(self) -> Difference | None:

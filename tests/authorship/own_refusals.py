@@ -117,7 +117,7 @@ def _proposal_accepted(state: State, event: Event) -> Code:
 
 
 def _invalid(change: Event) -> Code:
-    """“change {type of plan, data}”; nobody can suggest to start a plan."""
+    """“change {type of plan, data}”; starting a plan cannot be proposed."""
     row = CATALOGUE.get(change.type)
     fit = row and row.kind == "plan" and row.name != "plan.started"
     return None if fit and row and is_valid(row.schema, change.data) else "invalid-change"
@@ -191,7 +191,7 @@ def _denied(state: State, event: Event) -> Code:
 
 
 def _addressee(state: State, event: Event) -> Code:
-    """The addressee takes part: P, or somebody with a grant in force [unknown-addressee]"""
+    """The addressee takes part: P, or a party with a grant in force [unknown-addressee]"""
     to = event.data["to"]
     known = to == state.subject or state.grants_in_force(to, event.received)
     return None if known else "unknown-addressee"

@@ -37,7 +37,7 @@ def voices(state: State, event: Event) -> set[str]:
 def no_standing(state: State, event: Event) -> Code:
     """“The first four mean no standing: anyone but P hears the same no-grant whether the person
     lives, was erased or never was (P hears the true one).” What comes through a barred service is
-    `not-yours-to-say` to P or a representative, and `no-grant` to anybody else with a way.
+    `not-yours-to-say` to P or a representative, and `no-grant` to any other author with a way.
     """
     ways = WHO.get(event.type, P_ONLY)
     barred = event.via in state.barred

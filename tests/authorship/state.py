@@ -128,7 +128,7 @@ class State:
         return frozenset().union(*sent)
 
     def names_in_force(self, who: str) -> bool:
-        """A naming of somebody by P is in force."""
+        """Return whether a naming of this party by P is in force."""
         return any(self._still_names(entry) for entry in self.named.get(who, ()))
 
     def _still_names(self, entry: Entry) -> bool:

@@ -40,7 +40,7 @@ REWORDED = {
     "need.reworded": ("item", "need"),
     "action.reworded": ("action", "action"),
 }
-# The member that names the line, the states in which the step may be taken, the state after it.
+# The member that names the line, the states in which the step is allowed, the state after it.
 STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "plan.closed": ("plan", ("open",), "closed"),
     "plan.reopened": ("plan", ("closed",), "open"),

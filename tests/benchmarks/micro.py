@@ -147,7 +147,7 @@ def _large(events: int) -> bytes:
 def measure(people: int = 400, events: int = 60, large: int = 10_000, more: int = 40) -> Figures:
     """Return all figures; smaller numbers for a short form."""
     figures, made_up = Figures(), histories(people, events)
-    accepted = [accepted_of(events_) for events_ in made_up]
+    accepted = [accepted_of(of_person) for of_person in made_up]
     for _ in range(RUNS):
         figures.add("mixed µs/event", mixed(made_up))
         figures.add("mixed, accepted µs/event", mixed(accepted))

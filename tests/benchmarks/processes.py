@@ -129,7 +129,7 @@ def drain_rate(length: Callable[[], int], running: Callable[[], bool]) -> float:
         if left == 0:
             break
         if now - progress > STALL or not running():
-            raise ServerError(f"the queue stands at {left} of {full}")
+            raise ServerError(f"the queue still holds {left} of {full}")
         time.sleep(POLL)
     if first == 0:
         raise ServerError(f"{full} items went in one step: too few to measure")

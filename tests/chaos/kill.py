@@ -27,8 +27,8 @@ from tests.benchmarks.processes import BUILD
 from tests.chaos.broken import BUILDS, TAKES_FIRST, Broken
 from tests.chaos.faults import EVERY, Fault
 from tests.chaos.partitions import eight_partitions
-from tests.chaos.rig import Rig
 from tests.chaos.runs import Outcome, Run
+from tests.chaos.system import System
 from tests.house.files import ROOT
 from tests.process import sweep_abandoned_folders
 from tests.servers import RedisLikeServer, RedisServer, ValkeyServer
@@ -43,7 +43,7 @@ ZEROS = ("lost", "doubled", "untrue", "out_of_order", "rewritten", "stuck")
 
 
 class Killing:
-    """The servers and one rig for each store."""
+    """The servers and one system for each store."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self._stack = stack
@@ -52,11 +52,11 @@ class Killing:
         if postgres.find_postgres():
             self.postgres = stack.enter_context(postgres.PostgresServer())
             self.stores.append("postgresql")
-        self._rigs: dict[str, Rig] = {}
+        self._systems: dict[str, System] = {}
 
     @contextlib.contextmanager
-    def rig(self, store: str, **options: Any) -> Iterator[Rig]:
-        """Start a rig: SQLite with Valkey, PostgreSQL with Redis if it is installed."""
+    def system(self, store: str, **options: Any) -> Iterator[System]:
+        """Start a system: SQLite with Valkey, PostgreSQL with Redis if it is installed."""
         kind: type[RedisLikeServer] = ValkeyServer
         if store == "postgresql" and RedisServer.find():
             kind = RedisServer
@@ -65,27 +65,27 @@ class Killing:
             queue = stack.enter_context(kind())
             sqlite = store == "sqlite"
             opened = postgres.sqlite_database(folder) if sqlite else self.postgres.database()
-            rig = Rig(folder, stack.enter_context(opened), queue, **options)
-            yield stack.enter_context(rig.running())
+            system = System(folder, stack.enter_context(opened), queue, **options)
+            yield stack.enter_context(system.running())
 
-    def shared_rig(self, store: str) -> Rig:
-        """Return the rig on which all faults of a store run, one after another."""
-        if store not in self._rigs:
-            self._rigs[store] = self._stack.enter_context(self.rig(store))
-        return self._rigs[store]
+    def shared_system(self, store: str) -> System:
+        """Return the system on which all faults of a store run, one after another."""
+        if store not in self._systems:
+            self._systems[store] = self._stack.enter_context(self.system(store))
+        return self._systems[store]
 
     def outcomes(self, fault: Fault, seeds: int, events: int) -> Iterator[Outcome]:
         """Run a fault once for each seed."""
-        stores = [process for process in self.stores if process in fault.stores]
+        stores = [store for store in self.stores if store in fault.stores]
         for seed in range(1, seeds + 1) if stores else ():
-            rig = self.shared_rig(stores[(seed + 1) % len(stores)])
-            for process in (rig.intake, rig.worker, rig.ledger):
+            system = self.shared_system(stores[(seed + 1) % len(stores)])
+            for process in (system.intake, system.worker, system.ledger):
                 process.start()
-            yield Run(rig, fault.name, seed, events).outcome(fault.does)
+            yield Run(system, fault.name, seed, events).outcome(fault.does)
 
     def replays(self) -> dict[str, str]:
         """Check I6 to I8 over everything: return the findings of a replay of each ledger."""
-        return {store: rig.replay() for store, rig in self._rigs.items()}
+        return {store: system.replay() for store, system in self._systems.items()}
 
     def broken(self, build: Broken, events: int) -> Outcome:
         """Run a build that is broken on purpose, under the fault that shows it."""
@@ -93,11 +93,11 @@ class Killing:
         name = "F53" if two else BROKEN_BY[build.invariant]
         (fault,) = (known for known in EVERY if known.name == name)
         program = build.command("services.cli")
-        with self.rig("postgresql" if two else "sqlite", program=program) as rig:
-            for process in (rig.intake, rig.worker):
+        with self.system("postgresql" if two else "sqlite", program=program) as system:
+            for process in (system.intake, system.worker):
                 process.start()
             # An event sent again while a drain stalls would be recorded first, and hide the fault.
-            run = Run(rig, name, 1, events, repeats=0.0 if two else 0.05)
+            run = Run(system, name, 1, events, repeats=0.0 if two else 0.05)
             return run.outcome(fault.does)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tests.chaos.rig import Rig
 from tests.chaos.runs import Run
+from tests.chaos.system import System
 from tests.process import wait_until
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ PARTITIONS = 8
 def eight_partitions(killing: "Killing", events: int) -> Iterator[dict[str, Any]]:
     """Run once on each store; yield the findings and the rate."""
     for store in killing.stores:
-        with killing.rig(store, partitions=PARTITIONS) as rig:
-            for process in (rig.intake, rig.worker):
+        with killing.system(store, partitions=PARTITIONS) as system:
+            for process in (system.intake, system.worker):
                 process.start()
-            run = Run(rig, "eight", 1, events)
+            run = Run(system, "eight", 1, events)
             outcome = run.outcome(_both if store == "postgresql" else _one_after_the_other)
-            replayed = rig.replay()
+            replayed = system.replay()
         broken = [*outcome.broken, *([replayed] if replayed else [])]
         rate = round(outcome.recorded / (run.spent or 1))
         click.echo(
@@ -39,23 +39,23 @@ def eight_partitions(killing: "Killing", events: int) -> Iterator[dict[str, Any]
 
 
 def _both(run: Run) -> None:
-    run.rig.second.again()
+    run.system.second.again()
     run.post()
     run.mark()
 
 
 def _one_after_the_other(run: Run) -> None:
     run.post()
-    _refused(run.rig)
-    run.until(lambda: run.posters.took(len(run.events)), "some to be taken")
+    _refused(run.system)
+    run.until(lambda: run.posters.took(len(run.events)), "some events to be accepted")
     run.mark()
-    run.rig.worker.kill()
-    run.rig.second.begin()
+    run.system.worker.kill()
+    run.system.second.begin()
 
 
-def _refused(rig: Rig) -> None:
+def _refused(system: System) -> None:
     """Check that the second worker ends by itself, with a reason."""
-    with contextlib.closing(type(rig.second)(rig, "worker", listens=False)) as second:
+    with contextlib.closing(type(system.second)(system, "worker", listens=False)) as second:
         second.begin()
         wait_until(lambda: second.pid is None, "the second worker to be refused")
         output = second.log.read_text()

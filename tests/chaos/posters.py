@@ -129,7 +129,7 @@ class Posters:
                     self._until_taken(connection, together, wait=chance < self.waits)
                     for posted in together:
                         self.first[who].setdefault(posted, timestamp(datetime.now(UTC)))
-                waiting = [left for left in waiting if left[1]]
+                waiting = [(who, events) for who, events in waiting if events]
         except AssertionError as fault:
             self.failed.append(str(fault))
         finally:

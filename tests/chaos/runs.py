@@ -15,7 +15,7 @@ from services.ledger.store import database
 from tests.chaos.checks import Observed, tally
 from tests.chaos.posters import Posters, made_up_posts
 from tests.chaos.proxy import Proxy
-from tests.chaos.rig import Process, Rig
+from tests.chaos.system import Process, System
 from tests.process import scratch_folder, wait_until
 
 PEOPLE, POSTERS = 24, 8
@@ -57,17 +57,17 @@ class Run:
     """The argument of a fault."""
 
     def __init__(
-        self, rig: Rig, fault: str, seed: int, count: int, *, repeats: float = 0.05
+        self, system: System, fault: str, seed: int, count: int, *, repeats: float = 0.05
     ) -> None:
-        self.rig, self.fault, self.seed, self.count = rig, fault, seed, count
+        self.system, self.fault, self.seed, self.count = system, fault, seed, count
         self.dice = Random(f"{fault} {seed}")
         name = f"{fault.lower()}-{seed}-"
         self.events = made_up_posts(PEOPLE, count, self.dice.getrandbits(32), name, repeats)
         authors = {author for events in self.events.values() for author, _ in events}
-        assert rig.intake.port is not None
-        tokens = {author: rig.token(author) for author in authors}
-        self.posters = Posters(rig.intake.port, tokens, WAITS, BATCHES)
-        self.observed = Observed(rig.vkeys, rig.trees)
+        assert system.intake.port is not None
+        tokens = {author: system.token(author) for author in authors}
+        self.posters = Posters(system.intake.port, tokens, WAITS, BATCHES)
+        self.observed = Observed(system.vkeys, system.trees)
         self.folder = scratch_folder()
         self._since, self._taken, self._last, self._seconds = 0.0, 0, b"", 0.0
         self.began = self.spent = 0.0
@@ -100,12 +100,12 @@ class Run:
     def mark(self) -> None:
         """Note the moment of the fault."""
         self._since, self._taken = time.monotonic(), self.posters.taken
-        self._last = self.rig.last()
+        self._last = self.system.last()
 
     def recovered(self) -> bool:
         """Return whether events are accepted again and those from before the fault recorded."""
         taken = self.posters.took(self._taken + 1)
-        if taken and self.rig.is_past(self._last) and not self._seconds:
+        if taken and self.system.is_past(self._last) and not self._seconds:
             self._seconds = time.monotonic() - self._since
         return bool(self._seconds)
 
@@ -129,14 +129,14 @@ class Run:
         """Wait until it has recovered and all posters have ended."""
         self.until(self.recovered, "recovery", STUCK)
         self.posters.join()
-        self.rig.drained(STUCK)
+        self.system.drained(STUCK)
         self.spent = time.monotonic() - self.began
 
     @contextlib.contextmanager
     def queue_proxy(self) -> Iterator[tuple[Proxy, str]]:
         """Start a proxy before the queue; yield it and the URL through it."""
         path = self.folder / "queue.sock"
-        with Proxy(self.rig.queue.socket, path) as proxy:
+        with Proxy(self.system.queue.socket, path) as proxy:
             yield proxy, f"unix://{path}?db=0"
 
     @contextlib.contextmanager
@@ -154,7 +154,7 @@ class Run:
 
     def _as_owner(self, statement: str) -> int:
         """Execute a statement; return the number that it selects, or 0."""
-        opened = database.connect(self.rig.database.owner_url, write=True, owner=True)
+        opened = database.connect(self.system.database.owner_url, write=True, owner=True)
         with database.transaction(opened) as connection:
             done = connection.execute(text(statement))
             answer = int(done.scalar_one()) if done.returns_rows else 0
@@ -163,40 +163,40 @@ class Run:
 
     def outcome(self, does: Callable[["Run"], None]) -> Outcome:
         """Post, run the fault, recover, and check all invariants."""
-        for partition in range(self.rig.settings.partitions):
-            self.rig.inbox.clear_wake(partition)
+        for partition in range(self.system.settings.partitions):
+            self.system.inbox.clear_wake(partition)
         self._watch.start()
         stuck = ""
         try:
             does(self)
             self.finish()
             self._send_again()
-            self.rig.drained(STUCK)
+            self.system.drained(STUCK)
         except Exception as fault:  # noqa: BLE001 - record any error and go on
-            last = self.rig.intake.log.read_text(errors="replace").splitlines()[-3:]
+            last = self.system.intake.log.read_text(errors="replace").splitlines()[-3:]
             stuck = f"{type(fault).__name__}: {fault}; intake's last lines: {last}"
             self.posters.failed.append(stuck)
             self.posters.join()
-            for process in (self.rig.intake, self.rig.worker):
+            for process in (self.system.intake, self.system.worker):
                 process.again()
         finally:
             self._over.set()
             self._watch.join()
-            self.rig.second.kill()
-            self.rig.intake.as_meant()
-            self.rig.worker.as_meant()
+            self.system.second.kill()
+            self.system.intake.as_meant()
+            self.system.worker.as_meant()
         return self._judged(stuck or " ".join(self.posters.failed))
 
     def _judged(self, stuck: str) -> Outcome:
         self.observed.receipts += self.posters.receipts
         taken = self.posters.first
-        result = tally(self.rig.new_rows(), self.rig.vault(list(taken)), taken, self.observed)
+        result = tally(self.system.new_rows(), self.system.vault(list(taken)), taken, self.observed)
         counts = asdict(result)
         return Outcome(
             self.fault,
             self.seed,
-            self.rig.database.kind,
-            self.rig.queue.name,
+            self.system.database.kind,
+            self.system.queue.name,
             posted=self.posters.taken + self.posters.again,
             acknowledged=sum(map(len, taken.values())),
             stuck=bool(stuck),
@@ -207,7 +207,7 @@ class Run:
 
     def _look(self) -> None:
         while not self._over.wait(LOOKS):
-            self.rig.look(self.observed)
+            self.system.look(self.observed)
 
     def _send_again(self) -> None:
         """Send some acknowledged events again: the answer must be the same entry."""

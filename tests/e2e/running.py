@@ -42,7 +42,7 @@ def event(kind: str, data: Any, subject: str, **more: Any) -> Json:
     return {**attributes, "type": kind, "data": data, **more}
 
 
-def somebody(role: str = "person") -> str:
+def new_id(role: str = "person") -> str:
     """Return a new id that no other test uses."""
     return f"{role}:{uuid4().hex[:12]}"
 

@@ -15,7 +15,7 @@ import pytest
 
 from shared.events.event import Json
 from tests.answering import Answering, Request, Response, cut, to
-from tests.e2e.running import COMMAND, Up, environment, event, somebody
+from tests.e2e.running import COMMAND, Up, environment, event, new_id
 from tests.process import wait_until
 
 pytestmark = pytest.mark.xdist_group("up")
@@ -26,7 +26,7 @@ class Poster:
     """A person who posts: a folder with an outbox, and a token."""
 
     def __init__(self, up: Up, folder: Path, intake: str) -> None:
-        self.up, self.ada, self.folder = up, somebody(), folder
+        self.up, self.ada, self.folder = up, new_id(), folder
         self.token = up.bearer(self.ada)["Authorization"].removeprefix("Bearer ")
         self.environment = environment(
             folder,
@@ -38,7 +38,7 @@ class Poster:
 
     def write(self, *events: Json, name: str = "said.ndjson") -> str:
         """Write a file of events; return its name."""
-        (self.folder / name).write_text("".join(json.dumps(event_) + "\n" for event_ in events))
+        (self.folder / name).write_text("".join(json.dumps(item) + "\n" for item in events))
         return name
 
     def begin(self, *words: str, stderr: int = subprocess.PIPE) -> "subprocess.Popen[str]":

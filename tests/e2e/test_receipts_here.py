@@ -7,7 +7,7 @@ import pytest
 
 from services import verify
 from shared.events.event import Json
-from tests.e2e.running import Up, event, somebody
+from tests.e2e.running import Up, event, new_id
 
 pytestmark = pytest.mark.xdist_group("up")
 STARTED: Json = {"name_to_use": "Ada", "language": "en"}
@@ -26,7 +26,7 @@ def holds(up: Up, printed: str, posted: Json, folder: Path) -> bool:
 
 
 def test_it_prints_what_verify_accepts_for_accepted_and_refused(up: Up, tmp_path: Path) -> None:
-    ada, sam = somebody(), somebody("partner")
+    ada, sam = new_id(), new_id("partner")
     for author, posted in (
         (ada, up.say(ada, "plan.started", STARTED, ada)),
         (sam, event("aspiration.stated", SEA, ada)),
@@ -39,7 +39,7 @@ def test_it_prints_what_verify_accepts_for_accepted_and_refused(up: Up, tmp_path
 
 
 def test_it_draws_codes_here_and_into_files(up: Up, tmp_path: Path) -> None:
-    ada = somebody()
+    ada = new_id()
     up.say(ada, "plan.started", STARTED, ada)
     long = up.say(ada, "about-me.written", {"section": "Sea", "words": "Sea. " * 1000}, ada)
     here = up.run("receipt", ada, long["id"], "--qr", "-")
@@ -57,7 +57,7 @@ def test_it_draws_codes_here_and_into_files(up: Up, tmp_path: Path) -> None:
     [(["--qr", "none/here.svg"], 2), (["--as", "partner:no"], 1)],
 )
 def test_an_error_is_one_line(up: Up, words: list[str], status: int) -> None:
-    ada = somebody()
+    ada = new_id()
     posted = up.say(ada, "plan.started", STARTED, ada)
     done = up.run("receipt", ada, posted["id"], *words)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (status, "", 1)

@@ -12,7 +12,7 @@ from shared.events.catalogue import CATALOGUE
 from shared.events.catalogue.examples import examples
 from shared.events.event import Json
 from shared.events.refusals import REASONS, Code
-from tests.e2e.running import Up, event, somebody
+from tests.e2e.running import Up, event, new_id
 
 pytestmark = pytest.mark.xdist_group("up")
 NOT_COVERED = {Code.PLAN_ERASED, Code.PLAN_FULL, Code.OUR_FAULT}
@@ -53,7 +53,7 @@ def test_a_refusal_has_a_request_that_earns_it(up: Up, code: Code) -> None:
 def test_a_plan_that_others_have_filled_takes_no_more_of_theirs_and_still_the_persons(
     up: Up,
 ) -> None:
-    ada, sam = somebody(), somebody("partner")
+    ada, sam = new_id(), new_id("partner")
     up.say(ada, "plan.started", dict(CATALOGUE["plan.started"].example), ada)
     up.say(ada, "access.granted", {**CATALOGUE["access.granted"].example, "to": sam}, ada)
     seen = {"who_saw": sam, "seen_or_heard": "x" * 16_000, "verbatim": "y" * 14_500}

@@ -8,7 +8,7 @@ from cloudevents.core.bindings.http import to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 
 from shared.events.event import Json
-from tests.e2e.running import Up, event, somebody
+from tests.e2e.running import Up, event, new_id
 
 pytestmark = pytest.mark.xdist_group("up")
 STARTED = {"name_to_use": "Ada", "language": "en"}
@@ -42,7 +42,7 @@ def test_the_three_lines_tell_the_story(up: Up) -> None:
 def test_the_printed_tokens_have_the_rights_of_their_roles(up: Up) -> None:
     roles = {"person:ada", "partner:sam", "service:bot", "auditor:kim", "operator:lee"}
     assert up.tokens.keys() == roles
-    posted, statuses = event("plan.started", STARTED, somebody()), {}
+    posted, statuses = event("plan.started", STARTED, new_id()), {}
     for subject, bearer in up.tokens.items():
         headers = {
             "Authorization": f"Bearer {bearer}",
@@ -60,7 +60,7 @@ def test_the_printed_tokens_have_the_rights_of_their_roles(up: Up) -> None:
 
 
 def test_the_official_sdk_posts_events_that_arrive(up: Up) -> None:
-    ada = somebody()
+    ada = new_id()
     sent = [("plan.started", STARTED), ("aspiration.stated", {**SEA, "words": "Zum Meer, 海へ 😀"})]
     for kind, data in sent:
         attributes = {"source": "/sdk", "type": kind, "subject": ada, "time": datetime.now(UTC)}
@@ -81,7 +81,7 @@ def test_the_official_sdk_posts_events_that_arrive(up: Up) -> None:
 
 def begun(up: Up) -> str:
     """Return a person with a plan and an aspiration."""
-    ada = somebody()
+    ada = new_id()
     up.say(ada, "plan.started", STARTED, ada)
     up.say(ada, "aspiration.stated", SEA, ada)
     return ada
@@ -98,10 +98,10 @@ def test_nobody_else_rewords_what_a_person_wants(up: Up, who: str) -> None:
     """Plan bytes and ETag stay. The attempt is one sentence in the history, without its words."""
     ada = begun(up)
     author = {
-        "another person": somebody(),
-        "a stranger": somebody("partner"),
-        "a service": somebody("service"),
-        "a partner": somebody("partner"),
+        "another person": new_id(),
+        "a stranger": new_id("partner"),
+        "a service": new_id("service"),
+        "a partner": new_id("partner"),
     }[who]
     if who == "another person":
         up.say(author, "plan.started", STARTED, author)
@@ -130,7 +130,7 @@ def assert_attempt(row: Json, author: str, tried: str, because: str) -> None:
 
 
 def test_a_grant_for_something_else_opens_nothing_else(up: Up) -> None:
-    ada, sam = begun(up), somebody("partner")
+    ada, sam = begun(up), new_id("partner")
     granted(up, ada, sam, "observe")
     before = up.get(ada, "plan", ada).headers["etag"]
     change = {"type": "aspiration.reworded", "data": REWORD}
@@ -142,18 +142,18 @@ def test_a_grant_for_something_else_opens_nothing_else(up: Up) -> None:
 
 
 def test_nobody_else_reads_it(up: Up) -> None:
-    ada, sam = begun(up), somebody("partner")
+    ada, sam = begun(up), new_id("partner")
     granted(up, ada, sam, "read")
-    absent = up.get(ada, "plan", somebody())
+    absent = up.get(ada, "plan", new_id())
     for path in ("plan", "history"):
-        for reader in (sam, somebody(), "auditor:kim", "operator:lee"):
+        for reader in (sam, new_id(), "auditor:kim", "operator:lee"):
             answer = up.get(reader, path, ada)
             assert (answer.status_code, answer.content) == (404, absent.content)
 
 
 def test_a_body_in_chunks_is_read(up: Up) -> None:
     """HTTP/1.1 allows bodies without a length (RFC 9112, 7.1)."""
-    ada = somebody()
+    ada = new_id()
     body = json.dumps(event("plan.started", STARTED, ada)).encode()
     headers = {
         **up.bearer(ada),
@@ -168,7 +168,7 @@ def test_a_body_in_chunks_is_read(up: Up) -> None:
 @pytest.mark.parametrize("size", [80_000, 900_000])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_is_too_long_is_a_413(up: Up, size: int, chunked: bool) -> None:
-    headers = {**up.bearer(somebody()), "Content-Type": "application/cloudevents+json"}
+    headers = {**up.bearer(new_id()), "Content-Type": "application/cloudevents+json"}
     body = b" " * size
     content = (body[at : at + 10_000] for at in range(0, size, 10_000)) if chunked else body
     answer = up.client.post(f"{up.intake}/events", content=content, headers=headers)
@@ -176,7 +176,7 @@ def test_a_body_that_is_too_long_is_a_413(up: Up, size: int, chunked: bool) -> N
 
 
 def test_a_compressed_body_is_a_415_whatever_is_in_it(up: Up) -> None:
-    headers = {**up.bearer(somebody()), "Content-Type": "application/cloudevents+json"}
+    headers = {**up.bearer(new_id()), "Content-Type": "application/cloudevents+json"}
     headers["Content-Encoding"] = "gzip"
     answer = up.client.post(f"{up.intake}/events", content=b"\x1f\x8b", headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (415, "/problems/unsupported-media-type")

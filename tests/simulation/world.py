@@ -70,7 +70,7 @@ class World:
         try:
             with capture_logs():
                 while any(self.outboxes.values()):
-                    self.somebody()
+                    self.let_one_act()
                 self.calm = True
                 stuck = not self._recover()
                 return [*self.judge().broken, *(["I13"] if stuck else []), *self.replay()]
@@ -91,7 +91,7 @@ class World:
         if fate < 0.05 and name.startswith(FAILS):
             raise OSError("it failed")
         if fate < 0.25 and self.depth < 3:
-            self.somebody()
+            self.let_one_act()
 
     def fate(self, commands: int) -> tuple[Fate, int]:
         """Decide the fate of a round trip of so many commands."""
@@ -112,7 +112,7 @@ class World:
         """Return the time of the ledger's clock, which may be set back."""
         return START + timedelta(seconds=self.seconds - self.dice.choice((0, 0, 3600)))
 
-    def somebody(self) -> None:
+    def let_one_act(self) -> None:
         """Let an idle actor act; restart it if it dies."""
         actors: list[Intake | Worker] = [*self.intakes, *self.workers]
         idle = [actor for actor in actors if not actor.busy]

@@ -45,8 +45,8 @@ def save(app: Application, events: Sequence[dict[str, Any]], batch: int) -> list
     plans = []
     for start in range(0, len(events), batch):
         plan = Plan()
-        for event_ in events[start : start + batch - 1]:  # its Started is an event too
-            plan.say(event_)
+        for data in events[start : start + batch - 1]:  # its Started is an event too
+            plan.say(data)
         app.save(plan)
         plans.append(plan)
     return plans

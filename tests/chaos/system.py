@@ -58,29 +58,29 @@ def steady_port() -> int:
 class Process(Server):
     """One `firsthand` process. `again` kills and restarts it, with or without a crash point."""
 
-    def __init__(self, rig: "Rig", name: str, *, listens: bool) -> None:
+    def __init__(self, system: "System", name: str, *, listens: bool) -> None:
         self.name = name
         super().__init__()
         self.port = steady_port() if listens else None
-        self._rig, self._settings, self._options = rig, dict[str, str](), list[str]()
+        self._system, self._settings, self._options = system, dict[str, str](), list[str]()
         self._log_start = 0
         self.under: list[str] = []  # a command that starts it, such as a shell that sets limits
 
     def command(self) -> list[str]:
         """Return the command as a person types it."""
         port = ["--port", str(self.port)] if self.port else []
-        return [*self.under, *self._rig.program, self.name, *port, *self._options]
+        return [*self.under, *self._system.program, self.name, *port, *self._options]
 
     def environment(self) -> dict[str, str]:
         """Return the ledger's settings, added to ours."""
-        return {**os.environ, **self._rig.environment, **self._settings}
+        return {**os.environ, **self._system.environment, **self._settings}
 
     def answers(self) -> bool:
         """Return whether it listens; for a worker, whether it has read each partition once."""
         if self.port is not None:
             return listens(self.port)
         output = self.log.read_bytes()[self._log_start :]
-        return output.count(b'"event":"batch"') >= self._rig.settings.partitions
+        return output.count(b'"event":"batch"') >= self._system.settings.partitions
 
     def again(self, crash_at: str = "", *options: str, **settings: str) -> None:
         """Start a new process in its place, and wait until it works."""
@@ -122,7 +122,7 @@ class Process(Server):
             os.kill(self.pid, signal.SIGCONT)
 
 
-class Rig:
+class System:
     """All processes, for as long as a block lasts."""
 
     def __init__(
@@ -163,7 +163,7 @@ class Rig:
         self.trees = defaultdict[int, Frontier](Frontier)
 
     @contextlib.contextmanager
-    def running(self) -> "Iterator[Rig]":
+    def running(self) -> "Iterator[System]":
         """Start intake, worker and read API; prepare a second worker, not started."""
         with contextlib.ExitStack() as stack:
             self.redis: Any = stack.enter_context(connect(self.queue.url))
