@@ -19,12 +19,12 @@ from services.ledger.log.signed_note import Signer
 
 
 @dataclass(frozen=True)
-class Told:
+class LogSpec:
     """One log of the export: leaves, signer, and the sizes of its archived checkpoints."""
 
     leaves: Sequence[bytes]
     signer: Signer
-    kept: Sequence[int] = ()
+    archived: Sequence[int] = ()
 
     def checkpoint(self, size: int) -> str:
         """Return the signed checkpoint of the first `size` leaves."""
@@ -74,13 +74,13 @@ def compact(value: object) -> bytes:
     return text.encode()
 
 
-def write(folder: Path, logs: Sequence[Told], opened: Sequence[dict[str, Any]] = ()) -> Path:
+def write(folder: Path, logs: Sequence[LogSpec], opened: Sequence[dict[str, Any]] = ()) -> Path:
     """Write an export into an empty folder, and return the folder."""
     listed = []
     for number, log in enumerate(logs):
         size = len(log.leaves)
         texts = {"checkpoint": log.checkpoint(size), "log.vkey": f"{log.signer.vkey}\n"}
-        texts |= {f"checkpoints/{at}": log.checkpoint(at) for at in log.kept}
+        texts |= {f"checkpoints/{at}": log.checkpoint(at) for at in log.archived}
         files = [(name, text.encode()) for name, text in texts.items()]
         for name, raw in (*files, *tiles(log.leaves)):
             path = folder / f"logs/{number}" / name
@@ -88,7 +88,13 @@ def write(folder: Path, logs: Sequence[Told], opened: Sequence[dict[str, Any]] =
             path.write_bytes(raw)
         head = b64encode(root(tuple(log.leaves))).decode()
         origin = texts["checkpoint"].partition("\n")[0]
-        row = {"kept": len(log.kept), "log": number, "origin": origin, "root": head, "size": size}
+        row = {
+            "kept": len(log.archived),
+            "log": number,
+            "origin": origin,
+            "root": head,
+            "size": size,
+        }
         listed.append(row)
     manifest = {"logs": listed, "opened": len(opened), "v": 1}
     (folder / "manifest.json").write_bytes(compact(manifest))

@@ -11,7 +11,7 @@ from services.cli import main
 from services.ledger.log.signed_note import COSIGNATURE, Signature, Verifier, attach, split_note
 from tests import exports
 from tests.contract.forging import KEPT, Exported
-from tests.exports import Told
+from tests.exports import LogSpec
 
 
 def run(*words: str | Path, env: dict[str, str] | None = None) -> Result:
@@ -53,4 +53,4 @@ def codes(told: dict[str, Any]) -> set[str]:
 def written(whole: Exported, folder: Path, *, opened: bool = True) -> Path:
     """An export in a folder."""
     lines = whole.opened if opened else []
-    return exports.write(folder, [Told(whole.leaves, whole.signer, KEPT)], lines)
+    return exports.write(folder, [LogSpec(whole.leaves, whole.signer, KEPT)], lines)

@@ -63,7 +63,7 @@ def record(folder: Path, queue: str) -> None:
         ledger.drain()
         assert {finding.code for finding in ledger.replay().findings} <= {"authorship"}
         leaves = [bytes(row["leaf"]) for row in ledger.rows()]
-        log = exports.Told(leaves, signers(ledger.settings)[0])
+        log = exports.LogSpec(leaves, signers(ledger.settings)[0])
         exports.write(folder / "export", [log])
         exports.write(folder / "opened", [log], opened(ledger))
         ledger.close()

@@ -30,7 +30,7 @@ from shared.events.event import timestamp
 from tests import exports
 from tests.contract.ledgers import Ledger, kid_of
 from tests.contract.tampering import unguarded
-from tests.exports import Told
+from tests.exports import LogSpec
 
 KEPT = (0, 100, 256, 300)
 Members = dict[str, Any]
@@ -97,7 +97,7 @@ def audit_store(
     with unguarded(ledger) as connection:
         forge = Forge(connection, signer, vault, "")
         leaves = forge.leaves()
-        before = Told(leaves, signer)
+        before = LogSpec(leaves, signer)
         for size in KEPT:
             archive_checkpoint(connection, 0, size, 0, before.checkpoint(size), "2099")
         forge.published = before.checkpoint(len(leaves))
@@ -179,10 +179,10 @@ def audit_files(
     """The audit of an export that was changed before it was written, or after."""
     told = Exported(whole.signer, [*whole.leaves], [*whole.opened], folder / "export")
     kept = folder / "kept"
-    kept.write_text(Told(whole.leaves, whole.signer).checkpoint(len(whole.leaves)))
+    kept.write_text(LogSpec(whole.leaves, whole.signer).checkpoint(len(whole.leaves)))
     before(told)
     sizes = [each for each in KEPT if each <= len(told.leaves)]
-    exports.write(told.folder, [Told(told.leaves, told.signer, sizes)], told.opened)
+    exports.write(told.folder, [LogSpec(told.leaves, told.signer, sizes)], told.opened)
     after(told)
     report = audit_export(told.folder, [whole.signer.vkey], [kept] if outside else [])
     if require:

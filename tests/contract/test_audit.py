@@ -23,7 +23,7 @@ from tests.contract.audited import Cosigner, codes, report, run, written
 from tests.contract.forging import KEPT, Exported, exported
 from tests.contract.ledgers import Ledger
 from tests.contract.mixed import PEOPLE
-from tests.exports import Told
+from tests.exports import LogSpec
 
 on_sqlite = pytest.mark.parametrize("lived_once", ["sqlite"], indirect=True, scope="module")
 WITNESS = Cosigner("w1.example", 1).key.vkey
@@ -141,7 +141,7 @@ def test_a_file_cut_off_lost_or_changed_anywhere_is_a_finding(
 def test_what_was_kept_outside_is_taken_as_checkpoint_proof_or_receipt(
     lived: Ledger, whole: Exported, export: Path, tmp_path: Path
 ) -> None:
-    told = Told(whole.leaves, whole.signer)
+    told = LogSpec(whole.leaves, whole.signer)
     with lived.as_services(write=False) as connection:
         vault = Vault.from_folder(lived.settings.key_folder)
         each = entry.parse(whole.leaves[7])

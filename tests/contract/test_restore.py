@@ -21,7 +21,7 @@ from tests import exports
 from tests.contract.ledgers import Ledger
 from tests.contract.older import Copy, copy_of, put_back
 from tests.contract.workers import ROOT, Worker, ended
-from tests.exports import Told
+from tests.exports import LogSpec
 from tests.given import ADA, EVE, about, ada, eve, sam
 
 EARLY = [ada.starts(), about(EVE, eve.starts()), ada.states(), sam.rewords("No.")]
@@ -162,11 +162,11 @@ def test_nor_beside_it(lost: Lost, tmp_path: Path) -> None:
     true = [bytes(row["leaf"]) for row in lost.whole["entries"]]
     (signer,) = signers(lost.ledger.settings)
     later = [*true[:-2], true[-1], true[-2]]
-    export = exports.write(tmp_path / "later", [Told(later, signer)])
+    export = exports.write(tmp_path / "later", [LogSpec(later, signer)])
     assert "checkpoint: log 0, the queue says" in lost.refuses(export, code=1)
     lost.ledger.inbox().redis.delete(published_key(0))
     early = [true[1], true[0], *true[2:]]
-    export = exports.write(tmp_path / "early", [Told(early, signer)])
+    export = exports.write(tmp_path / "early", [LogSpec(early, signer)])
     assert "entry 0 of the export is not that of the database" in lost.refuses(export, code=3)
 
 
@@ -176,7 +176,7 @@ def test_one_bit_or_another_ledgers_export_is_refused(lost: Lost, tmp_path: Path
     raw[700] ^= 1
     bundle.write_bytes(raw)
     assert "Nothing was restored" in lost.refuses(lost.export, code=1)
-    log = exports.write(tmp_path / "other", [Told([], Signer("example.org/other/0", bytes(32)))])
+    log = exports.write(tmp_path / "other", [LogSpec([], Signer("example.org/other/0", bytes(32)))])
     assert "put back the key folder" in lost.refuses(log, code=3)
     assert "no such file" in lost.refuses(tmp_path / "nothing", code=2)
 

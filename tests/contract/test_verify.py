@@ -20,7 +20,7 @@ from tests import exports, postgres
 from tests.contract.builds import audited, built
 from tests.contract.forging import opened
 from tests.contract.ledgers import Ledger
-from tests.exports import Told
+from tests.exports import LogSpec
 from tests.given import Voice, about
 
 KEPT = (0, 1, 37, 255, 256, 257, 300)
@@ -61,7 +61,7 @@ def vkey(lived: Ledger) -> str:
 
 @pytest.fixture
 def export(lived: Ledger, tmp_path: Path) -> Path:
-    told = Told(leaves(lived), signers(lived.settings)[0], KEPT)
+    told = LogSpec(leaves(lived), signers(lived.settings)[0], KEPT)
     return exports.write(tmp_path / "export", [told], opened(lived))
 
 
@@ -160,8 +160,8 @@ def flip_a_verdict(told: list[bytes]) -> None:
 def test_a_history_signed_anew_is_found_by_a_checkpoint_kept_outside(
     change: Any, lived: Ledger, vkey: str, tmp_path: Path
 ) -> None:
-    before = Told(leaves(lived), signers(lived.settings)[0])
-    after = Told([*before.leaves], before.signer)
+    before = LogSpec(leaves(lived), signers(lived.settings)[0])
+    after = LogSpec([*before.leaves], before.signer)
     change(after.leaves)
     kept = tmp_path / "kept"
     kept.write_text(before.checkpoint(len(before.leaves)))
@@ -179,7 +179,7 @@ def test_a_history_signed_anew_is_found_by_a_checkpoint_kept_outside(
 def test_most_of_it_is_found_without_one(
     change: Any, code: str, lived: Ledger, vkey: str, tmp_path: Path
 ) -> None:
-    told = Told(leaves(lived), signers(lived.settings)[0])
+    told = LogSpec(leaves(lived), signers(lived.settings)[0])
     change(told.leaves)
     assert code in codes(exports.write(tmp_path / "other", [told]), [vkey])
 
@@ -189,7 +189,7 @@ def test_most_of_it_is_found_without_one(
 def test_what_leaves_no_gap_is_not_found_without_one(
     change: Any, lived: Ledger, vkey: str, tmp_path: Path
 ) -> None:
-    told = Told(leaves(lived), signers(lived.settings)[0])
+    told = LogSpec(leaves(lived), signers(lived.settings)[0])
     change(told.leaves)
     assert codes(exports.write(tmp_path / "other", [told]), [vkey]) == set()
 
@@ -206,7 +206,7 @@ def test_of_several_logs_none_may_be_missing_or_stand_in_for_another(
         rows, keys = ledger.rows(), signers(ledger.settings)
         ledger.close()
     told = [
-        Told([row["leaf"] for row in rows if row["log"] == log], keys[log], kept=(0, 1))
+        LogSpec([row["leaf"] for row in rows if row["log"] == log], keys[log], archived=(0, 1))
         for log in (0, 1)
     ]
     vkeys = [each.vkey for each in keys]

@@ -15,7 +15,7 @@ from services.ledger.log.signed_note import Signer
 from tests import exports
 from tests.answering import Answering, Request, Response, status
 from tests.docs.blocks import ROOT
-from tests.exports import Told
+from tests.exports import LogSpec
 from tests.process import PATIENCE, as_in_a_terminal
 
 FULL = Path("/dev/full")
@@ -30,7 +30,7 @@ unbuffered = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "
 
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
-    return exports.write(tmp_path / "export", [Told([], Signer("example.org/log/0", bytes(32)))])
+    return exports.write(tmp_path / "export", [LogSpec([], Signer("example.org/log/0", bytes(32)))])
 
 
 @pytest.fixture

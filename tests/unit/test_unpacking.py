@@ -15,7 +15,7 @@ from services import verify
 from services.ledger.audit import export_source
 from services.ledger.log.signed_note import Signer
 from tests import exports
-from tests.exports import Told
+from tests.exports import LogSpec
 from tests.golden.make import HERE
 from tests.house.files import ROOT
 
@@ -51,7 +51,7 @@ both = pytest.mark.parametrize("unpack", [by_audit, by_verify])
 
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
-    return exports.write(tmp_path / "export", [Told([LEAF], SIGNER, kept=(0,))])
+    return exports.write(tmp_path / "export", [LogSpec([LEAF], SIGNER, archived=(0,))])
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def alone(program: Path, *words: str | Path) -> subprocess.CompletedProcess[str]
 
 def test_it_needs_python_and_cryptography_and_nothing_of_ours(tmp_path: Path) -> None:
     leaf, signer = (HERE / "entry/before-a-plan.json").read_bytes(), Signer("log/0", bytes(32))
-    export = exports.write(tmp_path / "export", [exports.Told([leaf], signer, kept=(0,))])
+    export = exports.write(tmp_path / "export", [exports.LogSpec([leaf], signer, archived=(0,))])
     program = Path(shutil.copy(verify.__file__, tmp_path))
     checked = alone(program, export, "--vkey", signer.vkey)
     assert (checked.returncode, checked.stderr) == (0, "")

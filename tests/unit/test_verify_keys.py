@@ -16,7 +16,7 @@ from services import verify
 from services.cli.audit import audit_export
 from services.ledger.log.signed_note import Signer
 from tests import exports
-from tests.exports import Told
+from tests.exports import LogSpec
 from tests.golden.make import HERE
 
 OLD = Signer("log.example/0", bytes(32))
@@ -33,9 +33,9 @@ def told(words: list[Any], capsys: pytest.CaptureFixture[str]) -> tuple[int, str
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
     """A log whose key was changed after the first head that was kept."""
-    folder = exports.write(tmp_path / "export", [Told([LEAF], NEW, kept=(0,))])
+    folder = exports.write(tmp_path / "export", [LogSpec([LEAF], NEW, archived=(0,))])
     (folder / "logs/0/log.vkey").write_text("".join(f"{each}\n" for each in NEW.vkeys))
-    (folder / "logs/0/checkpoints/0").write_text(Told([LEAF], OLD).checkpoint(0))
+    (folder / "logs/0/checkpoints/0").write_text(LogSpec([LEAF], OLD).checkpoint(0))
     return folder
 
 
@@ -75,7 +75,7 @@ def test_what_is_no_key_is_named(
 def two_logs(tmp_path: Path) -> tuple[Path, list[str]]:
     """Two logs of one ledger, and both their keys."""
     signers = [Signer(f"log.example/{log}", bytes([log] * 32)) for log in (0, 1)]
-    logs = [Told([], each) for each in signers]
+    logs = [LogSpec([], each) for each in signers]
     return exports.write(tmp_path / "two", logs), [each.vkey for each in signers]
 
 

@@ -11,7 +11,7 @@ import pytest
 from services import verify
 from services.ledger.log.signed_note import Signer
 from services.ledger.plan.decide import RULES
-from tests.exports import Told, compact
+from tests.exports import LogSpec, compact
 from tests.golden.make import HERE
 
 SIGNER = Signer("log.example/7", bytes(32))
@@ -27,7 +27,7 @@ def members(name: str) -> Json:
 def receipt(entry: Json, **more: Any) -> Json:
     """A receipt of an entry that is alone in its log."""
     leaf = compact(entry)
-    proof = f"c2sp.org/tlog-proof@v1\nindex 0\n\n{Told([leaf], SIGNER).checkpoint(1)}"
+    proof = f"c2sp.org/tlog-proof@v1\nindex 0\n\n{LogSpec([leaf], SIGNER).checkpoint(1)}"
     return {"entry": leaf.decode(), "proof": proof, **more}
 
 

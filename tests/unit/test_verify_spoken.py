@@ -10,7 +10,7 @@ import pytest
 from services import verify
 from services.ledger.log.signed_note import Signer
 from tests import exports
-from tests.exports import Told
+from tests.exports import LogSpec
 
 SIGNER = Signer("log.example/0", bytes(32))
 ADA, BEA, SAM = "person:ada", "person:bea", "partner:sam"
@@ -61,7 +61,7 @@ class History:
     def report(self, folder: Path, *, opened: bool = True) -> verify.Report:
         """What verify.py says of it."""
         lines = self.lines if opened else []
-        export = exports.write(folder / f"export-{opened}", [Told(self.leaves, SIGNER)], lines)
+        export = exports.write(folder / f"export-{opened}", [LogSpec(self.leaves, SIGNER)], lines)
         report = verify.Report()
         verify.check_export(export, [verify.read_vkey(SIGNER.vkey)], [], report)
         return report
