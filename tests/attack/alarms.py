@@ -113,7 +113,7 @@ class Alarms:
             with contextlib.suppress(ValueError):
                 check: Json = orjson.loads(line)
                 if check.get("state") == "error":
-                    name, text = check["check"], check["told"]
+                    name, text = check["check"], check["detail"]
                     match = NUMBER.search(text) if "complete" in name else None
                     yield Alarm(f"doctor '{name}'", text, int(match[1]) if match else None)
 
