@@ -15,7 +15,7 @@ import orjson
 
 from services.cli.options import DATA, JSON, KEPT, show
 from services.ledger.bootstrap import open_store
-from services.ledger.checkpoints.known_checkpoints import Note, given_notes
+from services.ledger.checkpoints.known_checkpoints import Note, read_known_checkpoints
 from services.ledger.config import LedgerSettings, signers
 from services.ledger.log.signed_note import Signer, read_checkpoint
 from services.ledger.store import reads
@@ -61,7 +61,7 @@ def accept(given: list[Path]) -> list[Accepted]:
     """Publish the heads of logs of which nothing is published; Unsafe if a checkpoint is beyond."""
     settings = LedgerSettings.load()
     keys = signers(settings)
-    known = given_notes(keys, given)
+    known = read_known_checkpoints(keys, given)
     engine, _ = open_store(settings, write=False)
     queues = RedisServers.connect(settings.queue_urls)
     inbox = Inbox(queues, Transit.from_folder(settings.key_folder))

@@ -40,10 +40,10 @@ from shared.inbox.servers import RedisServers
 from shared.process import tune_gc
 
 ONE = {
-    AFTER_A_FINDING: "comes after one of the same person that could not be opened or decided",
-    SEALED: "stays sealed: opened.jsonl does not hold it, or not all before it",
-    NO_WORDS: "is a refusal that keeps no words; only the ledger's own vault opens it",
-    OUR_FAULT: "was refused for a fault of the ledger's own, which cannot be decided again",
+    AFTER_A_FINDING: "follows one of the same person that could not be decrypted or decided",
+    SEALED: "stays encrypted: opened.jsonl lacks it, or one before it",
+    NO_WORDS: "is a refusal without words; only the ledger's vault can decrypt it",
+    OUR_FAULT: "was refused for an internal error, which cannot be decided again",
     SPOKE: SPOKE,
 }
 AHEAD = timedelta(minutes=5)  # that a ledger's clock may be ahead of the auditor's
@@ -91,7 +91,7 @@ def audit(
     if html:
         write_page(report, html, str(export or "the live ledger"))
     show(audit_json(report), audit_text(report), as_json=as_json)
-    sys.exit(FINDINGS if report.found else 0)
+    sys.exit(FINDINGS if report.totals else 0)
 
 
 def given_keys(option: str, given: Iterable[str], kind: int = ED25519) -> list[str]:
@@ -146,7 +146,7 @@ def audit_store(
                 report.add(Finding("ledger", None, None, None, None, name, detail))
     finally:
         engine.dispose()
-    for log, detail in store.found:
+    for log, detail in store.findings:
         report.add(Finding("vkey", log, None, None, None, "--vkey", detail))
     away = [log for log in range(len(own)) if log not in published]
     if away:
@@ -211,7 +211,7 @@ def _audit_folder(folder: Path, vkeys: list[str], outside: list[Path], policy: P
     export = AuditExportSource(folder, vkeys)
     report = _audit(export, outside, policy)
     export.close()
-    for log, code, name, detail in export.found:
+    for log, code, name, detail in export.findings:
         report.add(Finding(code, log, None, None, None, name, detail))
     report.leave_out("log", None, "whether the ledger has other logs than these")
     if not vkeys:
@@ -251,7 +251,7 @@ def _cosigned(source: Source, policy: Policy, report: Report) -> None:
         return
     for log in range(source.logs):
         try:
-            found = policy.cosigned(source.newest(log))
+            found = policy.cosigned(source.newest_checkpoint(log))
             detail = f"cosigned by {found} of the witnesses given, not by {policy.quorum}"
         except ValueError as fault:
             found, detail = -1, f"its cosignatures: {fault}"

@@ -19,13 +19,13 @@ from services.ledger.audit.text_report import shortened
 from services.ledger.bootstrap import open_store
 from services.ledger.checkpoints.known_checkpoints import (
     KnownCheckpoints,
-    given_notes,
     note_signed_by,
+    read_known_checkpoints,
 )
 from services.ledger.checkpoints.witnesses import Policy
 from services.ledger.config import LedgerSettings, local_folder, signers, utc_now
 from services.ledger.log.signed_note import Signer
-from services.ledger.maintenance.restore import Restored, Restoring, audited
+from services.ledger.maintenance.restore import Restored, Restoring, audit_export
 from services.ledger.store.checkpoint_archive import archived_checkpoints
 from services.ledger.store.database import Connection, lock_writer, transaction
 from services.ledger.vault import KeyUnwrapError, Vault
@@ -124,7 +124,7 @@ def _restore(settings: LedgerSettings, path: Path, kept: list[Path]) -> Told:
             _same_logs(export, keys)
             total = sum(export.size(log) for log in range(export.logs))
             with bar("Auditing the export", total) as tick:
-                report = audited(export, published, tick)
+                report = audit_export(export, published, tick)
             findings = [*odd, *_findings(export, report)]
             if findings:
                 return Told(findings, Restored())
@@ -175,7 +175,7 @@ def _same_logs(export: AuditExportSource, keys: list[Signer]) -> None:
 
 
 def _findings(export: AuditExportSource, report: Report) -> Iterator[str]:
-    for log, code, name, why in export.found:
+    for log, code, name, why in export.findings:
         yield shortened(f"{code}: {name if log is None else f'log {log}, {name}'}: {why}")
     for each in report.findings:
         place = f"log {each.log}" + (f", entry {each.index}" if each.index is not None else "")
@@ -197,6 +197,6 @@ def _published(
             found[log].append(
                 note_signed_by(keys[log], row["checkpoint"], f"kept on {row['kept']}")
             )
-    for log, notes in given_notes(keys, given).items():
+    for log, notes in read_known_checkpoints(keys, given).items():
         found[log] += notes
     return {log: sorted(notes) for log, notes in found.items()}
