@@ -115,7 +115,7 @@ def _accepted(here: Here) -> Json:
     """An acceptance: as it was proposed, in words of one's own, or in words that do not fit."""
     proposal = here.put("proposal.made")
     said: Json = {"proposal": proposal}
-    if here.plan.standing_beside("proposal.made", proposal) and here.dice.random() < 0.4:
+    if here.plan.annotation_of_type("proposal.made", proposal) and here.dice.random() < 0.4:
         kind = here.plan.beside[proposal]["data"]["change"]["type"]
         said["in_my_words"] = data_of(kind, here) if here.dice.random() < 0.8 else {"no": 1}
     return said

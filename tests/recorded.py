@@ -39,7 +39,7 @@ def rows(opened: Vault, steps: Sequence[Step]) -> Iterator[Json]:
         ruling = VerdictRecord(RULES, RECORDED, code, verdict.represented)
         sealed_by = key if stands else opened.envelope(ADA)
         standing = StreamPosition(sequence, plan.version) if stands else None
-        yield {"index": index, **entry.write(said, ruling, key=sealed_by, standing=standing)}
+        yield {"index": index, **entry.write(said, ruling, key=sealed_by, position=standing)}
 
 
 def walked(opened: Vault, plan: Plan, steps: Sequence[Step], after: int = 0) -> list[ReplayedEntry]:

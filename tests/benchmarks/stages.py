@@ -169,7 +169,7 @@ def _projector_stages(clock: Clock, transit: Transit, messages: Sequence[bytes])
     ruling, standing = VerdictRecord(RULES, RECEIVED, None, False, ()), StreamPosition(1, 1)
     opening = alone([partial(opened, each) for each in messages])
     writing = alone(
-        [partial(entry.write, each, ruling, key=key, standing=standing) for each in events]
+        [partial(entry.write, each, ruling, key=key, position=standing) for each in events]
     )
     return {
         "lock": spent["batch-locked"],

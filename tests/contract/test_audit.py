@@ -179,7 +179,7 @@ def test_a_key_that_is_not_the_logs_is_a_finding(
     ("words", "says"),
     [
         (["nowhere"], "does not exist"),
-        (["."], "this is no export"),
+        (["."], "not an export"),
         (["--vkey", "no+key"], "a key is <name>+"),
         (["--witness", "no+key"], "--witness no+key"),
         (["--quorum", "2"], "--quorum is a number"),
@@ -207,7 +207,7 @@ def test_a_whole_archive_of_something_else_is_a_wrong_call(tmp_path: Path) -> No
     with tarfile.open(packed, "w:gz") as archive:
         archive.add(tmp_path / "note", "note")
     done = run(packed)
-    assert (done.exit_code, "this is no export" in done.output) == (2, True)
+    assert (done.exit_code, "not an export" in done.output) == (2, True)
 
 
 @on_sqlite
@@ -256,7 +256,7 @@ def test_names_that_are_no_text_and_what_is_no_file_are_findings(export: Path) -
     os.mkfifo(export / "logs" / "0" / "checkpoints" / "7")
     (export / "logs" / os.fsdecode(b"odd\xff")).write_text("")
     found = {each["field"]: each["detail"] for each in report(export, code=1)["findings"]}
-    assert found["logs/0/checkpoints/7"] == "is no plain file"
+    assert found["logs/0/checkpoints/7"] == "is not a regular file"
     assert "logs/odd?" in found
 
 
@@ -264,7 +264,7 @@ def test_names_that_are_no_text_and_what_is_no_file_are_findings(export: Path) -
 def test_a_size_written_in_another_way_is_named_as_it_stands_there(export: Path) -> None:
     (export / "logs" / "0" / "checkpoints" / "007").write_text("")
     found = {each["field"]: each["detail"] for each in report(export, code=1)["findings"]}
-    assert found.pop("logs/0/checkpoints/007") == "is named as no size is"
+    assert found.pop("logs/0/checkpoints/007") == "the name is not a size"
     assert {*found} == {"manifest.json"}
 
 

@@ -29,7 +29,7 @@ def keys(on_valkey: Ledger) -> Path:
 @SQLITE
 def test_no_ledger_at_all(on_valkey: Ledger) -> None:
     (on_valkey.settings.data.parent / "ledger.db").unlink()
-    named(on_valkey, "database", "wrong", "there is no ledger at", "run 'firsthand init'")
+    named(on_valkey, "database", "wrong", "no ledger at", "run 'firsthand init'")
 
 
 @POSTGRESQL
@@ -52,11 +52,15 @@ BROKEN: dict[str, tuple[str, str, str]] = {  # by check: what is done, what is s
         "revision 9999",
         "run the newer version",
     ),
-    "ledger": ("UPDATE ledger SET partitions = 4", "made with 4 partitions", "set it to 4"),
+    "ledger": ("UPDATE ledger SET partitions = 4", "created with 4 partitions", "set it to 4"),
     "heads": ("UPDATE heads SET size = 3", "a head of size 3", "'firsthand replay --all'"),
     "held": (HOLDS, "held back about person:ada (1: no key)", "goes on by itself"),
     "queue's completeness": (LOSES, "emptied (4 in the last 7 days)", "from their outboxes"),
-    "signatures": ("UPDATE heads SET checkpoint = 'x'", "log-0.key is not the key", "put back"),
+    "signatures": (
+        "UPDATE heads SET checkpoint = 'x'",
+        "log-0.key is not the key",
+        "restore the key",
+    ),
 }
 
 
@@ -69,7 +73,7 @@ def test_a_store_that_is_not_as_it_must_be(on_valkey: Ledger, check: str) -> Non
 
 def test_another_origin(on_valkey: Ledger) -> None:
     on_valkey.settings = replace(on_valkey.settings, origin="example.org/other")
-    named(on_valkey, "ledger", "wrong", "FIRSTHAND_ORIGIN says", "set it to the ledger's")
+    named(on_valkey, "ledger", "wrong", "FIRSTHAND_ORIGIN is", "set it to the ledger's")
 
 
 @POSTGRESQL
@@ -109,7 +113,7 @@ def test_guards_that_are_gone(on_valkey: Ledger, statements: list[str]) -> None:
     with on_valkey.as_owner() as connection:
         for each in statements:
             connection.execute(text(each))
-    named(on_valkey, "append-only", "wrong", "not append-only here", "'firsthand replay --all'")
+    named(on_valkey, "append-only", "wrong", "not append-only", "'firsthand replay --all'")
 
 
 @POSTGRESQL

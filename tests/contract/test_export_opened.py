@@ -61,7 +61,7 @@ def test_what_its_digest_does_not_say_is_not_opened(on_valkey: Ledger, tmp_path:
     words = ("--opened", ADA, "--token", token(on_valkey, ADA, "leave"))
     for out in (tmp_path / "out", tmp_path / "out.tar.gz"):
         told = export(on_valkey, out, *words, code=3).output
-        assert "log 0, entry 0: its digest is not" in told
+        assert "log 0, entry 0: the digest does not match" in told
     assert not list(tmp_path.glob("*out*"))
 
 

@@ -48,7 +48,7 @@ def test_a_sound_queue_raises_no_alarm(ledger: Ledger) -> None:
     ledger.drain()
     ledger.drain(projector)
     assert alarms(ledger) == []
-    assert not projector.wants_a_look(0, ledger.inbox().summarize(0))
+    assert not projector.needs_batch(0, ledger.inbox().summarize(0))
     (head,) = ledger.table("heads")
     assert (head["added"], head["taken"], head["moved"]) == (10, 10, 0)
     assert head["published"] <= head["size"] == 9
@@ -61,10 +61,10 @@ def test_messages_that_are_trimmed_are_counted(ledger: Ledger, left: int) -> Non
     ledger.post(*TOLD[2:6])
     ledger.inbox().redis.xtrim(inbox_key(0), maxlen=left, approximate=False)
     glance = ledger.inbox().summarize(0)
-    assert projector.wants_a_look(0, glance)
+    assert projector.needs_batch(0, glance)
     assert projector.batch(0) == left
     assert alarms(ledger) == [("queue-lost-messages", 4 - left)]
-    assert not projector.wants_a_look(0, ledger.inbox().summarize(0))
+    assert not projector.needs_batch(0, ledger.inbox().summarize(0))
     named(ledger, "queue's completeness", "wrong", "removed from the queue", "outboxes")
     ledger.post(*TOLD[2:])
     ledger.drain(projector)
@@ -78,7 +78,7 @@ def test_a_wiped_queue_stops_the_writer_until_somebody_accepts_it(ledger: Ledger
     drainer = Drainer(projector, lambda _: None)
     ledger.post(*TOLD[2:6])
     inbox = ledger.inbox()
-    assert projector.wants_a_look(0, inbox.summarize(0)) is False
+    assert projector.needs_batch(0, inbox.summarize(0)) is False
     inbox.redis.flushall()
     ledger.post(*TOLD[6:8])
     assert drainer.drain(0) == 0
@@ -112,7 +112,7 @@ def test_what_an_intake_saw_is_counted_where_no_worker_did(ledger: Ledger) -> No
 def test_a_stream_that_is_removed_alone_is_counted_and_the_writer_goes_on(ledger: Ledger) -> None:
     projector = recorded(ledger)
     ledger.post(*TOLD[2:6])
-    projector.wants_a_look(0, ledger.inbox().summarize(0))
+    projector.needs_batch(0, ledger.inbox().summarize(0))
     ledger.inbox().redis.delete(inbox_key(0))
     ledger.post(*TOLD[6:])
     assert projector.batch(0) == 3

@@ -123,7 +123,7 @@ def test_an_archive_does_as_well(lost: Lost, tmp_path: Path) -> None:
     lost.restore(archive)
     lost.is_whole()
     archive.write_bytes(archive.read_bytes()[:-40])
-    assert "is cut off" in lost.refuses(archive, code=1)
+    assert "is truncated" in lost.refuses(archive, code=1)
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -135,18 +135,18 @@ def test_an_archive_that_is_cut_off_says_so(lost: Lost, tmp_path: Path) -> None:
         archive.write_bytes(whole[:length])
         said = lost.refuses(archive, code=2)
         assert said.startswith(f"firsthand: {archive}: neither manifest.json nor logs/: this is no")
-        assert "; file: whole.tar.gz: is cut off, no archive, or too much of one" in said
+        assert "; file: whole.tar.gz: is truncated, not an archive, or too large" in said
         assert len(said.splitlines()) == 1
     archive.write_bytes(whole[: len(whole) // 2])
     said = lost.refuses(archive, code=1)
-    assert "file: whole.tar.gz: is cut off" in said
+    assert "file: whole.tar.gz: is truncated" in said
     assert "file: manifest.json: cannot be read" in said, "and no 'log None'"
 
 
 def test_it_does_not_stop_behind_what_was_published(lost: Lost, tmp_path: Path) -> None:
     said = lost.refuses(lost.short, code=3)
     assert "286 entries were published (the queue says)" in said
-    assert "the export holds 4, the database 4: 282 are missing" in said
+    assert "the export has 4 and the database 4: 282 are missing" in said
     lost.ledger.inbox().redis.delete(published_key(0))
     kept = tmp_path / "kept"
     kept.write_bytes((lost.export / "logs/0/checkpoint").read_bytes())
@@ -167,7 +167,7 @@ def test_nor_beside_it(lost: Lost, tmp_path: Path) -> None:
     lost.ledger.inbox().redis.delete(published_key(0))
     early = [true[1], true[0], *true[2:]]
     export = exports.write(tmp_path / "early", [Told(early, signer)])
-    assert "entry 0 of the export is not that of the database" in lost.refuses(export, code=3)
+    assert "entry 0 of the export differs from the database" in lost.refuses(export, code=3)
 
 
 def test_one_bit_or_another_ledgers_export_is_refused(lost: Lost, tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ class Hanging:
     def __init__(self) -> None:
         self.inbox, self.go, self.batches = Waiting(), threading.Event(), 0
 
-    def has_full(self, _: int) -> bool:
+    def has_full_people(self, _: int) -> bool:
         return False
 
-    def wants_a_look(self, _: int, __: StreamSummary) -> bool:
+    def needs_batch(self, _: int, __: StreamSummary) -> bool:
         return False
 
     def batch(self, _: int) -> int:

@@ -48,11 +48,11 @@ def test_a_token_that_cannot_stand_in_a_header(wrong: str) -> None:
 def test_a_worker_whose_queue_is_away_says_so_ever_more_seldom() -> None:
     pauses = [PAUSE]
     for _ in range(8):
-        pauses.append(next_pause(pauses[-1], went=False))
+        pauses.append(next_pause(pauses[-1], connected=False))
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE
     assert sum(pauses[:7]) > 10, "some seven lines in the first ten seconds"
-    assert next_pause(LONGEST_PAUSE, went=True) == PAUSE
+    assert next_pause(LONGEST_PAUSE, connected=True) == PAUSE
 
 
 def test_up_waits_longer_than_intake_for_whoever_waits_for_a_verdict() -> None:
