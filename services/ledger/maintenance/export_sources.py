@@ -99,10 +99,10 @@ class HttpSource:
 def may_open(callers: Callers, tokens: Iterable[str], people: Iterable[str]) -> set[str]:
     """Return the people if every one has a token that allows export; raise SettingsError if not."""
     try:
-        found = [callers.of(f"Bearer {token}") for token in tokens]
+        holders = [callers.of(f"Bearer {token}") for token in tokens]
     except Unauthorized as fault:
         raise SettingsError(f"--token: {fault}") from None
-    authorised = {caller.subject for caller in found if "leave" in caller.scopes}
+    authorised = {caller.subject for caller in holders if "leave" in caller.scopes}
     requested = set(people)
     if missing := requested - authorised:
         raise SettingsError(
