@@ -1,4 +1,4 @@
-"""`firsthand healthy`: what a container's health check runs."""
+"""Health check command, which a container's health check runs."""
 
 import click
 
