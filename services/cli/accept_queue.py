@@ -91,8 +91,8 @@ def _checked(connection: Connection, key: Signer, log: int, known: list[Note]) -
         if size > head.size:
             raise PreconditionFailed(
                 f"log {log} ends at {head.size}, and {size} entries were published "
-                f"({checkpoint.where}): this database is an older copy; restore the newer one, or run "
-                "'firsthand restore' with an export that holds these entries"
+                f"({checkpoint.where}): this database is an older copy; restore the newer one, or "
+                "run 'firsthand restore' with an export that holds these entries"
             )
         if root != root_at(connection, log, size):
             raise PreconditionFailed(

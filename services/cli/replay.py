@@ -213,7 +213,7 @@ def steps(
             rows = reads.entries_of(
                 reader.connection, reader.log, reader.subject, after=after, limit=PAGE
             )
-            page = [replayed.past(row["index"], row["leaf"]) for row in rows]
+            page = [replayed.apply(row["index"], row["leaf"]) for row in rows]
         yield from (_step(entry, formatter, annotations) for entry in page)
         if len(page) < PAGE:
             return
@@ -225,7 +225,7 @@ def _step(entry: ReplayedEntry, formatter: HistoryFormatter, annotations: Annota
     difference = PlanDiff(formatter, annotations)
     difference.take([entry])
     changes = difference.changes()
-    text = [*_head(document, entry.version), *difference.spoken()]
+    text = [*_head(document, entry.version), *difference.line_texts()]
     return {**document, **({"changes": changes} if changes else {})}, text
 
 

@@ -79,8 +79,8 @@ def layout(context: DoctorContext) -> str:
         )
         raise PreconditionFailed(
             f"{messages}, but the ledger has {partitions}: another program writes to the queue, or "
-            "an intake has another FIRSTHAND_PARTITIONS; correct that, and restart the worker, which "
-            "moves the messages that it can decrypt"
+            "an intake has another FIRSTHAND_PARTITIONS; correct that, and restart the worker, "
+            "which moves the messages that it can decrypt"
         )
     return f"{partitions}, here and in the ledger"
 

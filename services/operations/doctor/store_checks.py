@@ -101,8 +101,8 @@ def published(context: DoctorContext) -> str:
             ) from None
         if size > sizes.get(partition.partition, 0):
             raise PreconditionFailed(
-                f"log {partition.partition} ends at {sizes.get(partition.partition, 0)}, but {size} "
-                "entries were published: an older copy; restore the newer database"
+                f"log {partition.partition} ends at {sizes.get(partition.partition, 0)}, but "
+                f"{size} entries were published: an older copy; restore the newer database"
             )
         if partition.published and not _is_signed_by(partition.published, vkeys[0]):
             unused.append(partition.partition)
