@@ -37,14 +37,13 @@ was rotated, pass the former keys too: they signed earlier checkpoints. At least
 
 Findings: `file` missing, truncated or unexpected · `manifest` differs from the files · `vkey`
 invalid or of another log · `checkpoint` unsigned, signed twice by one key, not cosigned, or of
-other entries · `tile` differs from the entries · `entry` has an invalid format, or newer rules than
-this file · `order` not the next in its stream or log · `clock` received or recorded in the future ·
-`twice` a duplicate event · `authorship` accepted or decided, although its author had no right to
-it · `opened` differs from the entry · `receipt` proves nothing.
+other entries · `tile` differs from the entries · `entry` invalid, or of newer rules than this file
+· `order` not the next in its stream or log · `clock` received or recorded in the future · `twice` a
+duplicate event · `authorship` accepted or decided, although its author had no right to it ·
+`opened` differs from the entry · `receipt` proves nothing.
 
-The names of a person's representatives are encrypted. Where opened.jsonl decrypts every entry that
-may name one, a representative who was not named is a finding; otherwise the entry is counted as
-not checked.
+Representatives are named in encrypted entries. Where opened.jsonl has all of these, acting without
+being named is a finding; otherwise the entry is counted as not checked.
 """
 
 import argparse
@@ -102,11 +101,7 @@ KINDS = {name: kind for kind, names in {
         signatures.released legal-basis.recorded erasure.requested""",
     "ledger": "access.used access.refused erasure.completed",
 }.items() for name in names.split()}  # fmt: skip
-ANY_AUTHOR = (
-    "key.registered",
-    "key.revoked",
-    "legal-basis.recorded",
-)  # types of kind `whose` that others than the person may author
+ANY_AUTHOR = ("key.registered", "key.revoked", "legal-basis.recorded")  # though of kind `whose`
 
 Json = dict[str, Any]
 Heads = list[tuple[str, "Checkpoint"]]  # with their paths
@@ -215,10 +210,7 @@ class Checkpoint(NamedTuple):
 
 
 def read_vkey(text: str, kind: int = ED25519) -> Key:
-    """Parse `<name>+<hex8 of key id>+<base64(kind || public key)>`.
-
-    kind is 0x01 for a log, 0x04 for a witness.
-    """
+    """Parse `<name>+<hex8 of key id>+<base64(kind || public key)>`; a witness's kind is 0x04."""
     name, _, rest = text.strip().partition("+")
     key_hex, _, encoded = rest.partition("+")
     raw = unbase64(encoded)
@@ -263,10 +255,9 @@ def read_checkpoint(raw: bytes) -> Checkpoint:
 def _signers(
     head: Checkpoint, keys: list[Key], message: Callable[[bytes], tuple[bytes, bytes]]
 ) -> int:
-    """Return how many of the keys signed a checkpoint.
+    """Return how many of the keys signed a checkpoint. Raises Invalid on a bad or duplicate one.
 
-    `message` returns the signed bytes and the bare signature. Raises Invalid if a signature of a
-    known key is invalid or duplicate.
+    `message` returns the signed bytes and the bare signature.
     """
     public_keys, verified = {key[:2]: key.public for key in keys}, set[tuple[str, bytes]]()
     for name, signature in head.signatures:
@@ -289,9 +280,9 @@ def verify_note(head: Checkpoint, keys: list[Key]) -> None:
     candidates = [key for key in keys if key.name == head.origin]
     if not _signers(head, candidates, lambda signature: (head.text, signature)):
         ids = {signature[:4].hex() for name, signature in head.signatures if name == head.origin}
-        signers = ", ".join(sorted(ids)) or "others"
+        by_ids = ", ".join(sorted(ids)) or "others"
         raise Invalid(
-            f"{head.origin} is signed by none of the keys, but by {signers}: a former key?"
+            f"{head.origin} is signed by none of the keys, but by {by_ids}: a former key?"
         )
 
 
@@ -302,10 +293,7 @@ class Quorum(NamedTuple):
     needed: int
 
     def check(self, head: Checkpoint) -> None:
-        """Check the cosignatures of a checkpoint (C2SP tlog-cosignature).
-
-        Raises Invalid if one is invalid, or too few are valid.
-        """
+        """Check the cosignatures of a checkpoint (C2SP tlog-cosignature). Raises Invalid."""
 
         def message(signature: bytes) -> tuple[bytes, bytes]:
             time = int.from_bytes(signature[:8], "big")
@@ -314,19 +302,14 @@ class Quorum(NamedTuple):
         count = _signers(head, self.witnesses, message)
         if count < self.needed:
             state = f"{head.origin}, size {head.size}: {count} valid cosignatures"
-            raise Invalid(
-                f"{state}; {self.needed} of the {len(self.witnesses)} witnesses are required"
-            )
+            raise Invalid(f"{state}; {self.needed} of {len(self.witnesses)} are required")
 
 
 # --- The tree (RFC 6962, section 2.1; C2SP tlog-tiles) ------------------------------------------
 
 
 class Tree:
-    """Merkle tree that hashes leaves one by one.
-
-    It stores one hash per height and one partial tile per level.
-    """
+    """Merkle tree of leaves; it stores one hash per height and one partial tile per level."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -552,10 +535,7 @@ class Streams:
         stream.kid = entry["kid"]
 
     def _authorship(self, entry: Json, stream: Stream) -> str:
-        """Return why the author had no right to this event; empty if they had.
-
-        An internal error says nothing about the author's rights.
-        """
+        """Return why the author had no right to this event; empty if they had, or on our-fault."""
         author, subject, verdict = entry["author"], entry["subject"], entry["verdict"]
         group = "of the plan" if entry["kind"] in ("plan", "answer") else entry["kind"]
         role, fault = "the person" if author == subject else "a representative", ""
@@ -563,7 +543,7 @@ class Streams:
             role = "somebody else"
             if group == "of the plan" and entry.get("refusal") != "our-fault":
                 fault = (
-                    f"kind {entry['kind']}, {verdict} from {author}: only {subject} may author this"
+                    f"kind {entry['kind']}, {verdict} from {author}: only {subject} may write it"
                 )
         elif author != subject and entry.get("refusal") != "our-fault":
             if not stream.opened or not (stream.sealed or author in stream.named):
@@ -690,11 +670,7 @@ class Log:
         self.kept = 0
 
     def check(self, trusted: list[Key], outside: Heads) -> None:
-        """Check the whole log.
-
-        `trusted` keys replace the export's keys. Checkpoints from `outside` the export are checked
-        too.
-        """
+        """Check the whole log. `trusted` keys replace the export's keys."""
         self.head = self._read_head(path := f"{self.where}/checkpoint")
         self.keys = self._keys(trusted)
         if self.head is None:
@@ -718,9 +694,7 @@ class Log:
             self._entries(tree, self.head.size)
             self._tiles(tree.partial())
         except Invalid as fault:
-            self.report.add(
-                "file", f"{self.where} entry {tree.size}", f"{fault}; the rest was not read"
-            )
+            self.report.add("file", f"{self.where} entry {tree.size}", f"{fault}; rest not read")
         for path, head in (item for heads in self.heads.values() for item in heads):
             detail = f"is of {head.size} entries; this log could be read up to {tree.size}"
             self.report.add("checkpoint", path, detail)
@@ -836,9 +810,8 @@ def check_export(
     for log in logs:
         log.check(keys, heads)
     present = {log.head.origin for log in logs if log.head}
-    for name in sorted(
-        ({named.origin for _, named in heads} | {named.name for named in keys}) - present
-    ):
+    named = {head.origin for _, head in heads} | {key.name for key in keys}
+    for name in sorted(named - present):
         report.add("checkpoint", name, "no log of this name in the export")
     _check_manifest(export, logs, report)
     if export.next is not None:
@@ -865,28 +838,23 @@ def _check_manifest(export: Export, logs: list[Log], report: Report) -> None:
     expected = canonical({"logs": listed, "opened": export.opened, "v": 1})
     try:
         if export.read("manifest.json") != expected or not logs:
-            report.add(
-                "manifest", "manifest.json", f"differs from the files: expected {expected.decode()}"
-            )
+            report.add("manifest", "manifest.json", f"is not {expected.decode()}")
     except Invalid as fault:
         report.add("file", "manifest.json", fault)
 
 
 def _list_unchecked(report: Report, opened: int, keys: bool, outside: bool) -> None:
-    encrypted, other_authors = (
-        report.seen["entries"] - opened,
-        report.seen["whose, by somebody else"],
-    )
+    sealed, others = report.seen["entries"] - opened, report.seen["whose, by somebody else"]
     unnamed = report.seen[PERHAPS_NAMED]
     items = [
-        (encrypted, f"the words of {encrypted} entries that stay encrypted, and so their digests"),
+        (sealed, f"the words of {sealed} entries that stay encrypted, and so their digests"),
         (True, "the verdicts by the rules, which need the words (firsthand audit)"),
         (True, "the identity behind an author's name, for which its issuer vouches"),
         (True, "whether the ledger has other logs than these"),
         (unnamed, f"{unnamed} entries in which {SPOKE}"),
         (
-            other_authors,
-            f"{other_authors} entries of kind whose by other authors: these may be their own keys",
+            others,
+            f"{others} entries of kind whose by others, who may own the key",
         ),
         (not keys, "who signed it: the key came with the export; pass --vkey"),
         (
@@ -960,9 +928,9 @@ def read_receipt(raw: bytes) -> tuple[Json, set[str]]:
         document, around = document["receipt"], document.keys() - {"receipt"}
     also = document.get("also", [])
     for receipt in [document, *also] if isinstance(also, list) else [{}]:
-        if not isinstance(receipt, dict) or {type(receipt.get(n)) for n in ("entry", "proof")} != {
-            str
-        }:
+        if not isinstance(receipt, dict) or {
+            type(receipt.get(name)) for name in ("entry", "proof")
+        } != {str}:
             raise Invalid("has no entry or no proof")
     return document, around
 
@@ -1017,7 +985,7 @@ def check_receipt(
     if not event:
         report.unchecked.append("whether it is of your event: pass --event, as posted")
     report.unchecked.append(
-        "whether other readers are shown the same log: check an export with this receipt"
+        "whether others are shown the same log: check an export with this receipt"
     )
     if not quorum:
         report.unchecked.append(UNWITNESSED)
@@ -1078,7 +1046,7 @@ def _prove(receipt: Json, keys: list[Key], report: Report, quorum: Quorum | None
         raise Invalid(f"{', '.join(different)}: differs from the entry")
     other_author = entry["author"] != entry["subject"] and "onbehalfof" not in entry
     if entry["verdict"] == "accepted" and entry["kind"] in ("plan", "answer") and other_author:
-        report.add("authorship", f"entry {index}", f"only {entry['subject']} may author this")
+        report.add("authorship", f"entry {index}", f"only {entry['subject']} may write it")
     return (
         f"Entry {index} of {head.origin}: event {entry['id']} of {entry['author']} about "
         f"{entry['subject']}, recorded {entry['recorded']}: "
@@ -1112,7 +1080,7 @@ def _parser() -> argparse.ArgumentParser:
                         help="a saved checkpoint, proof or receipt")  # fmt: skip
     parser.add_argument("--witness", **repeated, metavar="VKEY", help="a witness's verifier key")
     parser.add_argument(
-        "--quorum", type=int, help="how many witnesses must have cosigned (default: all)"
+        "--quorum", type=int, help="witnesses that must have cosigned (default: all)"
     )
     parser.add_argument("--event", type=Path, help="the event of the receipt, as posted")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
@@ -1123,9 +1091,7 @@ def _quorum(options: argparse.Namespace) -> Quorum | None:
     witnesses = list({key.id: key for key in read_vkeys(options.witness, COSIGNATURE)}.values())
     needed = len(witnesses) if options.quorum is None else options.quorum
     if options.quorum is not None and not 0 < needed <= len(witnesses):
-        raise Invalid(
-            f"--quorum {needed}: must be from 1 to {len(witnesses)}, the number of --witness keys"
-        )
+        raise Invalid(f"--quorum {needed}: must be from 1 to {len(witnesses)}, as --witness")
     return Quorum(witnesses, needed) if witnesses else None
 
 
@@ -1173,9 +1139,7 @@ def _main(arguments: list[str] | None) -> int:
         sys.stdout.buffer.write(f"{text}\n".encode())
         sys.stdout.buffer.flush()
     except OSError as fault:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # Python would write again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # no second write at exit
         if not isinstance(fault, BrokenPipeError):
             sys.stderr.write(f"verify.py: cannot write the report: {fault.strerror}\n")
             return 3

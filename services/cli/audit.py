@@ -85,7 +85,7 @@ def audit(
     as_json: bool,
     **cosigned: Any,
 ) -> None:
-    """Check a whole ledger, entry by entry: the live one, or an EXPORT (folder or .tar.gz)."""
+    """Audit a whole ledger, entry by entry: the live one, or an EXPORT (folder or .tar.gz)."""
     keys, policy = given_keys("--vkey", vkeys), given_policy(**cosigned)
     if html:
         check_page(html)

@@ -239,7 +239,7 @@ def _command(settings: LedgerSettings, server: Program) -> list[str]:
 
 
 def start_queue(settings: LedgerSettings) -> EmbeddedQueue:
-    """Start the queue and wait until it has loaded its data; raise PreconditionFailed if it fails."""
+    """Start the queue and wait until it has loaded its data; raise PreconditionFailed if not."""
     server = queue_server(settings.data, settings.queue_server)
     queue = EmbeddedQueue(settings, server)
     try:

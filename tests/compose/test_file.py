@@ -13,7 +13,7 @@ import yaml
 from services.cli import COMMANDS
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
-from services.operations.provision import ACCOUNTS, BESIDES
+from services.operations.provision import ACCOUNTS, EXTRA
 from shared.settings import variables
 from tests.compose.image import DOCKERFILE, instructions, stages
 from tests.compose.project import FILE, ROOT, mounts, order, project, seconds
@@ -240,7 +240,7 @@ def memory(limit: str) -> int:
 
 
 def test_the_queues_account_gets_only_what_is_harmless_of_the_dangerous() -> None:
-    assert BESIDES.split() == ["+info", "+config|get", "+client|list"]
+    assert EXTRA.split() == ["+info", "+config|get", "+client|list"]
 
 
 def test_the_image_copies_what_is_there_and_what_may_be_there() -> None:

@@ -36,7 +36,7 @@ def test_what_could_not_be_posted_waits_for_the_next_tool(compose: Composition) 
     try:
         failed = compose.tool(*words, "--patience", "0.1", input=told)
         assert failed.returncode == 3, failed.stdout
-        assert "1 in the outbox; 'firsthand post --resume' goes on" in failed.stderr
+        assert "1 in the outbox; 'firsthand post --resume' continues" in failed.stderr
     finally:
         compose.one("valkey").thaw()
     compose.until_healthy()

@@ -223,6 +223,6 @@ def test_a_writer_that_does_not_answer_is_named(small: Ledger) -> None:
         patch.setattr(rebuild_command, "PATIENCE", 0.2)
         done = CliRunner().invoke(main, ["rebuild"], env=small.environment)
     lock.close()
-    assert (done.exit_code, "does not answer; stop it" in done.output) == (3, True)
+    assert (done.exit_code, "did not respond; stop it" in done.output) == (3, True)
     assert stored_raw(small) == before
     assert not list(small.settings.data.parent.glob("rebuild.*"))

@@ -68,7 +68,7 @@ def test_a_key_that_has_not_come_is_waited_for_and_nothing_is_lost(
     assert (on_valkey.ids(ADA), on_valkey.waiting()) == (IDS[:1], len(TOLD) - 1), "what came before"
     assert on_valkey.table("unreadable") == []
     assert kid.encode() in (ahead.redis.get(waiting_key(0)) or b"")
-    named(on_valkey, "lag", "wrong", f"the transit key {kid}", "goes on by itself")
+    named(on_valkey, "lag", "wrong", f"the transit key {kid}", "continues by itself")
     (folder / FILE).write_bytes((there / FILE).read_bytes())
     assert drainer.drain(0) == len(TOLD) - 1
     assert (on_valkey.ids(ADA), on_valkey.table("unreadable")) == (IDS, [])
@@ -186,7 +186,7 @@ def test_the_command_prints_the_names_and_drops_no_key_that_is_waited_for(
     status, (said,) = run(on_valkey, "--finish")
     assert status == 2
     assert "1 messages wait under the old key" in said
-    assert "1 messages wait under the old one" in examined(on_valkey)["transit keys"].detail
+    assert "1 messages wait under the old key" in examined(on_valkey)["transit keys"].detail
     on_valkey.drain()
     assert run(on_valkey, "--finish") == (0, kids[:1])
     assert examined(on_valkey)["transit keys"].state == "ok"

@@ -126,4 +126,4 @@ def test_an_up_json_that_is_half_written_is_as_if_it_were_not_there(folder: Path
     done = started(folder, "doctor", **wrong)
     assert (done.returncode, done.stderr) == (3, "")
     assert "intake does not answer at http://127.0.0.1:9" in done.stdout
-    assert "no address is known here; set FIRSTHAND_LEDGER_URL" in done.stdout
+    assert "no address is configured; set FIRSTHAND_LEDGER_URL" in done.stdout

@@ -176,10 +176,10 @@ def test_a_failure_is_one_line_that_says_what_is_kept_and_how_to_go_on(desk: Des
     assert (status, output) == (3, "")
     assert errors == (
         "firsthand: http://127.0.0.1:9: [Errno 111] Connection refused "
-        "(3 in the outbox; 'firsthand post --resume' goes on)\n"
+        "(3 in the outbox; 'firsthand post --resume' continues)\n"
     )
     status, output, errors = desk.run("post", "said.ndjson", "--patience=0.2")
-    assert errors.startswith("This input waits in the outbox already; going on with it.\n")
+    assert errors.startswith("This input is in the outbox already; continuing with it.\n")
     assert len(desk.run("outbox")[1].splitlines()) == 3
 
 

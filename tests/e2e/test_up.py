@@ -84,7 +84,7 @@ def test_when_one_service_ends_all_end_and_say_which(tmp_path: Path, service: st
         child = [pid for pid in up.below if parent_of(pid) == up.process.pid][place]
         os.kill(child, signal.SIGKILL)
         assert up.process.wait(PATIENCE) == 3
-        assert f"{service} ended by itself" in up.errors.splitlines()[-1]
+        assert f"{service} exited unexpectedly" in up.errors.splitlines()[-1]
         up.nothing_is_left()
 
 

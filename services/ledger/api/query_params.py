@@ -10,8 +10,9 @@ from shared.errors import FaultCode, FieldError, InvalidQuery, escape_pointer
 from shared.events.event import timestamp
 from shared.events.schema_fields import parse_time
 
-_MOMENT = "Must be an RFC 3339 date-time with offset, such as 2026-05-03T10:00:00Z."
-_POINT = "Must be a version, such as 3, or an RFC 3339 date-time, such as 2026-05-03T10:00:00Z."
+_TIME = "an RFC 3339 date-time with offset, such as 2026-05-03T10:00:00Z."
+_MOMENT = f"Must be {_TIME}"
+_POINT = f"Must be a version, such as 3, or {_TIME}"
 _PLUS = re.compile(r"\d:\d\d(\.\d+)? \d\d:\d\d\Z")  # a '+' that was decoded as a space
 
 

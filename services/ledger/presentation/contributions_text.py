@@ -80,7 +80,7 @@ class _SectionFormatter:
             yield deadlines[item["state"]]
 
     def _answer(self, proposal: Json) -> Iterator[str]:
-        """Yield who answered a suggestion, and how. One that was set aside may be answered again."""
+        """Yield who answered a suggestion, and how. A postponed one may be answered again."""
         if answered := proposal.get("answered"):
             who, by_person = self._who(answered), answered["author"] == self._subject
             verbs = {"accepted": "accepted this", "declined": "declined this"}

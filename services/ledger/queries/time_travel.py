@@ -111,7 +111,7 @@ class PlanHistory:
         return key.kid if key else ""
 
     def true(self, true_at: str, as_of: str | None) -> Plan:
-        """Return what was true at a moment, from the entries recorded by now or by another moment."""
+        """Return what was true at a moment, from the entries recorded by now or another moment."""
         return fold_true(Plan(self.subject), self._accepted(as_of), true_at)
 
     def _accepted(self, as_of: str | None) -> Iterator[Event]:
