@@ -148,11 +148,11 @@ def test_an_unknown_key_is_waited_for_only_where_the_message_is_for_here() -> No
 
 def test_keys_change_in_order_and_init_leaves_them(tmp_path: Path) -> None:
     Transit.make(tmp_path)
-    with pytest.raises(SettingsError, match="one key is there"):
+    with pytest.raises(SettingsError, match="there is only one key"):
         TransitKeys.read(tmp_path).newest_only(tmp_path)
     rotate(tmp_path)
     both = TransitKeys.read(tmp_path)
-    with pytest.raises(SettingsError, match="two keys are there already"):
+    with pytest.raises(SettingsError, match="there are already two keys"):
         both.with_new_key(tmp_path)
     with pytest.raises(SettingsError, match="and not lost"):
         both.with_lost_key(tmp_path, both.keys[1].kid)

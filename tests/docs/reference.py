@@ -17,7 +17,7 @@ from services.client import http
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
 from services.ledger.plan.bounds import BOUNDS, MIB, PROTECTIVE
-from shared.crashpoints import BESIDE, POINTS
+from shared.crashpoints import COMMAND_POINTS, POINTS
 from shared.errors import FaultCode
 from shared.events.catalogue import CATALOGUE
 from shared.events.refusals import REASONS, Code
@@ -176,7 +176,7 @@ def crashpoints() -> Iterator[str]:
     yield docstring(importlib.import_module("shared.crashpoints").__doc__) + "\n"
     yield table(
         ("place", "when a process comes there"),
-        [(f"`{a}`", b) for a, b in (POINTS | BESIDE).items()],
+        [(f"`{a}`", b) for a, b in (POINTS | COMMAND_POINTS).items()],
     )
 
 

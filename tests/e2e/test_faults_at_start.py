@@ -82,7 +82,7 @@ def test_a_port_where_somebody_listens(folder: Path, service: str) -> None:
         other.listen()
         port = other.getsockname()[1]
         line = told(started(folder, service, f"--port={port}"), 3)
-    assert line == f"firsthand: port {port} is taken; choose another with --port\n"
+    assert line == f"firsthand: port {port} is already in use; choose another with --port\n"
 
 
 def test_a_name_of_this_machine_is_an_address_of_it() -> None:

@@ -1,4 +1,4 @@
-"""Kinds *answer* and *beside*: what others bring, and how the person answers it."""
+"""Event types of kinds *answer* and *beside*: contributions of others, and the person's answers."""
 
 from marshmallow import fields
 
@@ -8,7 +8,7 @@ from shared.events.schema_fields import AnyJson, TrueOrFalse, moment, part, part
 from shared.events.type_names import P_OR_NAMED, P_OR_W_OBSERVE, W_INTERPRET, W_PROPOSE
 
 ENTRY = "3f0f7c52-5d2e-4f5e-9d0c-6a8e6f1b2c3d"  # in examples, the id of an earlier event
-FAR = "2099-01-31T18:00:00Z"  # or examples would run out
+FAR = "2099-01-31T18:00:00Z"  # an expiry in examples, which must stay valid
 _TARGET = Code.UNKNOWN_TARGET
 _ENTRY = {"entry": slug()}
 

@@ -1,6 +1,6 @@
-"""Kind *equal*: questions and promises. Their clocks run on partners only.
+"""Event types of kind *equal*: questions and promises. Only partners have deadlines.
 
-There is no event for a person's compliance, and no promise of theirs that others mark.
+There is no event for a person's compliance, and nobody else judges a promise of the person.
 """
 
 from marshmallow import fields
