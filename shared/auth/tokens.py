@@ -93,7 +93,7 @@ class Callers:
         token, now = _bearer(authorization), self._clock()
         if token is None:
             raise Unauthorized(
-                "No bearer token in the Authorization header.", challenge="Bearer"
+                "The Authorization header has no bearer token.", challenge="Bearer"
             )  # RFC 6750, 3.1
         if len(token) > MAX_TOKEN_BYTES:
             raise Unauthorized(f"A token has at most {MAX_TOKEN_BYTES} bytes.")

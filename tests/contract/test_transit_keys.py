@@ -154,7 +154,7 @@ def test_keys_change_in_order_and_init_leaves_them(tmp_path: Path) -> None:
     both = TransitKeys.read(tmp_path)
     with pytest.raises(SettingsError, match="there are already two keys"):
         both.with_new_key(tmp_path)
-    with pytest.raises(SettingsError, match="and not lost"):
+    with pytest.raises(SettingsError, match="so it is not lost"):
         both.with_lost_key(tmp_path, both.keys[1].kid)
     Transit.make(tmp_path)
     assert [each.kid for each in TransitKeys.read(tmp_path).keys] == [e.kid for e in both.keys]

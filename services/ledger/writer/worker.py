@@ -23,7 +23,7 @@ from shared.crashpoints import crashpoint
 from shared.errors import MisroutedEvent, PreconditionFailed
 from shared.inbox.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
 from shared.inbox.lag import messages_outside_layout
-from shared.inbox.partition_layout import lay_out
+from shared.inbox.partition_layout import publish_layout
 from shared.log_setup import describe_error
 
 DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
@@ -126,7 +126,7 @@ class Drainer:
 
     def _lay_out(self) -> None:
         with suppress(RedisError):
-            lay_out(self._projector.inbox.queues, self._projector.partitions)
+            publish_layout(self._projector.inbox.queues, self._projector.partitions)
 
     def _wait(self, partition: int, fault: Exception) -> None:
         why = describe_error(fault)

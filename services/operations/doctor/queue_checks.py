@@ -9,7 +9,7 @@ from shared.errors import PreconditionFailed
 from shared.inbox import doorbell
 from shared.inbox.durability import durability
 from shared.inbox.lag import lags, messages_outside_layout
-from shared.inbox.partition_layout import other_layout
+from shared.inbox.partition_layout import layout_difference
 from shared.inbox.redis_keys import is_ours
 
 OLDEST = (7, 0)
@@ -71,7 +71,7 @@ def _ours(server: "Redis") -> int:
 def layout(ground: DoctorContext) -> str:
     """Intake and worker look for a person in the same place."""
     partitions = ground.settings.partitions
-    if why := other_layout(ground.queues, partitions):
+    if why := layout_difference(ground.queues, partitions):
         raise PreconditionFailed(f"this command is {why}")
     if strays := messages_outside_layout(ground.queues, partitions):
         told = ", ".join(f"{count} messages in partition {each}" for each, count in strays.items())
