@@ -313,7 +313,7 @@ FOR_WHAT = [
     Abuse(
         "a role that authors nothing",
         lambda: ours(sub="auditor:kim", roles=["auditor"]),
-        "'auditor' authors no events",
+        "'auditor' may not author events",
         Check.AUTHOR,
         403,
     ),
