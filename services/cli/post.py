@@ -90,7 +90,7 @@ def post(file: Any, **told: Any) -> None:
     except (ValueError, RecursionError) as fault:
         raise click.UsageError(f"{file.name if file else 'token'}: {fault}") from None
     errand = Sender(bearer, *services, told["wait"], told["patience"])
-    with outbox.alone(lambda: click.echo("Another post is sending; waiting for it.", err=True)):
+    with outbox.locked(lambda: click.echo("Another post is sending; waiting for it.", err=True)):
         sys.exit(FINDINGS if _send(errand, outbox, mine, as_json=told["as_json"]) else 0)
 
 
@@ -100,8 +100,8 @@ def _send(errand: Sender, outbox: Outbox, mine: tuple[str, str], *, as_json: boo
     try:
         with bar("Posting", len(events)) as step:
             for fate in errand.run(outbox, events, step):
-                said.add(fate.word)
-                say(json.dumps(fate.told) if as_json else told_fate(fate))
+                said.add(fate.status)
+                say(json.dumps(fate.body) if as_json else told_fate(fate))
     except FirsthandError as fault:
         left = len(outbox.waiting(*mine))
         more = f"{fault} ({left} in the outbox; 'firsthand post --resume' goes on)"
@@ -127,14 +127,14 @@ def _read(file: Any, author: str) -> tuple[list[tuple[str, bytes]], str]:
 @DATA
 def outbox(forget: str | None, as_json: bool) -> None:
     """Show what rests in the outbox of this folder: what waits, and what was set aside."""
-    kept = [each for each in _outbox().everything() if forget in (None, each.id)]
+    kept = [each for each in _outbox().rows() if forget in (None, each.id)]
     if forget is not None:
         if not kept:
             fail(f"there is no event {forget} in the outbox", FINDINGS)
-        _outbox().remove(each.place for each in kept)
+        _outbox().remove(each.number for each in kept)
         return
     for each in kept:
         state = f"set aside: {each.aside}" if each.aside else "waits"
-        where = f" for {each.goes}" if each.goes else ""
-        line = {"id": each.id, "author": each.author, "for": each.goes, "aside": each.aside}
+        where = f" for {each.service}" if each.service else ""
+        line = {"id": each.id, "author": each.author, "for": each.service, "aside": each.aside}
         say(json.dumps(line) if as_json else f"{each.id}  {each.author}{where}  {state}")

@@ -113,7 +113,7 @@ def test_a_caller_has_so_many_places_and_gets_them_back() -> None:
     async def test() -> None:
         bodies = Bodies(max_per_caller=2)
         tasks = await begun(*(bodies.read(stalled(), "eve", LONGEST, 4) for _ in range(2)))
-        with pytest.raises(Unavailable, match="this caller"):
+        with pytest.raises(Unavailable, match="This caller"):
             await bodies.read(sent(b"here"), "eve", LONGEST, 4)
         assert await bodies.read(sent(b"here"), "ada", LONGEST, 4) == b"here"
         assert await ended(tasks) == []

@@ -83,7 +83,7 @@ def test_what_was_set_aside_is_not_sent_and_gives_way_to_what_was_mended(outbox:
     outbox.add(ADA, HERE, [("1", WORDS), ("2", WORDS)], "x")
     outbox.set_aside(1, "/data/words: Missing.")
     assert ids(outbox) == ["2"]
-    assert [each.aside for each in outbox.everything()] == ["/data/words: Missing.", None]
+    assert [each.aside for each in outbox.rows()] == ["/data/words: Missing.", None]
     outbox.add(ADA, HERE, [("1", b"{}")], "y")
     assert ids(outbox) == ["2", "1"]
 
@@ -134,5 +134,5 @@ def test_an_outbox_that_cannot_be_read_is_said_plainly(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"events\.db fails: file is not a database"):
         Outbox(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match="There can be no outbox here"):
+    with pytest.raises(SettingsError, match="The outbox cannot be created"):
         Outbox(tmp_path / "file")
