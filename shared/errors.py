@@ -126,7 +126,9 @@ class Problem(FirsthandError):
     response_headers: ClassVar[tuple[str, ...]] = ()
     slug: ClassVar[str] = "our-fault"
     title: ClassVar[str] = "Something of ours went wrong"
-    remedy: ClassVar[str] = "Send the same bytes again later; tell the operator if it lasts."
+    remedy: ClassVar[str] = (
+        "Retry later with the same bytes; report it to the operator if it persists."
+    )
 
     def __init__(
         self,
@@ -149,7 +151,7 @@ class MalformedBody(Problem):
     status = 400
     slug = "malformed"
     title = "The body cannot be read"
-    remedy = "Mend the bytes at the pointer named in errors and send the event under a new id."
+    remedy = "Correct the bytes at the pointers in errors, and send the event under a new id."
 
 
 class Unauthorized(Problem):
@@ -171,7 +173,7 @@ class Forbidden(Problem):
     status = 403
     slug = "forbidden"
     title = "This token may not do that"
-    remedy = "Ask for a token with the role or scope that the detail names."
+    remedy = "Use a token with the role or scope named in the detail."
 
 
 class NotFound(Problem):
@@ -180,7 +182,7 @@ class NotFound(Problem):
     status = 404
     slug = "not-found"
     title = "Nothing here for you"
-    remedy = "Check the address and whose token you sent; an event not yet recorded is also 404."
+    remedy = "Check the address and the token; an event that is not recorded yet is also 404."
 
     def __init__(self, detail: str = "Not found, or not accessible to this caller.") -> None:
         super().__init__(detail)
@@ -220,7 +222,9 @@ class InvalidEvent(Problem):
     status = 422
     slug = "invalid"
     title = "This is not an event we know"
-    remedy = "Mend what errors names and send the event under a new id; see /event-types."
+    remedy = (
+        "Correct the members named in errors, and send the event under a new id; see /event-types."
+    )
 
 
 class InvalidQuery(Problem):
@@ -229,7 +233,7 @@ class InvalidQuery(Problem):
     status = 422
     slug = "wrong-query"
     title = "This address cannot be asked like that"
-    remedy = "Mend the query parameter that errors names, and ask again; see /docs."
+    remedy = "Correct the query parameter named in errors, and retry; see /docs."
 
 
 class Refused(Problem):
@@ -240,7 +244,7 @@ class Refused(Problem):
     response_headers = ("Preference-Applied", "Location")
     slug = "refused"
     title = "The event was recorded, and refused"
-    remedy = "Read the code; nothing changed, and the person can see the attempt."
+    remedy = "See the refusal code; the plan is unchanged, and the person can see the attempt."
 
     def __init__(
         self, status: int, detail: str, extra: Mapping[str, Any], headers: Mapping[str, str]
@@ -256,7 +260,7 @@ class TooManyRequests(Problem):
     response_headers = ("Retry-After",)
     slug = "too-fast"
     title = "Too much at once"
-    remedy = "Send the same request again after Retry-After seconds: an event with the same id."
+    remedy = "Retry the same request, with the same id, after Retry-After seconds."
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
@@ -273,7 +277,7 @@ class Unavailable(Problem):
     response_headers = ("Retry-After",)
     slug = "unavailable"
     title = "Not now"
-    remedy = "Send the same bytes with the same id again after Retry-After seconds."
+    remedy = "Retry with the same bytes and the same id after Retry-After seconds."
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})

@@ -122,9 +122,9 @@ def _members(header: bytes) -> dict[str, Any]:
     return cast(dict[str, Any], orjson.loads(from_b64url(header)))
 
 
-def read_header(sealed: bytes) -> Mapping[str, object]:
-    """Return the members of the header, not authenticated; empty if `sealed` is not such a JWE."""
-    header, *others = sealed.split(b".")
+def read_header(encrypted: bytes) -> Mapping[str, object]:
+    """Return the members of the header, not authenticated; empty if it is not such a JWE."""
+    header, *others = encrypted.split(b".")
     try:
         members: object = _members(header)
     except ValueError:
@@ -134,14 +134,14 @@ def read_header(sealed: bytes) -> Mapping[str, object]:
     return members if (members.get("alg"), members.get("enc")) == KIND else {}
 
 
-def decrypt(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, object], bytes]:
+def decrypt(encrypted: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, object], bytes]:
     """Return the authenticated header and the plaintext; `find` returns the key for a kid.
 
-    Raises DecryptionError if `sealed` is not such a JWE, the key is missing, or authentication
+    Raises DecryptionError if `encrypted` is not such a JWE, the key is missing, or authentication
     fails.
     """
     try:
-        header, empty, nonce, text, tag = sealed.split(b".")
+        header, empty, nonce, text, tag = encrypted.split(b".")
         members = _members(header)
         key = find(members["kid"])
         if empty or members["alg"] != "dir" or members["enc"] != "A256GCM":

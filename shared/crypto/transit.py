@@ -89,7 +89,7 @@ class Transit:
         self._reload_when_due()
         return tuple(self._alias(key, name) for key in self._alias_keys)
 
-    def decrypt(self, partition: int, sealed: bytes, use: str, waiter: str = "") -> bytes:
+    def decrypt(self, partition: int, encrypted: bytes, use: str, waiter: str = "") -> bytes:
         """Decrypt a message for this partition, use and waiter.
 
         Raises DecryptionError if it is not valid here, CatalogueTooNew if a process with a newer
@@ -97,12 +97,12 @@ class Transit:
         is missing.
         """
         try:
-            header, plaintext = decrypt(sealed, self._find)
+            header, plaintext = decrypt(encrypted, self._find)
         except DecryptionError:
-            if not (kid := self._unknown_kid(partition, sealed, use)):
+            if not (kid := self._unknown_kid(partition, encrypted, use)):
                 raise
             self._reload_for(kid)
-            header, plaintext = decrypt(sealed, self._find)
+            header, plaintext = decrypt(encrypted, self._find)
         catalogue = header.get("catalogue")
         if isinstance(catalogue, int) and catalogue > VERSION:
             raise CatalogueTooNew(
@@ -113,9 +113,9 @@ class Transit:
             raise DecryptionError("encrypted for another partition, use or waiter")
         return plaintext
 
-    def _unknown_kid(self, partition: int, sealed: bytes, use: str) -> str:
+    def _unknown_kid(self, partition: int, encrypted: bytes, use: str) -> str:
         """Return the kid of a message that is ours except that its key is unknown; else empty."""
-        header = read_header(sealed)
+        header = read_header(encrypted)
         kid = header.get("kid")
         bound = header.get("partition"), header.get("use")
         if bound != (partition, use) or not isinstance(kid, str) or not KID.fullmatch(kid):

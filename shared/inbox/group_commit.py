@@ -50,11 +50,11 @@ class PublishResult:
 class _PendingPublish:
     """The publish of one thread, waiting to be sent, and the replies to it."""
 
-    __slots__ = ("pace", "position", "replies", "sealed")
+    __slots__ = ("encrypted", "pace", "position", "replies")
 
-    def __init__(self, pace: str, sealed: list[bytes]) -> None:
+    def __init__(self, pace: str, encrypted: list[bytes]) -> None:
         self.pace = pace
-        self.sealed = sealed
+        self.encrypted = encrypted
         self.replies: list[Any] = []
         self.position = 0
 
@@ -77,13 +77,13 @@ class GroupCommitPublisher:
         self._complete = False  # the append-only file, when it was last checked
         self._doubts = 0
 
-    def append(self, keys: tuple[str, str], pace: str, sealed: list[bytes]) -> PublishResult:
+    def append(self, keys: tuple[str, str], pace: str, encrypted: list[bytes]) -> PublishResult:
         """Append encrypted events to the stream of `keys` (stream, wake flag), in order.
 
         `pace` is the key of the caller's limit. Raises Unavailable if the queue did not answer:
         the outcome is then unknown.
         """
-        pending = _PendingPublish(pace, sealed)
+        pending = _PendingPublish(pace, encrypted)
         with self._mutex:
             self._waiting.setdefault(keys[0], []).append(pending)
         with self._publishing[keys[0]]:
@@ -135,7 +135,7 @@ class GroupCommitPublisher:
             in_sync = replies[1] if self._replicas else 0
             result = evaluate_durability(replies[0], self._replicas, in_sync)
             if self._layout:
-                result = self._layout.judge(result, replies[-1])
+                result = self._layout.evaluate(result, replies[-1])
             self._evaluated = replies, result
         return self._evaluated[1]
 
@@ -155,7 +155,7 @@ class GroupCommitPublisher:
                 publish.replies = replies
 
     def _call_script(self, keys: tuple[str, str], publishes: list[_PendingPublish]) -> list[Any]:
-        shares = [(publish.pace, publish.sealed) for publish in publishes]
+        shares = [(publish.pace, publish.encrypted) for publish in publishes]
         paces, arguments = self._limits.arguments(shares)
         call = len(keys) + len(paces), *keys, *paces, WAKE_SECONDS, *arguments
         crashpoint("intake-sealed")

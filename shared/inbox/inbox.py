@@ -129,27 +129,27 @@ class Inbox:
         TooManyRequests or Unavailable, without appending, if a limit is exceeded.
         """
         caller = self.transit.alias(f"{events[0].author} {events[0].via}") if events else ""
-        sealed = [self.transit.encrypt(partition, event.message(), "event") for event in events]
+        encrypted = [self.transit.encrypt(partition, event.message(), "event") for event in events]
         keys = inbox_key(partition), wake_key(partition)
         publisher = self._publishers[partition % len(self._publishers)]
-        result = publisher.append(keys, pace_key(partition, caller), sealed)
+        result = publisher.append(keys, pace_key(partition, caller), encrypted)
         crashpoint("intake-answered")
         if result.rings:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
         raise_if_limited(result.wait)
         with self._counting:
-            self.published[partition] += len(sealed)
+            self.published[partition] += len(encrypted)
         return result.durability
 
     def receipt(self, partition: int, waiter: str, seconds: int) -> bytes | None:
         """Wait for the receipt that the projector sends; None after `seconds`."""
         key = done_key(partition, waiter)
         try:
-            sealed = self._blocking.of(partition).blmove(key, key, seconds, "LEFT", "LEFT")
-            if not sealed:
+            encrypted = self._blocking.of(partition).blmove(key, key, seconds, "LEFT", "LEFT")
+            if not encrypted:
                 return None
-            return self.transit.decrypt(partition, cast(bytes, sealed), "receipt", waiter)
+            return self.transit.decrypt(partition, cast(bytes, encrypted), "receipt", waiter)
         except (RedisError, FirsthandError):
             return None  # the event is durable; the caller can read its outcome from the ledger
 
@@ -240,8 +240,8 @@ class Inbox:
             pipe.eval(PUBLISHED, 1, published_key(partition), checkpoint)
         for reply in receipts:
             key = done_key(partition, reply.waiter)
-            sealed = self.transit.encrypt(partition, reply.receipt, "receipt", reply.waiter)
-            pipe.lpush(key, sealed)
+            encrypted = self.transit.encrypt(partition, reply.receipt, "receipt", reply.waiter)
+            pipe.lpush(key, encrypted)
             pipe.expire(key, DONE_SECONDS)
         pipe.delete(waiting_key(partition))
         if ids:

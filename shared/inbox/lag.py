@@ -147,7 +147,9 @@ def count_encrypted_with(queues: "Redis | RedisServers", partitions: int, kid: s
     """Count the messages encrypted under a transit key; Unavailable if the queue is."""
     pages = (page for partition in range(partitions) for page in iter_pages(queues, partition))
     try:
-        return sum(read_header(sealed).get("kid") == kid for page in pages for _, sealed in page)
+        return sum(
+            read_header(encrypted).get("kid") == kid for page in pages for _, encrypted in page
+        )
     except RedisError as fault:
         raise Unavailable(
             f"The queue does not answer ({type(fault).__name__}), so the messages under the old "

@@ -37,7 +37,7 @@ class Layout:
         theirs = published.decode("utf-8", "replace")[:MAX_LENGTH]
         return f"set to {self.text}, but the ledger has {theirs}; {REMEDY}"
 
-    def judge(self, durability: Durability, published: object) -> Durability:
+    def evaluate(self, durability: Durability, published: object) -> Durability:
         """Return the durability; not durable if the layout differs from the ledger's."""
         why = self.difference(published)
         return Durability(None, f"intake is {why}") if why else durability

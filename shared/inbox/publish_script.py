@@ -64,8 +64,8 @@ class Limits:
         numbers = {key: b"%d" % number for number, key in enumerate(keys, start=3)}
         limits = (self.burst * pace, pace, self.messages)
         arguments = [f"{limit:.3f}".encode() for limit in limits]
-        for key, sealed in shares:
-            arguments += (numbers.get(key, b"1"), b"%d" % len(sealed), *sealed)
+        for key, encrypted in shares:
+            arguments += (numbers.get(key, b"1"), b"%d" % len(encrypted), *encrypted)
         return keys, arguments
 
 

@@ -217,7 +217,10 @@ def test_what_cannot_be_taken_is_set_aside_and_can_be_taken_out(desk: Desk) -> N
     [
         ("7", "/type: Text contains half of a surrogate pair."),
         ("NaN", "/: NaN is not a whole number; send a decimal as a string."),
-        (f'"{"y" * 5_000_000}"', "The body exceeds 73728 bytes, the maximum for this content mode."),
+        (
+            f'"{"y" * 5_000_000}"',
+            "The body exceeds 73728 bytes, the maximum for this content mode.",
+        ),
     ],
     ids=["half a pair", "no number", "too long"],
 )

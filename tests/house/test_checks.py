@@ -134,7 +134,10 @@ DONE = CATALOGUE["action.done"]
 @pytest.mark.parametrize(
     ("texts", "finding"),
     [
-        (judgement.texts_of_type(replace(DONE, told="{who} did not engage.")), "did not engage"),
+        (
+            judgement.texts_of_type(replace(DONE, others_sentence="{who} did not engage.")),
+            "did not engage",
+        ),
         (judgement.texts_of_type(replace(DONE, example={"a": [{"compliance": 1}]})), "compliance"),
         (
             judgement.texts_of_code('def f():\n "Their score."\n return f"{x} complied"'),

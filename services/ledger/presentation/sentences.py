@@ -78,7 +78,7 @@ def history_sentence(
         return f"{tried} tried to {what}; it was refused: {told}."
     if represented:
         return f"{who} spoke for you. {row.sentence}"
-    return row.sentence if event.by_person else row.told.format(who=who)
+    return row.sentence if event.by_person else row.others_sentence.format(who=who)
 
 
 def provenance_sentence(names: DisplayNames, line: Json, subject: str) -> str:

@@ -16,9 +16,9 @@ Shape = Mapping[str, fields.Field[Any]]
 class EventType:
     """One row of the catalogue.
 
-    `sentence` is the line in the history if the person authored the event, `told` the line for
-    every other author ("{who}" is filled in). `attempt` completes "tried to …". None of them
-    contains the author's words. `words` names the member of `data` that contains those, if any.
+    `sentence` is the line in the history if the person authored the event, `others_sentence` the
+    line for every other author ("{who}" is filled in). `attempt` completes "tried to …". None of
+    them contains the author's words. `words` names the member of `data` that contains those.
     """
 
     name: Type
@@ -30,7 +30,7 @@ class EventType:
     attempt: str
     example: Mapping[str, Any]
     sentence: str
-    told: str
+    others_sentence: str
     words: str | None
     standard: str
 
@@ -49,7 +49,7 @@ def row(  # noqa: PLR0913 - a row has this many members, passed by name
     example: Mapping[str, Any],
     who: Who = P,
     sentence: str = "",
-    told: str = "",
+    others_sentence: str = "",
     words: str | None = "words",
     standard: str = "",
 ) -> EventType:
@@ -65,7 +65,7 @@ def row(  # noqa: PLR0913 - a row has this many members, passed by name
         attempt,
         example,
         sentence,
-        told,
+        others_sentence,
         words if words in shape else None,
         standard,
     )
