@@ -62,9 +62,8 @@ def raise_file_limit() -> int:
 
 
 def tune_gc() -> None:
-    """Freeze the objects created at start-up, and collect less often.
-
-    Cached plans are many objects: full collections would take 10 % of the time of a batch.
+    """Freeze the objects of the start-up, and collect less often: a full collection over the cached
+    plans would take 10 % of the time of a batch.
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -82,10 +81,8 @@ def check_port(host: str, port: int, option: str = "--port") -> str:
         return str(address[0])
     except OSError as fault:
         if fault.errno == errno.EADDRINUSE:
-            raise PreconditionFailed(
-                f"port {port} is already in use; choose another with {option}"
-            ) from None
-        raise PreconditionFailed(
-            f"cannot listen on {host}, port {port} ({fault.strerror}); "
-            f"choose another address with --host and {option}"
-        ) from None
+            why = f"port {port} is already in use; choose another with {option}"
+        else:
+            why = f"cannot listen on {host}, port {port} ({fault.strerror}); "
+            why += f"choose another address with --host and {option}"
+        raise PreconditionFailed(why) from None

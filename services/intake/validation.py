@@ -80,9 +80,8 @@ def validate_event(posted: Json, now: datetime) -> tuple[EventType, bytes]:
 
     Raises InvalidEvent, with a pointer to every fault, or TooLarge.
     """
-    encoded = canonical(
-        {name: value for name, value in posted.items() if name != "datacontenttype"}
-    )
+    members = {name: value for name, value in posted.items() if name != "datacontenttype"}
+    encoded = canonical(members)
     if len(encoded) > MAX_DATA_BYTES and (
         len(encoded) > MAX_EVENT_BYTES or len(canonical(posted.get("data", {}))) > MAX_DATA_BYTES
     ):
@@ -106,10 +105,8 @@ def validate_batch(batch: Sequence[Json], now: datetime) -> list[tuple[EventType
     for index, event in enumerate(batch):
         try:
             valid.append(validate_event(event, now))
-        except InvalidEvent as invalid:
-            faults += [
-                replace(fault, pointer=f"/{index}{fault.pointer}") for fault in invalid.errors
-            ]
+        except InvalidEvent as fault:
+            faults += [replace(one, pointer=f"/{index}{one.pointer}") for one in fault.errors]
         except TooLarge as fault:
             faults.append(FieldError(f"/{index}", FaultCode.TOO_LARGE, fault.detail))
         if len(faults) >= MAX_FAULTS:
@@ -132,9 +129,7 @@ def _attribute_faults(posted: Json, now: datetime) -> Iterator[FieldError]:
     if posted.get("dataschema", expected) != expected:
         yield FieldError("/dataschema", FaultCode.INVALID, f"Must be {expected}.")
     if "time" in posted and parse_time(posted["time"]) > now + MAX_AHEAD:
-        yield FieldError(
-            "/time", FaultCode.INVALID, "More than 5 minutes ahead of the service's clock."
-        )
+        yield FieldError("/time", FaultCode.INVALID, "More than 5 minutes ahead of intake's clock.")
 
 
 def _faults(schema: Schema, value: Mapping[str, Any], pointer: str) -> Iterator[FieldError]:

@@ -105,9 +105,7 @@ class Transit:
             header, plaintext = decrypt(encrypted, self._find)
         catalogue = header.get("catalogue")
         if isinstance(catalogue, int) and catalogue > VERSION:
-            raise CatalogueTooNew(
-                f"encrypted under catalogue {catalogue}; this process has {VERSION}"
-            )
+            raise CatalogueTooNew(f"encrypted by catalogue {catalogue}; this process has {VERSION}")
         bound = header.get("partition"), header.get("use"), header.get("waiter", "")
         if bound != (partition, use, waiter):
             raise DecryptionError("encrypted for another partition, use or waiter")
@@ -126,11 +124,9 @@ class Transit:
         """Reload the file for a key; KeyUnavailable if missing, DecryptionError if marked lost."""
         self._reload()
         if kid in self._loaded.lost:
-            raise DecryptionError(f"encrypted under the transit key {kid}, which is marked lost")
+            raise DecryptionError(f"encrypted under transit key {kid}, which is marked lost")
         if self._find(kid) is None:
-            raise KeyUnavailable(
-                f"encrypted under the transit key {kid}, which is missing in {FILE}"
-            )
+            raise KeyUnavailable(f"encrypted under transit key {kid}, which is missing in {FILE}")
 
     def _reload_when_due(self) -> None:
         if self._clock() < self._due:

@@ -133,17 +133,14 @@ def tag() -> fields.String:
 
 
 def version() -> fields.Integer:
-    """Return a field for a version number, from 1."""
     return WholeNumber(required=True, validate=validate.Range(min=1, max=1_000_000))
 
 
 def one_to_ten() -> fields.Integer:
-    """Return an optional field for a whole number from 1 to 10."""
     return WholeNumber(validate=validate.Range(min=1, max=10))
 
 
 def moment(*, required: bool = True) -> fields.String:
-    """Return a field for an RFC 3339 date-time with offset."""
     return fields.String(required=required, validate=Moment(), metadata={"format": "date-time"})
 
 
@@ -166,17 +163,14 @@ def list_of(
 
 
 def one_of(*names: str, required: bool = True) -> fields.String:
-    """Return a field for one of these names."""
     return fields.String(required=required, validate=validate.OneOf(names))
 
 
 def https() -> fields.String:
-    """Return a field for an https URL in ASCII."""
     return fields.String(validate=Pattern(r"https://[!-~]{1,500}"))
 
 
 def part(*, required: bool = True, **members: fields.Field[Any]) -> fields.Field[Any]:
-    """Return a field for a nested object."""
     return fields.Nested(Schema.from_dict(members), required=required)
 
 
@@ -188,7 +182,6 @@ def grantee() -> fields.String:
 
 
 def type_name() -> fields.String:
-    """Return a field for the name of an event type."""
     return fields.String(validate=validate.OneOf(tuple(KINDS)))
 
 

@@ -36,10 +36,8 @@ PUBLISH_SHA1 = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest()  # for 
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """The result of one publish.
-
-    `wait` is how long the limits block it (shared/inbox/publish_script.py; 0: it was appended).
-    `rings` is True if this publisher must ring the bell.
+    """The result of one publish. `wait` is the script's reply (shared/inbox/publish_script.py; 0:
+    appended). `rings` is True if this publisher must ring the bell.
     """
 
     wait: int
@@ -122,10 +120,7 @@ class GroupCommitPublisher:
         return result
 
     def _doubt(self) -> None:
-        """Have the append-only file checked again.
-
-        The count invalidates a concurrent check that was sent before and is evaluated after this.
-        """
+        """Have the append-only file checked again; also invalidate checks that are on their way."""
         self._complete = False
         self._doubts += 1
 

@@ -47,11 +47,10 @@ redis.call('SET', KEYS[1], ARGV[1])
 class StreamHead(NamedTuple):
     """The head of a stream and its counters, read in one transaction.
 
-    `messages` are pairs (id, encrypted event). `published` is the last published checkpoint.
-    `added` is how many messages were ever added to the stream (None: this server does not count),
-    `length` how many it contains, `moved` how many were moved to other partitions, `before` how
-    many were added to the stream before it was replaced. `clock` is the queue's time in seconds
-    since 1970. `trying` is the batch that a worker was processing.
+    `messages` are pairs (id, encrypted event). `added` counts the messages ever added to the stream
+    (None: this server does not count), `before` those added before it was replaced, `length` those
+    in it, and `moved` those moved to other partitions. `clock` is the queue's time in seconds since
+    1970, `published` the last checkpoint, `trying` the batch that a worker was processing.
     """
 
     messages: list[tuple[bytes, bytes]]
@@ -65,10 +64,8 @@ class StreamHead(NamedTuple):
 
 
 class StreamSummary(NamedTuple):
-    """The counters of a partition, as in `StreamHead`.
-
-    `oldest` is the age of the oldest message in seconds: None if the stream is empty, negative if
-    the queue's clock was set back.
+    """The counters of a partition, and the age of its oldest message in seconds: None if the
+    stream is empty, negative if the queue's clock was set back.
     """
 
     oldest: float | None
@@ -86,11 +83,9 @@ class Reply:
 
 
 class Inbox:
-    """Publishes, reads and deletes messages.
-
-    `ring` rings the bell of a partition. `blocking` is a second client with a long time-out, for
-    waiting requests. With `partitions`, no event counts as durable while the ledger has another
-    number of partitions.
+    """Publishes, reads and deletes messages. `ring` rings the bell of a partition. `blocking` is a
+    second client with a long time-out, for waiting requests. With `partitions`, no event counts as
+    durable while the ledger has another number of partitions.
     """
 
     def __init__(
@@ -154,13 +149,9 @@ class Inbox:
             return None  # the event is durable; the caller can read its outcome from the ledger
 
     def durability(self) -> Durability:
-        """Measure the durability by a write to each server.
-
-        Returns the result of the first server that is not durable, else that of the first server.
-        """
-        results = [
-            publisher.probe(probe_key(number)) for number, publisher in enumerate(self._publishers)
-        ]
+        """Measure the durability by a write to each server; return the first result that fails."""
+        publishers = enumerate(self._publishers)
+        results = [publisher.probe(probe_key(number)) for number, publisher in publishers]
         return next((result for result in results if result.level is None), results[0])
 
     # the ledger's side
@@ -180,8 +171,7 @@ class Inbox:
     def peek(self, partition: int, count: int) -> StreamHead:
         """Read the first `count` messages of the stream, and its counters.
 
-        Messages without an `e` field are returned unparsed, so that the projector can quarantine
-        them.
+        Messages without a field `e` are returned unparsed: the projector quarantines them.
         """
         pipe = self.queues.of(partition).pipeline(transaction=True)
         pipe.xrange(inbox_key(partition), count=count)
@@ -231,10 +221,7 @@ class Inbox:
         receipts: Iterable[Reply],
         checkpoint: bytes | None,
     ) -> None:
-        """Publish the checkpoint and the receipts, and delete the messages. Call it after COMMIT.
-
-        The checkpoint is published only if no larger one is.
-        """
+        """Publish checkpoint (unless older) and receipts, delete the messages; after COMMIT."""
         pipe = self.queues.of(partition).pipeline(transaction=False)
         if checkpoint is not None:
             pipe.eval(PUBLISHED, 1, published_key(partition), checkpoint)

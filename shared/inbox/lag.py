@@ -20,10 +20,8 @@ PAGE = 200  # messages of at most 50 kB
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """The lag of a partition.
-
-    `oldest` is the age of the oldest message in seconds by the queue's clock; 0 if the stream is
-    empty. `waits` is why the partition waits, in words. `published` is the last published
+    """The lag of a partition. `oldest` is the age of its oldest message in seconds by the queue's
+    clock, 0 if there is none. `waits` is why the partition waits. `published` is the last published
     checkpoint, signed.
     """
 
@@ -36,10 +34,7 @@ class Lag:
 
 
 def lags(queues: "Redis | RedisServers", partitions: int) -> list[Lag]:
-    """Return the lag of every partition, in one round trip per server.
-
-    Raises RedisError if a server is unavailable.
-    """
+    """Return the lag of every partition; RedisError if a server is unavailable."""
     result, fault = reachable_lags(queues, partitions)
     if fault is not None:
         raise fault

@@ -39,16 +39,13 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> Redis:
             health_check_interval=0,
         )
     except ValueError:
-        raise SettingsError(
-            "FIRSTHAND_REDIS_URL: not a URL like redis://127.0.0.1:6379, rediss://… or unix:///…"
-        ) from None
+        detail = "not a URL like redis://127.0.0.1:6379, rediss://… or unix:///…"
+        raise SettingsError(f"FIRSTHAND_REDIS_URL: {detail}") from None
 
 
 class RedisServers:
-    """The servers of the queue.
-
-    All keys of a partition are on one server: partition n on server n modulo their number. The
-    doorbell is on the first server.
+    """The servers of the queue. Partition n is on server n modulo their number, the doorbell on the
+    first.
     """
 
     def __init__(self, *servers: Redis) -> None:

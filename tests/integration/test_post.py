@@ -202,7 +202,10 @@ NO_ANSWER_OF_OURS = {
 
 @pytest.mark.parametrize("odd", NO_ANSWER_OF_OURS.values(), ids=NO_ANSWER_OF_OURS.keys())
 def test_what_intake_never_says_lets_nothing_go(odd: Answer, outbox: Outbox, run: Run) -> None:
-    with Answering(deciding, odd) as intake, pytest.raises(NoResponse, match="not Firsthand's"):
+    with (
+        Answering(deciding, odd) as intake,
+        pytest.raises(NoResponse, match="not from Firsthand's intake"),
+    ):
         run(intake)
     assert len(intake.heard) == 2
     assert [(each.body, each.aside) for each in outbox.rows()] == [
