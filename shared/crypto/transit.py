@@ -124,9 +124,9 @@ class Transit:
         """Reload the file for a key; KeyUnavailable if missing, DecryptionError if marked lost."""
         self._reload()
         if kid in self._loaded.lost:
-            raise DecryptionError(f"encrypted under transit key {kid}, which is marked lost")
+            raise DecryptionError(f"encrypted under the transit key {kid}, which is marked lost")
         if self._find(kid) is None:
-            raise KeyUnavailable(f"encrypted under transit key {kid}, which is missing in {FILE}")
+            raise KeyUnavailable(f"encrypted under the transit key {kid}, missing in {FILE}")
 
     def _reload_when_due(self) -> None:
         if self._clock() < self._due:
