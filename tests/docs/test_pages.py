@@ -80,8 +80,8 @@ def up(folder: Path, told: dict[str, str]) -> Iterator[tuple[dict[str, str], lis
         "docs/how-to/audit-a-ledger.md",
         "docs/how-to/check-a-receipt.md",
         "docs/how-to/see-the-plan-as-it-was.md",
-        "docs/how-to/post-events-and-lose-none.md",
-        "docs/how-to/watch-and-mend.md",
+        "docs/how-to/post-events-reliably.md",
+        "docs/how-to/monitor-and-troubleshoot.md",
     ],
 )
 def test_the_commands_answer_as_shown(page: str, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_up_lines_its_tokens_up(tmp_path: Path) -> None:
 
 
 def test_another_issuer_is_taken_as_the_page_says(tmp_path: Path) -> None:
-    text = (ROOT / "docs/how-to/take-tokens-of-another-issuer.md").read_text()
+    text = (ROOT / "docs/how-to/accept-tokens-from-another-issuer.md").read_text()
     (shown,) = [json.loads(body) for language, body in BLOCK.findall(text) if language == "json"]
     init(LedgerSettings.load(data=tmp_path))
     key = ECKey.generate_key("P-256", parameters={"alg": "ES256", "kid": "1"})
