@@ -19,6 +19,7 @@ from services.ledger.config import LedgerSettings
 from services.ledger.maintenance.init import init
 from shared.auth.tokens import Callers
 from tests.docs.blocks import BLOCK, ROOT, blocks, environment, is_shown, run
+from tests.docs.reference_events import anchor
 from tests.ports import free_port
 from tests.postgres import PostgresServer
 from tests.process import PATIENCE, SCRATCH
@@ -39,6 +40,7 @@ HEARD = (  # of the story: what was refused, what ran out, what stands with what
     "0 findings",
 )
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
+FRAGMENT = re.compile(r"\]\(([^)#:]*)#([^)]+)\)")
 
 
 @contextmanager
@@ -201,6 +203,14 @@ def test_every_link_leads_somewhere(page: str) -> None:
         if not (folder / target).exists()
     ]
     assert not broken
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *PAGES])
+def test_every_fragment_is_a_heading(page: str) -> None:
+    for target, fragment in FRAGMENT.findall((ROOT / page).read_text()):
+        text = ((ROOT / page).parent / target if target else ROOT / page).read_text()
+        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        assert fragment in map(anchor, headings), f"{target}#{fragment}"
 
 
 def test_every_page_is_found_from_the_index() -> None:
