@@ -139,7 +139,7 @@ def test_who_joins_the_network_metrics_reaches_the_figures_of_all_and_of_every_w
     told = SERVICES["worker"]["environment"]
     where = told["FIRSTHAND_METRICS_HOST"], told["FIRSTHAND_METRICS_PORT"]
     assert where == ("0.0.0.0", "8083")  # noqa: S104 - in the container's own networks
-    page = (ROOT / "docs/how-to/watch-and-mend.md").read_text()
+    page = (ROOT / "docs/how-to/monitor-and-troubleshoot.md").read_text()
     assert "firsthand_metrics" in page, "the network's name, with the project's before it"
     for each in ("intake", "ledger", "worker"):
         port = {"intake": 8081, "ledger": 8082, "worker": 8083}[each]
