@@ -23,17 +23,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from shared.bounded_http import request
 from shared.errors import SettingsError, Unavailable
 
 ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA: the older name, which issuers still send
@@ -43,7 +41,7 @@ FILE_SECONDS, URL_SECONDS = 1.0, 300.0  # between two looks
 AGAIN_SECONDS = 30.0  # between two questions to an address for a key that we do not hold
 PATIENCE = 3.0  # seconds; of an address, and of the one request that waits for it
 MAX_JWKS_BYTES = 64 * 1024
-_WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, JoseError, HTTPException)
+_WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, JoseError)
 log_line = structlog.get_logger()
 
 
@@ -212,28 +210,9 @@ def _has(keys: KeySet, kid: str) -> bool:
     return any(key.kid == kid for key in keys.keys)
 
 
-class _Stay(HTTPRedirectHandler):
-    """Goes nowhere else: whoever answers at an address does not choose whom we trust."""
-
-    def redirect_request(self, *_: object) -> None:
-        """No."""
-
-
-_OPENER = build_opener(_Stay)
-
-
 def fetch(url: str) -> bytes:
-    """What an address answers within 3 seconds, at most 64 KiB; OSError if it does not."""
-    until, told = time.monotonic() + PATIENCE, b""
-    try:
-        with _OPENER.open(Request(url), timeout=PATIENCE) as answer:  # noqa: S310 - _at looked
-            while part := answer.read1(MAX_JWKS_BYTES):
-                told += part
-                if len(told) > MAX_JWKS_BYTES:
-                    raise OSError(f"more than {MAX_JWKS_BYTES} bytes")
-                if time.monotonic() > until:
-                    raise OSError(f"more than {PATIENCE:g} seconds")
-    except HTTPError as fault:
-        fault.close()
-        raise OSError(f"status {fault.code}") from None
-    return told
+    """Return what an address answers; OSError if it does not, or not as the rules above say."""
+    status, content = request(url, seconds=PATIENCE, limit=MAX_JWKS_BYTES)
+    if status != 200:
+        raise OSError(f"status {status}")
+    return content
