@@ -59,11 +59,6 @@ class Settings:
         validate=validate.Range(min=0, max=16),
     )
     audience: str = setting("str", "firsthand", "`aud` that tokens must carry")
-    heartbeat: Path | None = setting(
-        "path",
-        None,
-        "File that the worker touches after each sweep, which 'firsthand healthy' looks at",
-    )
     log_level: str = setting(
         "str",
         "info",
