@@ -125,7 +125,7 @@ class Problem(FirsthandError):
     other_statuses: ClassVar[tuple[int, ...]] = ()
     response_headers: ClassVar[tuple[str, ...]] = ()
     slug: ClassVar[str] = "our-fault"
-    title: ClassVar[str] = "Something of ours went wrong"
+    title: ClassVar[str] = "Internal server error"
     remedy: ClassVar[str] = (
         "Retry later with the same bytes; report it to the operator if it persists."
     )
@@ -150,7 +150,7 @@ class MalformedBody(Problem):
 
     status = 400
     slug = "malformed"
-    title = "The body cannot be read"
+    title = "Malformed request body"
     remedy = "Correct the bytes at the pointers in errors, and send the event under a new id."
 
 
@@ -159,8 +159,8 @@ class Unauthorized(Problem):
 
     status = 401
     response_headers = ("WWW-Authenticate",)
-    slug = "unauthorised"
-    title = "We do not know who is speaking"
+    slug = "unauthorized"
+    title = "Authentication failed"
     remedy = "Send 'Authorization: Bearer <token>' with a token from a configured issuer."
 
     def __init__(self, detail: str, *, challenge: str = 'Bearer error="invalid_token"') -> None:
@@ -172,7 +172,7 @@ class Forbidden(Problem):
 
     status = 403
     slug = "forbidden"
-    title = "This token may not do that"
+    title = "Forbidden"
     remedy = "Use a token with the role or scope named in the detail."
 
 
@@ -181,7 +181,7 @@ class NotFound(Problem):
 
     status = 404
     slug = "not-found"
-    title = "Nothing here for you"
+    title = "Not found"
     remedy = "Check the address and the token; an event that is not recorded yet is also 404."
 
     def __init__(self, detail: str = "Not found, or not accessible to this caller.") -> None:
@@ -193,8 +193,8 @@ class MethodNotAllowed(Problem):
 
     status = 405
     response_headers = ("Allow",)
-    slug = "wrong-method"
-    title = "This address does not take that method"
+    slug = "method-not-allowed"
+    title = "Method not allowed"
     remedy = "Use a method named in the Allow header."
 
 
@@ -203,7 +203,7 @@ class TooLarge(Problem):
 
     status = 413
     slug = "too-large"
-    title = "Too many bytes"
+    title = "Request body too large"
     remedy = "Keep the event within 36 KiB, its data within 32 KiB; send less under a new id."
 
 
@@ -211,8 +211,8 @@ class UnsupportedMediaType(Problem):
     """The media type or content encoding is not supported (415)."""
 
     status = 415
-    slug = "wrong-media-type"
-    title = "This service does not read that media type"
+    slug = "unsupported-media-type"
+    title = "Unsupported media type"
     remedy = "Send an event as application/cloudevents+json, without Content-Encoding."
 
 
@@ -221,7 +221,7 @@ class InvalidEvent(Problem):
 
     status = 422
     slug = "invalid"
-    title = "This is not an event we know"
+    title = "Invalid event"
     remedy = (
         "Correct the members named in errors, and send the event under a new id; see /event-types."
     )
@@ -231,8 +231,8 @@ class InvalidQuery(Problem):
     """A query parameter is unknown or has an invalid value (422)."""
 
     status = 422
-    slug = "wrong-query"
-    title = "This address cannot be asked like that"
+    slug = "invalid-query"
+    title = "Invalid query"
     remedy = "Correct the query parameter named in errors, and retry; see /docs."
 
 
@@ -243,7 +243,7 @@ class Refused(Problem):
     other_statuses = (403,)
     response_headers = ("Preference-Applied", "Location")
     slug = "refused"
-    title = "The event was recorded, and refused"
+    title = "Event recorded and refused"
     remedy = "See the refusal code; the plan is unchanged, and the person can see the attempt."
 
     def __init__(
@@ -258,8 +258,8 @@ class TooManyRequests(Problem):
 
     status = 429
     response_headers = ("Retry-After",)
-    slug = "too-fast"
-    title = "Too much at once"
+    slug = "too-many-requests"
+    title = "Too many requests"
     remedy = "Retry the same request, with the same id, after Retry-After seconds."
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:
@@ -276,7 +276,7 @@ class Unavailable(Problem):
     status = 503
     response_headers = ("Retry-After",)
     slug = "unavailable"
-    title = "Not now"
+    title = "Service unavailable"
     remedy = "Retry with the same bytes and the same id after Retry-After seconds."
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:

@@ -47,7 +47,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Check": {
         "doctor": ("doctor", "Say whether everything is set as it must be; change nothing."),
-        "healthy": ("healthcheck", "Ask a service on this machine whether it is well."),
+        "healthcheck": ("healthcheck", "Ask a service on this machine whether it is well."),
         "replay": ("replay", "Fold entries again, and compare with what is stored."),
         "audit": (
             "audit",
@@ -80,7 +80,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Keys": {
         "init": ("provision_keys", "Make keys, tables and logs; change nothing that is there."),
-        "hand-out": (
+        "provision-secrets": (
             "provision_keys",
             "Make keys and passwords; give each container its own.",
         ),

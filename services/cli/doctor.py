@@ -14,7 +14,7 @@ from services.operations.doctor.checks import Result, addresses, examine
 from services.operations.doctor.context import DoctorContext
 from shared.errors import SettingsError
 
-COLOURS = {"ok": "green", "odd": "yellow", "wrong": "red", "unknown": "cyan"}
+COLOURS = {"ok": "green", "warning": "yellow", "error": "red", "skipped": "cyan"}
 
 
 @click.command()
@@ -30,14 +30,14 @@ def doctor(as_json: bool) -> None:
     if not as_json:
         click.echo(", ".join(f"{count} {state}" for state, count in counts.items()) + ".")
     down = any(each.down for each in results)
-    sys.exit(FINDINGS if counts["wrong"] else UNAVAILABLE if down else 0)
+    sys.exit(FINDINGS if counts["error"] else UNAVAILABLE if down else 0)
 
 
 def _examined() -> Iterator[Result]:
     try:
         settings, limit = LedgerSettings.load(), IntakeSettings.load().inbox_limit
     except SettingsError as fault:
-        yield Result("settings", "wrong", str(fault), "set what is named; see docs/reference")
+        yield Result("settings", "error", str(fault), "set what is named; see docs/reference")
         return
     yield Result("settings", "ok", "every FIRSTHAND_* variable can be read")
     yield from examine(DoctorContext(settings, addresses(settings.data), inbox_limit=limit))
@@ -45,6 +45,6 @@ def _examined() -> Iterator[Result]:
 
 def _line(each: Result) -> str:
     """State, check, what was found, and the remedy, aligned."""
-    state = click.style(f"{each.state:<8}", fg=COLOURS[each.state], bold=each.state == "wrong")
+    state = click.style(f"{each.state:<8}", fg=COLOURS[each.state], bold=each.state == "error")
     remedy = f"; {each.remedy}" if each.remedy else ""
     return f"{state} {each.check:<19} {each.detail}{remedy}"

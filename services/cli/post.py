@@ -68,7 +68,7 @@ def token(subject: str, role: str | None, scope: str | None, act: str | None, tt
 @click.option("--resume", is_flag=True, help="Send what an earlier run left in the outbox.")
 @click.option("--wait", type=click.IntRange(0, 30), default=0, help="Seconds to wait for a fate.")
 @click.option(
-    "--patience", type=float, callback=_seconds, default=30, help="Seconds to try an event again."
+    "--retry-for", type=float, callback=_seconds, default=30, help="Seconds to try an event again."
 )
 @AS
 @TOKEN
@@ -89,7 +89,7 @@ def post(file: Any, **told: Any) -> None:
             click.echo("This input waits in the outbox already; going on with it.", err=True)
     except (ValueError, RecursionError) as fault:
         raise click.UsageError(f"{file.name if file else 'token'}: {fault}") from None
-    errand = Sender(bearer, *services, told["wait"], told["patience"])
+    errand = Sender(bearer, *services, told["wait"], told["retry_for"])
     with outbox.locked(lambda: click.echo("Another post is sending; waiting for it.", err=True)):
         sys.exit(FINDINGS if _send(errand, outbox, mine, as_json=told["as_json"]) else 0)
 

@@ -60,7 +60,7 @@ class TransitKeys:
         """Add a new first key; SettingsError if the file already has two keys."""
         if len(self.keys) >= MAX_KEYS:
             raise SettingsError(
-                f"{folder / FILE}: there are already two keys; remove the old one with --finish"
+                f"{folder / FILE}: there are already two keys; remove the old one with --complete"
             )
         return self._write(folder, TransitKeys((Key.fresh(), *self.keys), self.lost))
 

@@ -183,7 +183,7 @@ def _http(fault: HTTPException) -> Response:
 
 
 def _unhandled(fault: Exception) -> Response:
-    log_line.error("unforeseen", route=str(request.url_rule), exc_info=fault)
+    log_line.error("unhandled_exception", route=str(request.url_rule), exc_info=fault)
     return problem_response(errors.InternalError("The service failed to answer this request."))
 
 

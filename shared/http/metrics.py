@@ -79,7 +79,7 @@ def _lag_families(lags: Sequence[Lag]) -> list[GaugeMetricFamily]:
     documentation = {
         "firsthand_inbox_messages": "Messages that are not recorded yet.",
         "firsthand_inbox_oldest_seconds": "Age of the oldest message; 0 if there is none.",
-        "firsthand_inbox_waiting": "1 if the partition waits; 'firsthand doctor' says why.",
+        "firsthand_partition_blocked": "1 if the partition waits; 'firsthand doctor' says why.",
     }
     families = [GaugeMetricFamily(*item, labels=["partition"]) for item in documentation.items()]
     for lag in lags:

@@ -126,7 +126,7 @@ class RsgiApp:
         try:
             _send(self._app, environ, proto)
         except Exception:
-            log_line.exception("unforeseen", route="none")
+            log_line.exception("unhandled_exception", route="none")
             proto.response_bytes(500, [("content-type", MEDIA_TYPE)], _INTERNAL_ERROR)
 
 

@@ -148,7 +148,7 @@ def count_encrypted_with(queues: "Redis | RedisServers", partitions: int, kid: s
     except RedisError as fault:
         raise Unavailable(
             f"The queue does not answer ({type(fault).__name__}), so the messages under the old "
-            "key cannot be counted. Run 'firsthand doctor', then use --unasked."
+            "key cannot be counted. Run 'firsthand doctor', then use --skip-queue-check."
         ) from None
 
 

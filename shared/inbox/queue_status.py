@@ -122,7 +122,7 @@ class QueueStatus:
             try:
                 self._poll()
             except Exception:
-                log_line.exception("unforeseen", route="status")
+                log_line.exception("unhandled_exception", route="status")
 
     def _poll(self) -> QueueSnapshot:
         began = time.monotonic()

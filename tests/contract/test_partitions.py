@@ -201,7 +201,7 @@ def test_a_worker_moves_what_waits_beyond_its_partitions(on_valkey: Ledger) -> N
 def test_the_doctor_names_another_number(on_valkey: Ledger) -> None:
     assert examined(on_valkey)["partitions"].state == "ok"
     publish_layout(on_valkey.inbox().queues, 2)
-    named(on_valkey, "partitions", "wrong", "2 partitions", "FIRSTHAND_PARTITIONS")
+    named(on_valkey, "partitions", "error", "2 partitions", "FIRSTHAND_PARTITIONS")
     publish_layout(on_valkey.inbox().queues, 1)
     assert examined(on_valkey)["partitions"].state == "ok"
 
@@ -209,4 +209,4 @@ def test_the_doctor_names_another_number(on_valkey: Ledger) -> None:
 @SQLITE
 def test_the_doctor_names_what_waits_beyond_the_partitions(on_valkey: Ledger) -> None:
     on_valkey.inbox().redis.xadd(inbox_key(6), {"e": "x"})
-    named(on_valkey, "partitions", "wrong", "1 messages in partition 6", "restart the worker")
+    named(on_valkey, "partitions", "error", "1 messages in partition 6", "restart the worker")

@@ -70,7 +70,7 @@ def test_a_queue_that_is_none(folder: Path, service: str) -> None:
 def test_the_doctor_says_so_too(folder: Path) -> None:
     done = started(folder, "doctor", FIRSTHAND_REDIS_URL="http://x")
     assert (done.returncode, done.stderr) == (1, "")
-    assert "wrong    queue               FIRSTHAND_REDIS_URL: " in done.stdout
+    assert "error    queue               FIRSTHAND_REDIS_URL: " in done.stdout
 
 
 @pytest.mark.parametrize("service", ["intake", "ledger"])

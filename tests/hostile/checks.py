@@ -21,7 +21,7 @@ from joserfc.registry import check_crit_header, check_registry_header, check_sup
 from joserfc.util import urlsafe_b64decode
 
 from services.intake.routes import _refusal
-from shared.auth.issuers import ROLES, Issuer, Keys, issuers
+from shared.auth.issuers import ROLES, Issuer, JwksCache, issuers
 from shared.auth.tokens import AUTHORS, MAX_LIFETIME, MAX_TOKEN_BYTES, Callers, _unique, checks
 from shared.crypto.jwe import from_b64url
 from tests.tokens import ISS, NOW, jwks
@@ -81,7 +81,7 @@ def with_all_keys(folder: Path) -> dict[str, Issuer]:
     """Issuers of which each has the keys of all."""
     trusted = issuers(folder)
     public = jwks(*(key for one in trusted.values() for key in one.keys.current()))  # type: ignore[arg-type]  # no RSA
-    keys = Keys("all", lambda: public)
+    keys = JwksCache("all", lambda: public)
     return {iss: replace(one, keys=keys) for iss, one in trusted.items()}
 
 

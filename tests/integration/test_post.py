@@ -166,7 +166,7 @@ def test_it_does_not_come_back_before_it_was_asked_to(outbox: Outbox, run: Run) 
 
 
 @pytest.mark.parametrize(
-    "slug", ["malformed", "forbidden", "too-large", "wrong-media-type", "invalid"]
+    "slug", ["malformed", "forbidden", "too-large", "unsupported-media-type", "invalid"]
 )
 def test_what_intake_cannot_take_is_set_aside_with_the_reason_and_the_rest_goes_on(
     slug: str, outbox: Outbox, run: Run
@@ -214,7 +214,7 @@ def test_what_intake_never_says_lets_nothing_go(odd: Answer, outbox: Outbox, run
 
 
 def test_a_token_that_is_not_taken_sets_nothing_aside(outbox: Outbox, run: Run) -> None:
-    problem = {"type": "/problems/unauthorised", "detail": "The token has expired."}
+    problem = {"type": "/problems/unauthorized", "detail": "The token has expired."}
     with Answering(status(401, problem)) as intake, pytest.raises(SettingsError, match="expired"):
         run(intake)
     assert waiting(outbox) == BODIES

@@ -21,8 +21,8 @@ Check = Callable[[DoctorContext], str]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a check found: `state` is ok, odd, wrong or unknown. Only `wrong` is a finding; `down`
-    means unknown since somebody does not answer who should.
+    """What a check found: `state` is ok, warning, error or skipped. Only `error` is a finding;
+    `down` means that a server or service did not answer.
     """
 
     check: str
@@ -84,7 +84,7 @@ def examine(ground: DoctorContext) -> Iterator[Result]:
             first = name if found.state == "ok" else reasons.setdefault(found.detail, name)
             same = f"not known, for the reason of '{first}'"
             yield (
-                found if first == name else replace(found, state="unknown", detail=same, remedy="")
+                found if first == name else replace(found, state="skipped", detail=same, remedy="")
             )
     finally:
         ground.close()
@@ -94,14 +94,14 @@ def _result(name: str, check: Check, ground: DoctorContext) -> Result:
     try:
         return Result(name, "ok", printable(check(ground)))
     except CheckUnavailable as fault:
-        return Result(name, "unknown", *_parts(str(fault)), down=fault.down)
+        return Result(name, "skipped", *_parts(str(fault)), down=fault.down)
     except CheckWarning as fault:
-        return Result(name, "odd", *_parts(str(fault)))
+        return Result(name, "warning", *_parts(str(fault)))
     except FirsthandError as fault:
-        return Result(name, "wrong", *_parts(str(fault)))
+        return Result(name, "error", *_parts(str(fault)))
     except (RedisError, StoreError, OSError) as fault:
         return Result(
-            name, "unknown", printable(describe_error(fault)), "see whether it answers", down=True
+            name, "skipped", printable(describe_error(fault)), "see whether it answers", down=True
         )
 
 

@@ -1,8 +1,8 @@
 """What the doctor stands on: the settings, and the neighbours they name, each opened once.
 
 A check takes the ground, and returns in words what it found good, or raises: Unsafe or
-SettingsError, `<what is wrong>; <remedy>`; Odd, likewise, for what may be meant so; Away, where
-somebody does not answer or has no address here.
+SettingsError, `<what is wrong>; <remedy>`; CheckWarning, likewise, for what may be meant so;
+CheckUnavailable, where somebody does not answer or has no address here.
 """
 
 from collections.abc import Callable, Iterator

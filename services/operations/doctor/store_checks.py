@@ -131,7 +131,7 @@ def unreadable(ground: DoctorContext) -> str:
     if last > timestamp(ground.clock() - OLD_NEWS):
         raise PreconditionFailed(
             f"{count} messages did not open, and are kept in the table unreadable; find out who "
-            "else writes to the queue, as docs/how-to/watch-and-mend.md says"
+            "else writes to the queue, as docs/how-to/monitor-and-troubleshoot.md says"
         )
     return f"{count} messages did not open, the last one on {last[:10]}"
 
