@@ -117,7 +117,7 @@ class FieldError:
 class Problem(FirsthandError):
     """An error with an HTTP answer. Subclasses fix status, slug, title and remedy.
 
-    `also` are other statuses of the same problem, `promises` the headers that always come with it.
+    `other_statuses` are other statuses of the same problem, `response_headers` the headers that always come with it.
     """
 
     status: int = 500
@@ -155,7 +155,7 @@ class Unauthorized(Problem):
     """No token, or one that nobody we trust vouches for (401)."""
 
     status = 401
-    promises = ("WWW-Authenticate",)
+    response_headers = ("WWW-Authenticate",)
     slug = "unauthorised"
     title = "We do not know who is speaking"
     remedy = "Send 'Authorization: Bearer <token>' with a token from a configured issuer."
@@ -189,7 +189,7 @@ class MethodNotAllowed(Problem):
     """The address exists, the method does not (405)."""
 
     status = 405
-    promises = ("Allow",)
+    response_headers = ("Allow",)
     slug = "wrong-method"
     title = "This address does not take that method"
     remedy = "Use a method named in the Allow header."
@@ -235,8 +235,8 @@ class Refused(Problem):
     """Recorded, and refused by the ledger: 403 for no standing, 409 for the rest."""
 
     status = 409
-    also = (403,)
-    promises = ("Preference-Applied", "Location")
+    other_statuses = (403,)
+    response_headers = ("Preference-Applied", "Location")
     slug = "refused"
     title = "The event was recorded, and refused"
     remedy = "Read the code; nothing changed, and the person can see the attempt."
@@ -252,7 +252,7 @@ class TooManyRequests(Problem):
     """The caller posts, or reads, more than it may (429). Nothing is said of an event's fate."""
 
     status = 429
-    promises = ("Retry-After",)
+    response_headers = ("Retry-After",)
     slug = "too-fast"
     title = "Too much at once"
     remedy = "Send the same request again after Retry-After seconds: an event with the same id."
@@ -269,7 +269,7 @@ class Unavailable(Problem):
     """The queue or the store is away or not safe (503). Nothing is said of the fate."""
 
     status = 503
-    promises = ("Retry-After",)
+    response_headers = ("Retry-After",)
     slug = "unavailable"
     title = "Not now"
     remedy = "Send the same bytes with the same id again after Retry-After seconds."

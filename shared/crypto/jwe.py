@@ -12,10 +12,10 @@ kid does, and it is checked on opening. Every nonce is 12 fresh random bytes.
 >>> key = Key(bytes(range(32)))
 >>> key.kid
 'gwW7yJiIzzDE6eUZe13TSgzS8JWDcvWE9ewTxZ8wOVo'
->>> sealed = seal(key, b"mine", {"subject": "person:ada"}, nonce=bytes(12))
+>>> sealed = encrypt(key, b"mine", {"subject": "person:ada"}, nonce=bytes(12))
 >>> sealed.count(b".")
 4
->>> unseal(sealed, {key.kid: key}.get)[1]
+>>> decrypt(sealed, {key.kid: key}.get)[1]
 b'mine'
 """
 

@@ -37,14 +37,14 @@ from shared.inbox.inbox import Inbox, StreamHead
 
 
 class DeletesWhatItReads(Inbox):
-    def read(self, partition: int, count: int) -> StreamHead:
+    def peek(self, partition: int, count: int) -> StreamHead:
         reading = super().peek(partition, count)
         self.acknowledge(partition, [message_id for message_id, _ in reading.messages], (), None)
         return reading
 
 
 class RecordsRepeats(Batch):
-    def _repeat(self, *_: Any, **__: Any) -> None:
+    def _find_duplicate(self, *_: Any, **__: Any) -> None:
         """Recognise no event as recorded before."""
 
 
@@ -59,7 +59,7 @@ def drop_unique_key() -> None:
 
 
 class AnswersWithAnother(Batch):
-    def _repeat(self, event: Event, prior: dict[str, int]) -> int | None:
+    def _find_duplicate(self, event: Event, prior: dict[str, int]) -> int | None:
         index = super()._find_duplicate(event, prior)
         return None if index is None else max(index - 1, 0)
 

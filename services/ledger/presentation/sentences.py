@@ -54,7 +54,7 @@ def name_in_sentence(names: DisplayNames, who: str) -> str:
 def format_day(moment: str) -> str:
     """A day as people write it.
 
-    >>> day("2026-05-03T10:00:00.000Z")
+    >>> format_day("2026-05-03T10:00:00.000Z")
     '3 May 2026'
     """
     return _day(parse_time(moment))
