@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from marshmallow import validate
 
-from services.intake.event_operations import described
+from services.intake.openapi import document
 from services.intake.routes import MAX_WAIT, Intake, PostedBodies
 from shared import log_setup
 from shared.auth.tokens import Callers
@@ -82,7 +82,7 @@ def create_app(
         registry,
         details=lambda: {"recording": status.current().recording()},
     )
-    describe(app, "intake", described)
+    describe(app, document)
     return app
 
 

@@ -68,7 +68,7 @@ def shape(schema: Schema, free: str) -> dict[str, Any]:
     converter = OpenAPIConverter("3.1.0", schema_name_resolver=lambda _: None, spec=spec)
 
     def of_free(_: object, field: fields.Field[Any], **__: object) -> dict[str, Any]:
-        return _free_object(free) if isinstance(field, AnyJson) else {}
+        return {"type": "object", **_members(free)} if isinstance(field, AnyJson) else {}
 
     converter.add_attribute_function(of_free)  # type: ignore[no-untyped-call]  # as apispec has it
     converted = converter.schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # the same
@@ -78,22 +78,21 @@ def shape(schema: Schema, free: str) -> dict[str, Any]:
 def free_json(reference: str) -> dict[str, Any]:
     """Return the schema of any JSON that intake accepts (services/intake/strict_json.py).
 
-    The schema is recursive: `reference` is the location at which the caller puts it.
+    `reference` is the place of the schema itself, which is recursive. No `anyOf`: generators of
+    clients cannot read a recursive one, and without `type` they take any value.
     """
     return {
-        "description": "Any JSON that is accepted: whole numbers, ASCII names, at most 16 levels.",
-        "anyOf": [
-            {"type": ["boolean", "null", "string"]},
-            {"type": "integer", "minimum": -MAX_WHOLE_NUMBER, "maximum": MAX_WHOLE_NUMBER},
-            {"type": "array", "items": {"$ref": reference}},
-            _free_object(reference),
-        ],
+        "description": "Any JSON that is accepted: integers, ASCII names, at most 16 levels.",
+        "multipleOf": 1,
+        "minimum": -MAX_WHOLE_NUMBER,
+        "maximum": MAX_WHOLE_NUMBER,
+        "items": {"$ref": reference},
+        **_members(reference),
     }
 
 
-def _free_object(reference: str) -> dict[str, Any]:
+def _members(reference: str) -> dict[str, Any]:
     return {
-        "type": "object",
         "propertyNames": {"pattern": "^[\\x01-\\x7f]*$"},
         "additionalProperties": {"$ref": reference},
     }

@@ -19,7 +19,7 @@ from shared import errors
 from shared.auth.tokens import Caller, Callers
 from shared.errors import Problem
 from shared.events.event import Json
-from shared.http.docs_page import page
+from shared.http.docs import docs, docs_file
 from shared.http.metrics import MEDIA_TYPE, CollectorRegistry, RequestMetrics, generate_latest
 from shared.http.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from shared.http.problems import PROBLEMS, problem_json
@@ -142,20 +142,16 @@ def install(
         return as_json(members | {"meaning": (kind.__doc__ or "").strip()})
 
 
-def describe(app: Flask, service: str, described: Callable[[], Json]) -> None:
-    """Add /openapi.json and /docs to an app, generated on the first request."""
-    document = cache(lambda: orjson.dumps(described()))
-    read = cache(lambda: page(service, described()))
+def describe(app: Flask, document: Callable[[], Json]) -> None:
+    """Add /openapi.json, which is built at the first request, and /docs, its page."""
+    body = cache(lambda: orjson.dumps(document()))
 
     @app.get("/openapi.json")
     def openapi() -> Response:
-        return Response(document(), mimetype="application/json")
+        return Response(body(), mimetype="application/json")
 
-    @app.get("/docs")
-    def docs() -> Response:
-        text, policy = read()
-        headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
-        return Response(text, headers=headers, content_type="text/html; charset=utf-8")
+    app.add_url_rule("/docs", view_func=docs)
+    app.add_url_rule("/docs/<name>", view_func=docs_file)
 
 
 def problem_response(problem: Problem) -> Response:

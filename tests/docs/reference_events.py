@@ -9,7 +9,7 @@ from services.intake.event_types import json_schema
 from shared.events.catalogue import CATALOGUE, EventType
 from shared.events.refusals import REASONS
 from shared.events.type_names import Kind, Who
-from shared.http.schema_text import in_words
+from tests.docs.schema_text import in_words
 
 KINDS = {
     Kind.PLAN: "Lines of the plan. Only the person may author these.",
