@@ -51,7 +51,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Check": {
         "doctor": ("doctor", "Check settings, keys, queue, store and services; change nothing."),
-        "healthy": ("healthcheck", "Ask a service on this machine whether it is well."),
+        "healthcheck": ("healthcheck", "Ask a service on this machine whether it is well."),
         "replay": ("replay", "Replay entries, and compare the result with the stored tables."),
         "audit": (
             "audit",
@@ -84,7 +84,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "provision_keys",
             "Create missing keys, tables and logs; leave existing ones unchanged.",
         ),
-        "hand-out": (
+        "provision-secrets": (
             "provision_keys",
             "Make keys and passwords; give each container its own.",
         ),

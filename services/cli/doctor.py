@@ -14,7 +14,7 @@ from services.operations.doctor.checks import Result, addresses, examine
 from services.operations.doctor.context import DoctorContext
 from shared.errors import SettingsError
 
-COLOURS = {"ok": "green", "odd": "yellow", "wrong": "red", "unknown": "cyan"}
+COLOURS = {"ok": "green", "warning": "yellow", "error": "red", "skipped": "cyan"}
 
 
 @click.command()
@@ -30,14 +30,14 @@ def doctor(as_json: bool) -> None:
     if not as_json:
         click.echo(", ".join(f"{count} {state}" for state, count in counts.items()) + ".")
     down = any(result.down for result in results)
-    sys.exit(FINDINGS if counts["wrong"] else UNAVAILABLE if down else 0)
+    sys.exit(FINDINGS if counts["error"] else UNAVAILABLE if down else 0)
 
 
 def _examined() -> Iterator[Result]:
     try:
         settings, limit = LedgerSettings.load(), IntakeSettings.load().inbox_limit
     except SettingsError as fault:
-        yield Result("settings", "wrong", str(fault), "correct this setting; see docs/reference")
+        yield Result("settings", "error", str(fault), "correct this setting; see docs/reference")
         return
     yield Result("settings", "ok", "every FIRSTHAND_* variable can be read")
     yield from examine(DoctorContext(settings, addresses(settings.data), inbox_limit=limit))
@@ -46,7 +46,7 @@ def _examined() -> Iterator[Result]:
 def _line(result: Result) -> str:
     """Return state, check, detail and remedy as an aligned line."""
     state = click.style(
-        f"{result.state:<8}", fg=COLOURS[result.state], bold=result.state == "wrong"
+        f"{result.state:<8}", fg=COLOURS[result.state], bold=result.state == "error"
     )
     remedy = f"; {result.remedy}" if result.remedy else ""
     return f"{state} {result.check:<19} {result.detail}{remedy}"

@@ -67,7 +67,7 @@ def token(subject: str, role: str | None, scope: str | None, act: str | None, tt
     "--wait", type=click.IntRange(0, 30), default=0, help="Seconds to wait for a verdict."
 )
 @click.option(
-    "--patience", type=float, callback=_seconds, default=30, help="Seconds to try an event again."
+    "--retry-for", type=float, callback=_seconds, default=30, help="Seconds to try an event again."
 )
 @AS
 @TOKEN
@@ -88,8 +88,8 @@ def post(file: Any, **options: Any) -> None:
             click.echo("This input is in the outbox already; continuing with it.", err=True)
     except (ValueError, RecursionError) as fault:
         raise click.UsageError(f"{file.name if file else 'token'}: {fault}") from None
-    sender = Sender(bearer, *services, options["wait"], options["patience"])
-    with outbox.alone(lambda: click.echo("Another post is running; waiting for it.", err=True)):
+    sender = Sender(bearer, *services, options["wait"], options["retry_for"])
+    with outbox.locked(lambda: click.echo("Another post is running; waiting for it.", err=True)):
         sys.exit(FINDINGS if _send(sender, outbox, mine, as_json=options["as_json"]) else 0)
 
 
@@ -99,8 +99,8 @@ def _send(sender: Sender, outbox: Outbox, mine: tuple[str, str], *, as_json: boo
     try:
         with bar("Posting", len(events)) as step:
             for delivery in sender.run(outbox, events, step):
-                verdicts.add(delivery.word)
-                say(json.dumps(delivery.told) if as_json else delivery_line(delivery))
+                verdicts.add(delivery.status)
+                say(json.dumps(delivery.body) if as_json else delivery_line(delivery))
     except FirsthandError as fault:
         left = len(outbox.waiting(*mine))
         more = f"{fault} ({left} in the outbox; 'firsthand post --resume' continues)"
@@ -126,14 +126,14 @@ def _read(file: Any, author: str) -> tuple[list[tuple[str, bytes]], str]:
 @DATA
 def outbox(forget: str | None, as_json: bool) -> None:
     """List the outbox of this folder: events waiting to be sent, and events set aside."""
-    rows = [row for row in _outbox().everything() if forget in (None, row.id)]
+    rows = [row for row in _outbox().rows() if forget in (None, row.id)]
     if forget is not None:
         if not rows:
             fail(f"no event {forget} in the outbox", FINDINGS)
-        _outbox().remove(row.place for row in rows)
+        _outbox().remove(row.number for row in rows)
         return
     for row in rows:
         state = f"set aside: {row.aside}" if row.aside else "waiting"
-        where = f" for {row.goes}" if row.goes else ""
-        line = {"id": row.id, "author": row.author, "for": row.goes, "aside": row.aside}
+        where = f" for {row.service}" if row.service else ""
+        line = {"id": row.id, "author": row.author, "for": row.service, "aside": row.aside}
         say(json.dumps(line) if as_json else f"{row.id}  {row.author}{where}  {state}")

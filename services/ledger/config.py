@@ -56,10 +56,10 @@ class LedgerSettings(Settings):
     metrics_port: int = setting(
         "int",
         0,
-        "Port of the worker's /metrics; 0: none",
+        "Port of the worker's /metrics and /livez; 0: none",
         validate=validate.Range(min=0, max=65535),
     )
-    metrics_host: str = setting("str", "127.0.0.1", "Address of the worker's /metrics")
+    metrics_host: str = setting("str", "127.0.0.1", "Address of the worker's /metrics and /livez")
 
     @property
     def store_url(self) -> str:
@@ -86,8 +86,8 @@ def signers(settings: LedgerSettings) -> list[Signer]:
 def verifier_keys(settings: LedgerSettings) -> list[list[str]]:
     """The verifier keys of each log, newest first: what a service that signs nothing needs.
 
-    They stand in the key file, or by themselves in `log-<n>.vkey`, where 'firsthand hand-out' gave
-    a service no more than that. SettingsError names a file that is wrong.
+    They stand in the key file, or by themselves in `log-<n>.vkey`, where 'firsthand
+    provision-secrets' gave a service no more than that. SettingsError names a file that is wrong.
     """
     return [_verifier_keys(settings.key_folder, log) for log in range(settings.partitions)]
 

@@ -18,7 +18,7 @@ WAITING = "firsthand:{p0}:waiting"
 class Dies(Inbox):
     """An inbox of a process that dies between COMMIT and delete."""
 
-    def settle(self, *_: object, **__: object) -> None:
+    def acknowledge(self, *_: object, **__: object) -> None:
         """Never get there."""
         raise KeyboardInterrupt
 
@@ -31,7 +31,7 @@ class Stalls(Inbox):
         self.there, self.go = threading.Event(), threading.Event()
         return self
 
-    def settle(
+    def acknowledge(
         self,
         partition: int,
         places: Sequence[bytes],

@@ -138,7 +138,7 @@ def test_a_type_of_tomorrow_waits_for_a_newer_worker(on_valkey: Ledger) -> None:
     assert drainer.drain(0) == drainer.drain(0) == 0
     assert (on_valkey.ids(ADA), on_valkey.waiting()) == (IDS[:2], 2), "what came before is recorded"
     why = on_valkey.inbox().redis.get(WAITING)
-    assert why == b"TooNew: an event of type dream.told, which this worker does not know"
+    assert why == b"CatalogueTooNew: an event of type dream.told, which this worker does not know"
     assert not drainer.stopping.is_set()
 
 

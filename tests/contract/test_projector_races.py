@@ -30,7 +30,7 @@ class Looks(Inbox):
         self.found, self._locked = list[bool](), locked
         return self
 
-    def read(self, partition: int, count: int) -> StreamHead:
+    def peek(self, partition: int, count: int) -> StreamHead:
         """Look, then read."""
         self.found.append(self._locked())
         return super().peek(partition, count)

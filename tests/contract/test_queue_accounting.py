@@ -65,7 +65,7 @@ def test_messages_that_are_trimmed_are_counted(ledger: Ledger, left: int) -> Non
     assert projector.batch(0) == left
     assert alarms(ledger) == [("queue-lost-messages", 4 - left)]
     assert not projector.wants_a_look(0, ledger.inbox().summarize(0))
-    named(ledger, "queue's completeness", "wrong", "removed from the queue", "outboxes")
+    named(ledger, "queue's completeness", "error", "removed from the queue", "outboxes")
     ledger.post(*TOLD[2:])
     ledger.drain(projector)
     assert sorted(ledger.ids(ADA)) == sorted(IDS)

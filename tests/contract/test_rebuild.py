@@ -22,7 +22,7 @@ from services.ledger.queries.reader import Reader
 from services.ledger.store import reads
 from services.ledger.store.database import Row, lock_writer
 from services.ledger.vault import Vault
-from shared.crashpoints import BESIDE
+from shared.crashpoints import COMMAND_POINTS
 from tests.contract.ledgers import Ledger, Together
 from tests.contract.tampering import spoil
 from tests.contract.workers import ROOT, Worker, until_drained
@@ -165,7 +165,7 @@ def test_a_person_whose_key_is_missing_stays_as_they_are(small: Ledger) -> None:
     assert small.replay(ADA).findings == []
 
 
-@pytest.mark.parametrize("place", [each for each in BESIDE if each.startswith("rebuild")])
+@pytest.mark.parametrize("place", [each for each in COMMAND_POINTS if each.startswith("rebuild")])
 def test_a_crash_leaves_the_old_or_the_new(small: Ledger, place: str) -> None:
     change(small, spoil("people", "sequence"), spoil("plans", "plan"))
     before = stored_raw(small)

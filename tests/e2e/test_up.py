@@ -117,7 +117,7 @@ def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path, place: int) -> Non
         )
     option = ("--intake-port", "--ledger-port", "--metrics-port")[place]
     assert (done.returncode, done.stdout) == (3, "")
-    says = f"firsthand: port {up.ports[place]} is taken; choose another with {option}\n"
+    says = f"firsthand: port {up.ports[place]} is already in use; choose another with {option}\n"
     assert done.stderr == says
 
 

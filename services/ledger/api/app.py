@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 
 from flask import Response
 
@@ -9,7 +11,6 @@ from services.ledger.api.caller_limits import CallerLimits
 from services.ledger.api.logs import LogsApi
 from services.ledger.api.metrics import StoreCollector
 from services.ledger.api.people import PeopleApi
-from services.ledger.api.read_operations import described
 from services.ledger.api.readiness import Readiness
 from services.ledger.bootstrap import open_store
 from services.ledger.checkpoints.published_view import PublishedView
@@ -21,13 +22,21 @@ from services.ledger.vault import KeyUnwrapError, Vault
 from shared import log_setup
 from shared.auth.tokens import Callers
 from shared.errors import DecryptionError, Unavailable
+from shared.events.event import Json
 from shared.http.app import Service, describe, install, problem_response
 from shared.http.metrics import CollectorRegistry
+from shared.http.openapi import load
 from shared.inbox.published_checkpoint import PublishedCheckpoints
 from shared.inbox.servers import RedisServers
 from shared.process import die_with_parent, tune_gc
 
 QUEUE_TIMEOUT = 0.5  # seconds; without the queue, archived checkpoints are served
+
+
+@cache
+def document() -> Json:
+    """Return the OpenAPI document of the ledger. It is built at the first call."""
+    return load(Path(__file__).with_name("openapi.yaml"), {})
 
 
 def create_app(
@@ -52,7 +61,7 @@ def create_app(
     registry.register(StoreCollector(engine))
     readiness = Readiness(engine, watermark)
     install(app, "ledger", readiness.why, registry, details=readiness.recording)
-    describe(app, "ledger", described)
+    describe(app, document)
     for error in (StoreError, KeyUnwrapError, DecryptionError):
         app.register_error_handler(error, _unavailable)
     return app

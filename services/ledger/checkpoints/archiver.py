@@ -107,7 +107,7 @@ class WitnessThread:
                 question.answer.set_result(self._ask_it(question))
             except Exception as fault:  # noqa: BLE001 - whatever it is: this thread asks on
                 why = f"{type(fault).__name__}: {fault}"
-                log_line.warning("witness", log=question.log, url=self.witness.url, why=why)
+                log_line.warning("witness_failed", log=question.log, url=self.witness.url, why=why)
                 question.answer.set_result(None)
 
 
@@ -145,7 +145,9 @@ class CheckpointArchiver:
                 try:
                     self.archive(log)
                 except (StoreError, ValueError, FirsthandError) as fault:
-                    log_line.warning("keeping", log=log, why=f"{type(fault).__name__}: {fault}")
+                    log_line.warning(
+                        "checkpoint_archive_failed", log=log, why=f"{type(fault).__name__}: {fault}"
+                    )
         self.close()
 
     def close(self) -> None:
@@ -238,7 +240,7 @@ class CheckpointArchiver:
                     witness, question.note, self._cosigned.get(place, 0), proof(log)
                 )
             except (WitnessRefused, StoreError) as fault:
-                log_line.warning("witness", log=log, url=witness.url, why=str(fault))
+                log_line.warning("witness_failed", log=log, url=witness.url, why=str(fault))
                 return None
             self._cosigned[place] = question.size
             return cosigned

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from shared.crypto.jwe import Key, b64url, decrypt, encrypt
+from shared.crypto.jwe import Key, b64url, decrypt, encrypt, from_b64url
 from shared.errors import DecryptionError
 from shared.events.event import Event, canonical
 from shared.events.refusals import Code
@@ -87,6 +87,11 @@ class Entry(NamedTuple):
     def columns(self) -> dict[str, Any]:
         """The columns that stand beside the bytes in the store; all are functions of them."""
         return {name: getattr(self, name) for name in (*COLUMNS, "leaf")}
+
+    @property
+    def kid(self) -> str:
+        """The id of the key that encrypted the event."""
+        return str(orjson.loads(from_b64url(self.sealed.partition(b".")[0]))["kid"])
 
     def open(self, find: Callable[[str], Key | None]) -> Event:
         """The event inside; SealBroken if it does not open or is not the one named in clear.

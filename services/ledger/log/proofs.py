@@ -4,8 +4,8 @@ r"""Proofs of a tree (RFC 6962, 2.1.1 and 2.1.2; checked as RFC 9162, 2.1.3.2 an
 - **consistency**: the hashes that give an old root and a new one. Nothing before was changed.
 
 Both are made from a reader of nodes: `node(level, index)` is the root of the 2^level leaves from
-index * 2^level on. `tiles.node_reader` reads them from tiles, `memory` from a list of leaves,
-`growing` from what a batch has at hand.
+index * 2^level on. `tiles.node_reader` reads them from tiles, `nodes_from_leaves` from a list of
+leaves, `nodes_from_frontier` from what a batch has at hand.
 
 A `.tlog-proof` (C2SP tlog-proof) is an inclusion with the checkpoint it is in:
 
@@ -18,7 +18,7 @@ A `.tlog-proof` (C2SP tlog-proof) is an inclusion with the checkpoint it is in:
 
 >>> from services.ledger.log.merkle import leaf_hash
 >>> leaves = [leaf_hash(each) for each in (b"one", b"two", b"three")]
->>> node = memory(leaves)
+>>> node = nodes_from_leaves(leaves)
 >>> verify_inclusion(leaves[2], 2, 3, inclusion(node, 2, 3), subtree(node, 0, 3))
 >>> verify_consistency(1, 3, leaves[0], subtree(node, 0, 3), consistency(node, 1, 3))
 >>> verify_inclusion(leaves[1], 2, 3, inclusion(node, 2, 3), subtree(node, 0, 3))

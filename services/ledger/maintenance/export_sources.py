@@ -4,12 +4,12 @@ An entry is opened only for the person it is about, by a token of theirs with th
 """
 
 import heapq
-import time
 from collections.abc import Iterable, Iterator
 
 import orjson
+from urllib3 import Retry
 
-from services.client.http import HttpResponse, NoResponse, ServiceClient
+from services.client.http import ServiceClient
 from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.fold import unwrap_keys
 from services.ledger.log import entry
@@ -26,7 +26,8 @@ from shared.crypto.jwe import b64url
 from shared.errors import PreconditionFailed, SettingsError, Unauthorized, Unavailable
 from shared.events.event import Json, partition_of
 
-TRIES, PAUSE = 5, 0.5  # of one request to a ledger that says "not now"; seconds between two
+RETRIES = 4  # of one request to a ledger that says "not now"
+PAUSE = 0.25  # seconds before the second retry, doubled before each one after that
 
 
 class StoreSource:
@@ -65,10 +66,16 @@ class HttpSource:
     def __init__(self, url: str, token: str) -> None:
         self._service = ServiceClient(url.rstrip("/"))
         self._token = token
+        self._retries = Retry(
+            RETRIES,
+            backoff_factor=PAUSE,
+            status_forcelist=[503],
+            raise_on_status=False,
+        )
 
     def read(self, log: int, path: str) -> bytes | None:
-        """As the ledger serves it."""
-        answer = self._ask(f"/logs/{log}/{path}")
+        """As the ledger serves it. One that is busy or away for a moment is asked again."""
+        answer = self._service.send(f"/logs/{log}/{path}", self._token, retries=self._retries)
         if answer.status == 404 and path == "checkpoint":
             return None
         if answer.status in (401, 403):
@@ -81,19 +88,6 @@ class HttpSource:
     def kept(self, _: int) -> Iterable[tuple[int, str]]:
         """No route tells."""
         return ()
-
-    def _ask(self, path: str) -> HttpResponse:
-        """One answer; a ledger that is busy or away for a moment is asked again."""
-        for _ in range(TRIES - 1):
-            try:
-                answer = self._service.send(path, self._token)
-            except NoResponse:
-                time.sleep(PAUSE)
-                continue
-            if answer.status != 503:
-                return answer
-            time.sleep(answer.retry_after or PAUSE)
-        return self._service.send(path, self._token)
 
 
 def may_open(callers: Callers, tokens: Iterable[str], people: Iterable[str]) -> set[str]:

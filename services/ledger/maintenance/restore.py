@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import orjson
-
 from services.ledger.audit.engine import Audit
 from services.ledger.audit.export_source import AuditExportSource
 from services.ledger.audit.findings import Report
@@ -38,7 +36,6 @@ from services.ledger.store.database import Connection
 from services.ledger.store.tile_store import leaves, root_at, save_tiles
 from services.ledger.store.writes import UNKNOWN, Head
 from services.ledger.vault import Vault
-from shared.crypto.jwe import from_b64url
 from shared.errors import PreconditionFailed
 
 STEP = 1_000  # entries appended at a time
@@ -160,8 +157,7 @@ class Restoring:
         """Count an entry that the database has no key for."""
         if self._vault.person(told.subject) is None:
             unwrap_keys(self._connection, self._vault, [told.subject])
-        header = orjson.loads(from_b64url(told.sealed.partition(b".")[0]))
-        if self._vault.find(told.subject)(header["kid"]) is None:
+        if self._vault.find(told.subject)(told.kid) is None:
             self.told.keyless[told.subject] = self.told.keyless.get(told.subject, 0) + 1
 
     def _keep(self, log: int, export: AuditExportSource) -> None:

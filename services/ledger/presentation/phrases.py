@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from services.ledger.plan import transitions
 from shared.events.event import Json
-from shared.terminal import FURTHER, safe_text
+from shared.terminal import CONTINUATION, safe_text
 
 Lines = Mapping[tuple[str, str], Json]
 ENDED = {  # the person's action, by the state of a line
@@ -61,7 +61,7 @@ def line_label(line: Json) -> str:
             words = f" {safe_text(line['data']['words'])}" if "words" in line["data"] else ""
             return f"A rating of yours: {line['data']['value']}.{words}"
         case _:
-            return FURTHER.join(line_words(line))
+            return CONTINUATION.join(line_words(line))
 
 
 def change_words(change: Json, lines: Lines) -> str:

@@ -54,7 +54,7 @@ def name_in_sentence(names: DisplayNames, who: str) -> str:
 def format_day(moment: str) -> str:
     """Format a moment as a day.
 
-    >>> day("2026-05-03T10:00:00.000Z")
+    >>> format_day("2026-05-03T10:00:00.000Z")
     '3 May 2026'
     """
     return _day(parse_time(moment))
@@ -80,7 +80,7 @@ def history_sentence(
         return f"{actor} tried to {what}; it was refused: {explanation}."
     if represented:
         return f"{who} spoke for you. {row.sentence}"
-    return row.sentence if event.by_person else row.told.format(who=who)
+    return row.sentence if event.by_person else row.others_sentence.format(who=who)
 
 
 def provenance_sentence(names: DisplayNames, line: Json, subject: str) -> str:

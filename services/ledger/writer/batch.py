@@ -175,7 +175,7 @@ class Batch:
             event = Event.from_message(self._transit.decrypt(self._log, sealed, "event"))
         except (DecryptionError, ValueError, KeyError, TypeError) as fault:
             why = describe_error(fault)
-            log_line.warning("unreadable", log=self._log, place=place.decode(), why=why)
+            log_line.warning("message_unreadable", log=self._log, place=place.decode(), why=why)
             return {
                 "log": self._log,
                 "place": place.decode(),

@@ -62,5 +62,5 @@ def _opened(
         except (DecryptionError, ValueError, KeyError, TypeError):
             left += 1
     if left:
-        log_line.warning("left", partition=partition, messages=left)
+        log_line.warning("reroute_skipped", partition=partition, messages=left)
     return found, later

@@ -21,9 +21,9 @@ Check = Callable[[DoctorContext], str]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Result of a check: `state` is ok, odd, wrong or unknown.
+    """Result of a check: `state` is ok, warning, error or skipped.
 
-    Only `wrong` is a finding. `down` means unknown because a required service does not answer.
+    Only `error` is a finding. `down` means skipped because a required service does not answer.
     """
 
     check: str
@@ -89,7 +89,7 @@ def examine(context: DoctorContext) -> Iterator[Result]:
             yield (
                 result
                 if origin == name
-                else replace(result, state="unknown", detail=detail, remedy="")
+                else replace(result, state="skipped", detail=detail, remedy="")
             )
     finally:
         context.close()
@@ -99,15 +99,15 @@ def _result(name: str, check: Check, context: DoctorContext) -> Result:
     try:
         return Result(name, "ok", printable(check(context)))
     except CheckUnavailable as fault:
-        return Result(name, "unknown", *_parts(str(fault)), down=fault.down)
+        return Result(name, "skipped", *_parts(str(fault)), down=fault.down)
     except CheckWarning as fault:
-        return Result(name, "odd", *_parts(str(fault)))
+        return Result(name, "warning", *_parts(str(fault)))
     except FirsthandError as fault:
-        return Result(name, "wrong", *_parts(str(fault)))
+        return Result(name, "error", *_parts(str(fault)))
     except (RedisError, StoreError, OSError) as fault:
         return Result(
             name,
-            "unknown",
+            "skipped",
             printable(describe_error(fault)),
             "check that it is reachable",
             down=True,

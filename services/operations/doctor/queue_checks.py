@@ -9,7 +9,7 @@ from shared.errors import PreconditionFailed
 from shared.inbox import doorbell
 from shared.inbox.durability import durability
 from shared.inbox.lag import lags, messages_outside_layout
-from shared.inbox.partition_layout import other_layout
+from shared.inbox.partition_layout import layout_difference
 from shared.inbox.redis_keys import is_ours
 
 OLDEST = (7, 0)
@@ -71,7 +71,7 @@ def _ours(server: "Redis") -> int:
 def layout(context: DoctorContext) -> str:
     """Check that this command, intake and worker agree on the number of partitions."""
     partitions = context.settings.partitions
-    if why := other_layout(context.queues, partitions):
+    if why := layout_difference(context.queues, partitions):
         raise PreconditionFailed(f"this command is {why}")
     if strays := messages_outside_layout(context.queues, partitions):
         messages = ", ".join(
