@@ -46,4 +46,4 @@ def walked(opened: Vault, plan: Plan, steps: Sequence[Step], after: int = 0) -> 
     """What a walk from a plan goes past, beginning after so many entries of a history."""
     told = list(rows(opened, steps))
     walk = EntryReplay(opened, plan, max((row["sequence"] or 0 for row in told[:after]), default=0))
-    return [walk.past(row["index"], row["leaf"]) for row in told[after:]]
+    return [walk.apply(row["index"], row["leaf"]) for row in told[after:]]

@@ -1,4 +1,4 @@
-"""Commands that make, hand out and rotate keys."""
+"""Key commands: create, provision and rotate keys."""
 
 from pathlib import Path
 
@@ -7,26 +7,26 @@ import click
 from services.cli.options import DATA
 from services.ledger.config import LedgerSettings
 from services.ledger.maintenance import key_rotation
-from services.ledger.maintenance.init import init as make
+from services.ledger.maintenance.init import init as initialize
 from services.operations.provision import provision_secrets as fill_folders
 
 
 @click.command()
 @DATA
 def init() -> None:
-    """Make keys, tables and logs; change nothing that is there."""
+    """Create missing keys, tables and logs; leave existing ones unchanged."""
     settings = LedgerSettings.load()
-    click.echo(f"Ledger {make(settings)} is ready in {settings.data}.")
+    click.echo(f"Ledger {initialize(settings)} is ready in {settings.data}.")
 
 
-@click.command("hand-out")
+@click.command("provision-secrets")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.option("--queue", default="valkey:6379", show_default=True, help="Host and port.")
 @click.option(
     "--database", default="postgres:5432/firsthand", show_default=True, help="Host, port, name."
 )
 @DATA
-def hand_out(folder: Path, queue: str, database: str) -> None:
+def provision_secrets(folder: Path, queue: str, database: str) -> None:
     """Make keys and passwords; give each container its own.
 
     FOLDER holds a folder each for intake, worker, ledger, valkey and postgres. Run it again after
@@ -38,26 +38,30 @@ def hand_out(folder: Path, queue: str, database: str) -> None:
 
 
 @click.command()
-@click.option("--log", type=click.IntRange(0), default=0, show_default=True, help="Which log's.")
-@click.option("--finish", is_flag=True, help="Retire the old key: the new one signs alone.")
+@click.option(
+    "--log", type=click.IntRange(0), default=0, show_default=True, help="Number of the log."
+)
+@click.option("--complete", is_flag=True, help="Retire the old key: the new one signs alone.")
 @DATA
-def rotate_log_key(log: int, finish: bool) -> None:
-    """Give a log a new signing key beside the old one; then restart worker and ledger."""
-    for each in key_rotation.rotate_log_key(LedgerSettings.load(), log, finish=finish).vkeys:
-        click.echo(each)
+def rotate_log_key(log: int, complete: bool) -> None:
+    """Add a new signing key to a log; then restart the worker and the ledger."""
+    for vkey in key_rotation.rotate_log_key(LedgerSettings.load(), log, finish=complete).vkeys:
+        click.echo(vkey)
 
 
 @click.command()
-@click.option("--finish", is_flag=True, help="Drop the old key: the new one is there alone.")
-@click.option("--unasked", is_flag=True, help="Do not ask the queue what waits under the old key.")
-@click.option("--lost", metavar="KID", default="", help="Wait no more for what KID sealed.")
+@click.option("--complete", is_flag=True, help="Drop the old key: the new one is there alone.")
+@click.option(
+    "--skip-queue-check", is_flag=True, help="Do not ask the queue what waits under the old key."
+)
+@click.option("--mark-lost", metavar="KID", default="", help="Wait no more for what KID sealed.")
 @DATA
-def rotate_transit_key(finish: bool, unasked: bool, lost: str) -> None:
-    """Put a new transit key before the old one; workers and intakes see it by themselves."""
-    if lost and finish:
+def rotate_transit_key(complete: bool, skip_queue_check: bool, mark_lost: str) -> None:
+    """Add a new transit key before the old one; workers and intakes reload it themselves."""
+    if mark_lost and complete:
         raise click.UsageError("A key is either dropped or given up as lost.")
     settings = LedgerSettings.load()
-    for each in key_rotation.rotate_transit_key(
-        settings, finish=finish, ask=not unasked, lost=lost
+    for key in key_rotation.rotate_transit_key(
+        settings, finish=complete, ask=not skip_queue_check, lost=mark_lost
     ).keys:
-        click.echo(each.kid)
+        click.echo(key.kid)

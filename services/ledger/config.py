@@ -55,10 +55,10 @@ class LedgerSettings(Settings):
     metrics_port: int = setting(
         "int",
         0,
-        "Port of the worker's /metrics; 0: none",
+        "Port of the worker's /metrics and /livez; 0: none",
         validate=validate.Range(min=0, max=65535),
     )
-    metrics_host: str = setting("str", "127.0.0.1", "Address of the worker's /metrics")
+    metrics_host: str = setting("str", "127.0.0.1", "Address of the worker's /metrics and /livez")
 
     @property
     def store_url(self) -> str:

@@ -23,7 +23,7 @@ from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.log.proofs import Proof
 from services.ledger.vault import Vault
-from shared.crypto.jwe import b64url, from_b64url
+from shared.crypto.jwe import b64url
 from shared.errors import DecryptionError
 from shared.events.refusals import REASONS, WARNINGS, Code
 
@@ -38,10 +38,9 @@ class LocatedEntry:
 
     def salt(self, vault: Vault) -> bytes:
         """Return the salt of the entry's digest, derived from the key that encrypted it."""
-        header = orjson.loads(from_b64url(self.entry.sealed.partition(b".")[0]))
-        key = vault.find(self.entry.subject)(header["kid"])
+        key = vault.find(self.entry.subject)(self.entry.kid)
         if key is None:
-            raise DecryptionError(f"no key {header['kid']} for entry {self.index}")
+            raise DecryptionError(f"no key {self.entry.kid} for entry {self.index}")
         return entry.salt_of(key, self.entry.author, self.entry.id)
 
 

@@ -17,10 +17,12 @@ from tests.chaos.rig import Process, Rig
 from tests.house.files import ROOT
 from tests.process import wait_until
 
-QUIET = frozenset({"rq", "keeping", "request", "witness", "batch"})  # log lines that alarm nobody
+QUIET = frozenset(
+    {"rq_unavailable", "checkpoint_archive_failed", "request", "witness_failed", "batch"}
+)  # log lines that alarm nobody
 CONNECTION = re.compile("ConnectionError|BusyLoadingError|ConnectionRefused")  # says no more
 NUMBER = re.compile(r"\b([1-9]\d*) (?:messages|events|entries|were not recorded)\b")
-WAITING = re.compile(r"^firsthand_inbox_waiting\{.*\} 1\.0$", re.MULTILINE)
+WAITING = re.compile(r"^firsthand_partition_blocked\{.*\} 1\.0$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Alarms:
                 yield Alarm(f"/readyz of {process.name}", said or str(status))
         _, body, _ = client.ask(self._rig.intake.port, "GET", "/metrics")
         if WAITING.search(body.decode(errors="replace")):
-            yield Alarm("metric firsthand_inbox_waiting", "it waits")
+            yield Alarm("metric firsthand_partition_blocked", "it waits")
         client.close()
 
     def _doctor(self) -> Iterator[Alarm]:
@@ -108,7 +110,7 @@ class Alarms:
         for line in output.splitlines():
             with contextlib.suppress(ValueError):
                 said: Json = orjson.loads(line)
-                if said.get("state") == "wrong":
+                if said.get("state") == "error":
                     name, text = said["check"], said["told"]
                     found = NUMBER.search(text) if "complete" in name else None
                     yield Alarm(f"doctor '{name}'", text, int(found[1]) if found else None)

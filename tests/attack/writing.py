@@ -125,7 +125,11 @@ def _recorded_meanwhile(run: Run, bob: Client, since: int) -> None:
     patience = min(PATIENCE, run.size(60, 15))
     waited = bob.seconds_until_recorded(writes(bob.author, "Fish"), patience)
     batches = [line for line in log_lines(run.rig.worker, since) if line.get("event") == "batch"]
-    failed = [line for line in log_lines(run.rig.worker, since) if line.get("event") == "waiting"]
+    failed = [
+        line
+        for line in log_lines(run.rig.worker, since)
+        if line.get("event") == "partition_blocked"
+    ]
     longest = max((line["milliseconds"] for line in batches), default=0.0) / 1000
     note = f"not yet after {patience:g} s" if waited >= patience else ""
     if note:  # the batch under way has no line in the log yet

@@ -37,14 +37,14 @@ from shared.inbox.inbox import Inbox, StreamHead
 
 
 class DeletesWhatItReads(Inbox):
-    def read(self, partition: int, count: int) -> StreamHead:
+    def peek(self, partition: int, count: int) -> StreamHead:
         reading = super().peek(partition, count)
         self.acknowledge(partition, [message_id for message_id, _ in reading.messages], (), None)
         return reading
 
 
 class RecordsRepeats(Batch):
-    def _repeat(self, *_: Any, **__: Any) -> None:
+    def _find_duplicate(self, *_: Any, **__: Any) -> None:
         """Recognise no event as recorded before."""
 
 
@@ -59,7 +59,7 @@ def drop_unique_key() -> None:
 
 
 class AnswersWithAnother(Batch):
-    def _repeat(self, event: Event, prior: dict[str, int]) -> int | None:
+    def _find_duplicate(self, event: Event, prior: dict[str, int]) -> int | None:
         index = super()._find_duplicate(event, prior)
         return None if index is None else max(index - 1, 0)
 
@@ -135,7 +135,7 @@ BUILDS = [
     Broken("I1", "messages are deleted before COMMIT", [DeletesWhatItReads]),
     Broken(
         "I2",
-        "a repeat is not recognised, and SQL does not mind",
+        "a duplicate is not detected, and SQL has no constraint",
         [RecordsRepeats],
         drop_unique_key,
     ),
@@ -146,11 +146,11 @@ BUILDS = [
         partial(setattr, routes, _decided.__name__, decide_by_any_receipt),
     ),
     Broken("I4", "a batch takes its messages in the order of their ids", [SortsById]),
-    Broken("I5", "a batch of repeats signs another root of the same size", [SignsAnotherRoot]),
+    Broken("I5", "a batch of duplicates signs another root of the same size", [SignsAnotherRoot]),
 ]
 TAKES_FIRST = Broken(
     "I4",
-    "a drain takes what it reads off the stream, before it has the head's lock",
+    "a drain deletes what it reads from the stream before it has the head's lock",
     [LocksLate, DeletesWhatItReads],
     partial(setattr, writes, lock_head.__name__, reads.head),
 )

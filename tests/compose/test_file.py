@@ -13,14 +13,14 @@ import yaml
 from services.cli import COMMANDS
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
-from services.operations.provision import ACCOUNTS, BESIDES
+from services.operations.provision import ACCOUNTS, EXTRA
 from shared.settings import variables
 from tests.compose.image import DOCKERFILE, instructions, stages
 from tests.compose.project import FILE, ROOT, mounts, order, project, seconds
 
 PROJECT = project()
 SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
-ONCE = {"hand-out", "init", "tool"}  # they end by themselves
+ONCE = {"provision-secrets", "init", "tool"}  # they end by themselves
 OURS = {name for name, each in SERVICES.items() if str(each["image"]).startswith("firsthand:")}
 CLIENT = {"FIRSTHAND_INTAKE_URL", "FIRSTHAND_LEDGER_URL"}  # read by the commands
 KEYS = {  # of compose's specification, as far as we use it
@@ -60,7 +60,7 @@ def test_every_name_leads_somewhere() -> None:
             assert ends or "healthcheck" in SERVICES[other], f"{name} waits for {other}"
     used = {volume for each in SERVICES.values() for volume, _, _ in mounts(each)}
     assert used == set(PROJECT["volumes"])
-    assert order(SERVICES)[0] == "hand-out"
+    assert order(SERVICES)[0] == "provision-secrets"
 
 
 def test_services_that_wait_for_each_other_are_found() -> None:
@@ -100,14 +100,16 @@ def test_an_image_is_of_one_version(name: str) -> None:
 
 
 def test_one_service_builds_our_image_and_all_others_wait_for_it() -> None:
-    assert [name for name, each in SERVICES.items() if "build" in each] == ["hand-out"]
+    assert [name for name, each in SERVICES.items() if "build" in each] == ["provision-secrets"]
     assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
 
     def after(name: str) -> set[str]:
         found = set(SERVICES[name].get("depends_on", {}))
         return found.union(*map(after, found))
 
-    assert all("hand-out" in after(name) for name in SERVICES if name != "hand-out")
+    assert all(
+        "provision-secrets" in after(name) for name in SERVICES if name != "provision-secrets"
+    )
 
 
 def test_only_intake_and_the_read_api_are_published_and_only_here() -> None:
@@ -127,7 +129,7 @@ def test_networks_keep_apart_who_has_nothing_to_say_to_each_other() -> None:
         ("init", "valkey"),
     }
     assert not neighbours & set(map(frozenset, strangers))
-    assert SERVICES["hand-out"]["network_mode"] == "none"
+    assert SERVICES["provision-secrets"]["network_mode"] == "none"
     assert [name for name, each in PROJECT["networks"].items() if not each] == ["front"]
 
 
@@ -137,7 +139,7 @@ def test_who_joins_the_network_metrics_reaches_the_figures_of_all_and_of_every_w
     told = SERVICES["worker"]["environment"]
     where = told["FIRSTHAND_METRICS_HOST"], told["FIRSTHAND_METRICS_PORT"]
     assert where == ("0.0.0.0", "8083")  # noqa: S104 - in the container's own networks
-    page = (ROOT / "docs/how-to/watch-and-mend.md").read_text()
+    page = (ROOT / "docs/how-to/monitor-and-troubleshoot.md").read_text()
     assert "firsthand_metrics" in page, "the network's name, with the project's before it"
     for each in ("intake", "ledger", "worker"):
         port = {"intake": 8081, "ledger": 8082, "worker": 8083}[each]
@@ -164,9 +166,8 @@ def test_every_secret_is_a_file(name: str) -> None:
         if re.search("PASSWORD|DATABASE|REDIS|TOKEN", each):
             assert each.endswith("_FILE")
             assert value.startswith("/keys/")
-    assert not re.search(
-        "password|secret|redis://", " ".join(map(str, SERVICES[name].get("command", [])))
-    )
+    arguments = map(str, SERVICES[name].get("command", [])[1:])  # the first is the command's name
+    assert not re.search("password|secret|redis://", " ".join(arguments))
 
 
 @EACH
@@ -177,7 +178,7 @@ def test_whoever_runs_on_has_its_own_keys_only_and_cannot_change_them(name: str)
         if volume.startswith("keys")
     ]
     wanted = {
-        "hand-out": [("keys", "/keys", False)]
+        "provision-secrets": [("keys", "/keys", False)]
         + [
             (f"keys-{each}", f"/handed/{each}", False)
             for each in ("intake", "worker", "ledger", "valkey", "postgres")
@@ -240,7 +241,7 @@ def memory(limit: str) -> int:
 
 
 def test_the_queues_account_gets_only_what_is_harmless_of_the_dangerous() -> None:
-    assert BESIDES.split() == ["+info", "+config|get", "+client|list"]
+    assert EXTRA.split() == ["+info", "+config|get", "+client|list"]
 
 
 def test_the_image_copies_what_is_there_and_what_may_be_there() -> None:

@@ -15,7 +15,7 @@ RUN, BACK_UP = "docs/how-to/run-with-compose.md", "docs/how-to/back-up-and-resto
 
 
 def test_the_page_on_running_is_true(compose: Composition, tmp_path: Path) -> None:
-    issuers = compose.one("hand-out").run("cat", "/keys/issuers.json").stdout
+    issuers = compose.one("provision-secrets").run("cat", "/keys/issuers.json").stdout
     (tmp_path / "issuers.json").write_text(issuers)
     said = [do(compose, line, tmp_path) for line in lines(RUN)]
     heard = "\n".join(said)

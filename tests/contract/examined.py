@@ -25,5 +25,5 @@ def named(ledger: Ledger, check: str, state: str, why: str, remedy: str, **groun
     result = found[check]
     assert (result.state, why in result.detail) == (state, True), result
     assert remedy in result.remedy, result
-    bad = [each for each in found.values() if each.state == "wrong" and each.check != check]
+    bad = [each for each in found.values() if each.state == "error" and each.check != check]
     assert not bad, bad

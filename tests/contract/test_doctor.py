@@ -31,12 +31,12 @@ def test_where_all_is_well_nothing_is_wrong(ledger: Ledger) -> None:
     ledger.drain()
     found = examined(ledger)
     assert found.keys() == CHECKS.keys()
-    assert {each.check: each.detail for each in found.values() if each.state == "wrong"} == {}
-    assert {each.check for each in found.values() if each.state == "unknown"} == {
+    assert {each.check: each.detail for each in found.values() if each.state == "error"} == {}
+    assert {each.check for each in found.values() if each.state == "skipped"} == {
         "intake",
         "read API",
     }
-    assert found["bells"].state == "odd"  # this test is its own worker
+    assert found["bells"].state == "warning"  # this test is its own worker
     assert not any(each.down for each in found.values())
 
 
@@ -66,7 +66,7 @@ def test_it_changes_nothing(on_valkey: Ledger) -> None:
 
 def test_no_key_folder(on_valkey: Ledger, keys: Path) -> None:
     keys.rename(keys.with_name("elsewhere"))
-    named(on_valkey, "key files", "wrong", "no key folder", "run 'firsthand init'")
+    named(on_valkey, "key files", "error", "does not exist", "run 'firsthand init'")
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_no_key_folder(on_valkey: Ledger, keys: Path) -> None:
     ],
 )
 def test_a_secret_that_others_can_read(on_valkey: Ledger, keys: Path, name: str) -> None:
-    if not (keys / name).exists():  # `hand-out` or whoever rotates a key makes it
+    if not (keys / name).exists():  # `provision-secrets` or whoever rotates a key makes it
         (keys / name).touch()
     (keys / name).chmod(0o755 if not name else 0o644)
-    named(on_valkey, "key files", "wrong", "others can use it", "run 'chmod 0")
+    named(on_valkey, "key files", "error", "other accounts can use it", "run 'chmod 0")
 
 
 @SQLITE
@@ -91,14 +91,20 @@ def test_a_ledger_that_others_can_read(on_valkey: Ledger) -> None:
     file.parent.chmod(0o700)
     assert examined(on_valkey)["ledger's file"].state == "ok"
     file.parent.chmod(0o755)
-    named(on_valkey, "ledger's file", "wrong", "mode 0644, others can use it", "run 'chmod 0600")
+    named(
+        on_valkey,
+        "ledger's file",
+        "wrong",
+        "mode 0644, other accounts can use it",
+        "run 'chmod 0600",
+    )
     assert folder.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_secret_of_another_account(on_valkey: Ledger, keys: Path) -> None:
     os.chown(keys / "kek", 65534, 65534)
-    named(on_valkey, "key files", "wrong", "another account (65534)", "chown")
+    named(on_valkey, "key files", "error", "another account (65534)", "chown")
 
 
 @pytest.mark.parametrize(
@@ -115,13 +121,13 @@ def test_a_key_file_that_cannot_be_read(
     on_valkey: Ledger, keys: Path, check: str, name: str
 ) -> None:
     (keys / name).write_text("{}")
-    named(on_valkey, check, "wrong", str(keys), "run 'firsthand init'")
+    named(on_valkey, check, "error", str(keys), "run 'firsthand init'")
 
 
 def test_a_transit_key_that_is_too_old(on_valkey: Ledger, keys: Path) -> None:
     old = time.time() - 31 * 86_400
     os.utime(keys / "transit.jwks", (old, old))
-    named(on_valkey, "transit keys", "odd", "31 days old", "run 'firsthand rotate-transit-key'")
+    named(on_valkey, "transit keys", "warning", "31 days old", "run 'firsthand rotate-transit-key'")
 
 
 @POSTGRESQL
@@ -133,8 +139,8 @@ def test_what_this_host_does_not_need_is_unknown_and_no_finding(
         (keys / name).unlink()
     on_valkey.settings = replace(on_valkey.settings, database_url="", database_owner_url="")
     found = examined(on_valkey)
-    assert [each for each in found.values() if each.state == "wrong" or each.down] == []
-    assert "not on this host, and workers need it" in found["log keys"].detail
+    assert [each for each in found.values() if each.state == "error" or each.down] == []
+    assert "not on this host; workers need it" in found["log keys"].detail
     assert "no database address on this host" in found["database"].detail
     assert {found[each].state for each in ("queue", "lag", "issuers", "transit keys")} == {"ok"}
 
@@ -143,7 +149,7 @@ def test_what_this_host_does_not_need_is_unknown_and_no_finding(
 
 
 def test_a_disk_that_is_full(on_valkey: Ledger) -> None:
-    named(on_valkey, "disk", "wrong", "are free in", "make room", least_free=2**60)
+    named(on_valkey, "disk", "error", "are free in", "free space", least_free=2**60)
 
 
 @SQLITE
@@ -155,10 +161,10 @@ def test_sqlite_on_a_networks_file_system(on_valkey: Ledger, tmp_path: Path) -> 
         f"2 1 0:5 / {folder} rw shared:1 - nfs4 host:/ rw",
     ]
     mounts.write_text("\n".join(lines))
-    named(on_valkey, "file system", "wrong", "is on nfs4", "to a local disk", mounts=mounts)
+    named(on_valkey, "file system", "error", "is on nfs4", "to a local disk", mounts=mounts)
     mounts.write_text("\n".join([lines[0], f"{lines[1]}x".replace(str(folder), "/elsewhere")]))
     assert examined(on_valkey, mounts=mounts)["file system"].detail.endswith("is on ext4")
-    assert examined(on_valkey, mounts=tmp_path / "none")["file system"].state == "unknown"
+    assert examined(on_valkey, mounts=tmp_path / "none")["file system"].state == "skipped"
 
 
 # the queue
@@ -168,17 +174,17 @@ def test_a_queue_that_is_away(on_valkey: Ledger, valkey: RedisLikeServer) -> Non
     valkey.kill()
     found = examined(on_valkey)
     valkey.start()
-    assert (found["queue"].state, found["queue"].down) == ("unknown", True)
+    assert (found["queue"].state, found["queue"].down) == ("skipped", True)
     assert "does not answer" in found["queue"].detail
     assert "start it" in found["queue"].remedy
-    assert found["lag"].detail == "not known, for the reason of 'queue'"
+    assert found["lag"].detail == "unknown, for the same reason as 'queue'"
     assert found["heads"].state == "ok"
 
 
 @SQLITE
 def test_a_queue_that_is_too_old(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_checks, "OLDEST", (99, 0))
-    named(ledger, "queue", "wrong", "it speaks as Redis", "use Redis 7.0 or newer")
+    named(ledger, "queue", "error", "its version is Redis", "use Redis 7.0 or newer")
 
 
 @SQLITE
@@ -188,19 +194,19 @@ def test_a_queue_that_is_too_old(ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 )
 def test_a_queue_that_is_not_safe(ledger: Ledger, setting: str, value: str) -> None:
     ledger.inbox().redis.config_set(setting, value)
-    named(ledger, "queue durability", "wrong", "the queue ", "appendfsync always")
+    named(ledger, "queue durability", "error", "the queue ", "appendfsync always")
 
 
 @SQLITE
 def test_replicas_that_are_missing(ledger: Ledger) -> None:
     ledger.settings = replace(ledger.settings, replicas=1)
-    named(ledger, "queue durability", "wrong", "0 of 1 replicas", "FIRSTHAND_REPLICAS")
+    named(ledger, "queue durability", "error", "0 of 1 replicas", "FIRSTHAND_REPLICAS")
 
 
 @SQLITE
 def test_a_queue_that_others_use_too(ledger: Ledger) -> None:
     ledger.inbox().redis.set("session:42", "cache")
-    named(ledger, "queue's other keys", "odd", "as session:42", "a queue of its own")
+    named(ledger, "queue's other keys", "warning", "such as session:42", "a separate queue")
 
 
 @SQLITE
@@ -208,14 +214,14 @@ def test_a_queue_that_others_use_too(ledger: Ledger) -> None:
 def test_clocks_that_differ(ledger: Ledger, off: int) -> None:
     way = "60 s behind" if off > 0 else "60 s ahead of"
     clock = {"clock": lambda: datetime.now(UTC) + timedelta(seconds=off)}
-    named(ledger, "queue's clock", "wrong", way, "the same time server", **clock)
+    named(ledger, "queue's clock", "error", way, "one time server", **clock)
 
 
 @SQLITE
 def test_a_partition_that_waits_says_why(ledger: Ledger) -> None:
     ledger.post(ada.starts())
     ledger.inbox().set_blocked_reason(0, "the database is away")
-    named(ledger, "lag", "wrong", "1 messages: the database is away", "goes on by itself")
+    named(ledger, "lag", "error", "1 messages: the database is away", "continues by itself")
 
 
 @SQLITE
@@ -237,18 +243,18 @@ def test_messages_that_nobody_takes(ledger: Ledger) -> None:
     redis = ledger.inbox().redis
     seconds, _ = redis.time()
     redis.xadd(inbox_key(0), {"e": b"x"}, id=f"{(seconds - 90) * 1000}-0")
-    named(ledger, "lag", "wrong", "no bell was rung", "start a worker")
+    named(ledger, "lag", "error", "doorbell not rung", "start a worker")
 
 
 @SQLITE
 def test_a_partition_that_is_full(ledger: Ledger) -> None:
     ledger.post(ada.starts(), ada.states())
     full = {"inbox_limit": 2}
-    named(ledger, "lag", "wrong", "2 messages (full: who posts gets 503)", "start a worker", **full)
+    named(ledger, "lag", "error", "2 messages (full: intake answers 503)", "start a worker", **full)
     assert examined(ledger, inbox_limit=3)["lag"].state == "ok"
     assert examined(ledger, inbox_limit=0)["lag"].state == "ok"
     ledger.inbox().set_blocked_reason(0, "the database is away")
-    named(ledger, "lag", "wrong", "(full: who posts gets 503): the database is away", "", **full)
+    named(ledger, "lag", "error", "(full: intake answers 503): the database is away", "", **full)
 
 
 @SQLITE
@@ -263,4 +269,4 @@ def test_bells_that_failed(ledger: Ledger) -> None:
         job_class=doorbell.DrainJob,
     )
     worker.work(burst=True, logging_level="CRITICAL")  # this process has nothing to drain with
-    named(ledger, "bells", "odd", "1 bells failed", "the worker's log")
+    named(ledger, "bells", "warning", "1 doorbell jobs failed", "the worker's log")

@@ -79,8 +79,8 @@ def test_the_command_prints_the_keys_and_says_when_it_is_not_the_time(stored: Le
     (old,) = signers(stored.settings)[0].vkeys
     status, keys = run()
     assert (status, len(keys), keys[1]) == (0, 2, old)
-    assert run("--log", "0", "--finish") == (0, keys)
-    status, said = run("--finish")
+    assert run("--log", "0", "--complete") == (0, keys)
+    status, said = run("--complete")
     assert (status, len(said)) == (2, 1)
     assert "add the new one first" in said[0]
     assert run("--log", "7")[0] == 2

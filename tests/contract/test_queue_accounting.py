@@ -65,7 +65,7 @@ def test_messages_that_are_trimmed_are_counted(ledger: Ledger, left: int) -> Non
     assert projector.batch(0) == left
     assert alarms(ledger) == [("queue-lost-messages", 4 - left)]
     assert not projector.needs_batch(0, ledger.inbox().summarize(0))
-    named(ledger, "queue's completeness", "wrong", "removed from the queue", "outboxes")
+    named(ledger, "queue's completeness", "error", "removed from the queue", "outboxes")
     ledger.post(*TOLD[2:])
     ledger.drain(projector)
     assert sorted(ledger.ids(ADA)) == sorted(IDS)
@@ -86,7 +86,7 @@ def test_a_wiped_queue_stops_the_writer_until_somebody_accepts_it(ledger: Ledger
     assert b"run 'firsthand accept-queue'" in (inbox.redis.get(WAITING) or b"")
     assert (len(ledger.rows()), ledger.waiting()) == (2, 2)
     assert "Log 0: published again, 2 entries." in accept(ledger)
-    assert "nothing done" in accept(ledger), "the second time"
+    assert "nothing to do" in accept(ledger), "the second time"
     assert drainer.drain(0) == 2
     assert alarms(ledger) == [("queue-replaced", 4)]
     ledger.post(*TOLD[2:])
@@ -152,7 +152,7 @@ def test_a_database_that_is_another_one_is_not_accepted(on_valkey: Ledger) -> No
     kept.write_text(signers(on_valkey.settings)[0].checkpoint(2, bytes(32)))
     on_valkey.inbox().redis.delete(published_key(0))
     said = accept(on_valkey, "--checkpoint", str(kept), code=3)
-    assert "holds other entries than the 2 that were published" in said
+    assert "differs from the 2 entries that were published" in said
 
 
 @pytest.mark.parametrize("spoil", ["garbage", "a list", "an earlier checkpoint"])

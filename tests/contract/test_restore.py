@@ -134,7 +134,9 @@ def test_an_archive_that_is_cut_off_says_so(lost: Lost, tmp_path: Path) -> None:
     for length in (0, 1, 100):
         archive.write_bytes(whole[:length])
         said = lost.refuses(archive, code=2)
-        assert said.startswith(f"firsthand: {archive}: neither manifest.json nor logs/: this is no")
+        assert said.startswith(
+            f"firsthand: {archive}: neither manifest.json nor logs/: not an export"
+        )
         assert "; file: whole.tar.gz: is truncated, not an archive, or too large" in said
         assert len(said.splitlines()) == 1
     archive.write_bytes(whole[: len(whole) // 2])
@@ -145,7 +147,7 @@ def test_an_archive_that_is_cut_off_says_so(lost: Lost, tmp_path: Path) -> None:
 
 def test_it_does_not_stop_behind_what_was_published(lost: Lost, tmp_path: Path) -> None:
     said = lost.refuses(lost.short, code=3)
-    assert "286 entries were published (the queue says)" in said
+    assert "286 entries were published (in the queue)" in said
     assert "the export has 4 and the database 4: 282 are missing" in said
     lost.ledger.inbox().redis.delete(published_key(0))
     kept = tmp_path / "kept"
@@ -163,7 +165,7 @@ def test_nor_beside_it(lost: Lost, tmp_path: Path) -> None:
     (signer,) = signers(lost.ledger.settings)
     later = [*true[:-2], true[-1], true[-2]]
     export = exports.write(tmp_path / "later", [Told(later, signer)])
-    assert "checkpoint: log 0, the queue says" in lost.refuses(export, code=1)
+    assert "checkpoint: log 0, in the queue" in lost.refuses(export, code=1)
     lost.ledger.inbox().redis.delete(published_key(0))
     early = [true[1], true[0], *true[2:]]
     export = exports.write(tmp_path / "early", [Told(early, signer)])
@@ -177,7 +179,7 @@ def test_one_bit_or_another_ledgers_export_is_refused(lost: Lost, tmp_path: Path
     bundle.write_bytes(raw)
     assert "Nothing was restored" in lost.refuses(lost.export, code=1)
     log = exports.write(tmp_path / "other", [Told([], Signer("example.org/other/0", bytes(32)))])
-    assert "put back the key folder" in lost.refuses(log, code=3)
+    assert "restore the key folder" in lost.refuses(log, code=3)
     assert "no such file" in lost.refuses(tmp_path / "nothing", code=2)
 
 
@@ -196,8 +198,8 @@ def test_an_empty_ledger_with_the_same_keys(lost: Lost) -> None:
 def test_a_key_that_is_missing_is_an_incident_and_no_erasure(lost: Lost) -> None:
     put_back(lost.ledger, with_keys(lost, ADA))
     said = lost.restore(lost.export, code=1)
-    assert "No key of person:eve for 2 of these entries: nobody can read them." in said
-    assert "1 person is concerned: their keys are missing, and they were not erased" in said
+    assert "No key of person:eve: 2 of these entries cannot be decrypted." in said
+    assert "The keys of 1 person are missing, although they were not erased" in said
     assert lost.ledger.rows() == lost.whole["entries"]
     assert {each.person for each in lost.ledger.replay().findings} == {EVE}
     told = json.loads(lost.restore(lost.export, "--json", code=1))

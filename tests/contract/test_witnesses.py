@@ -289,4 +289,6 @@ def test_the_keeper_goes_on_whatever_is_away(on_valkey: Ledger) -> None:
         stopping.set()
         keeping.join(10)
         assert not keeping.is_alive()
-        assert {each["event"] for each in said if each["log_level"] == "warning"} == {"keeping"}
+        assert {each["event"] for each in said if each["log_level"] == "warning"} == {
+            "checkpoint_archive_failed"
+        }

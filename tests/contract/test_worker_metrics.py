@@ -58,7 +58,7 @@ def test_what_was_recorded_is_counted_once_and_told_in_one_line(
     assert told["firsthand_refusals_total", "not-yours-to-say"] == 1
     assert told["firsthand_refusals_total", "our-fault"] == 0
     assert told["firsthand_repeated_events_total", ""] == 1
-    assert told["firsthand_people_at_hand", ""] == 1
+    assert told["firsthand_cached_plans", ""] == 1
     assert told["firsthand_batch_messages_sum", ""] == len(TOLD) + 3
     for stage in STAGES:
         assert told["firsthand_batch_stage_duration_seconds_count", stage] >= 1
@@ -89,5 +89,5 @@ def test_a_drain_that_fails_is_counted(on_valkey: Ledger, port: int) -> None:
     redis.set(inbox_key(0), "garbage")
     with Worker(on_valkey) as worker:
         wait_until(lambda: bool(redis.exists(waiting_key(0))), "the reason")
-        assert figures(port)["firsthand_failed_drains_total", ""] >= 1
+        assert figures(port)["firsthand_drain_failures_total", ""] >= 1
         assert "WRONGTYPE" in worker.said()

@@ -26,26 +26,26 @@ def test_with_everything_running_it_finds_nothing_and_with_a_fault_it_names_it(
             wait_until(lambda: doorbell.listeners(queue) == 1, "the worker to listen")
         well = up.run("doctor")
         assert (well.returncode, well.stderr) == (0, "")
-        assert well.stdout.splitlines()[-1].endswith(" ok, 0 odd, 0 wrong, 0 unknown.")
+        assert well.stdout.splitlines()[-1].endswith(" ok, 0 warning, 0 error, 0 skipped.")
         assert "\x1b" not in well.stdout  # no colour where there is no terminal
         with connect(LedgerSettings.load(data=up.data).queue_url) as queue:
             queue.config_set("appendfsync", "everysec")
         ill = up.run("doctor")
         assert ill.returncode == 1
-        wrong = [line for line in ill.stdout.splitlines() if line.startswith("wrong")]
+        wrong = [line for line in ill.stdout.splitlines() if line.startswith("error")]
         assert [line[9:28].strip() for line in wrong] == ["queue durability", "intake"]
         assert "; set appendonly yes, appendfsync always" in wrong[0]
         assert "intake is not ready: the queue does not fsync each write" in wrong[1]
         told = [json.loads(line) for line in up.run("doctor", "--json").stdout.splitlines()]
-        assert [each["check"] for each in told if each["state"] == "wrong"] == [
+        assert [each["check"] for each in told if each["state"] == "error"] == [
             "queue durability",
             "intake",
         ]
         assert up.stop() == 0
     quiet = up.run("doctor")
     assert quiet.returncode == 3
-    assert "the embedded queue does not run; start 'firsthand up'" in quiet.stdout
-    assert " 0 wrong, " in quiet.stdout
+    assert "the embedded queue is not running; start 'firsthand up'" in quiet.stdout
+    assert " 0 error, " in quiet.stdout
 
 
 def test_before_there_is_a_ledger_it_says_how_to_make_one(tmp_path: Path) -> None:
@@ -59,4 +59,4 @@ def test_before_there_is_a_ledger_it_says_how_to_make_one(tmp_path: Path) -> Non
 def test_a_setting_that_cannot_be_read_is_the_one_finding(tmp_path: Path) -> None:
     told = Up(tmp_path, FIRSTHAND_PARTITIONS="many").run("doctor")
     assert (told.returncode, told.stderr) == (1, "")
-    assert told.stdout.startswith("wrong    settings            FIRSTHAND_PARTITIONS: ")
+    assert told.stdout.startswith("error    settings            FIRSTHAND_PARTITIONS: ")

@@ -70,7 +70,7 @@ def test_a_queue_that_is_none(folder: Path, service: str) -> None:
 def test_the_doctor_says_so_too(folder: Path) -> None:
     done = started(folder, "doctor", FIRSTHAND_REDIS_URL="http://x")
     assert (done.returncode, done.stderr) == (1, "")
-    assert "wrong    queue               FIRSTHAND_REDIS_URL: " in done.stdout
+    assert "error    queue               FIRSTHAND_REDIS_URL: " in done.stdout
 
 
 @pytest.mark.parametrize("service", ["intake", "ledger"])
@@ -82,7 +82,7 @@ def test_a_port_where_somebody_listens(folder: Path, service: str) -> None:
         other.listen()
         port = other.getsockname()[1]
         line = told(started(folder, service, f"--port={port}"), 3)
-    assert line == f"firsthand: port {port} is taken; choose another with --port\n"
+    assert line == f"firsthand: port {port} is already in use; choose another with --port\n"
 
 
 def test_a_name_of_this_machine_is_an_address_of_it() -> None:
@@ -126,4 +126,4 @@ def test_an_up_json_that_is_half_written_is_as_if_it_were_not_there(folder: Path
     done = started(folder, "doctor", **wrong)
     assert (done.returncode, done.stderr) == (3, "")
     assert "intake does not answer at http://127.0.0.1:9" in done.stdout
-    assert "no address is known here; set FIRSTHAND_LEDGER_URL" in done.stdout
+    assert "no address is configured; set FIRSTHAND_LEDGER_URL" in done.stdout

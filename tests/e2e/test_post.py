@@ -157,7 +157,7 @@ def test_what_one_left_behind_is_not_sent_with_anothers_token_or_to_another_plac
 ) -> None:
     with Answering(cut) as intake:
         desk = Desk(up, tmp_path, intake.url)
-        assert desk.run("post", desk.write(*wishes(3)), "--patience=0")[0] == 3
+        assert desk.run("post", desk.write(*wishes(3)), "--retry-for=0")[0] == 3
         assert len(intake.heard) == 1
     kept = desk.run("outbox")[1].splitlines()
     eve = Desk(up, tmp_path, intake.url)
@@ -172,20 +172,20 @@ def test_what_one_left_behind_is_not_sent_with_anothers_token_or_to_another_plac
 
 def test_a_failure_is_one_line_that_says_what_is_kept_and_how_to_go_on(desk: Desk) -> None:
     desk.environment["FIRSTHAND_INTAKE_URL"] = "http://127.0.0.1:9"
-    status, output, errors = desk.run("post", desk.write(*wishes(2)), "--patience=0.2")
+    status, output, errors = desk.run("post", desk.write(*wishes(2)), "--retry-for=0.2")
     assert (status, output) == (3, "")
     assert errors == (
         "firsthand: http://127.0.0.1:9: [Errno 111] Connection refused "
-        "(3 in the outbox; 'firsthand post --resume' goes on)\n"
+        "(3 in the outbox; 'firsthand post --resume' continues)\n"
     )
-    status, output, errors = desk.run("post", "said.ndjson", "--patience=0.2")
-    assert errors.startswith("This input waits in the outbox already; going on with it.\n")
+    status, output, errors = desk.run("post", "said.ndjson", "--retry-for=0.2")
+    assert errors.startswith("This input is in the outbox already; continuing with it.\n")
     assert len(desk.run("outbox")[1].splitlines()) == 3
 
 
 def test_no_token_rests_in_the_outbox(desk: Desk) -> None:
     desk.environment["FIRSTHAND_INTAKE_URL"] = "http://127.0.0.1:9"
-    desk.run("post", desk.write(*wishes(2)), "--patience=0")
+    desk.run("post", desk.write(*wishes(2)), "--retry-for=0")
     [file] = (desk.folder / "data" / "outbox").iterdir()
     content = file.read_bytes()
     assert STARTED["name_to_use"].encode() in content
@@ -215,9 +215,12 @@ def test_what_cannot_be_taken_is_set_aside_and_can_be_taken_out(desk: Desk) -> N
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ("7", "/type: Text holds half of a surrogate pair."),
+        ("7", "/type: Text contains half of a surrogate pair."),
         ("NaN", "/: NaN is not a whole number; send a decimal as a string."),
-        (f'"{"y" * 5_000_000}"', "A body of this form has at most 73728 bytes."),
+        (
+            f'"{"y" * 5_000_000}"',
+            "The body exceeds 73728 bytes, the maximum for this content mode.",
+        ),
     ],
     ids=["half a pair", "no number", "too long"],
 )
@@ -237,7 +240,7 @@ def test_what_cannot_even_be_read_is_set_aside_and_what_stands_behind_it_goes(
 
 @pytest.mark.parametrize("patience", ["nan", "-1", "inf"])
 def test_patience_is_a_number_of_seconds(desk: Desk, patience: str) -> None:
-    status, _, errors = desk.run("post", desk.write(*wishes(1)), f"--patience={patience}")
+    status, _, errors = desk.run("post", desk.write(*wishes(1)), f"--retry-for={patience}")
     assert (status, "must be 0 or more" in errors) == (2, True)
     assert desk.run("outbox") == (0, "", "")
 

@@ -179,4 +179,4 @@ def test_a_compressed_body_is_a_415_whatever_is_in_it(up: Up) -> None:
     headers = {**up.bearer(somebody()), "Content-Type": "application/cloudevents+json"}
     headers["Content-Encoding"] = "gzip"
     answer = up.client.post(f"{up.intake}/events", content=b"\x1f\x8b", headers=headers)
-    assert (answer.status_code, answer.json()["type"]) == (415, "/problems/wrong-media-type")
+    assert (answer.status_code, answer.json()["type"]) == (415, "/problems/unsupported-media-type")

@@ -84,7 +84,7 @@ def test_when_one_service_ends_all_end_and_say_which(tmp_path: Path, service: st
         child = [pid for pid in up.below if parent_of(pid) == up.process.pid][place]
         os.kill(child, signal.SIGKILL)
         assert up.process.wait(PATIENCE) == 3
-        assert f"{service} ended by itself" in up.errors.splitlines()[-1]
+        assert f"{service} exited unexpectedly" in up.errors.splitlines()[-1]
         up.nothing_is_left()
 
 
@@ -117,7 +117,7 @@ def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path, place: int) -> Non
         )
     option = ("--intake-port", "--ledger-port", "--metrics-port")[place]
     assert (done.returncode, done.stdout) == (3, "")
-    says = f"firsthand: port {up.ports[place]} is taken; choose another with {option}\n"
+    says = f"firsthand: port {up.ports[place]} is already in use; choose another with {option}\n"
     assert done.stderr == says
 
 

@@ -107,7 +107,7 @@ def test_no_word_is_logged_of_a_message_that_does_not_open(up: Up) -> None:
     settings = LedgerSettings.load(data=up.data)
     with connect(settings.queue_url) as queue:
         queue.xadd(inbox_key(0), {MARK: MARK, "e": MARK})
-    wait_until(lambda: bool(lines(up, "unreadable")), "the line")
+    wait_until(lambda: bool(lines(up, "message_unreadable")), "the line")
     assert words_in(up.errors) == []
 
 
@@ -139,8 +139,8 @@ def test_no_word_is_logged_when_the_store_fails(tmp_path: Path) -> None:
         said = event("aspiration.stated", {"words": MARK}, ADA)
         assert up.post(ADA, said, wait=1).status_code == 202
         assert up.get(ADA, "plan?version=1", ADA).status_code == 503
-        wait_until(lambda: bool(lines(up, "waiting")), "the fault")
-        assert "no such table: people" in str(lines(up, "waiting")[0]["why"])
+        wait_until(lambda: bool(lines(up, "partition_blocked")), "the fault")
+        assert "no such table: people" in str(lines(up, "partition_blocked")[0]["why"])
         assert words_in(up.errors) == []
 
 

@@ -76,7 +76,7 @@ def test_the_abuse_is_refused_and_the_answer_says_why(abuse: Abuse, answers: Ans
     *before, answer = answers[None][abuse.name]
     assert [earlier["status"] for earlier in before] == [202] * len(before)
     assert answer["status"] == abuse.status, answer
-    slug = {401: "unauthorised", 403: "forbidden"}[abuse.status]
+    slug = {401: "unauthorized", 403: "forbidden"}[abuse.status]
     assert answer["body"]["type"] == f"/problems/{slug}"
     assert abuse.says in answer["body"]["detail"]
 

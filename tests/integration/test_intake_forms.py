@@ -135,12 +135,12 @@ def test_each_fault_of_a_binary_body_has_its_place(
 
 @pytest.mark.parametrize("media", ["text/plain", "application/xml", "application/json+x", ""])
 def test_data_that_is_no_json_is_a_415(door: Door, media: str) -> None:
-    problem(binary(door, SAID, Content_Type=media), 415, "wrong-media-type")
+    problem(binary(door, SAID, Content_Type=media), 415, "unsupported-media-type")
 
 
 def test_json_without_headers_is_a_415_that_names_the_right_type(door: Door) -> None:
     answer = door.post(SAID, Content_Type="application/json")
-    told = problem(answer, 415, "wrong-media-type")
+    told = problem(answer, 415, "unsupported-media-type")
     assert "application/cloudevents+json" in told["detail"]
     assert "ce-" in told["detail"]
 

@@ -101,13 +101,13 @@ def test_intake_decides_nothing(real_door: Door) -> None:
 )
 def test_without_a_good_token_it_is_a_401(door: Door, authorization: str) -> None:
     answer = door.send(body(SAID), Authorization=authorization)
-    problem(answer, 401, "unauthorised")
+    problem(answer, 401, "unauthorized")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert door.length() == 0
 
 
 def test_the_token_is_looked_at_before_the_body(door: Door) -> None:
-    problem(door.send(b"not JSON", Authorization=""), 401, "unauthorised")
+    problem(door.send(b"not JSON", Authorization=""), 401, "unauthorized")
 
 
 @pytest.mark.parametrize("author", ["auditor:kim", "operator:lee"])
@@ -164,13 +164,13 @@ def test_another_address_is_a_404(door: Door, path: str) -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "PROPFIND"])
 def test_another_method_is_a_405_that_names_the_right_one(door: Door, method: str) -> None:
     answer = door.client.open("/events", method=method)
-    problem(answer, 405, "wrong-method")
+    problem(answer, 405, "method-not-allowed")
     assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {"POST", "OPTIONS"}
 
 
 def test_what_is_only_read_takes_no_post(door: Door) -> None:
     answer = door.client.post("/event-types")
-    problem(answer, 405, "wrong-method")
+    problem(answer, 405, "method-not-allowed")
     assert {"GET", "HEAD"} <= set(answer.headers["Allow"].replace(" ", "").split(","))
 
 
@@ -227,7 +227,7 @@ def test_a_queue_that_hides_its_settings_is_not_safe(
         inbox = Inbox(hidden, real_door.inbox.transit)
         client = create_app(Callers.from_folder(keys, "firsthand"), inbox).test_client()
         told = problem(Door(keys, client, inbox).post(SAID), 503, "unavailable")
-        assert "does not tell how it stores" in told["detail"]
+        assert "does not report its settings" in told["detail"]
         assert client.get("/readyz").status_code == 503
     queue.execute_command("ACL", "DELUSER", "intake")
 
@@ -264,7 +264,7 @@ def test_whoever_posts_too_fast_is_told_when_to_post_again(real_door: Door) -> N
     door = limited(real_door, Limits(per_second=1, burst=5))
     assert [door.post(SAID).status_code for _ in range(5)] == [202] * 5
     answer = door.post(SAID)
-    told = problem(answer, 429, "too-fast")
+    told = problem(answer, 429, "too-many-requests")
     assert int(answer.headers["Retry-After"]) == 1
     assert "errors" not in told
     assert door.post(SAID, SAM).status_code == 202
@@ -276,7 +276,7 @@ def test_a_batch_counts_as_many_as_it_holds(real_door: Door) -> None:
     batch = "application/cloudevents-batch+json"
     assert door.post([SAID] * 100, Content_Type=batch).status_code == 202
     answer = door.post([SAID], Content_Type=batch)
-    problem(answer, 429, "too-fast")
+    problem(answer, 429, "too-many-requests")
     assert 60 < int(answer.headers["Retry-After"]) <= 96
     assert door.length() == 100
 

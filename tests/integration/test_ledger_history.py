@@ -61,7 +61,7 @@ def test_a_history_comes_in_pages(begun: Together) -> None:
 
 @pytest.mark.parametrize("query", ["limit=x", "limit=-1", "cursor=", "cursor=1e3", "cursor=-1"])
 def test_a_page_that_makes_no_sense_is_a_422(small_house: Together, query: str) -> None:
-    problem(small_house.get(ADA, f"history?{query}"), 422, "wrong-query")
+    problem(small_house.get(ADA, f"history?{query}"), 422, "invalid-query")
 
 
 def test_a_page_has_at_least_one_entry_and_a_bound(small_house: Together) -> None:

@@ -118,8 +118,8 @@ def test_headers_are_those_of_the_specification(begun: Together) -> None:
     for answer in (checkpoint, tile, bundle):
         assert "Content-Encoding" not in answer.headers
     assert begun.log("vkey").text == f"{signers(begun.settings)[0].vkey}\n"
-    told = problem(begun.ledger.post("/logs/0/checkpoint"), 405, "wrong-method")
-    assert told["detail"] == "This address takes GET, HEAD, OPTIONS."
+    told = problem(begun.ledger.post("/logs/0/checkpoint"), 405, "method-not-allowed")
+    assert told["detail"] == "This address supports GET, HEAD, OPTIONS."
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_another_log_is_a_404(begun: Together, log: str) -> None:
 
 def test_entries_are_for_auditors_and_operators_with_the_scope(begun: Together) -> None:
     path = "tile/entries/000.p/3"
-    problem(begun.log(path), 401, "unauthorised")
+    problem(begun.log(path), 401, "unauthorized")
     for subject, scope in (("auditor:kim", "read"), ("operator:lee", "write"), (ADA, "read")):
         problem(begun.log(path, bearer(begun, subject, scope)), 403, "forbidden")
     for subject in (ADA, SAM, "service:app"):

@@ -151,7 +151,7 @@ def test_as_of_takes_any_offset(house: Together) -> None:
 
 def test_a_plus_that_became_a_space_is_explained(house: Together) -> None:
     answer = begun(house).get(ADA, "plan?as-of=2126-03-02T13:02:30+01:00")
-    told = problem(answer, 422, "wrong-query")
+    told = problem(answer, 422, "invalid-query")
     assert "%2B" in told["errors"][0]["detail"]
     assert "as-of" in pointers(told)[0]
 
@@ -161,7 +161,7 @@ def test_nothing_is_said_of_addresses_where_a_moment_is_simply_wrong(small_house
     small_house.post(ADA, "plan.started", STARTED)
     for query in ("plan?as-of=2126-03-02%2013:02", "diff?from=yesterday"):
         told = problem(small_house.get(ADA, query), 422, "wrong-query")
-        assert told["errors"][0]["detail"].endswith("with offset, as 2026-05-03T10:00:00Z.")
+        assert told["errors"][0]["detail"].endswith("with offset, such as 2026-05-03T10:00:00Z.")
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ def test_nothing_is_said_of_addresses_where_a_moment_is_simply_wrong(small_house
 )
 def test_a_parameter_given_twice_is_a_422(small_house: Together, path: str, name: str) -> None:
     small_house.post(ADA, "plan.started", STARTED)
-    told = problem(small_house.get(ADA, path), 422, "wrong-query")
+    told = problem(small_house.get(ADA, path), 422, "invalid-query")
     assert pointers(told) == [f"/{name}"]
-    assert told["errors"][0]["detail"] == "Must be given once."
+    assert told["errors"][0]["detail"] == "Must not be repeated."
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_parameter_given_twice_is_a_422(small_house: Together, path: str, name
 )
 def test_a_query_that_makes_no_sense_is_a_422(small_house: Together, query: str) -> None:
     small_house.post(ADA, "plan.started", STARTED)
-    problem(small_house.get(ADA, f"plan?{query}"), 422, "wrong-query")
+    problem(small_house.get(ADA, f"plan?{query}"), 422, "invalid-query")
 
 
 @pytest.mark.parametrize(
@@ -239,8 +239,8 @@ def test_what_runs_out_at_the_edge_of_time_is_judged_and_read(house: Together, u
 )
 def test_without_a_token_it_is_a_401(small_house: Together, path: str) -> None:
     small_house.post(ADA, "plan.started", STARTED)
-    problem(small_house.get(ADA, path, Authorization=""), 401, "unauthorised")
-    problem(small_house.get(ADA, path, Authorization="Bearer x"), 401, "unauthorised")
+    problem(small_house.get(ADA, path, Authorization=""), 401, "unauthorized")
+    problem(small_house.get(ADA, path, Authorization="Bearer x"), 401, "unauthorized")
 
 
 @pytest.mark.parametrize("path", ["plan", "history", "events/x"])
@@ -275,7 +275,7 @@ def test_there_is_no_way_to_write(small_house: Together) -> None:
     for path in ("plan", "history", "events/x"):
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             answer = small_house.ledger.open(f"/people/{ADA}/{path}", method=method, data=body({}))
-            problem(answer, 405, "wrong-method")
+            problem(answer, 405, "method-not-allowed")
             assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {
                 "GET",
                 "HEAD",

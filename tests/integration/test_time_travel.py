@@ -146,7 +146,7 @@ def test_what_makes_no_sense_is_a_422_with_the_place(
     for number in range(3):
         kind = "aspiration.stated" if number else "plan.started"
         small_house.post(ADA, kind, {"words": "Walk."} if number else STARTED)
-    assert pointers(problem(small_house.get(ADA, query), 422, "wrong-query")) == [place]
+    assert pointers(problem(small_house.get(ADA, query), 422, "invalid-query")) == [place]
 
 
 @pytest.mark.parametrize("query", ["diff?from=9", "diff?from=0&to=0", "origins?version=9"])

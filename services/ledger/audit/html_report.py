@@ -1,5 +1,6 @@
 """Audit report as one self-contained HTML page: nothing is fetched, everything is escaped."""
 
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,6 +51,7 @@ def page(report: Report, *, what: str, now: datetime, version: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters["printable"] = shortened
+    environment.filters["base64"] = root_as_written
     plot = bars(report)
     return environment.get_template("audit.html").render(
         style=(_FOLDER / "audit.css").read_text(),
@@ -58,7 +60,9 @@ def page(report: Report, *, what: str, now: datetime, version: str) -> str:
         now=now.astimezone(UTC).strftime("%d %B %Y, %H:%M UTC"),
         version=version,
         headline=headline(report),
-        depths=[(depth, SAYS[depth], CHECKED[depth]) for depth in DEPTHS],
+        depths=[
+            (depth, SAYS[depth], CHECKED[depth], was_checked(report, depth)) for depth in DEPTHS
+        ],
         found=report.totals.total(),
         findings=[(depth_of(row), row) for row in report.findings],
         authorship=authorship(report),
@@ -68,6 +72,20 @@ def page(report: Report, *, what: str, now: datetime, version: str) -> str:
         most=max((bar.entries for bar in plot), default=0),
         refused=report.entries - report.verdicts["accepted"],
     )
+
+
+def was_checked(report: Report, depth: str) -> bool:
+    """Return whether anything was checked at a depth; a count of 0 findings says nothing else."""
+    return any(report.compared[name] for name in CHECKED[depth])
+
+
+def root_as_written(root: str) -> str:
+    """Return a root hash in base64, as checkpoints and exports hold it.
+
+    >>> root_as_written("00" * 32)
+    'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='
+    """
+    return b64encode(bytes.fromhex(root)).decode()
 
 
 def bars(report: Report) -> list[Bar]:

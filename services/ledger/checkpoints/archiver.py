@@ -108,7 +108,7 @@ class WitnessThread:
                 request.answer.set_result(self._send(request))
             except Exception as fault:  # noqa: BLE001 - the thread must continue
                 why = f"{type(fault).__name__}: {fault}"
-                log_line.warning("witness", log=request.log, url=self.witness.url, why=why)
+                log_line.warning("witness_failed", log=request.log, url=self.witness.url, why=why)
                 request.answer.set_result(None)
 
 
@@ -145,7 +145,9 @@ class CheckpointArchiver:
                 try:
                     self.archive(log)
                 except (StoreError, ValueError, FirsthandError) as fault:
-                    log_line.warning("keeping", log=log, why=f"{type(fault).__name__}: {fault}")
+                    log_line.warning(
+                        "checkpoint_archive_failed", log=log, why=f"{type(fault).__name__}: {fault}"
+                    )
         self.close()
 
     def close(self) -> None:
@@ -235,7 +237,7 @@ class CheckpointArchiver:
                     witness, request.note, self._cosigned.get(key, 0), proof(log)
                 )
             except (WitnessRefused, StoreError) as fault:
-                log_line.warning("witness", log=log, url=witness.url, why=str(fault))
+                log_line.warning("witness_failed", log=log, url=witness.url, why=str(fault))
                 return None
             self._cosigned[key] = request.size
             return cosigned

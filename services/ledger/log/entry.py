@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from shared.crypto.jwe import Key, b64url, decrypt, encrypt
+from shared.crypto.jwe import Key, b64url, decrypt, encrypt, from_b64url
 from shared.errors import DecryptionError
 from shared.events.event import Event, canonical
 from shared.events.refusals import Code
@@ -88,6 +88,11 @@ class Entry(NamedTuple):
     def columns(self) -> dict[str, Any]:
         """Return the values of the store's columns; all are derived from the entry's bytes."""
         return {name: getattr(self, name) for name in (*COLUMNS, "leaf")}
+
+    @property
+    def kid(self) -> str:
+        """The id of the key that encrypted the event."""
+        return str(orjson.loads(from_b64url(self.sealed.partition(b".")[0]))["kid"])
 
     def open(self, find: Callable[[str], Key | None]) -> Event:
         """Decrypt and return the event.

@@ -4,12 +4,12 @@ An entry is decrypted only with a token of the person it is about, with the scop
 """
 
 import heapq
-import time
 from collections.abc import Iterable, Iterator
 
 import orjson
+from urllib3 import Retry
 
-from services.client.http import HttpResponse, NoResponse, ServiceClient
+from services.client.http import ServiceClient
 from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.fold import unwrap_keys
 from services.ledger.log import entry
@@ -26,7 +26,8 @@ from shared.crypto.jwe import b64url
 from shared.errors import PreconditionFailed, SettingsError, Unauthorized, Unavailable
 from shared.events.event import Json, partition_of
 
-TRIES, PAUSE = 5, 0.5  # attempts of one request if the ledger is unavailable; seconds in between
+RETRIES = 4  # of one request while the ledger is unavailable
+PAUSE = 0.25  # seconds before the second retry, doubled before each one after that
 
 
 class StoreSource:
@@ -65,10 +66,16 @@ class HttpSource:
     def __init__(self, url: str, token: str) -> None:
         self._service = ServiceClient(url.rstrip("/"))
         self._token = token
+        self._retries = Retry(
+            RETRIES,
+            backoff_factor=PAUSE,
+            status_forcelist=[503],
+            raise_on_status=False,
+        )
 
     def read(self, log: int, path: str) -> bytes | None:
-        """Return the bytes that the ledger serves at this path."""
-        response = self._send(f"/logs/{log}/{path}")
+        """Return the bytes that the ledger serves at this path; retry while it is unavailable."""
+        response = self._service.send(f"/logs/{log}/{path}", self._token, retries=self._retries)
         if response.status == 404 and path == "checkpoint":
             return None
         if response.status in (401, 403):
@@ -81,19 +88,6 @@ class HttpSource:
     def archived(self, _: int) -> Iterable[tuple[int, str]]:
         """Return nothing, since no route lists archived checkpoints."""
         return ()
-
-    def _send(self, path: str) -> HttpResponse:
-        """Send a request; retry while the ledger is busy or unreachable."""
-        for _ in range(TRIES - 1):
-            try:
-                response = self._service.send(path, self._token)
-            except NoResponse:
-                time.sleep(PAUSE)
-                continue
-            if response.status != 503:
-                return response
-            time.sleep(response.retry_after or PAUSE)
-        return self._service.send(path, self._token)
 
 
 def may_open(callers: Callers, tokens: Iterable[str], people: Iterable[str]) -> set[str]:

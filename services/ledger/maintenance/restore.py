@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import orjson
-
 from services.ledger.audit.engine import Audit
 from services.ledger.audit.export_source import AuditExportSource
 from services.ledger.audit.findings import Report
@@ -38,7 +36,6 @@ from services.ledger.store.database import Connection
 from services.ledger.store.tile_store import leaves, root_at, save_tiles
 from services.ledger.store.writes import UNKNOWN, Head
 from services.ledger.vault import Vault
-from shared.crypto.jwe import from_b64url
 from shared.errors import PreconditionFailed
 
 STEP = 1_000  # entries appended at a time
@@ -164,8 +161,7 @@ class Restoring:
         subject = restored.subject
         if self._vault.person(subject) is None:
             unwrap_keys(self._connection, self._vault, [subject])
-        header = orjson.loads(from_b64url(restored.sealed.partition(b".")[0]))
-        if self._vault.find(subject)(header["kid"]) is None:
+        if self._vault.find(subject)(restored.kid) is None:
             self.result.keyless[subject] = self.result.keyless.get(subject, 0) + 1
 
     def _archive(self, log: int, export: AuditExportSource) -> None:

@@ -176,7 +176,9 @@ class Batch:
             event = Event.from_message(self._transit.decrypt(self._log, sealed, "event"))
         except (DecryptionError, ValueError, KeyError, TypeError) as fault:
             reason = describe_error(fault)
-            log_line.warning("unreadable", log=self._log, place=message_id.decode(), why=reason)
+            log_line.warning(
+                "message_unreadable", log=self._log, place=message_id.decode(), why=reason
+            )
             return {
                 "log": self._log,
                 "place": message_id.decode(),

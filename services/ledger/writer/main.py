@@ -35,7 +35,6 @@ def run_worker(*, sweeper: bool, rq: bool) -> None:
         inbox = Inbox(servers, Transit.from_folder(settings.key_folder))
         registry = CollectorRegistry()
         batches = BatchMetrics(registry)
-        serve(registry, settings.metrics_host, settings.metrics_port)
         projector = Projector(engine, inbox, vault, signers(settings), utc_now, batches.record)
 
         def switch() -> None:
@@ -47,9 +46,9 @@ def run_worker(*, sweeper: bool, rq: bool) -> None:
             lambda log: doorbell.ring(queue, log),
             linger=worker.LINGER if settings.partitions == 1 else 0,  # or delay the others
             failed=batches.record_failure,
-            beat=settings.heartbeat.touch if settings.heartbeat else lambda: None,
             switch=switch,
         )
+        serve(registry, settings.metrics_host, settings.metrics_port, drainer.stuck)
         reader = connect_store(settings.store_url, write=False)
         archiver = CheckpointArchiver(
             engine,

@@ -5,14 +5,26 @@ The worker serves metrics only if FIRSTHAND_METRICS_PORT is set.
 
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+import orjson
 import structlog
-from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    Histogram,
+    make_wsgi_app,
+    start_http_server,
+)
 from prometheus_client import Counter as Total
 
 from shared.errors import PreconditionFailed
 from shared.events.refusals import Code
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 STAGES = ("lock", "read", "judge", "append", "commit", "settle")
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
@@ -69,9 +81,9 @@ class BatchMetrics:
             "firsthand_repeated_events", "Events that were recorded before.", registry=registry
         )
         self._failures = Total(
-            "firsthand_failed_drains", "Drains that ended with a fault.", registry=registry
+            "firsthand_drain_failures", "Drains that ended with a fault.", registry=registry
         )
-        self._people = Gauge("firsthand_people_at_hand", "People in memory.", registry=registry)
+        self._people = Gauge("firsthand_cached_plans", "People in memory.", registry=registry)
 
     def record(self, stats: BatchStats) -> None:
         """Record a batch whose messages are acknowledged."""
@@ -110,11 +122,26 @@ def _line(stats: BatchStats) -> dict[str, object]:
     return line | ({"traces": traces[:TRACES]} if traces else {}) | more
 
 
-def serve(registry: CollectorRegistry, host: str, port: int) -> None:
-    """Serve /metrics on a daemon thread; port 0 serves nothing."""
+def serve(registry: CollectorRegistry, host: str, port: int, stuck: Callable[[], str]) -> None:
+    """Serve /metrics and /livez on a daemon thread; port 0 serves nothing.
+
+    /livez answers 503 while `stuck` returns a reason.
+    """
+    metrics = make_wsgi_app(registry)
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/livez":
+            page: Iterable[bytes] = metrics(environ, start_response)
+            return page
+        why = stuck()
+        status = "503 Service Unavailable" if why else "200 OK"
+        start_response(status, [("Content-Type", "application/json")])
+        return [orjson.dumps({"alive": not why, **({"why": why} if why else {})})]
+
     try:
         if port:
-            start_http_server(port, host, registry)
+            server, _ = start_http_server(port, host, registry)
+            server.set_app(answer)
     except OSError as fault:
         message = f"the worker's metrics cannot be served at {host}:{port} ({fault.strerror})"
         raise PreconditionFailed(f"{message}; set FIRSTHAND_METRICS_PORT to another") from None

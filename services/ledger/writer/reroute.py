@@ -65,5 +65,5 @@ def _decrypt_page(
         except (DecryptionError, ValueError, KeyError, TypeError):
             skipped += 1
     if skipped:
-        log_line.warning("left", partition=partition, messages=skipped)
+        log_line.warning("reroute_skipped", partition=partition, messages=skipped)
     return events, later

@@ -23,12 +23,13 @@ from shared.crashpoints import crashpoint
 from shared.errors import MisroutedEvent, PreconditionFailed
 from shared.inbox.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
 from shared.inbox.lag import messages_outside_layout
-from shared.inbox.partition_layout import lay_out
+from shared.inbox.partition_layout import publish_layout
 from shared.log_setup import describe_error
 
 DEADLINE = 5.0  # seconds after which a drain enqueues another job and returns
 LINGER = 20  # milliseconds that a drain waits for the next event; a doorbell job costs RQ 3 ms
 SWEEP_EVERY = 2.0  # seconds; a lost doorbell job delays events by at most twice this
+SILENCE = 90  # seconds without a sweep; a batch may wait 30 for the lock and 60 for a query
 PAUSE = 0.2  # seconds between checks of the stop flag, and before RQ's loop is restarted …
 LONGEST_PAUSE = 5.0  # … doubled up to this while the queue is unreachable
 WORKER_TTL = 60  # seconds; RQ blocks for 15 s less
@@ -47,7 +48,6 @@ class Drainer:
         *,
         linger: int = 0,
         failed: Callable[[], None] = lambda: None,
-        beat: Callable[[], None] = lambda: None,
         switch: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
@@ -57,7 +57,7 @@ class Drainer:
         self._clock = clock
         self._linger = linger
         self._failed = failed
-        self._beat = beat
+        self._swept_at = clock()
         self._switch = switch
         self._lock = threading.Lock()
 
@@ -79,6 +79,11 @@ class Drainer:
             except Exception as fault:  # noqa: BLE001 - nothing is lost; the sweeper retries
                 self._mark_blocked(partition, fault)
         return 0
+
+    def stuck(self) -> str:
+        """Return why this worker is not live, or nothing if its sweeps go on."""
+        silent = self._clock() - self._swept_at
+        return f"it has not finished a sweep for {silent:.0f} s" if silent > SILENCE else ""
 
     def switch(self) -> None:
         """Activate a finished rebuild, between two drains."""
@@ -126,19 +131,19 @@ class Drainer:
 
     def _lay_out(self) -> None:
         with suppress(RedisError):
-            lay_out(self._projector.inbox.queues, self._projector.partitions)
+            publish_layout(self._projector.inbox.queues, self._projector.partitions)
 
     def _mark_blocked(self, partition: int, fault: Exception) -> None:
         why = describe_error(fault)
         self._failed()
-        log_line.error("waiting", log=partition, why=why, exc_info=fault)
+        log_line.error("partition_blocked", log=partition, why=why, exc_info=fault)
         with suppress(RedisError):  # the queue itself may be unreachable
             self._projector.inbox.set_blocked_reason(partition, why)
 
     def sweep(self) -> None:
         """Drain every partition whose oldest message has waited for a sweep, until stopped.
 
-        Every sweep ends with a heartbeat; a worker that hangs in a drain sends none.
+        A drain that hangs delays the sweep, and `stuck` then returns a reason.
         """
         unreachable = set[int]()
         while not self.stopping.wait(SWEEP_EVERY):
@@ -150,7 +155,7 @@ class Drainer:
                         self._projector.publish_full_people(partition)
                 except RedisError as fault:
                     if partition not in unreachable:  # logged once per outage
-                        log_line.warning("sweep", log=partition, why=describe_error(fault))
+                        log_line.warning("sweep_failed", log=partition, why=describe_error(fault))
                     unreachable.add(partition)
                     continue
                 unreachable.discard(partition)
@@ -160,8 +165,7 @@ class Drainer:
                 if (is_overdue or needs_batch) and not self.stopping.is_set():
                     crashpoint("sweep-found")
                     self.drain(partition, starting=needs_batch)
-            with suppress(OSError):  # a full disk must not end the sweeper
-                self._beat()
+            self._swept_at = self._clock()
 
 
 _drainer: Drainer | None = None
@@ -267,7 +271,7 @@ def _work(drainer: Drainer, connection: Any) -> bool:
         worker.work(logging_level="WARNING")
     except RedisError as fault:
         connected = False
-        log_line.warning("rq", why=describe_error(fault))
+        log_line.warning("rq_unavailable", why=describe_error(fault))
     _take_signals(drainer)
     return connected
 
