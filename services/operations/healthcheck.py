@@ -11,7 +11,7 @@ PORTS = {"intake": 8081, "ledger": 8082}
 
 
 def check_health(service: str) -> None:
-    """Check a service; raise PreconditionFailed or NoResponse, with the reason, if it is unhealthy."""
+    """Check a service; raise PreconditionFailed or NoResponse if it is unhealthy."""
     response = send(_url(service), "")
     if response.status != 200:
         members = response.json()
