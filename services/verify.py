@@ -1,4 +1,4 @@
-"""A second opinion on what a Firsthand ledger hands out, in one file that trusts none of it.
+"""Independent verifier of a Firsthand ledger's exports and receipts, in one file.
 
     python verify.py EXPORT  [--vkey VKEY]... [--checkpoint FILE]... [WITNESSES] [--json]
     python verify.py RECEIPT --vkey VKEY... [--event FILE] [WITNESSES] [--json]
@@ -6,43 +6,44 @@
 
 Written from the published formats alone (Firsthand's formats page; RFC 6962, 8785, 9162; C2SP
 tlog-tiles, tlog-checkpoint, tlog-cosignature, signed-note, tlog-proof). It shares no code with
-Firsthand, asks no network, opens no seal, and needs Python 3.11 and `cryptography`. Exit 0: nothing
-found; 1: findings; 2: not called as above; 3: the report cannot be written; 130: stopped by Ctrl-C.
-It ends with what it did not check.
+Firsthand, uses no network, decrypts nothing, and needs Python 3.11 and `cryptography`. The report
+ends with what was not checked. Exit status: 0 no findings, 1 findings, 2 usage error, 3 the report
+cannot be written, 130 interrupted by Ctrl-C.
 
 EXPORT is a folder or a .tar.gz. Every file is a function of the entries and the signatures:
 
     manifest.json              {"logs":[{"kept","log","origin","root","size"}],"opened","v":1}
-    logs/<n>/checkpoint        the signed tree head that all of the log's files are of
-    logs/<n>/log.vkey          the keys that sign and have signed, one a line
-    logs/<n>/checkpoints/<size>               heads that were kept, each of an earlier size
-    logs/<n>/tile/<L>/<N>[.p/<W>]             hashes: those of the checkpoint's size, no others
-    logs/<n>/tile/entries/<N>[.p/<W>]         bundles of entries, likewise
-    opened.jsonl               optional; one line an entry, in their order, counted as `opened`:
-                               {"event","index","log","salt"}
+    logs/<n>/checkpoint        the signed tree head of all files of this log
+    logs/<n>/log.vkey          the current and former keys of the log, one per line
+    logs/<n>/checkpoints/<size>               archived checkpoints of smaller sizes
+    logs/<n>/tile/<L>/<N>[.p/<W>]             hash tiles of the checkpoint's size, no others
+    logs/<n>/tile/entries/<N>[.p/<W>]         entry bundles of the checkpoint's size, no others
+    opened.jsonl               optional; one line per decrypted entry, in order, counted as
+                               `opened`: {"event","index","log","salt"}
 
-`root` is the checkpoint's; `kept` counts the files in checkpoints/. manifest.json and each line of
-opened.jsonl are RFC 8785 JSON.
+`root` is the checkpoint's. `kept` is the number of files in checkpoints/. manifest.json and each
+line of opened.jsonl are RFC 8785 JSON.
 
 RECEIPT is JSON with at least `entry` (the entry's exact bytes, as text) and `proof` (a
-.tlog-proof), and for its author `salt` (base64url), by which EVENT is known as it was posted. Any
-other member that an entry has must be the entry's (`warnings` are [{"code","because"}] here),
-`index` the proof's, and `log` the number that ends the log's name. It is that JSON; or
-what was scanned from its printed codes, in any order, one a line:
-FIRSTHAND1:<k>/<n>:<part k of n of base32(zlib(that JSON)), unpadded>.
+.tlog-proof). For its author it also has `salt` (base64url), with which EVENT, as it was posted, is
+compared. Any other member must equal the entry's member of that name (`warnings` are
+[{"code","because"}] here), except that `index` is the proof's and `log` the number that ends the
+log's name. Instead of that JSON, RECEIPT may be the text of its printed QR codes, in any order, one
+per line: FIRSTHAND1:<k>/<n>:<part k of n of base32(zlib(that JSON)), unpadded>.
 
-VKEY is a verifier key, several parted by white space, or a file that holds them; after a log's key
-was changed give the old ones too, since they signed what was kept before. Of the witnesses given, N
-(all, unless it is said) must have cosigned each log's head, or the receipt's.
+VKEY is a verifier key, several keys separated by white space, or a file of them. After a log's key
+was rotated, pass the former keys too: they signed earlier checkpoints. At least N of the witnesses
+(default: all) must have cosigned each log's checkpoint, or the receipt's.
 
-Findings: `file` missing, cut off, or none of the above · `manifest` · `vkey` · `checkpoint` not
-signed, signed twice by one key, not cosigned, or not of these entries · `tile` is not of these
-entries · `entry` not of the format, or by rules newer than this file · `order` not the next in its
-stream or log · `clock` received or recorded later than now · `twice` · `authorship` accepted or
-weighed, though not theirs to say · `opened` is not what the entry holds · `receipt` proves nothing.
+Findings: `file` missing, truncated or unexpected · `manifest` differs from the files · `vkey`
+invalid or of another log · `checkpoint` unsigned, signed twice by one key, not cosigned, or of
+other entries · `tile` differs from the entries · `entry` invalid, or of newer rules than this file
+· `order` not the next in its stream or log · `clock` received or recorded in the future · `twice` a
+duplicate event · `authorship` accepted or decided, although its author had no right to it ·
+`opened` differs from the entry · `receipt` proves nothing.
 
-Whom a person named to speak for them is sealed. Where opened.jsonl opens all in which they might
-have, a representative that they had not named is a finding, too; else it is counted as not checked.
+Representatives are named in encrypted entries. Where opened.jsonl has all of these, acting without
+being named is a finding; otherwise the entry is counted as not checked.
 """
 
 import argparse
@@ -67,13 +68,13 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-RULES = 2  # the newest that are known
-AHEAD = timedelta(minutes=5)  # that a ledger's clock may be ahead of this machine's
+RULES = 2  # the newest known rules
+AHEAD = timedelta(minutes=5)  # tolerated lead of a ledger's clock over this machine's
 ED25519, COSIGNATURE = 0x01, 0x04  # types of keys
 OTHER_ARCHIVES = (".tar", ".zip", ".bz2", ".xz", ".zst", ".7z")
 PERHAPS_NAMED = "for the person, by somebody perhaps never named"
-SPOKE = "somebody spoke for the person: whether the person had named them"
-UNWITNESSED = "cosignatures of witnesses: give --witness"
+SPOKE = "a representative acted for the person: whether the person had named them"
+UNWITNESSED = "cosignatures of witnesses: pass --witness"
 LONGEST_ENTRY, LARGEST_FILE, SHOWN = 65_535, 256 * 65_537, 200
 NO_STANDING = ("not-yours-to-say", "no-grant", "no-such-plan", "plan-erased")
 REFUSALS = set(re.findall(r"[a-z-]+", """
@@ -100,27 +101,27 @@ KINDS = {name: kind for kind, names in {
         signatures.released legal-basis.recorded erasure.requested""",
     "ledger": "access.used access.refused erasure.completed",
 }.items() for name in names.split()}  # fmt: skip
-ANYBODYS = ("key.registered", "key.revoked", "legal-basis.recorded")  # of kind whose
+ANY_AUTHOR = ("key.registered", "key.revoked", "legal-basis.recorded")  # though of kind `whose`
 
 Json = dict[str, Any]
-Heads = list[tuple[str, "Checkpoint"]]  # with their path
+Heads = list[tuple[str, "Checkpoint"]]  # with their paths
 
 
-class Wrong(Exception):
-    """Something that is not as it is written that it must be."""
+class Invalid(Exception):
+    """Input that does not have the required format or value."""
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong, and where."""
+    """A fault and its location."""
 
     code: str
     where: str
-    says: str
+    detail: str
 
 
 @dataclass
 class Report:
-    """What was found and what was counted; only the first findings are kept, all are counted."""
+    """Findings and counts. All findings are counted; only the first ones are stored."""
 
     findings: list[Finding] = field(default_factory=list)
     found: Counter[str] = field(default_factory=Counter)
@@ -128,37 +129,37 @@ class Report:
     facts: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
 
-    def add(self, code: str, where: str, says: object) -> None:
-        """Write down a finding; what a file holds cannot move the terminal's cursor."""
+    def add(self, code: str, where: str, detail: object) -> None:
+        """Record a finding, without terminal control characters from the checked files."""
         self.found[code] += 1
         if len(self.findings) < SHOWN:
-            self.findings.append(Finding(code, plain(where), plain(says)))
+            self.findings.append(Finding(code, plain(where), plain(detail)))
 
 
 def plain(text: object) -> str:
-    """What cannot move the terminal's cursor, and is not too long."""
+    """Return text without terminal control characters, truncated to 500 characters."""
     return re.sub(r"[^ -~\u2014]", "?", str(text)[:500])
 
 
 def sha256(*parts: bytes) -> bytes:
-    """SHA-256 of the parts, one after another."""
+    """Return the SHA-256 of the concatenated parts."""
     return hashlib.sha256(b"".join(parts)).digest()
 
 
 def to_base64(raw: bytes, *, url: bool = False) -> str:
-    """Standard base64, or unpadded base64url."""
+    """Encode as standard base64, or as unpadded base64url."""
     text = base64.b64encode(raw, b"-_" if url else None).decode()
     return text.rstrip("=") if url else text
 
 
 def unbase64(text: str, *, url: bool = False) -> bytes:
-    """The bytes of standard base64, or of unpadded base64url: one text for the same bytes."""
+    """Decode standard base64, or unpadded base64url. Only the canonical encoding is accepted."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4 if url else 0), b"-_" if url else None)
     except ValueError:
-        raise Wrong("is not base64") from None
+        raise Invalid("is not base64") from None
     if to_base64(raw, url=url) != text:
-        raise Wrong("is not base64 as it is written once")
+        raise Invalid("is not canonical base64")
     return raw
 
 
@@ -171,19 +172,20 @@ ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", 
 
 
 def canonical(value: object) -> bytes:
-    """RFC 8785, of values without fractions and with ASCII member names."""
+    """Encode as RFC 8785, for values without fractions and with ASCII member names."""
     return ENCODER.encode(value).encode()
 
 
 def read_json(raw: bytes, *, exact: bool = True) -> Json:
-    """A JSON object without fractions; with `exact` it must be canonical to the byte."""
+    """Parse a JSON object without fractions; with `exact` its bytes must be canonical."""
     try:
-        told = DECODER.decode(raw.decode())
-        if isinstance(told, dict) and (canonical(told) == raw or not exact):  # and half a surrogate
-            return told
+        document = DECODER.decode(raw.decode())
+        encoded = canonical(document)  # rejects lone surrogates, too
+        if isinstance(document, dict) and (encoded == raw or not exact):
+            return document
     except (ValueError, RecursionError):
         pass
-    raise Wrong(f"is not {'canonical' if exact else 'readable'} JSON (RFC 8785)")
+    raise Invalid(f"is not {'canonical' if exact else 'readable'} JSON (RFC 8785)")
 
 
 # --- Signed notes and checkpoints (C2SP signed-note, tlog-checkpoint) ---------------------------
@@ -198,7 +200,7 @@ class Key(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A tree head, and the signatures under it."""
+    """A tree head and its signatures."""
 
     origin: str
     size: int
@@ -208,106 +210,106 @@ class Checkpoint(NamedTuple):
 
 
 def read_vkey(text: str, kind: int = ED25519) -> Key:
-    """`<name>+<hex8 of key id>+<base64(kind || public key)>`; kind is 0x01, a witness's 0x04."""
+    """Parse `<name>+<hex8 of key id>+<base64(kind || public key)>`; a witness's kind is 0x04."""
     name, _, rest = text.strip().partition("+")
-    told, _, encoded = rest.partition("+")
+    key_hex, _, encoded = rest.partition("+")
     raw = unbase64(encoded)
     key_id = sha256(name.encode(), b"\n", raw)[:4]
-    if not name or len(raw) != 33 or raw[0] != kind or key_id.hex() != told:
-        raise Wrong("is not the verifier key of an Ed25519 log, or of a witness")
+    if not name or len(raw) != 33 or raw[0] != kind or key_id.hex() != key_hex:
+        raise Invalid("is not the verifier key of an Ed25519 log, or of a witness")
     return Key(name, key_id, Ed25519PublicKey.from_public_bytes(raw[1:]))
 
 
-def read_vkeys(told: list[str], kind: int = ED25519) -> list[Key]:
-    """The keys of arguments that are keys, parted by white space, or files that hold them so."""
+def read_vkeys(arguments: list[str], kind: int = ED25519) -> list[Key]:
+    """Return the keys of arguments: keys separated by white space, or files of them."""
     keys = list[Key]()
-    for each in told:
+    for argument in arguments:
         try:
-            words = Path(each).read_text().split()
+            words = Path(argument).read_text().split()
         except (OSError, ValueError):
-            words = each.split()
-        for word in words or [each]:
+            words = argument.split()
+        for word in words or [argument]:
             try:
                 keys.append(read_vkey(word, kind))
-            except Wrong:
-                raise Wrong(f"{word[:200]!r} is no verifier key, and no file of some") from None
+            except Invalid:
+                raise Invalid(f"{word[:200]!r} is not a verifier key, nor a file of keys") from None
     return keys
 
 
 def read_checkpoint(raw: bytes) -> Checkpoint:
-    """The three lines and the signatures of a checkpoint; nothing is verified yet."""
+    """Parse the three lines and the signatures of a checkpoint, without verifying them."""
     form = (
         rb"(([^\n]+)\n(0|[1-9]\d{0,17})\n([A-Za-z0-9+/]{43}=)\n)\n((?:\xe2\x80\x94 \S+ [^ \n]+\n)+)"
     )
-    if not (met := re.fullmatch(form, raw)):
-        raise Wrong("is not a signed checkpoint")
+    if not (match := re.fullmatch(form, raw)):
+        raise Invalid("is not a signed checkpoint")
     try:
-        lines = [line.split(" ") for line in met[5].decode().splitlines()]
+        lines = [line.split(" ") for line in match[5].decode().splitlines()]
         signatures = [(name, unbase64(signature)) for _, name, signature in lines]
-        root = unbase64(met[4].decode())
-        return Checkpoint(met[2].decode(), int(met[3]), root, met[1], signatures)
+        root = unbase64(match[4].decode())
+        return Checkpoint(match[2].decode(), int(match[3]), root, match[1], signatures)
     except ValueError:
-        raise Wrong("is not a signed checkpoint") from None
+        raise Invalid("is not a signed checkpoint") from None
 
 
 def _signers(
     head: Checkpoint, keys: list[Key], message: Callable[[bytes], tuple[bytes, bytes]]
 ) -> int:
-    """How many of the keys signed a head; Wrong if a signature of one is false, or there twice.
+    """Return how many of the keys signed a checkpoint. Raises Invalid on a bad or duplicate one.
 
-    `message` gives what a signature signs, and the bare signature.
+    `message` returns the signed bytes and the bare signature.
     """
-    known, good = {key[:2]: key.public for key in keys}, set[tuple[str, bytes]]()
+    public_keys, verified = {key[:2]: key.public for key in keys}, set[tuple[str, bytes]]()
     for name, signature in head.signatures:
-        place = name, signature[:4]
-        if place not in known:
+        key = name, signature[:4]
+        if key not in public_keys:
             continue
-        if place in good:
-            raise Wrong(f"{name} signed twice with one key")
+        if key in verified:
+            raise Invalid(f"{name} signed twice with one key")
         signed, bare = message(signature[4:])
         try:
-            known[place].verify(bare, signed)
+            public_keys[key].verify(bare, signed)
         except InvalidSignature:
-            raise Wrong(f"the signature of {name} is false") from None
-        good.add(place)
-    return len(good)
+            raise Invalid(f"the signature of {name} is invalid") from None
+        verified.add(key)
+    return len(verified)
 
 
 def verify_note(head: Checkpoint, keys: list[Key]) -> None:
-    """At least one signature is of a key given, and none that claims to be is false."""
-    ours = [key for key in keys if key.name == head.origin]
-    if not _signers(head, ours, lambda signature: (head.text, signature)):
-        ids = {told[:4].hex() for name, told in head.signatures if name == head.origin}
-        by = ", ".join(sorted(ids)) or "others"
-        raise Wrong(f"{head.origin} is signed by none of the keys, but by {by}: an older key?")
+    """Require a valid signature by one of the keys, and no invalid signature under their names."""
+    candidates = [key for key in keys if key.name == head.origin]
+    if not _signers(head, candidates, lambda signature: (head.text, signature)):
+        ids = {signature[:4].hex() for name, signature in head.signatures if name == head.origin}
+        by_ids = ", ".join(sorted(ids)) or "others"
+        raise Invalid(
+            f"{head.origin} is signed by none of the keys, but by {by_ids}: a former key?"
+        )
 
 
 class Quorum(NamedTuple):
-    """Witnesses' keys, and how many of them must have cosigned."""
+    """Witness keys, and the number of them that must have cosigned."""
 
     witnesses: list[Key]
     needed: int
 
     def check(self, head: Checkpoint) -> None:
-        """Count the cosignatures under a head (C2SP tlog-cosignature); Wrong if too few are good,
-        or one is false.
-        """
+        """Check the cosignatures of a checkpoint (C2SP tlog-cosignature). Raises Invalid."""
 
         def message(signature: bytes) -> tuple[bytes, bytes]:
             time = int.from_bytes(signature[:8], "big")
             return b"cosignature/v1\ntime %d\n%b" % (time, head.text), signature[8:]
 
-        good = _signers(head, self.witnesses, message)
-        if good < self.needed:
-            says = f"{head.origin}, size {head.size}: {good} good cosignatures"
-            raise Wrong(f"{says}; {self.needed} are wanted of the {len(self.witnesses)} witnesses")
+        count = _signers(head, self.witnesses, message)
+        if count < self.needed:
+            state = f"{head.origin}, size {head.size}: {count} valid cosignatures"
+            raise Invalid(f"{state}; {self.needed} of {len(self.witnesses)} are required")
 
 
 # --- The tree (RFC 6962, section 2.1; C2SP tlog-tiles) ------------------------------------------
 
 
 class Tree:
-    """Hashes leaves one by one; keeps a hash a height and one unfinished tile a level."""
+    """Merkle tree of leaves; it stores one hash per height and one partial tile per level."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -315,33 +317,33 @@ class Tree:
         self.tiles: list[bytearray] = []
 
     def append(self, entry: bytes) -> Iterator[tuple[int, int, bytes]]:
-        """Add a leaf; yields the tiles it completes: level, number, bytes."""
-        each, height = sha256(b"\0", entry), 0
+        """Add a leaf; yield the tiles that it completes, as level, number and bytes."""
+        node, height = sha256(b"\0", entry), 0
         while True:
             if height % 8 == 0:
-                yield from self._to_tile(height // 8, each)
+                yield from self._to_tile(height // 8, node)
             if not self.size >> height & 1:
                 break
-            each, height = sha256(b"\1", self.stack.pop(), each), height + 1
-        self.stack.append(each)
+            node, height = sha256(b"\1", self.stack.pop(), node), height + 1
+        self.stack.append(node)
         self.size += 1
 
-    def _to_tile(self, level: int, each: bytes) -> Iterator[tuple[int, int, bytes]]:
+    def _to_tile(self, level: int, node: bytes) -> Iterator[tuple[int, int, bytes]]:
         if level == len(self.tiles):
             self.tiles.append(bytearray())
-        self.tiles[level] += each
+        self.tiles[level] += node
         if len(self.tiles[level]) == 256 * 32:
             yield level, self.size >> 8 * (level + 1), bytes(self.tiles[level])
             self.tiles[level].clear()
 
     def partial(self) -> Iterator[tuple[int, int, bytes]]:
-        """The tiles that are not full: level, number, bytes."""
+        """Yield the partial tiles, as level, number and bytes."""
         for level, tile in enumerate(self.tiles):
             if tile:
                 yield level, self.size >> 8 * (level + 1), bytes(tile)
 
     def root(self) -> bytes:
-        """The root of all leaves so far."""
+        """Return the root of all leaves so far."""
         if not self.stack:
             return sha256()
         *rest, root = self.stack
@@ -351,59 +353,59 @@ class Tree:
 
 
 def tile_path(number: int, width: int) -> str:
-    """1234067 of 256 → x001/x234/067; of fewer, with .p/<width>."""
+    """Return the path of a tile: 1234067 is x001/x234/067; a partial tile adds .p/<width>."""
     digits = f"{number:0{-(-len(str(number)) // 3) * 3}d}"
     groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
-    path = "/".join([*(f"x{each}" for each in groups[:-1]), groups[-1]])
+    path = "/".join([*(f"x{group}" for group in groups[:-1]), groups[-1]])
     return path if width == 256 else f"{path}.p/{width}"
 
 
 def root_of_proof(leaf: bytes, index: int, size: int, proof: list[bytes]) -> bytes:
-    """The root to which a proof leads from a leaf hash (RFC 9162, section 2.1.3.2)."""
+    """Return the root that a proof computes from a leaf hash (RFC 9162, section 2.1.3.2)."""
     if index >= size:
-        raise Wrong(f"index {index} lies beyond the checkpoint's size {size}")
-    if any(len(each) != 32 for each in (leaf, *proof)):
-        raise Wrong("the proof has a line that is no hash")
-    node, last, each = index, size - 1, leaf
+        raise Invalid(f"index {index} is not below the checkpoint's size {size}")
+    if any(len(digest) != 32 for digest in (leaf, *proof)):
+        raise Invalid("the proof has a line that is not a hash")
+    node, last, digest = index, size - 1, leaf
     for sibling in proof:
         if last == 0:
-            raise Wrong("the proof is too long")
+            raise Invalid("the proof is too long")
         if node & 1 or node == last:
-            each = sha256(b"\1", sibling, each)
+            digest = sha256(b"\1", sibling, digest)
             while not node & 1 and node:
                 node, last = node >> 1, last >> 1
         else:
-            each = sha256(b"\1", each, sibling)
+            digest = sha256(b"\1", digest, sibling)
         node, last = node >> 1, last >> 1
     if last:
-        raise Wrong("the proof is too short")
-    return each
+        raise Invalid("the proof is too short")
+    return digest
 
 
 # --- Entries ------------------------------------------------------------------------------------
 
 
 def _text(pattern: str) -> Callable[[Any], bool]:
-    form = re.compile(pattern)
-    return lambda told: isinstance(told, str) and bool(form.fullmatch(told))
+    expression = re.compile(pattern)
+    return lambda value: isinstance(value, str) and bool(expression.fullmatch(value))
 
 
-def _whole(told: object) -> bool:
-    return type(told) is int and 0 <= told < 2**53
+def _is_whole(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**53
 
 
-def _time(told: Any) -> bool:
+def _is_time(value: Any) -> bool:
     try:
-        moment = datetime.fromisoformat(told).replace(tzinfo=None)
-        return bool(f"{moment.isoformat(timespec='milliseconds')}Z" == told)
+        moment = datetime.fromisoformat(value).replace(tzinfo=None)
+        return bool(f"{moment.isoformat(timespec='milliseconds')}Z" == value)
     except (TypeError, ValueError):
         return False
 
 
 ID = r"(?:person|partner|team|service|auditor|operator):[A-Za-z0-9._-]{1,64}"
 MEMBERS: dict[str, Callable[[Any], bool]] = {
-    "v": lambda told: _whole(told) and told == 1,
-    "rules": lambda told: _whole(told) and told > 0,
+    "v": lambda value: _is_whole(value) and value == 1,
+    "rules": lambda value: _is_whole(value) and value > 0,
     "id": _text(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
     "kind": _text("|".join(set(KINDS.values()))),
     "subject": _text(r"person:[A-Za-z0-9._-]{1,64}"),
@@ -411,71 +413,71 @@ MEMBERS: dict[str, Callable[[Any], bool]] = {
     "onbehalfof": _text(ID),
     "via": _text(ID),
     "issuer": _text(r"[!-~]+( [!-~]+)*"),
-    "received": _time,
-    "recorded": _time,
-    "sequence": _whole,
-    "planversion": _whole,
+    "received": _is_time,
+    "recorded": _is_time,
+    "sequence": _is_whole,
+    "planversion": _is_whole,
     "verdict": _text("accepted|refused"),
-    "refusal": lambda told: isinstance(told, str) and told in REFUSALS,
-    "warnings": lambda told: (
-        isinstance(told, list) and told != [] and all(map(_text("[a-z-]+"), told))
+    "refusal": lambda value: isinstance(value, str) and value in REFUSALS,
+    "warnings": lambda value: (
+        isinstance(value, list) and value != [] and all(map(_text("[a-z-]+"), value))
     ),
-    "digest": lambda told: isinstance(told, str) and len(unbase64(told, url=True)) == 32,
-    "sealed": lambda told: isinstance(told, str),
+    "digest": lambda value: isinstance(value, str) and len(unbase64(value, url=True)) == 32,
+    "sealed": lambda value: isinstance(value, str),
 }
 OPTIONAL = {"onbehalfof", "sequence", "planversion", "refusal", "warnings"}
-COMPARED = {*MEMBERS, "index", "log", "entry", "proof", "salt", "also"}  # of a receipt
+COMPARED = {*MEMBERS, "index", "log", "entry", "proof", "salt", "also"}  # members of a receipt
 
 
 def read_entry(raw: bytes) -> Json:
-    """The members of an entry, `kid` (which key sealed it) besides; raises Wrong."""
+    """Return the members of an entry, with `kid`, the id of its encryption key. Raises Invalid."""
     if len(raw) > LONGEST_ENTRY:
-        raise Wrong(f"is longer than {LONGEST_ENTRY} bytes")
-    told = read_json(raw)
-    if odd := (told.keys() - MEMBERS.keys()) | (MEMBERS.keys() - OPTIONAL - told.keys()):
-        raise Wrong(f"{min(odd)}: missing, or no member of an entry")
+        raise Invalid(f"is longer than {LONGEST_ENTRY} bytes")
+    entry = read_json(raw)
+    if members := (entry.keys() - MEMBERS.keys()) | (MEMBERS.keys() - OPTIONAL - entry.keys()):
+        raise Invalid(f"{min(members)}: missing or unknown member")
     for name, fits in MEMBERS.items():
-        if name in told and not fits(told[name]):
-            raise Wrong(f"{name} is not of the format")
-    placed, accepted = "sequence" in told, told["verdict"] == "accepted"
-    if accepted == ("refusal" in told) or placed != ("planversion" in told):
-        raise Wrong("refusal, sequence or planversion stands where it may not, or is missing")
-    if accepted > placed or (placed and told.get("refusal") in NO_STANDING):
-        raise Wrong("sequence is there, or missing, against the verdict")
-    if told.get("onbehalfof", told["subject"]) != told["subject"]:
-        raise Wrong("onbehalfof is not the subject")
-    return told | {"kid": _kid(told)}
+        if name in entry and not fits(entry[name]):
+            raise Invalid(f"{name} has an invalid format")
+    numbered, accepted = "sequence" in entry, entry["verdict"] == "accepted"
+    if accepted == ("refusal" in entry) or numbered != ("planversion" in entry):
+        raise Invalid("refusal, sequence or planversion is missing or not allowed")
+    if accepted > numbered or (numbered and entry.get("refusal") in NO_STANDING):
+        raise Invalid("sequence does not fit the verdict")
+    if entry.get("onbehalfof", entry["subject"]) != entry["subject"]:
+        raise Invalid("onbehalfof is not the subject")
+    return entry | {"kid": _kid(entry)}
 
 
-def _kid(told: Json) -> str:
-    parts = told["sealed"].split(".")
+def _kid(entry: Json) -> str:
+    parts = entry["sealed"].split(".")
     header, *rest = (unbase64(part, url=True) for part in parts)
-    bound = read_json(header)
-    kid = bound.pop("kid", None)
-    wanted = {"alg": "dir", "enc": "A256GCM"} | {n: told[n] for n in ("author", "id", "subject")}
-    if bound != wanted or [len(each) for each in (*rest[:2], *rest[3:])] != [0, 12, 16]:
-        raise Wrong("sealed is no JWE of this author, id and subject")
+    protected = read_json(header)
+    kid = protected.pop("kid", None)
+    expected = {"alg": "dir", "enc": "A256GCM"} | {n: entry[n] for n in ("author", "id", "subject")}
+    if protected != expected or [len(part) for part in (*rest[:2], *rest[3:])] != [0, 12, 16]:
+        raise Invalid("sealed is not a JWE of this author, id and subject")
     if not isinstance(kid, str) or len(unbase64(kid, url=True)) != 32:
-        raise Wrong("sealed names no key")
+        raise Invalid("sealed has no valid key id")
     return kid
 
 
 def _latest() -> str:
-    """The latest time that an entry may bear."""
+    """Return the latest time that an entry may have."""
     moment = (datetime.now(UTC) + AHEAD).isoformat(timespec="milliseconds")
     return moment.replace("+00:00", "Z")
 
 
 @dataclass(slots=True)
 class Stream:
-    """Where a person's stream stands."""
+    """State of a person's stream."""
 
     sequence: int = 0
     version: int = 0
     kid: str = ""
-    opened: bool = False  # the person said once whom they let in, or who may speak for them
-    sealed: int = 0  # accepted `whose` of the person, not opened here: they may name anybody
-    named: frozenset[str] = frozenset()  # representatives, by what is opened
+    opened: bool = False  # the person granted access or named a representative at least once
+    sealed: int = 0  # the person's accepted `whose` entries that are not decrypted
+    named: frozenset[str] = frozenset()  # representatives, according to decrypted entries
 
 
 class Streams:
@@ -485,88 +487,90 @@ class Streams:
         self.log, self.logs, self.report = log, logs, report
         self.people: dict[str, Stream] = {}
         self.recorded, self.latest = "", _latest()
-        self.names = sqlite3.connect("", isolation_level=None)  # on disk, and gone when closed
+        self.names = sqlite3.connect("", isolation_level=None)  # temporary file
         self.names.execute("BEGIN")
         self.names.execute("CREATE TABLE names (name INTEGER PRIMARY KEY)")
-        self.seed = os.urandom(16)  # or names could be chosen that are taken for one another
+        self.seed = os.urandom(16)  # secret key: names with equal hashes cannot be crafted
 
-    def check(self, told: Json, where: str) -> None:
-        """Check one entry against what came before it."""
-        where = f"{where} ({told['subject']}, version {told.get('planversion', '–')})"
-        stream = self.people.setdefault(told["subject"], Stream())
+    def check(self, entry: Json, where: str) -> None:
+        """Check an entry against the entries before it."""
+        where = f"{where} ({entry['subject']}, version {entry.get('planversion', '–')})"
+        stream = self.people.setdefault(entry["subject"], Stream())
         for name, before in (("received", ""), ("recorded", self.recorded)):
-            if told[name] > max(before, self.latest):
-                self.report.add("clock", where, f"{name} at {told[name]}: later than now")
-        for says in self._order(told, stream):
-            self.report.add("order", where, says)
-        if not self._is_new(told["author"], told["id"], told["digest"]):
-            self.report.add("twice", where, f"event {told['id']} is recorded twice")
-        if told["verdict"] == "accepted" and not self._is_new(told["subject"], told["id"]):
-            self.report.add("twice", where, f"id {told['id']} is accepted twice")
-        if "sequence" in told and (says := self._authorship(told, stream)):
-            self.report.add("authorship", where, says)
-        if told["rules"] > RULES:
-            says = f"was ruled by rules {told['rules']}; this file knows none after {RULES}"
-            self.report.add("entry", where, says)
+            if entry[name] > max(before, self.latest):
+                self.report.add("clock", where, f"{name} at {entry[name]}: in the future")
+        for fault in self._order(entry, stream):
+            self.report.add("order", where, fault)
+        if not self._is_new(entry["author"], entry["id"], entry["digest"]):
+            self.report.add("twice", where, f"event {entry['id']} is recorded twice")
+        if entry["verdict"] == "accepted" and not self._is_new(entry["subject"], entry["id"]):
+            self.report.add("twice", where, f"id {entry['id']} is accepted twice")
+        if "sequence" in entry and (fault := self._authorship(entry, stream)):
+            self.report.add("authorship", where, fault)
+        if entry["rules"] > RULES:
+            fault = f"was decided by rules {entry['rules']}; this file knows rules up to {RULES}"
+            self.report.add("entry", where, fault)
 
-    def _order(self, told: Json, stream: Stream) -> Iterator[str]:
-        person = int.from_bytes(sha256(told["subject"].encode())[:8], "big")
+    def _order(self, entry: Json, stream: Stream) -> Iterator[str]:
+        person = int.from_bytes(sha256(entry["subject"].encode())[:8], "big")
         if person % self.logs != self.log:
-            yield f"{told['subject']} belongs in log {person % self.logs}"
-        if told["recorded"] < self.recorded:
-            yield f"recorded before the entry before it, at {told['recorded']}"
-        self.recorded = max(self.recorded, told["recorded"])
-        if "sequence" not in told:
-            if stream.sequence and told["refusal"] not in NO_STANDING:
-                yield f"refused {told['refusal']}, without its place in the person's stream"
-            if told["kid"] == stream.kid:
-                yield "no words of it are kept, and yet the person's own key seals it"
+            yield f"{entry['subject']} belongs in log {person % self.logs}"
+        if entry["recorded"] < self.recorded:
+            yield f"recorded before the previous entry, at {entry['recorded']}"
+        self.recorded = max(self.recorded, entry["recorded"])
+        if "sequence" not in entry:
+            if stream.sequence and entry["refusal"] not in NO_STANDING:
+                yield f"refused {entry['refusal']}, without a sequence in the person's stream"
+            if entry["kid"] == stream.kid:
+                yield "stored without words, but encrypted with the person's key"
             return
-        if told["sequence"] != stream.sequence + 1:
-            yield f"sequence {told['sequence']} after {stream.sequence}"
-        moves = told["verdict"] == "accepted" and told["kind"] in ("plan", "answer")
-        if told["planversion"] - stream.version not in ((0, 1) if moves else (0,)):
-            yield f"planversion {told['planversion']} after {stream.version}"
-        if told["kid"] != stream.kid and stream.kid:
-            yield "sealed under another key than what this person said before"
-        stream.sequence, stream.version = told["sequence"], told["planversion"]
-        stream.kid = told["kid"]
+        if entry["sequence"] != stream.sequence + 1:
+            yield f"sequence {entry['sequence']} after {stream.sequence}"
+        moves = entry["verdict"] == "accepted" and entry["kind"] in ("plan", "answer")
+        if entry["planversion"] - stream.version not in ((0, 1) if moves else (0,)):
+            yield f"planversion {entry['planversion']} after {stream.version}"
+        if entry["kid"] != stream.kid and stream.kid:
+            yield "encrypted with another key than the person's earlier entries"
+        stream.sequence, stream.version = entry["sequence"], entry["planversion"]
+        stream.kid = entry["kid"]
 
-    def _authorship(self, told: Json, stream: Stream) -> str:
-        """What its author might not say. (A failure of ours says nothing of who was heard.)"""
-        author, subject, verdict = told["author"], told["subject"], told["verdict"]
-        group = "of the plan" if told["kind"] in ("plan", "answer") else told["kind"]
-        by, says = "the person" if author == subject else "a representative", ""
-        if author != subject and "onbehalfof" not in told:
-            by = "somebody else"
-            if group == "of the plan" and told.get("refusal") != "our-fault":
-                says = f"kind {told['kind']}, {verdict} from {author}: only {subject} may say this"
-        elif author != subject and told.get("refusal") != "our-fault":
+    def _authorship(self, entry: Json, stream: Stream) -> str:
+        """Return why the author had no right to this event; empty if they had, or on our-fault."""
+        author, subject, verdict = entry["author"], entry["subject"], entry["verdict"]
+        group = "of the plan" if entry["kind"] in ("plan", "answer") else entry["kind"]
+        role, fault = "the person" if author == subject else "a representative", ""
+        if author != subject and "onbehalfof" not in entry:
+            role = "somebody else"
+            if group == "of the plan" and entry.get("refusal") != "our-fault":
+                fault = (
+                    f"kind {entry['kind']}, {verdict} from {author}: only {subject} may write it"
+                )
+        elif author != subject and entry.get("refusal") != "our-fault":
             if not stream.opened or not (stream.sealed or author in stream.named):
-                says = f"{verdict} from {author} for {subject}, who had not let them speak for them"
+                fault = f"{verdict} from {author} for {subject}, who had not named them"
             elif author not in stream.named:
                 self.report.seen[PERHAPS_NAMED] += 1
         if verdict == "accepted":
-            if told["kind"] == "whose" and author == subject:
+            if entry["kind"] == "whose" and author == subject:
                 stream.opened, stream.sealed = True, stream.sealed + 1
-            self.report.seen[f"{group}, by {by}"] += 1
-        return says
+            self.report.seen[f"{group}, by {role}"] += 1
+        return fault
 
-    def open(self, told: Json, event: Json) -> None:
-        """Take in what is opened of the last entry checked, once it is known to be what it says."""
-        if (told["verdict"], told["kind"], told["author"]) != (
+    def open(self, entry: Json, event: Json) -> None:
+        """Apply the decrypted event of the last checked entry, after its digest was verified."""
+        if (entry["verdict"], entry["kind"], entry["author"]) != (
             "accepted",
             "whose",
-            told["subject"],
+            entry["subject"],
         ):
             return
-        stream, data = self.people[told["subject"]], event.get("data")
+        stream, data = self.people[entry["subject"]], event.get("data")
         stream.sealed -= 1
-        whom = {str(data.get("representative"))} if isinstance(data, dict) else set[str]()
+        names = {str(data.get("representative"))} if isinstance(data, dict) else set[str]()
         if event["type"] == "representative.named":
-            stream.named |= whom
+            stream.named |= names
         elif event["type"] == "representative.ended":
-            stream.named -= whom
+            stream.named -= names
 
     def _is_new(self, *name: str) -> bool:
         hashed = hashlib.blake2b("\0".join(name).encode(), key=self.seed, digest_size=8)
@@ -574,33 +578,33 @@ class Streams:
         return bool(self.names.execute("INSERT OR IGNORE INTO names VALUES (?)", [number]).rowcount)
 
 
-def check_event(told: Json, salt: object, event: object) -> Iterator[str]:
-    """Check an opened event against its entry; yields what its author might not say."""
+def check_event(entry: Json, salt: object, event: object) -> Iterator[str]:
+    """Check a decrypted event against its entry; yield faults of authorship."""
     if not isinstance(salt, str) or len(unbase64(salt, url=True)) != 32:
-        raise Wrong("the salt is not one of 32 bytes")
+        raise Invalid("the salt does not have 32 bytes")
     if not isinstance(event, dict):
-        raise Wrong("the event is no object")
+        raise Invalid("the event is not an object")
     digest = sha256(unbase64(salt, url=True), canonical(event))
-    if digest != unbase64(told["digest"], url=True):
-        raise Wrong("salt and event do not give the digest of the entry")
-    kind = KINDS.get(str(event.get("type")), told["kind"])
+    if digest != unbase64(entry["digest"], url=True):
+        raise Invalid("the digest of salt and event differs from the entry's")
+    kind = KINDS.get(str(event.get("type")), entry["kind"])
     if not isinstance(event.get("type"), str):
-        raise Wrong("the event has no type")
+        raise Invalid("the event has no type")
     if [event.get("id"), event.get("subject"), kind] != [
-        told[n] for n in ("id", "subject", "kind")
+        entry[n] for n in ("id", "subject", "kind")
     ]:
-        raise Wrong("id, subject or kind differ from the event's")
-    stranger = told["author"] != told["subject"] and "onbehalfof" not in told
-    closed = kind == "whose" and event["type"] not in ANYBODYS
-    if told["verdict"] == "accepted" and closed and stranger:
-        yield f"{event['type']}, accepted from {told['author']}: only {told['subject']} may"
+        raise Invalid("id, subject or kind differ from the event's")
+    other_author = entry["author"] != entry["subject"] and "onbehalfof" not in entry
+    exclusive = kind == "whose" and event["type"] not in ANY_AUTHOR
+    if entry["verdict"] == "accepted" and exclusive and other_author:
+        yield f"{event['type']}, accepted from {entry['author']}: only {entry['subject']} may"
 
 
 # --- An export ----------------------------------------------------------------------------------
 
 
 class Export:
-    """An export's folder; what was read of it, and the next line of what is opened."""
+    """An export's folder, the files read so far, and the next line of opened.jsonl."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.used = folder, {"manifest.json"}
@@ -608,23 +612,23 @@ class Export:
         self.next = next(self.lines, None)
 
     def read(self, path: str) -> bytes:
-        """A file's bytes; raises Wrong."""
+        """Return a file's bytes. Raises Invalid."""
         self.used.add(path)
         try:
-            if not (self.folder / path).is_file():  # a pipe would be waited for
-                raise Wrong("is not there, or no plain file")
+            if not (self.folder / path).is_file():  # reading a pipe would block
+                raise Invalid("is missing, or not a regular file")
             with (self.folder / path).open("rb") as file:
                 raw = file.read(LARGEST_FILE + 1)
         except OSError as fault:
-            raise Wrong(f"cannot be read: {fault.strerror}") from None
+            raise Invalid(f"cannot be read: {fault.strerror}") from None
         if len(raw) > LARGEST_FILE:
-            raise Wrong("is larger than any such file can be")
+            raise Invalid("is larger than the maximum size")
         return raw
 
     def names(self, folder: str) -> list[str]:
-        """The names in a folder; none where there is no such folder."""
-        there = self.folder / folder
-        return sorted(each.name for each in there.iterdir()) if there.is_dir() else []
+        """Return the names in a folder; none if the folder does not exist."""
+        path = self.folder / folder
+        return sorted(file.name for file in path.iterdir()) if path.is_dir() else []
 
     def _opened(self) -> Iterator[Json]:
         if (path := self.folder / "opened.jsonl").is_file():
@@ -632,11 +636,11 @@ class Export:
                 while line := file.readline(2 * LONGEST_ENTRY):
                     try:
                         yield read_json(line.removesuffix(b"\n")) if line.endswith(b"\n") else {}
-                    except Wrong:
+                    except Invalid:
                         yield {}
 
     def event_of(self, log: int, index: int) -> Json | None:
-        """The line of opened.jsonl for an entry, if it is next."""
+        """Return the line of opened.jsonl for an entry, if it is the next line."""
         line = self.next
         if line is None or line != line | {"log": log, "index": index} or len(line) != 4:
             return None
@@ -644,7 +648,7 @@ class Export:
         return line
 
     def strays(self) -> Iterator[str]:
-        """Files among the logs that nothing read, because they are no part of an export."""
+        """Yield the unread files of the logs, which are not part of an export."""
         for path in sorted((self.folder / "logs").rglob("*")):
             name = path.relative_to(self.folder).as_posix()
             if not path.is_dir() and name not in self.used:
@@ -665,18 +669,18 @@ class Log:
         self.head: Checkpoint | None = None
         self.kept = 0
 
-    def check(self, given: list[Key], outside: Heads) -> None:
-        """All of it. `given` keys count, not the export's own; so do heads kept `outside`."""
+    def check(self, trusted: list[Key], outside: Heads) -> None:
+        """Check the whole log. `trusted` keys replace the export's keys."""
         self.head = self._read_head(path := f"{self.where}/checkpoint")
-        self.keys = self._keys(given)
+        self.keys = self._keys(trusted)
         if self.head is None:
             return
         self._expect(path, self.head)
-        kept = self.export.names(f"{self.where}/checkpoints")
-        self.kept = len(kept)
+        archived = self.export.names(f"{self.where}/checkpoints")
+        self.kept = len(archived)
         if self.quorum:
             self._cosigned(self.head, self.quorum)
-        for name in kept:
+        for name in archived:
             head = self._read_head(path := f"{self.where}/checkpoints/{name}")
             if head:
                 self._expect(path, head)
@@ -689,62 +693,62 @@ class Log:
         try:
             self._entries(tree, self.head.size)
             self._tiles(tree.partial())
-        except Wrong as fault:
-            self.report.add("file", f"{self.where} entry {tree.size}", f"{fault}; read no further")
-        for path, head in (each for heads in self.heads.values() for each in heads):
-            says = f"is of {head.size} entries; this log could be read up to {tree.size}"
-            self.report.add("checkpoint", path, says)
+        except Invalid as fault:
+            self.report.add("file", f"{self.where} entry {tree.size}", f"{fault}; rest not read")
+        for path, head in (item for heads in self.heads.values() for item in heads):
+            detail = f"is of {head.size} entries; this log could be read up to {tree.size}"
+            self.report.add("checkpoint", path, detail)
 
-    def _keys(self, given: list[Key]) -> list[Key]:
-        path, own = f"{self.where}/log.vkey", list[Key]()
+    def _keys(self, trusted: list[Key]) -> list[Key]:
+        path, keys = f"{self.where}/log.vkey", list[Key]()
         name = self.head.origin if self.head else ""
-        mine = [key for key in given if name in ("", key.name)]
-        if given and not mine:
-            self.report.add("vkey", path, f"none of the keys given is of {name}")
+        matching = [key for key in trusted if name in ("", key.name)]
+        if trusted and not matching:
+            self.report.add("vkey", path, f"none of the --vkey keys is of {name}")
         try:
             text = self.export.read(path).decode(errors="replace")
-            own = [read_vkey(line) for line in text.splitlines()]
-        except Wrong as fault:
+            keys = [read_vkey(line) for line in text.splitlines()]
+        except Invalid as fault:
             self.report.add("vkey", path, fault)
-            return mine
-        if not own or text != "".join(f"{line}\n" for line in text.splitlines()):
-            self.report.add("vkey", path, "is not a list of keys, one a line")
-        if odd := {key.name for key in own if name not in ("", key.name)}:
-            self.report.add("vkey", path, f"holds a key of {min(odd)}, and the log is {name}")
-        if mine and not {key[:2] for key in mine} & {key[:2] for key in own}:
-            self.report.add("vkey", path, "holds none of the keys given")
-        return mine if given else own
+            return matching
+        if not keys or text != "".join(f"{line}\n" for line in text.splitlines()):
+            self.report.add("vkey", path, "is not a list of keys, one per line")
+        if foreign := {key.name for key in keys if name not in ("", key.name)}:
+            self.report.add("vkey", path, f"holds a key of {min(foreign)}, but the log is {name}")
+        if matching and not {key[:2] for key in matching} & {key[:2] for key in keys}:
+            self.report.add("vkey", path, "holds none of the --vkey keys")
+        return matching if trusted else keys
 
     def _read_head(self, path: str) -> Checkpoint | None:
         try:
             head = read_checkpoint(self.export.read(path))
-        except Wrong as fault:
+        except Invalid as fault:
             self.report.add("checkpoint", path, fault)
             return None
         return head
 
     def _expect(self, path: str, head: Checkpoint) -> None:
-        """Verify a head's signature now, and its root when the tree has come to its size."""
+        """Verify a checkpoint's signature now, and its root when the tree reaches its size."""
         self.heads.setdefault(head.size, []).append((path, head))
         try:
             verify_note(head, self.keys)
-        except Wrong as fault:
+        except Invalid as fault:
             self.report.add("checkpoint", path, fault)
 
     def _cosigned(self, head: Checkpoint, quorum: Quorum) -> None:
         try:
             quorum.check(head)
-        except Wrong as fault:
+        except Invalid as fault:
             self.report.add("checkpoint", f"{self.where}/checkpoint", fault)
 
     def _compare(self, tree: Tree) -> None:
         for path, head in self.heads.pop(tree.size, ()):
             if tree.root() != head.root:
-                says = f"signs another root than that of the first {tree.size} entries"
-                self.report.add("checkpoint", path, says)
+                detail = f"its root differs from that of the first {tree.size} entries"
+                self.report.add("checkpoint", path, detail)
 
     def _entries(self, tree: Tree, size: int) -> None:
-        """Every bundle, entry by entry, into the tree and the people's streams."""
+        """Read every bundle, and add its entries to the tree and the people's streams."""
         self._compare(tree)
         while tree.size < size:
             number, width = tree.size // 256, min(256, size - tree.size)
@@ -753,28 +757,28 @@ class Log:
             for _ in range(width):
                 end = at + 2 + int.from_bytes(raw[at : at + 2], "big")
                 if not at + 2 < end <= len(raw):
-                    raise Wrong(f"{path} is cut off, or no bundle of {width} entries")
+                    raise Invalid(f"{path} is truncated, or not a bundle of {width} entries")
                 self._entry(tree.size, leaf := raw[at + 2 : end])
                 self._tiles(tree.append(leaf))
                 self._compare(tree)
                 at = end
             if at != len(raw):
-                self.report.add("file", path, f"goes on after {width} entries")
+                self.report.add("file", path, f"has data after {width} entries")
 
     def _entry(self, index: int, raw: bytes) -> None:
         where, code = f"{self.where} entry {index}", "entry"
         self.report.seen["entries"] += 1
         try:
-            told = read_entry(raw)
-            self.streams.check(told, where)
+            entry = read_entry(raw)
+            self.streams.check(entry, where)
             code = "opened"
             line = self.export.event_of(self.number, index)
             if not line:
                 return
-            for says in check_event(told, line.get("salt"), line.get("event")):
-                self.report.add("authorship", where, says)
-            self.streams.open(told, line["event"])
-        except Wrong as fault:
+            for detail in check_event(entry, line.get("salt"), line.get("event")):
+                self.report.add("authorship", where, detail)
+            self.streams.open(entry, line["event"])
+        except Invalid as fault:
             self.report.add(code, where, fault)
 
     def _tiles(self, tiles: Iterable[tuple[int, int, bytes]]) -> None:
@@ -782,8 +786,8 @@ class Log:
             path = f"{self.where}/tile/{level}/{tile_path(number, len(hashes) // 32)}"
             try:
                 if self.export.read(path) != hashes:
-                    self.report.add("tile", path, "holds other hashes than the entries have")
-            except Wrong as fault:
+                    self.report.add("tile", path, "its hashes differ from the entries'")
+            except Invalid as fault:
                 self.report.add("file", path, fault)
 
 
@@ -794,26 +798,27 @@ def check_export(
     report: Report,
     quorum: Quorum | None = None,
 ) -> None:
-    """Everything in an export's folder, and what was kept `outside` it."""
+    """Check all files in an export's folder, and checkpoints from `outside`."""
     export, heads = Export(folder), Heads()
     names = export.names("logs")
     logs = [Log(export, number, len(names), report, quorum) for number in range(len(names))]
     for path in outside:
         try:
             heads.append((str(path), read_outside(path)))
-        except (OSError, Wrong) as fault:
+        except (OSError, Invalid) as fault:
             report.add("checkpoint", str(path), fault)
     for log in logs:
         log.check(keys, heads)
-    held = {log.head.origin for log in logs if log.head}
-    for name in sorted(({each.origin for _, each in heads} | {each.name for each in keys}) - held):
-        report.add("checkpoint", name, "no log of this name is in the export")
+    present = {log.head.origin for log in logs if log.head}
+    named = {head.origin for _, head in heads} | {key.name for key in keys}
+    for name in sorted(named - present):
+        report.add("checkpoint", name, "no log of this name in the export")
     _check_manifest(export, logs, report)
     if export.next is not None:
-        report.add("opened", f"opened.jsonl line {export.opened + 1}", "is no next entry's")
+        report.add("opened", f"opened.jsonl line {export.opened + 1}", "is not of the next entry")
     for name in export.strays():
-        report.add("file", name, "is no part of an export of this size")
-    _leave_out(report, export.opened, bool(keys), bool(outside))
+        report.add("file", name, "is not part of an export of this size")
+    _list_unchecked(report, export.opened, bool(keys), bool(outside))
     if not quorum:
         report.unchecked.append(UNWITNESSED)
 
@@ -830,117 +835,122 @@ def _check_manifest(export: Export, logs: list[Log], report: Report) -> None:
         for log in logs
         if log.head
     ]
-    told = canonical({"logs": listed, "opened": export.opened, "v": 1})
+    expected = canonical({"logs": listed, "opened": export.opened, "v": 1})
     try:
-        if export.read("manifest.json") != told or not logs:
-            report.add("manifest", "manifest.json", f"does not say what is here: {told.decode()}")
-    except Wrong as fault:
+        if export.read("manifest.json") != expected or not logs:
+            report.add("manifest", "manifest.json", f"is not {expected.decode()}")
+    except Invalid as fault:
         report.add("file", "manifest.json", fault)
 
 
-def _leave_out(report: Report, opened: int, keys: bool, outside: bool) -> None:
+def _list_unchecked(report: Report, opened: int, keys: bool, outside: bool) -> None:
     sealed, others = report.seen["entries"] - opened, report.seen["whose, by somebody else"]
-    perhaps = report.seen[PERHAPS_NAMED]
-    told = [
-        (sealed, f"the words of {sealed} entries, which stay sealed, and with them their digests"),
-        (True, "whether the rules give these verdicts: that takes the words (firsthand audit)"),
-        (True, "who is behind an author's name: its issuer vouches for that"),
+    unnamed = report.seen[PERHAPS_NAMED]
+    items = [
+        (sealed, f"the words of {sealed} entries that stay encrypted, and so their digests"),
+        (True, "the verdicts by the rules, which need the words (firsthand audit)"),
+        (True, "the identity behind an author's name, for which its issuer vouches"),
         (True, "whether the ledger has other logs than these"),
-        (perhaps, f"{perhaps} entries in which {SPOKE}"),
-        (others, f"{others} entries of kind whose by somebody else: it may be their own key"),
-        (not keys, "whose signature it is: the export's own key was taken; give --vkey"),
+        (unnamed, f"{unnamed} entries in which {SPOKE}"),
+        (
+            others,
+            f"{others} entries of kind whose by others, who may own the key",
+        ),
+        (not keys, "who signed it: the key came with the export; pass --vkey"),
         (
             not outside,
-            "whether others were shown the same history: give --checkpoint, or a receipt",
+            "whether other readers were shown the same history: pass --checkpoint or a receipt",
         ),
     ]
-    report.unchecked += [says for holds, says in told if holds]
+    report.unchecked += [text for applies, text in items if applies]
 
 
 def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> str:
-    """Write one member below the folder, by its vetted name; what is wrong with it, if anything."""
+    """Extract one member below the folder; return what is wrong with it, if anything."""
     parts = member.name.split("/")
     if member.name.startswith("/") or ".." in parts:
-        return "leads out of the export"
-    place = folder.joinpath(*parts)
+        return "has a path outside the export"
+    target = folder.joinpath(*parts)
     if member.isdir():
-        place.mkdir(parents=True, exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
         return ""
-    if not member.isreg() or member.issparse() or place.is_file():
-        return "is no plain file, or is there twice"
-    place.parent.mkdir(parents=True, exist_ok=True)
+    if not member.isreg() or member.issparse() or target.is_file():
+        return "is not a regular file, or a duplicate"
+    target.parent.mkdir(parents=True, exist_ok=True)
     source = tar.extractfile(member)
-    with place.open("xb") as file:
+    with target.open("xb") as file:
         while source and (block := source.read(LARGEST_FILE)):
             file.write(block)
     return ""
 
 
-def unpacked(archive: Path, folder: Path, report: Report) -> Path:
-    """An archive's files in a folder; what cannot be unpacked is a finding."""
+def unpack(archive: Path, folder: Path, report: Report) -> Path:
+    """Extract an archive into a folder; faults of the archive are findings."""
     try:
-        with gzip.open(archive) as whole, tarfile.open(fileobj=whole, mode="r|") as tar:
-            room = 4 * LARGEST_FILE + 100 * archive.stat().st_size
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            limit = 4 * LARGEST_FILE + 100 * archive.stat().st_size
             for member in tar:
-                room -= member.size
-                if room < 0 or member.size < 0:
-                    report.add("file", archive.name, "unpacks to far more than an export does")
+                limit -= member.size
+                if limit < 0 or member.size < 0:
+                    report.add("file", archive.name, "expands to far more than an export")
                     break
-                if says := _member(tar, member, folder):
-                    report.add("file", member.name, says)
-            while room >= 0 and whole.read(LARGEST_FILE):  # to its checksum
+                if detail := _member(tar, member, folder):
+                    report.add("file", member.name, detail)
+            while limit >= 0 and stream.read(LARGEST_FILE):  # read on to verify the checksum
                 pass
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as fault:
-        report.add("file", archive.name, f"is cut off, or no archive: {fault}")
-    inside = [each for each in folder.iterdir() if each.is_dir()]
-    return folder if (folder / "logs").exists() or len(inside) != 1 else inside[0]
+        report.add("file", archive.name, f"is truncated, or not an archive: {fault}")
+    folders = [path for path in folder.iterdir() if path.is_dir()]
+    return folder if (folder / "logs").exists() or len(folders) != 1 else folders[0]
 
 
 # --- A receipt (C2SP tlog-proof) ----------------------------------------------------------------
 
 
 def read_receipt(raw: bytes) -> tuple[Json, set[str]]:
-    """A receipt's members, from JSON or its scanned codes; and the names of those around it."""
+    """Return a receipt's members, from JSON or QR codes, and the names of members around it."""
     if raw.startswith(b"FIRSTHAND1:"):
         codes = {}
         for line in raw.decode(errors="replace").split():
-            if not (met := re.fullmatch(r"FIRSTHAND1:(\d+)/(\d+):([A-Z2-7]+)", line)):
-                raise Wrong("is no code of a receipt")
-            codes[int(met[1]), int(met[2])] = met[3]
+            if not (match := re.fullmatch(r"FIRSTHAND1:(\d+)/(\d+):([A-Z2-7]+)", line)):
+                raise Invalid("is not a QR code of a receipt")
+            codes[int(match[1]), int(match[2])] = match[3]
         if sorted(codes) != [(n + 1, len(codes)) for n in range(len(codes))]:
-            raise Wrong(f"the codes are not all there, or of different receipts: {sorted(codes)}")
-        text = "".join(codes[place] for place in sorted(codes))
+            raise Invalid(f"codes are missing, or of different receipts: {sorted(codes)}")
+        text = "".join(codes[key] for key in sorted(codes))
         try:
             packed = base64.b32decode(text + "=" * (-len(text) % 8))
             raw = zlib.decompressobj().decompress(packed, 4 * LONGEST_ENTRY)
         except (ValueError, zlib.error):
-            raise Wrong("the codes do not give a receipt") from None
-    told, around = read_json(raw, exact=False), set[str]()
-    if isinstance(told.get("receipt"), dict):  # of a refusal
-        told, around = told["receipt"], told.keys() - {"receipt"}
-    also = told.get("also", [])
-    for each in [told, *also] if isinstance(also, list) else [{}]:
-        if not isinstance(each, dict) or {type(each.get(n)) for n in ("entry", "proof")} != {str}:
-            raise Wrong("has no entry and proof")
-    return told, around
+            raise Invalid("the codes do not decode to a receipt") from None
+    document, around = read_json(raw, exact=False), set[str]()
+    if isinstance(document.get("receipt"), dict):  # the response to a refused event
+        document, around = document["receipt"], document.keys() - {"receipt"}
+    also = document.get("also", [])
+    for receipt in [document, *also] if isinstance(also, list) else [{}]:
+        if not isinstance(receipt, dict) or {
+            type(receipt.get(name)) for name in ("entry", "proof")
+        } != {str}:
+            raise Invalid("has no entry or no proof")
+    return document, around
 
 
 def read_proof(text: str) -> tuple[int, list[bytes], Checkpoint]:
-    """A .tlog-proof: index, hashes, checkpoint."""
+    """Parse a .tlog-proof: index, hashes, checkpoint."""
     head, _, note = text.partition("\n\n")
     first, *lines = head.split("\n")
     if lines and lines[0].startswith("extra "):
         del lines[0]
     if first != "c2sp.org/tlog-proof@v1" or not lines:
-        raise Wrong("proof is no .tlog-proof")
-    if not (met := re.fullmatch(r"index (0|[1-9][0-9]{0,17})", lines[0])):
-        raise Wrong("proof has no index")
+        raise Invalid("proof is not a .tlog-proof")
+    if not (match := re.fullmatch(r"index (0|[1-9][0-9]{0,17})", lines[0])):
+        raise Invalid("proof has no index")
     proof = [unbase64(line) for line in lines[1:]]
-    return int(met[1]), proof, read_checkpoint(note.encode(errors="replace"))
+    return int(match[1]), proof, read_checkpoint(note.encode(errors="replace"))
 
 
 def read_outside(path: Path) -> Checkpoint:
-    """A checkpoint that somebody kept: bare, or in a proof or receipt."""
+    """Read a saved checkpoint: bare, or in a proof or receipt."""
     raw = path.read_bytes()
     if raw.startswith((b"{", b"FIRSTHAND1:")):
         raw = read_receipt(raw)[0]["proof"].encode(errors="replace")
@@ -956,36 +966,38 @@ def check_receipt(
     report: Report,
     quorum: Quorum | None = None,
 ) -> None:
-    """A receipt, those of others with the same id, and with `event` what its author kept."""
+    """Check a receipt, those of others with the same id, and the author's `event` if passed."""
     try:
         receipt, around = read_receipt(path.read_bytes())
-        whole = [receipt, *receipt.get("also", ())]
-        report.facts += [_prove(each, keys, report, quorum) for each in whole]
-        nested = {"also/also" for each in whole[1:] if "also" in each}
-        if left := sorted(around.union(nested, *map(_besides, whole))):
-            says = f"what the file says besides, which no entry holds: {', '.join(left)}"
-            report.unchecked.append(plain(says))
+        receipts = [receipt, *receipt.get("also", ())]
+        report.facts += [_prove(item, keys, report, quorum) for item in receipts]
+        nested = {"also/also" for item in receipts[1:] if "also" in item}
+        if unknown := sorted(around.union(nested, *map(_unverifiable, receipts))):
+            detail = f"members of the file that no entry has: {', '.join(unknown)}"
+            report.unchecked.append(plain(detail))
         if event:
-            held = read_json(event.read_bytes(), exact=False)
-            held.pop("datacontenttype", None)  # the canonical event leaves it out
-            for says in _check_one_of(whole, held):
-                report.add("authorship", path.name, says)
-    except (OSError, Wrong) as fault:
+            posted = read_json(event.read_bytes(), exact=False)
+            posted.pop("datacontenttype", None)  # not part of the canonical event
+            for detail in _check_any_of(receipts, posted):
+                report.add("authorship", path.name, detail)
+    except (OSError, Invalid) as fault:
         report.add("receipt", path.name, fault)
     if not event:
-        report.unchecked.append("that it is of your event: give --event, as you posted it")
-    report.unchecked.append("that others are shown the same log: check an export with this receipt")
+        report.unchecked.append("whether it is of your event: pass --event, as posted")
+    report.unchecked.append(
+        "whether others are shown the same log: check an export with this receipt"
+    )
     if not quorum:
         report.unchecked.append(UNWITNESSED)
 
 
-def _check_one_of(receipts: list[Json], event: Json) -> list[str]:
-    fault = Wrong()
-    for each in receipts:
+def _check_any_of(receipts: list[Json], event: Json) -> list[str]:
+    fault = Invalid()
+    for receipt in receipts:
         try:
-            return list(check_event(read_entry(_leaf(each)), each.get("salt"), event))
-        except Wrong as why:
-            fault = why
+            return list(check_event(read_entry(_leaf(receipt)), receipt.get("salt"), event))
+        except Invalid as error:
+            fault = error
     raise fault
 
 
@@ -993,69 +1005,70 @@ def _leaf(receipt: Json) -> bytes:
     return str(receipt["entry"]).encode(errors="replace")
 
 
-def _besides(receipt: Json) -> Iterator[str]:
-    """The members of a receipt that cannot be compared with its entry."""
+def _unverifiable(receipt: Json) -> Iterator[str]:
+    """Yield the members of a receipt that cannot be compared with its entry."""
     yield from receipt.keys() - COMPARED
     if isinstance(receipt.get("warnings"), list):
         yield "warnings/because"
 
 
-def _holds(held: Json, receipt: Json, name: str) -> bool:
-    """Whether a member of a receipt is what its entry and proof hold."""
-    if name in ("entry", "proof", "salt", "also"):  # compared otherwise
+def _holds(entry: Json, receipt: Json, name: str) -> bool:
+    """Return True if a member of a receipt agrees with its entry and proof."""
+    if name in ("entry", "proof", "salt", "also"):  # compared elsewhere
         return True
-    said = receipt[name]
+    value = receipt[name]
     if name == "log":
-        return type(said) is int and str(said) == held["log"]
-    if name == "warnings" and isinstance(said, list):
-        codes = [each.get("code") for each in said if isinstance(each, dict)]
-        return codes == held.get("warnings") and len(codes) == len(said)
-    return name in held and canonical(said) == canonical(held[name])
+        return type(value) is int and str(value) == entry["log"]
+    if name == "warnings" and isinstance(value, list):
+        codes = [warning.get("code") for warning in value if isinstance(warning, dict)]
+        return codes == entry.get("warnings") and len(codes) == len(value)
+    return name in entry and canonical(value) == canonical(entry[name])
 
 
 def _prove(receipt: Json, keys: list[Key], report: Report, quorum: Quorum | None) -> str:
-    told = read_entry(leaf := _leaf(receipt))
+    entry = read_entry(leaf := _leaf(receipt))
     index, proof, head = read_proof(receipt["proof"])
     verify_note(head, keys)
     if root_of_proof(sha256(b"\0", leaf), index, head.size, proof) != head.root:
-        raise Wrong("the proof does not lead from the entry to the checkpoint's root")
+        raise Invalid("the proof does not connect the entry with the checkpoint's root")
     if quorum:
         quorum.check(head)
     for name in ("received", "recorded"):
-        if told[name] > _latest():
-            report.add("clock", f"entry {index}", f"{name} at {told[name]}: later than now")
-    if told["rules"] > RULES:
-        says = f"rules {told['rules']}, by which it was ruled: this file knows none after {RULES}"
-        report.unchecked.append(says)
-    held = told | {"index": index, "log": head.origin.rpartition("/")[2]}
-    if odd := [
-        name for name in sorted(receipt.keys() & COMPARED) if not _holds(held, receipt, name)
+        if entry[name] > _latest():
+            report.add("clock", f"entry {index}", f"{name} at {entry[name]}: in the future")
+    if entry["rules"] > RULES:
+        detail = f"the decision by rules {entry['rules']}: this file knows rules up to {RULES}"
+        report.unchecked.append(detail)
+    members = entry | {"index": index, "log": head.origin.rpartition("/")[2]}
+    if different := [
+        name for name in sorted(receipt.keys() & COMPARED) if not _holds(members, receipt, name)
     ]:
-        raise Wrong(f"{', '.join(odd)}: not what the entry says")
-    stranger = told["author"] != told["subject"] and "onbehalfof" not in told
-    if told["verdict"] == "accepted" and told["kind"] in ("plan", "answer") and stranger:
-        report.add("authorship", f"entry {index}", f"only {told['subject']} may say this")
+        raise Invalid(f"{', '.join(different)}: differs from the entry")
+    other_author = entry["author"] != entry["subject"] and "onbehalfof" not in entry
+    if entry["verdict"] == "accepted" and entry["kind"] in ("plan", "answer") and other_author:
+        report.add("authorship", f"entry {index}", f"only {entry['subject']} may write it")
     return (
-        f"Entry {index} of {head.origin}: event {told['id']} of {told['author']} about "
-        f"{told['subject']}, recorded {told['recorded']}: {told.get('refusal', told['verdict'])}."
+        f"Entry {index} of {head.origin}: event {entry['id']} of {entry['author']} about "
+        f"{entry['subject']}, recorded {entry['recorded']}: "
+        f"{entry.get('refusal', entry['verdict'])}."
     )
 
 
 # --- The command --------------------------------------------------------------------------------
 
 
-def said(report: Report) -> Iterator[str]:
-    """The report in lines of text."""
+def report_lines(report: Report) -> Iterator[str]:
+    """Yield the report as lines of text."""
     yield from report.facts
     for name, count in sorted(report.seen.items()):
         yield f"{count:>10,} {name}"
-    for each in report.findings:
-        yield f"FINDING {each.code}: {each.where}: {each.says}"
+    for finding in report.findings:
+        yield f"FINDING {finding.code}: {finding.where}: {finding.detail}"
     total = sum(report.found.values())
     if total > len(report.findings):
         yield f"… and {total - len(report.findings):,} more"
     yield f"{total:,} finding{'s' * (total != 1)}"
-    yield from (f"Not checked: {each}." for each in report.unchecked)
+    yield from (f"Not checked: {item}." for item in report.unchecked)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -1064,37 +1077,39 @@ def _parser() -> argparse.ArgumentParser:
     repeated: Json = {"action": "append", "default": []}
     parser.add_argument("--vkey", **repeated, help="the log's verifier keys, or a file of them")
     parser.add_argument("--checkpoint", **repeated, type=Path,
-                        help="one that you kept: a checkpoint, proof or receipt")  # fmt: skip
+                        help="a saved checkpoint, proof or receipt")  # fmt: skip
     parser.add_argument("--witness", **repeated, metavar="VKEY", help="a witness's verifier key")
-    parser.add_argument("--quorum", type=int, help="so many must have cosigned (default: all)")
-    parser.add_argument("--event", type=Path, help="the event that a receipt is of")
+    parser.add_argument(
+        "--quorum", type=int, help="witnesses that must have cosigned (default: all)"
+    )
+    parser.add_argument("--event", type=Path, help="the event of the receipt, as posted")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     return parser
 
 
-def _quorum(told: argparse.Namespace) -> Quorum | None:
-    witnesses = list({key.id: key for key in read_vkeys(told.witness, COSIGNATURE)}.values())
-    needed = len(witnesses) if told.quorum is None else told.quorum
-    if told.quorum is not None and not 0 < needed <= len(witnesses):
-        raise Wrong(f"--quorum {needed} of the {len(witnesses)} that --witness names")
+def _quorum(options: argparse.Namespace) -> Quorum | None:
+    witnesses = list({key.id: key for key in read_vkeys(options.witness, COSIGNATURE)}.values())
+    needed = len(witnesses) if options.quorum is None else options.quorum
+    if options.quorum is not None and not 0 < needed <= len(witnesses):
+        raise Invalid(f"--quorum {needed}: must be from 1 to {len(witnesses)}, as --witness")
     return Quorum(witnesses, needed) if witnesses else None
 
 
-def _misplaced(told: argparse.Namespace, *, export: bool) -> str:
-    """What an export, or a receipt, is not asked with; empty if nothing."""
-    if not told.path.exists():
-        return f"{told.path}: no such file or folder"
+def _misplaced(options: argparse.Namespace, *, export: bool) -> str:
+    """Return which argument does not fit an export, or a receipt; empty if none."""
+    if not options.path.exists():
+        return f"{options.path}: no such file or folder"
     if export:
-        return "--event is for a receipt, not for an export" if told.event else ""
-    if told.path.suffix in OTHER_ARCHIVES:
-        return f"{told.path}: an export is a folder or a .tar.gz: unpack it, and give the folder"
-    if told.checkpoint:
+        return "--event is for a receipt, not for an export" if options.event else ""
+    if options.path.suffix in OTHER_ARCHIVES:
+        return f"{options.path}: an export is a folder or a .tar.gz: unpack it, and pass the folder"
+    if options.checkpoint:
         return "--checkpoint is for an export, not for a receipt"
-    return "" if told.vkey else "a receipt proves nothing without --vkey"
+    return "" if options.vkey else "a receipt proves nothing without --vkey"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command and return its exit status."""
     try:
         return _main(arguments)
     except KeyboardInterrupt:
@@ -1104,29 +1119,29 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _main(arguments: list[str] | None) -> int:
     parser = _parser()
-    told = parser.parse_args(arguments)
-    packed = told.path.is_file() and told.path.suffix in (".gz", ".tgz")
-    report, export = Report(), packed or told.path.is_dir()
+    options = parser.parse_args(arguments)
+    packed = options.path.is_file() and options.path.suffix in (".gz", ".tgz")
+    report, export = Report(), packed or options.path.is_dir()
     try:
-        keys, quorum = read_vkeys(told.vkey), _quorum(told)
-    except Wrong as fault:
+        keys, quorum = read_vkeys(options.vkey), _quorum(options)
+    except Invalid as fault:
         parser.error(str(fault))
-    if says := _misplaced(told, export=export):
-        parser.error(says)
+    if detail := _misplaced(options, export=export):
+        parser.error(detail)
     if export:
         with tempfile.TemporaryDirectory() as folder:
-            where = unpacked(told.path, Path(folder), report) if packed else told.path
-            check_export(where, keys, told.checkpoint, report, quorum)
+            where = unpack(options.path, Path(folder), report) if packed else options.path
+            check_export(where, keys, options.checkpoint, report, quorum)
     else:
-        check_receipt(told.path, keys, told.event, report, quorum)
-    text = json.dumps(vars(report)) if told.json else "\n".join(said(report))
+        check_receipt(options.path, keys, options.event, report, quorum)
+    text = json.dumps(vars(report)) if options.json else "\n".join(report_lines(report))
     try:
         sys.stdout.buffer.write(f"{text}\n".encode())
         sys.stdout.buffer.flush()
     except OSError as fault:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # no second write at exit
         if not isinstance(fault, BrokenPipeError):
-            sys.stderr.write(f"verify.py: it cannot be written: {fault.strerror}\n")
+            sys.stderr.write(f"verify.py: cannot write the report: {fault.strerror}\n")
             return 3
     return 1 if report.found else 0
 

@@ -1,1 +1,1 @@
-"""What both services speak, and nothing else. This package imports no service."""
+"""Code that both services share. This package imports no service."""

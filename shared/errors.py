@@ -1,28 +1,28 @@
-"""Every error that Firsthand raises on purpose; shared/http/problems.py answers them over HTTP.
+"""Exceptions of Firsthand; shared/http/problems.py maps them to HTTP responses.
 
 FirsthandError
-├── SettingsError            a setting is wrong; names the variable (exit 2)
-├── SealBroken               a sealed text does not open; says why
-├── TooNew                   sealed by a newer catalogue; the partition waits
-├── KeyAway                  sealed under a transit key we do not have; the partition waits
-├── Misplaced                an event in another partition than its person's; it is moved
-├── ClockLeap                a clock is too far from another; the partition waits
-├── QueueReplaced            the queue lost what was published; the partition waits
-├── Unsafe                   the store or the queue is not set as it must be
-└── Problem                  answered over HTTP as application/problem+json
-    ├── Malformed      400   the bytes are not a JSON object we take
-    ├── Unauthorised   401   no token, or one we do not trust
-    ├── Forbidden      403   the token may author nothing here
-    ├── NotFound       404   not there, or not yours: one body for both
-    ├── WrongMethod    405
-    ├── TooLarge       413
-    ├── WrongMedia     415   names the media type to send
-    ├── Invalid        422   JSON, but not an event of the catalogue
-    ├── WrongQuery     422   a query parameter that is wrong
-    ├── TooFast        429   too much of one caller; nothing is said of an event's fate
-    ├── Refused   403, 409   recorded: the ledger said no, and the person can see it
-    ├── OurFault       500   a fault of ours; never the caller's
-    └── Unavailable    503   says nothing about the event's fate: send the same bytes again
+├── SettingsError                a setting is invalid; the message names it (exit 2)
+├── DecryptionError              a ciphertext cannot be decrypted
+├── CatalogueTooNew              encrypted by a newer catalogue; the partition waits
+├── KeyUnavailable               encrypted under a missing transit key; the partition waits
+├── MisroutedEvent               an event in the wrong partition; it is moved
+├── ClockJump                    two clocks differ too much; the partition waits
+├── QueueReplaced                the queue lost published messages; the partition waits
+├── PreconditionFailed           the store or the queue is not in the required state
+└── Problem                      has an HTTP response, application/problem+json
+    ├── MalformedBody        400   not a JSON object that intake accepts
+    ├── Unauthorized         401   no token, or an invalid or untrusted one
+    ├── Forbidden            403   the token does not permit this request
+    ├── NotFound             404   missing, or not the caller's: the same body for both
+    ├── MethodNotAllowed     405
+    ├── TooLarge             413
+    ├── UnsupportedMediaType 415   names the media type to send
+    ├── InvalidEvent         422   JSON, but not an event of the catalogue
+    ├── InvalidQuery         422   an invalid query parameter
+    ├── TooManyRequests      429   the caller exceeds a limit; the outcome of the event is unknown
+    ├── Refused         403, 409   the ledger recorded the event and refused it
+    ├── InternalError        500   a fault of the service
+    └── Unavailable          503   the outcome of the event is unknown: retry with the same bytes
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,48 +32,48 @@ from typing import Any, ClassVar, Self
 
 
 class FirsthandError(Exception):
-    """Anything Firsthand raises on purpose."""
+    """Base class of all errors that Firsthand raises."""
 
 
 class SettingsError(FirsthandError):
-    """A setting is missing or wrong. The message names every such variable."""
+    """A setting is missing or invalid. The message names every such variable."""
 
 
 class DecryptionError(FirsthandError):
-    """A sealed text did not open: wrong key, wrong header, or changed bytes."""
+    """A ciphertext cannot be decrypted: wrong key, wrong header, or modified bytes."""
 
 
 class CatalogueTooNew(FirsthandError):
-    """A message is of a newer catalogue than this process knows: the partition waits."""
+    """A message has a newer catalogue version than this process: the partition waits."""
 
 
 class KeyUnavailable(FirsthandError):
-    """A message is sealed under a transit key that this process does not have, or not yet."""
+    """A message is encrypted under a transit key that this process does not have, or not yet."""
 
 
 class MisroutedEvent(FirsthandError):
-    """An event stands in another partition than its person's: nothing of the batch is recorded."""
+    """An event is in the wrong partition for its person: nothing of the batch is recorded."""
 
 
 class ClockJump(FirsthandError):
-    """A clock is too far from the queue's: what is recorded would keep its time for good."""
+    """A clock differs too much from the queue's: entries would permanently have a wrong time."""
 
 
 class QueueReplaced(FirsthandError):
-    """The queue was emptied or replaced, or the database is an older copy: an operator decides."""
+    """The queue was emptied or replaced, or the database is an old copy: an operator must act."""
 
 
 class PreconditionFailed(FirsthandError):
-    """The store or the queue is not set as it must be; the message names the remedy."""
+    """The store or the queue is not in the required state. The message names the remedy."""
 
 
 def escape_pointer(name: object) -> str:
-    """One reference token of a pointer (RFC 6901, section 3)."""
+    """Escape one reference token of a JSON pointer (RFC 6901, section 3)."""
     return str(name).replace("~", "~0").replace("/", "~1")
 
 
 class FaultCode(StrEnum):
-    """The code of a fault: clients read it, so it never changes its meaning."""
+    """The code of a fault. Clients depend on it: the meaning of a code never changes."""
 
     meaning: str
 
@@ -90,16 +90,16 @@ class FaultCode(StrEnum):
     NOT_TAKEN = (
         "not-taken",
         (
-            "JSON that we do not take: a member twice, a name not in ASCII, a decimal; "
-            "or a header that we do not take"
+            "JSON that intake does not accept: a duplicate member, a name that is not ASCII, "
+            "a decimal; or a header that intake does not accept"
         ),
     )
     TOO_DEEP = "too-deep", "more than 16 levels"
-    NUL = "nul", "a text holds U+0000"
-    LONE_SURROGATE = "lone-surrogate", "a text holds half of a surrogate pair"
-    MISSING = "missing", "a required member is not there"
+    NUL = "nul", "a text contains U+0000"
+    LONE_SURROGATE = "lone-surrogate", "a text contains half of a surrogate pair"
+    MISSING = "missing", "a required member is missing"
     UNKNOWN = "unknown", "a member that the type does not have"
-    INVALID = "invalid", "a member whose value is not of its shape; `detail` says why"
+    INVALID = "invalid", "a member with an invalid value; `detail` says why"
     TOO_LARGE = "too-large", "an event of a batch has too many bytes"
     FORBIDDEN = "forbidden", "an event of a batch that this token may not author"
     QUERY = "query", "a query parameter; `pointer` is its name"
@@ -107,7 +107,7 @@ class FaultCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong in a body: where (RFC 6901 pointer), which kind, and in words."""
+    """One fault in a body: its location (RFC 6901 pointer), its code, and a description."""
 
     pointer: str
     code: FaultCode
@@ -115,10 +115,10 @@ class FieldError:
 
 
 class Problem(FirsthandError):
-    """An error with an HTTP answer. Subclasses fix status, slug, title and remedy.
+    """An error with an HTTP response. Subclasses fix status, slug, title and remedy.
 
-    `other_statuses` are other statuses of the same problem, `response_headers` the headers that
-    always come with it.
+    `other_statuses` are further statuses of the same problem. `response_headers` are the headers
+    that its response always has.
     """
 
     status: int = 500
@@ -126,7 +126,9 @@ class Problem(FirsthandError):
     response_headers: ClassVar[tuple[str, ...]] = ()
     slug: ClassVar[str] = "our-fault"
     title: ClassVar[str] = "Internal server error"
-    remedy: ClassVar[str] = "Send the same bytes again later; tell the operator if it lasts."
+    remedy: ClassVar[str] = (
+        "Retry later with the same bytes; report it to the operator if it persists."
+    )
 
     def __init__(
         self,
@@ -144,16 +146,16 @@ class Problem(FirsthandError):
 
 
 class MalformedBody(Problem):
-    """The body is not a JSON object of the kind we take (400)."""
+    """The body is not a JSON object that intake accepts (400)."""
 
     status = 400
     slug = "malformed"
     title = "Malformed request body"
-    remedy = "Mend the bytes at the pointer named in errors and send the event under a new id."
+    remedy = "Correct the bytes at the pointers in errors, and send the event under a new id."
 
 
 class Unauthorized(Problem):
-    """No token, or one that nobody we trust vouches for (401)."""
+    """The token is missing, invalid, or not of a trusted issuer (401)."""
 
     status = 401
     response_headers = ("WWW-Authenticate",)
@@ -166,28 +168,28 @@ class Unauthorized(Problem):
 
 
 class Forbidden(Problem):
-    """The token is good, but may not do this anywhere (403)."""
+    """The token is valid, but its role or scopes do not permit this (403)."""
 
     status = 403
     slug = "forbidden"
     title = "Forbidden"
-    remedy = "Ask for a token with the role or scope that the detail names."
+    remedy = "Use a token with the role or scope named in the detail."
 
 
 class NotFound(Problem):
-    """Nothing there for this caller (404): the same body whether absent or not theirs."""
+    """The resource is missing, or not the caller's (404). The body is the same for both."""
 
     status = 404
     slug = "not-found"
     title = "Not found"
-    remedy = "Check the address and whose token you sent; an event not yet recorded is also 404."
+    remedy = "Check the address and the token; an event that is not recorded yet is also 404."
 
-    def __init__(self, detail: str = "There is nothing at this address for you.") -> None:
+    def __init__(self, detail: str = "Not found, or not accessible to this caller.") -> None:
         super().__init__(detail)
 
 
 class MethodNotAllowed(Problem):
-    """The address exists, the method does not (405)."""
+    """The address exists, but does not support the method (405)."""
 
     status = 405
     response_headers = ("Allow",)
@@ -197,7 +199,7 @@ class MethodNotAllowed(Problem):
 
 
 class TooLarge(Problem):
-    """More bytes than we take (413)."""
+    """The body or the event exceeds the size limit (413)."""
 
     status = 413
     slug = "too-large"
@@ -206,7 +208,7 @@ class TooLarge(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """A media type or encoding we do not take (415)."""
+    """The media type or content encoding is not supported (415)."""
 
     status = 415
     slug = "unsupported-media-type"
@@ -215,32 +217,34 @@ class UnsupportedMediaType(Problem):
 
 
 class InvalidEvent(Problem):
-    """Readable JSON, but not an event of the catalogue (422)."""
+    """The body is JSON, but not a valid event of the catalogue (422)."""
 
     status = 422
     slug = "invalid"
     title = "Invalid event"
-    remedy = "Mend what errors names and send the event under a new id; see /event-types."
+    remedy = (
+        "Correct the members named in errors, and send the event under a new id; see /event-types."
+    )
 
 
 class InvalidQuery(Problem):
-    """An address whose query asks for what cannot be, or has a parameter that is none (422)."""
+    """A query parameter is unknown or has an invalid value (422)."""
 
     status = 422
     slug = "invalid-query"
     title = "Invalid query"
-    remedy = "Mend the query parameter that errors names, and ask again; see /docs."
+    remedy = "Correct the query parameter named in errors, and retry; see /docs."
 
 
 class Refused(Problem):
-    """Recorded, and refused by the ledger: 403 for no standing, 409 for the rest."""
+    """The ledger recorded the event and refused it: 403 without authorization, else 409."""
 
     status = 409
     other_statuses = (403,)
     response_headers = ("Preference-Applied", "Location")
     slug = "refused"
     title = "Event recorded and refused"
-    remedy = "Read the code; nothing changed, and the person can see the attempt."
+    remedy = "See the refusal code; the plan is unchanged, and the person can see the attempt."
 
     def __init__(
         self, status: int, detail: str, extra: Mapping[str, Any], headers: Mapping[str, str]
@@ -250,30 +254,30 @@ class Refused(Problem):
 
 
 class TooManyRequests(Problem):
-    """The caller posts, or reads, more than it may (429). Nothing is said of an event's fate."""
+    """The caller exceeds a rate limit (429). The outcome of the event is unknown."""
 
     status = 429
     response_headers = ("Retry-After",)
     slug = "too-many-requests"
     title = "Too many requests"
-    remedy = "Send the same request again after Retry-After seconds: an event with the same id."
+    remedy = "Retry the same request, with the same id, after Retry-After seconds."
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 class InternalError(Problem):
-    """Ours (500). Its detail says nothing of what was inside."""
+    """The service failed (500). The detail reveals nothing internal."""
 
 
 class Unavailable(Problem):
-    """The queue or the store is away or not safe (503). Nothing is said of the fate."""
+    """The queue or the store is unavailable or not durable (503). The outcome is unknown."""
 
     status = 503
     response_headers = ("Retry-After",)
     slug = "unavailable"
     title = "Service unavailable"
-    remedy = "Send the same bytes with the same id again after Retry-After seconds."
+    remedy = "Retry with the same bytes and the same id after Retry-After seconds."
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})

@@ -1,7 +1,4 @@
-"""Key files: written whole and durably, or not at all; `keep` never over one that is there.
-
-And locks: files that one process at a time has locked.
-"""
+"""Atomic, durable file writes, and file locks."""
 
 import fcntl
 import os
@@ -10,16 +7,16 @@ from typing import BinaryIO
 
 
 def write_if_absent(path: Path, content: bytes, *, secret: bool = True) -> None:
-    """Write a file and fsync it and its folder; what is there already stays as it is.
+    """Write a file and fsync it and its folder, unless the file exists.
 
-    What is durable in the queue and the ledger can only be read with these.
+    A key file is never overwritten: without it, the queue and the ledger cannot be decrypted.
     """
     if not path.exists():
         write_atomically(path, content, 0o600 if secret else 0o644)
 
 
 def write_atomically(path: Path, content: bytes, mode: int) -> None:
-    """Write a file and fsync it and its folder, in the place of one that is there."""
+    """Write a file and fsync it and its folder, replacing an existing file atomically."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.touch(mode=0o600)
     with new.open("wb") as file:
@@ -32,18 +29,18 @@ def write_atomically(path: Path, content: bytes, mode: int) -> None:
 
 
 def fsync_directory(folder: Path) -> None:
-    """Make a folder durable: what was made in it is found there after a power cut, too."""
-    opened = os.open(folder, os.O_RDONLY)
+    """Make a folder's entries durable: files created in it survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(opened)
+        os.fsync(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
 def try_lock(path: Path) -> BinaryIO | None:
-    """Open a file and lock it; None if another process holds the lock.
+    """Open and lock a file; return None if another process holds the lock.
 
-    The lock ends when the file is closed, or with the process.
+    The lock is released when the file is closed, or when the process ends.
     """
     file = path.open("wb")
     try:

@@ -1,8 +1,8 @@
-"""Logs: one canonical line a request and a batch; JSON, or in colour at a terminal.
+"""Logging set-up: one line per request and per batch, as JSON or, at a terminal, in colour.
 
-Never a body, never anybody's words, never a token. What was raised is told by its type and the
-places it went through; its message only where it is ours, the queue's, the store's or the
-system's, since any other may quote the value that it could not take.
+Logs never contain a body, a person's words, or a token. An exception is logged with its type and
+its frames. Its message is logged only if our code, the queue, the store or the system raised it:
+any other message may quote the value that was invalid.
 """
 
 import logging
@@ -15,25 +15,25 @@ import orjson
 import structlog
 from structlog.typing import EventDict
 
-TOLD = frozenset({"psycopg", "redis", "services", "shared", "sqlalchemy"})  # whose messages we tell
-LONGEST = 300  # characters of a message
-FRAMES = 12  # of each fault, the last ones
-# A logger keeps the list that it saw when it was first used, so there is one, changed in place.
+SAFE_PACKAGES = frozenset({"psycopg", "redis", "services", "shared", "sqlalchemy"})
+MAX_MESSAGE_LENGTH = 300  # characters
+MAX_FRAMES = 12  # per exception, innermost frames
+# A logger caches the list that it saw when it was first used, so one list is changed in place.
 _PROCESSORS: list[Any] = []
 
 
 def describe_error(fault: BaseException) -> str:
-    """A fault in one line: its type, and its message where that holds nobody's words."""
+    """Return an exception in one line: its type, and its message if that is safe to log."""
     kind = type(fault)
-    message = str(fault).strip().partition("\n")[0][:LONGEST]
-    ours = kind.__module__.partition(".")[0] in TOLD or isinstance(fault, OSError)
-    return f"{kind.__name__}: {message}" if ours and message else kind.__name__
+    message = str(fault).strip().partition("\n")[0][:MAX_MESSAGE_LENGTH]
+    safe = kind.__module__.partition(".")[0] in SAFE_PACKAGES or isinstance(fault, OSError)
+    return f"{kind.__name__}: {message}" if safe and message else kind.__name__
 
 
 def describe_traceback(fault: BaseException) -> Iterator[str]:
-    """A fault, the places it went through, and then what caused it, likewise."""
+    """Yield the lines of an exception: its description, its frames, then its causes likewise."""
     yield describe_error(fault)
-    for frame in traceback.extract_tb(fault.__traceback__)[-FRAMES:]:
+    for frame in traceback.extract_tb(fault.__traceback__)[-MAX_FRAMES:]:
         yield f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno} in {frame.name}"
     cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
     if cause is not None:
@@ -41,7 +41,7 @@ def describe_traceback(fault: BaseException) -> Iterator[str]:
 
 
 def redact_exception(_logger: Any, _method: str, line: EventDict) -> EventDict:
-    """A line as it is written: where it had `exc_info`, what was `raised`."""
+    """Replace `exc_info` in a log line by `raised`, the redacted description."""
     fault = line.pop("exc_info", None)
     if fault is True:
         fault = sys.exc_info()[1]
@@ -54,7 +54,7 @@ def configure(level: str) -> None:
     """Set up structlog on standard error at `level` (debug, info, warning, error)."""
     terminal = sys.stderr.isatty()
     renderer: Any = structlog.dev.ConsoleRenderer()
-    if not terminal:  # bytes, straight: a request's line costs 6 µs rather than 30
+    if not terminal:  # writing bytes takes 6 µs a line rather than 30
         renderer = structlog.processors.JSONRenderer(serializer=orjson.dumps)
     _PROCESSORS[:] = [
         structlog.processors.add_log_level,

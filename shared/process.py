@@ -1,4 +1,4 @@
-"""What a process of ours asks of the system it runs on."""
+"""Process set-up: signals, resource limits, garbage collection, ports."""
 
 import ctypes
 import errno
@@ -18,27 +18,28 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def die_with_parent() -> None:
-    """On Linux: SIGTERM for this process when its parent is gone, so that no orphan stays."""
+    """Have Linux send SIGTERM to this process when its parent dies, so that no orphan remains."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def exit_on(*numbers: signal.Signals, status: int | None = None) -> None:
-    """Raise SystemExit on these signals: the given status, else 128 and the signal's number.
+    """Raise SystemExit on these signals, with `status` or else 128 + the signal's number.
 
-    What a finalizer raises is printed and dropped, and the signal with it. It is then sent again.
+    Python prints and drops an exception that a finalizer raises, so a signal that arrives during
+    a finalizer is sent again.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:
         if not sent_again(number, frame):
             raise SystemExit(128 + number if status is None else status)
 
-    for each in numbers:
-        signal.signal(each, leave)
+    for number in numbers:
+        signal.signal(number, leave)
 
 
 def sent_again(number: int, frame: FrameType | None) -> bool:
-    """Whether a signal came within a finalizer; then this process gets it again, a little later."""
+    """Return True if a signal arrived during a finalizer, and send it to this process again."""
     while frame is not None and frame.f_code.co_name != "__del__":
         frame = frame.f_back
     if frame is None:
@@ -48,39 +49,40 @@ def sent_again(number: int, frame: FrameType | None) -> bool:
 
 
 def raise_file_limit() -> int:
-    """Raise the soft limit of open files to the hard one; how many there may be then.
+    """Raise the soft limit of open files to the hard limit. Return the new limit.
 
-    The soft one is 1,024 in most shells and under systemd, for programs that call select(2). Ours
-    do not, and 1,024 idle connections would keep everybody else out.
+    The soft limit is 1,024 in most shells and under systemd, for programs that call select(2).
+    Ours do not call it, and 1,024 idle connections would block all other clients.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # some systems have less than they say
+    with suppress(ValueError, OSError):  # some systems allow less than their hard limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def tune_gc() -> None:
-    """Nothing made so far is garbage, and what comes from now on frees itself, cycles excepted.
-
-    Plans kept in memory are many objects; looking through them costs a tenth of a batch.
+    """Freeze the objects of the start-up, and collect less often: a full collection over the cached
+    plans would take 10 % of the time of a batch.
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
 
 def check_port(host: str, port: int, option: str = "--port") -> str:
-    """The host's address in numbers, if we may listen there. Unsafe if not, also if who listens
-    there would share it with us (SO_REUSEPORT): then each of the two would be asked now and then.
+    """Return the host's numeric address; PreconditionFailed if the port cannot be bound.
+
+    It also fails if another process would share the port (SO_REUSEPORT): the system would then
+    distribute requests over the two.
     """
     try:
-        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        socket.create_server(place[:2], family=family).close()
-        return str(place[0])
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+        return str(address[0])
     except OSError as fault:
         if fault.errno == errno.EADDRINUSE:
-            raise PreconditionFailed(
-                f"port {port} is taken; choose another with {option}"
-            ) from None
-        told = f"we cannot listen on {host}, port {port} ({fault.strerror})"
-        raise PreconditionFailed(f"{told}; choose others with --host and {option}") from None
+            why = f"port {port} is already in use; choose another with {option}"
+        else:
+            why = f"cannot listen on {host}, port {port} ({fault.strerror}); "
+            why += f"choose another address with --host and {option}"
+        raise PreconditionFailed(why) from None

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self, cast
 
-from environs import EnvValidationError, FileAwareEnv
+from environs import Env, EnvValidationError
 from marshmallow import validate
 
 from shared.errors import SettingsError
@@ -59,11 +59,6 @@ class Settings:
         validate=validate.Range(min=0, max=16),
     )
     audience: str = setting("str", "firsthand", "`aud` that tokens must carry")
-    heartbeat: Path | None = setting(
-        "path",
-        None,
-        "File that the worker touches after each sweep, which 'firsthand healthcheck' looks at",
-    )
     log_level: str = setting(
         "str",
         "info",
@@ -77,7 +72,7 @@ class Settings:
 
         Raises SettingsError that names every bad variable at once.
         """
-        env = FileAwareEnv(eager=False, prefix=PREFIX, strip_whitespace=True)
+        env = _Environment(eager=False, prefix=PREFIX)
         values: dict[str, Any] = {}
         faults: list[str] = []
         for each in fields(cls):
@@ -119,28 +114,28 @@ def _socket_in(folder: Path) -> Path:
     return Path("/tmp") / f"firsthand-{short}" / place.name  # noqa: S108 - made 0700, and ours
 
 
-def _read(env: FileAwareEnv, each: Field[Any]) -> Any:
+class _Environment(Env):
+    """Reads a variable, or the file that is named in its place; an empty variable is unset."""
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        value, file = os.environ.get(env_key), os.environ.get(f"{env_key}_FILE")
+        if not file:
+            return value or default  # compose passes unset ones on as empty
+        if value:
+            raise SettingsError(f"{env_key}: {env_key}_FILE is set as well; set one of the two")
+        try:
+            if secret := Path(file).read_text().strip():
+                return secret
+        except (OSError, ValueError) as fault:
+            why = getattr(fault, "strerror", None) or "not a text"
+            raise SettingsError(f"{env_key}_FILE: {file}: {why}") from None
+        raise SettingsError(f"{env_key}_FILE: {file} is empty")  # a secret that nobody wrote
+
+
+def _read(env: Env, each: Field[Any]) -> Any:
     options = dict(each.metadata)
-    parse = getattr(env, options.pop("kind"))
-    default = options.pop("default")
     del options["meaning"]
-    if not _is_told(PREFIX + each.name.upper()):
-        return default
-    return parse(each.name.upper(), default, **options)
-
-
-def _is_told(name: str) -> bool:
-    """Whether a variable, or the file named in its place, says anything."""
-    given, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
-    if file and given:
-        raise SettingsError(f"{name}: {name}_FILE is set as well; set one of the two")
-    try:  # an empty file is a secret that nobody wrote, and no default
-        if file and not Path(file).read_text().strip():
-            raise SettingsError(f"{name}_FILE: {file} is empty")
-    except (OSError, ValueError) as fault:
-        told = getattr(fault, "strerror", None) or "not a text"
-        raise SettingsError(f"{name}_FILE: {file}: {told}") from None
-    return bool(file or given)  # compose hands over unset ones as empty
+    return getattr(env, options.pop("kind"))(each.name.upper(), options.pop("default"), **options)
 
 
 def variables(*kinds: type[Settings]) -> list[tuple[str, str, str, str]]:

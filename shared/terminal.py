@@ -1,39 +1,40 @@
-"""Text that others wrote, made safe to print on a terminal.
+"""Terminal escaping: make text from other people safe to print.
 
-Control characters (ESC above all) move the cursor, set the title, or clear the screen; the marks
-that steer the direction of text (Unicode's bidirectional controls) make a line read as another one.
+Control characters, above all ESC, can move the cursor, set the title, or clear the screen.
+Unicode's bidirectional controls can reorder a line so that it reads as another one.
 """
 
 import re
 
-STEERING = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-FURTHER = "\n      "  # where further lines of somebody's words begin
-_STEERING = re.compile(f"[{STEERING}]")
+CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+CONTINUATION = "\n      "  # the indent of all lines of a person's words but the first
+_CONTROLS = re.compile(f"[{CONTROLS}]")
 
 
 def plain(text: str) -> str:
-    r"""The text without what steers a terminal; lines and tabs stay.
+    r"""Remove control characters from the text; keep line feeds and tabs.
 
     >>> plain("Walk.\x1b[2J\n\tTo the \u2067sea\u2069.")
     'Walk.[2J\n\tTo the sea.'
     """
-    return _STEERING.sub("", text)
+    return _CONTROLS.sub("", text)
 
 
 def printable(text: str) -> str:
-    r"""The text in one line, with a question mark for all that cannot be seen.
+    r"""Replace every unprintable character by a question mark, line feeds included.
 
     >>> printable("Walk.\x1b[2J\n\u202e")
     'Walk.?[2J??'
     """
-    return "".join(each if each.isprintable() else "?" for each in text)
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def safe_text(words: str) -> str:
-    r"""Somebody's words inside a text of ours: as they are, but on further lines far to the right,
-    so that no words pass for lines of ours; what steers a terminal is left out.
+    r"""Return a person's words for a text report, without control characters.
+
+    Their second and later lines are indented, so that they cannot pass for lines of the report.
 
     >>> safe_text("One.\nWhat you want\n- Two.\x1b[2J")
     'One.\n      What you want\n      - Two.[2J'
     """
-    return FURTHER.join(map(plain, words.splitlines()))
+    return CONTINUATION.join(map(plain, words.splitlines()))

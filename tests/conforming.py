@@ -9,8 +9,8 @@ from jsonschema_rs import Draft202012Validator
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-from services.intake.event_operations import described as intake
-from services.ledger.api.read_operations import described as ledger
+from services.intake.openapi import document as intake
+from services.ledger.api.app import document as ledger
 from shared.events.event import Json
 from shared.http.openapi import path_of
 
@@ -44,8 +44,11 @@ def conforms(service: str, operation: Json, answer: TestResponse) -> None:
     """Check status, media type, headers and body against the description."""
     described = operation["responses"].get(str(answer.status_code))
     assert described is not None, f"{answer.status} is not described"
-    for name, header in described.get("headers", {}).items():
-        assert name in answer.headers or not header["required"], f"{name} is missing"
+    document = DOCUMENTS[service]()
+    described = resolved(document, described)
+    for name, reference in described.get("headers", {}).items():
+        header = resolved(document, reference)
+        assert name in answer.headers or not header.get("required"), f"{name} is missing"
         assert name not in answer.headers or is_valid(
             service, header["schema"], answer.headers[name]
         )
@@ -62,6 +65,13 @@ def conforms(service: str, operation: Json, answer: TestResponse) -> None:
             for error in validator.iter_errors(body)
         ]
         assert not mismatches, mismatches
+
+
+def resolved(document: Json, part: Json) -> Json:
+    """Return the component that a part of a document refers to, or the part itself."""
+    for name in part.get("$ref", "").split("/")[1:]:
+        document = document[name]
+    return document if "$ref" in part else part
 
 
 def is_valid(service: str, schema: Json, value: object) -> bool:

@@ -115,7 +115,7 @@ def _accepted(here: Here) -> Json:
     """An acceptance: as proposed, in the person's own words, or in words that do not fit."""
     proposal = here.put("proposal.made")
     data: Json = {"proposal": proposal}
-    if here.plan.standing_beside("proposal.made", proposal) and here.dice.random() < 0.4:
+    if here.plan.annotation_of_type("proposal.made", proposal) and here.dice.random() < 0.4:
         kind = here.plan.beside[proposal]["data"]["change"]["type"]
         data["in_my_words"] = data_of(kind, here) if here.dice.random() < 0.8 else {"no": 1}
     return data

@@ -39,7 +39,7 @@ def rows(opened: Vault, steps: Sequence[Step]) -> Iterator[Json]:
         ruling = VerdictRecord(RULES, RECORDED, code, verdict.represented)
         sealed_by = key if in_stream else opened.envelope(ADA)
         standing = StreamPosition(sequence, plan.version) if in_stream else None
-        yield {"index": index, **entry.write(event, ruling, key=sealed_by, standing=standing)}
+        yield {"index": index, **entry.write(event, ruling, key=sealed_by, position=standing)}
 
 
 def walked(opened: Vault, plan: Plan, steps: Sequence[Step], after: int = 0) -> list[ReplayedEntry]:
@@ -47,4 +47,4 @@ def walked(opened: Vault, plan: Plan, steps: Sequence[Step], after: int = 0) -> 
     recorded = list(rows(opened, steps))
     last = max((row["sequence"] or 0 for row in recorded[:after]), default=0)
     walk = EntryReplay(opened, plan, last)
-    return [walk.past(row["index"], row["leaf"]) for row in recorded[after:]]
+    return [walk.apply(row["index"], row["leaf"]) for row in recorded[after:]]

@@ -8,7 +8,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey
 
-from shared.auth.issuers import ROLES, Issuer, Keys
+from shared.auth.issuers import ROLES, Issuer, JwksCache
 from shared.auth.tokens import Callers
 from shared.crypto.jwe import b64url
 from shared.errors import Unauthorized
@@ -50,12 +50,12 @@ def jwks(*keys: OKPKey | ECKey) -> bytes:
     return json.dumps({"keys": [key.as_dict(private=False) for key in keys]}).encode()
 
 
-def keys_of(*keys: OKPKey | ECKey) -> Keys:
+def keys_of(*keys: OKPKey | ECKey) -> JwksCache:
     """Return an issuer's keys, which never change."""
-    return Keys("fixed", lambda: jwks(*keys))
+    return JwksCache("fixed", lambda: jwks(*keys))
 
 
-def kids(keys: Keys) -> list[str | None]:
+def kids(keys: JwksCache) -> list[str | None]:
     """Return the ids of the keys in use."""
     return [key.kid for key in keys.current().keys]
 

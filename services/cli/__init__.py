@@ -1,7 +1,8 @@
-"""The `firsthand` command: its table of commands. A command's module is imported when it runs.
+"""The `firsthand` command: its table of subcommands. A subcommand's module is imported when it
+runs.
 
-Exit status: 0 clean, 1 findings or refusals, 2 usage or settings, 3 a service is unavailable or the
-output cannot be written, 130 stopped by Ctrl-C.
+Exit status: 0 success, 1 findings or refusals, 2 usage or settings error, 3 a service is
+unavailable or the output cannot be written, 130 interrupted by Ctrl-C.
 """
 
 from importlib import import_module
@@ -12,47 +13,50 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-# Heading -> command -> (module, first line of its help): `--help` and completion import no more.
+# Heading -> command -> (module, first line of help): `--help` and completion import nothing.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Run": {
-        "up": ("services", "Run everything on this machine until Ctrl-C."),
+        "up": ("services", "Run all services on this machine until Ctrl-C."),
         "demo": ("demo", "Tell a true-to-life story over HTTP, on a private ledger."),
-        "intake": ("services", "Run intake: takes events over HTTP."),
-        "worker": ("services", "Run the worker: records events in the ledger."),
+        "intake": ("services", "Run intake, which accepts events over HTTP."),
+        "worker": ("services", "Run the worker, which records events in the ledger."),
         "ledger": ("services", "Run the ledger's read API."),
     },
     "Post": {
-        "token": ("post", "Print a token for SUBJECT (as person:ada), and nothing else."),
+        "token": ("post", "Print a bearer token for SUBJECT (such as person:ada)."),
         "post": (
             "post",
-            "Post events from FILE (or -): JSON or NDJSON. What is missing is filled in.",
+            "Post events from FILE (or -), as JSON or NDJSON; missing attributes are filled in.",
         ),
         "outbox": (
             "post",
-            "Show what rests in the outbox of this folder: what waits, and what was set aside.",
+            "List the outbox of this folder: events waiting to be sent, and events set aside.",
         ),
     },
     "Read": {
-        "plan": ("read", "Show the plan of PERSON (as person:ada), now or as it was."),
-        "history": ("read", "Tell the history of PERSON in sentences, attempts too."),
-        "diff": ("read", "Tell what changed in the plan of PERSON between two points."),
-        "origins": ("read", "Tell where the words of each line in the plan of PERSON come from."),
+        "plan": (
+            "read",
+            "Show the plan of PERSON (such as person:ada), now or at an earlier point.",
+        ),
+        "history": ("read", "Show the history of PERSON in sentences, including refused events."),
+        "diff": ("read", "Show what changed in the plan of PERSON between two points."),
+        "origins": (
+            "read",
+            "Show which event the words of each line in the plan of PERSON come from.",
+        ),
         "receipt": (
             "read",
-            (
-                "Print the receipt of an event about PERSON: proof, for verify.py, that it is on "
-                "record."
-            ),
+            "Print the receipt of an event about PERSON: an inclusion proof for verify.py.",
         ),
     },
     "Check": {
-        "doctor": ("doctor", "Say whether everything is set as it must be; change nothing."),
+        "doctor": ("doctor", "Check settings, keys, queue, store and services; change nothing."),
         "healthcheck": ("healthcheck", "Ask a service on this machine whether it is well."),
-        "replay": ("replay", "Fold entries again, and compare with what is stored."),
+        "replay": ("replay", "Replay entries, and compare the result with the stored tables."),
         "audit": (
             "audit",
             (
-                "Check a whole ledger, entry by entry: the live one, or an EXPORT (folder or "
+                "Audit a whole ledger, entry by entry: the live one, or an EXPORT (folder or "
                 ".tar.gz)."
             ),
         ),
@@ -60,37 +64,37 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Keep": {
         "export": (
             "export",
-            "Write every log into OUT, a new folder or .tar.gz, at one published checkpoint each.",
+            "Write every log to OUT, a new folder or .tar.gz, up to one published checkpoint each.",
         ),
         "restore": (
             "restore",
-            "Bring a ledger whose database is an older copy forward to what EXPORT holds.",
+            "Append the entries of EXPORT to a ledger whose database is an older copy.",
         ),
         "rebuild": (
             "rebuild",
-            "Fold derived tables again from entries and keys, beside the old, and switch.",
+            "Rebuild the derived tables from entries and keys, then switch to the new rows.",
         ),
         "accept-queue": (
             "accept_queue",
-            (
-                "Go on with a queue that was emptied or replaced, once this database is the newest "
-                "one."
-            ),
+            "Accept a queue that was emptied or replaced, if this database is the newest copy.",
         ),
     },
     "Keys": {
-        "init": ("provision_keys", "Make keys, tables and logs; change nothing that is there."),
+        "init": (
+            "provision_keys",
+            "Create missing keys, tables and logs; leave existing ones unchanged.",
+        ),
         "provision-secrets": (
             "provision_keys",
             "Make keys and passwords; give each container its own.",
         ),
         "rotate-log-key": (
             "provision_keys",
-            "Give a log a new signing key beside the old one; then restart worker and ledger.",
+            "Add a new signing key to a log; then restart the worker and the ledger.",
         ),
         "rotate-transit-key": (
             "provision_keys",
-            "Put a new transit key before the old one; workers and intakes see it by themselves.",
+            "Add a new transit key before the old one; workers and intakes reload it themselves.",
         ),
     },
 }
@@ -98,16 +102,16 @@ COMMANDS = {name: row for section in SECTIONS.values() for name, row in section.
 
 
 def load_command(name: str) -> click.Command:
-    """Import a command of the table; its function is named as the command is."""
+    """Import a subcommand; its function has the name of the subcommand."""
     module = import_module(f"services.cli.{COMMANDS[name][0]}")
     command: click.Command = getattr(module, name.replace("-", "_"))
     return command
 
 
 class LazyGroup(click.Group):
-    """Lists commands by the table, and imports the module of the one that is invoked.
+    """List commands from the table, and import the module of the invoked command only.
 
-    `commands` holds a stand-in for each, with the help of the table.
+    `commands` holds a placeholder per command, with the help text of the table.
     """
 
     def list_commands(self, _: click.Context) -> list[str]:
@@ -131,7 +135,7 @@ class LazyGroup(click.Group):
                 )
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
-        """Return the commands, then the options, that begin with what was typed."""
+        """Return the commands, then the options, that start with the typed text."""
         from click.shell_completion import CompletionItem  # noqa: PLC0415 - seldom needed
 
         commands = [
@@ -145,7 +149,7 @@ class LazyGroup(click.Group):
         return self.commands[name].get_short_help_str(limit)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error that is raised on purpose becomes a line and an exit status."""
+        """Run the command; turn an expected error into one line and an exit status."""
         from services.cli.options import errors_reported  # noqa: PLC0415 - not for help
 
         with errors_reported():

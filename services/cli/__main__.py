@@ -1,4 +1,4 @@
-"""`python -m services.cli` is `firsthand`."""
+"""Entry point of `python -m services.cli`, the same as `firsthand`."""
 
 from services.cli import main
 

@@ -1,4 +1,4 @@
-"""How this program is called, and the first screen of `firsthand up`."""
+"""Start-up text of `firsthand up`, and the command line of this program."""
 
 import shlex
 import sys
@@ -20,7 +20,7 @@ _NAMES = {
 
 
 def command() -> str:
-    """How this program is called, from any folder, as a shell understands it."""
+    """Return the shell command that runs this program from any folder."""
     program = Path(sys.executable).with_name("firsthand")
     if program.exists():
         return shlex.quote(str(program))
@@ -28,16 +28,16 @@ def command() -> str:
 
 
 def welcome(settings: Settings, intake: str, ledger: str, worker: str | None) -> Iterator[str]:
-    """URLs, a token for each role, and three lines to paste that tell a story."""
+    """Yield service URLs, a token for each role, and three example commands."""
     yield "Firsthand is running, for this machine only."
     yield ""
-    yield f"  intake  {intake}  takes events: POST /events"
+    yield f"  intake  {intake}  accepts events: POST /events"
     yield f"  ledger  {ledger}  shows plans: GET /people/<id>/plan, /history"
     if worker is not None:
-        yield f"  worker  {worker}  counts what it records: GET /metrics"
+        yield f"  worker  {worker}  reports metrics: GET /metrics"
     yield f"  data    {settings.data.absolute()}"
     yield ""
-    yield "A token for each role, good for 12 hours:"
+    yield "A token for each role, valid for 12 hours:"
     yield ""
     for role in ROLES:
         who = f"{role}:{_NAMES[role]}"
@@ -46,17 +46,17 @@ def welcome(settings: Settings, intake: str, ledger: str, worker: str | None) ->
         )
         yield f"  {who:<12}  {bearer}"
     yield ""
-    yield "Paste these three lines into another shell. Ada starts her plan and says what she wants;"
-    yield "Sam tries to change her words, and is refused; Ada reads her plan, and in her history"
-    yield "that he tried:"
+    yield "Paste these three lines into another shell: Ada starts her plan and says what she wants;"
+    yield "Sam tries to change her words and is refused; Ada reads her plan and her history, which"
+    yield "shows his attempt:"
     yield ""
     yield from _story(settings)
     yield ""
-    yield "Ctrl-C stops everything. Started again on the same folder, it goes on."
+    yield "Ctrl-C stops all services. Run again with the same folder to continue."
 
 
 def _story(settings: Settings) -> Iterator[str]:
-    where = f"--data {shlex.quote(str(settings.data.absolute()))}"
+    option = f"--data {shlex.quote(str(settings.data.absolute()))}"
     call = command()
     ada = (
         '{"type":"plan.started","data":{"name_to_use":"Ada","language":"en"}}',
@@ -67,6 +67,6 @@ def _story(settings: Settings) -> Iterator[str]:
         '"data":{"aspiration":"sea","words":"Lose weight."}}'
     )
     events = " ".join(f"'{event}'" for event in ada)
-    yield f"printf '%s\\n' {events} | {call} post - --as person:ada --wait 5 {where}"
-    yield f"echo '{sam}' | {call} post - --as partner:sam --wait 5 {where}"
-    yield f"{call} plan person:ada {where} && {call} history person:ada {where}"
+    yield f"printf '%s\\n' {events} | {call} post - --as person:ada --wait 5 {option}"
+    yield f"echo '{sam}' | {call} post - --as partner:sam --wait 5 {option}"
+    yield f"{call} plan person:ada {option} && {call} history person:ada {option}"

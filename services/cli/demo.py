@@ -1,6 +1,6 @@
 """`firsthand demo`: a story, posted over HTTP to a private ledger, which is removed at the end.
 
-It ends with 0 if everything went as `services/operations/demo_story.py` tells it, with 1 if
+It ends with 0 if everything went as `services/operations/demo_story.yaml` tells it, with 1 if
 anything was different, with 3 if a service does not come up.
 """
 
@@ -122,10 +122,10 @@ class _Teller:
     def _take(self, step: Step) -> None:
         """Post a step's event, and say what became of it. A refusal leaves the plan as it was."""
         if step.event is None:
-            self._title(f"{format_day(self._day(step.ago))}. {step.text}")
+            self._title(f"{format_day(self._day(step.days_ago))}. {step.text}")
             return
         before = self._read("plan").headers.get("etag") if self._verdicts else None
-        told = {"subject": ADA, "time": self._day(step.ago), **step.event}
+        told = {"subject": ADA, "time": self._day(step.days_ago), **step.event}
         author = SPEAKERS[step.author]
         token, event = self._tokens[step.author], complete(told, author)
         answer = deliver(self._intake, token, body_of(event), wait=PATIENCE)

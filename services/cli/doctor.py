@@ -1,4 +1,4 @@
-"""`firsthand doctor`: run every check of keys, queue, store and services, and print results."""
+"""The `firsthand doctor` command: check settings, keys, queue, store and services."""
 
 import json
 import sys
@@ -21,15 +21,15 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red", "skipped": "cyan"
 @JSON
 @DATA
 def doctor(as_json: bool) -> None:
-    """Say whether everything is set as it must be; change nothing."""
+    """Check settings, keys, queue, store and services; change nothing."""
     results = []
-    for each in _examined():
-        results.append(each)
-        click.echo(json.dumps(asdict(each)) if as_json else _line(each))
-    counts = {state: sum(each.state == state for each in results) for state in COLOURS}
+    for result in _examined():
+        results.append(result)
+        click.echo(json.dumps(asdict(result)) if as_json else _line(result))
+    counts = {state: sum(result.state == state for result in results) for state in COLOURS}
     if not as_json:
         click.echo(", ".join(f"{count} {state}" for state, count in counts.items()) + ".")
-    down = any(each.down for each in results)
+    down = any(result.down for result in results)
     sys.exit(FINDINGS if counts["error"] else UNAVAILABLE if down else 0)
 
 
@@ -37,14 +37,16 @@ def _examined() -> Iterator[Result]:
     try:
         settings, limit = LedgerSettings.load(), IntakeSettings.load().inbox_limit
     except SettingsError as fault:
-        yield Result("settings", "error", str(fault), "set what is named; see docs/reference")
+        yield Result("settings", "error", str(fault), "correct this setting; see docs/reference")
         return
     yield Result("settings", "ok", "every FIRSTHAND_* variable can be read")
     yield from examine(DoctorContext(settings, addresses(settings.data), inbox_limit=limit))
 
 
-def _line(each: Result) -> str:
-    """State, check, what was found, and the remedy, aligned."""
-    state = click.style(f"{each.state:<8}", fg=COLOURS[each.state], bold=each.state == "error")
-    remedy = f"; {each.remedy}" if each.remedy else ""
-    return f"{state} {each.check:<19} {each.detail}{remedy}"
+def _line(result: Result) -> str:
+    """Return state, check, detail and remedy as an aligned line."""
+    state = click.style(
+        f"{result.state:<8}", fg=COLOURS[result.state], bold=result.state == "error"
+    )
+    remedy = f"; {result.remedy}" if result.remedy else ""
+    return f"{state} {result.check:<19} {result.detail}{remedy}"

@@ -1,4 +1,4 @@
-"""`firsthand export`, from settings to a report."""
+"""The `firsthand export` command: write the logs of a ledger to a folder or archive."""
 
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,87 +35,93 @@ from shared.process import exit_on
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--from", "url", metavar="URL", help="Read a ledger over HTTP, not the store.")
+@click.option(
+    "--from", "url", metavar="URL", help="Ledger to read over HTTP, instead of the store."
+)
 @click.option(
     "--token",
     "tokens",
     type=BEARER,
     multiple=True,
     envvar="FIRSTHAND_TOKEN",
-    help="Bearer token: with --from an auditor's; with --opened that person's (repeatable).",
+    help="Bearer token: an auditor's with --from, the person's with --opened (repeatable).",
 )
 @click.option(
     "--opened",
     "people",
     metavar="PERSON",
     multiple=True,
-    help="Open PERSON's entries too; it takes their token with the scope 'leave' (repeatable).",
+    help="Person whose entries to decrypt; needs their token with scope 'leave' (repeatable).",
 )
 @JSON
 @DATA
 def export(
     out: Path, url: str | None, tokens: tuple[str, ...], people: tuple[str, ...], as_json: bool
 ) -> None:
-    """Write every log into OUT, a new folder or .tar.gz, at one published checkpoint each.
+    """Write every log to OUT, a new folder or .tar.gz, up to one published checkpoint each.
 
-    verify.py checks it.
+    verify.py checks the result.
     """
     if url and people:
-        raise click.UsageError("Entries are opened where the keys are: leave out --from.")
+        raise click.UsageError("--opened needs the local keys and cannot be combined with --from.")
     if url and len(tokens) != 1:
-        raise click.UsageError("Say who asks: one --token (FIRSTHAND_TOKEN) of an auditor.")
-    exit_on(signal.SIGTERM)  # as Ctrl-C: nothing half-made stays
+        raise click.UsageError("--from needs one --token (FIRSTHAND_TOKEN) of an auditor.")
+    exit_on(signal.SIGTERM)  # clean up partial output, as on Ctrl-C
     result = export_url(out, url, tokens[0]) if url else export_store(out, tokens, people)
     show(result.as_json(), result.as_text(), as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What was exported, and where it is."""
+class ExportResult:
+    """Result of an export: the output path, the manifest and the number of held messages."""
 
     out: Path
     manifest: Json
     held: int = 0
 
     def as_json(self) -> Iterator[str]:
-        """The manifest, and the place."""
+        """Yield the manifest with the output path, as one JSON object."""
         yield orjson.dumps({"out": str(self.out), "held": self.held, **self.manifest}).decode()
 
     def as_text(self) -> Iterator[str]:
-        """A line a log, and one for the whole."""
-        for each in self.manifest["logs"]:
-            size = count(each["size"], "entry", "entries")
-            kept = count(each["kept"], "checkpoint", "checkpoints")
-            yield f"{each['origin']}: {size}, root {each['root']}, {kept} kept before"
+        """Yield one line per log, and a summary."""
+        for log in self.manifest["logs"]:
+            size = count(log["size"], "entry", "entries")
+            checkpoints = count(log["kept"], "checkpoint", "checkpoints")
+            yield f"{log['origin']}: {size}, root {log['root']}, {checkpoints} archived"
         opened = self.manifest["opened"]
-        more = f", with {count(opened, 'entry', 'entries')} opened" if opened else ""
+        more = f", with {count(opened, 'entry', 'entries')} decrypted" if opened else ""
         messages = count(self.held, "message", "messages")
         held = f"; {messages} held back, still encrypted" if self.held else ""
         yield f"Exported into {self.out}{more}{held}."
 
 
-def export_url(out: Path, url: str, token: str) -> Told:
-    """Export a ledger that is reached over HTTP."""
+def export_url(out: Path, url: str, token: str) -> ExportResult:
+    """Export a ledger over HTTP."""
     is_free(out.absolute())
     return _export(HttpSource(url, token), out)
 
 
-def export_store(out: Path, tokens: Sequence[str], people: Sequence[str]) -> Told:
-    """Export this ledger, and opened what is about these people, each by a token of theirs."""
+def export_store(out: Path, tokens: Sequence[str], people: Sequence[str]) -> ExportResult:
+    """Export this ledger, with the decrypted entries of `people`, each authorized by a token."""
     is_free(out.absolute())
     settings = LedgerSettings.load()
-    theirs = set[str]()
+    authorized = set[str]()
     if people:
         callers = Callers.from_folder(settings.key_folder, settings.audience)
-        theirs = may_open(callers, tokens, people)
+        authorized = may_open(callers, tokens, people)
     engine, vault = open_store(settings, write=False)
     try:
-        last = PublishedCheckpoints(RedisServers.connect(settings.queue_urls))
+        published = PublishedCheckpoints(RedisServers.connect(settings.queue_urls))
         policy = Policy.from_folder(settings.key_folder)
-        source = StoreSource(engine, PublishedView(engine, last, verifier_keys(settings), policy))
+        source = StoreSource(
+            engine, PublishedView(engine, published, verifier_keys(settings), policy)
+        )
         with transaction(engine) as connection:
             held = list(export_held(connection, settings.partitions))
-        return _export(source, out, lambda heads: opened_lines(engine, vault, heads, theirs), held)
+        return _export(
+            source, out, lambda heads: opened_lines(engine, vault, heads, authorized), held
+        )
     finally:
         engine.dispose()
 
@@ -125,7 +131,9 @@ def _export(
     out: Path,
     opened: Callable[[list[Exported]], Iterable[Json]] = lambda _: (),
     held: Sequence[Json] = (),
-) -> Told:
-    found = heads(source)
-    with bar("Exporting", sum(each.size for each in found)) as tick, packing(out) as sink:
-        return Told(out, write_export(source, found, sink, opened(found), tick, held), len(held))
+) -> ExportResult:
+    exported = heads(source)
+    with bar("Exporting", sum(log.size for log in exported)) as tick, packing(out) as sink:
+        return ExportResult(
+            out, write_export(source, exported, sink, opened(exported), tick, held), len(held)
+        )

@@ -1,10 +1,9 @@
-"""`firsthand healthcheck`: what a container's health check runs."""
+"""Health check command, which a container's health check runs."""
 
 import click
 
 from services.cli.options import DATA
-from services.operations.healthcheck import check_heartbeat, check_ready
-from shared.settings import Settings
+from services.operations.healthcheck import check_health
 
 
 @click.command()
@@ -12,8 +11,5 @@ from shared.settings import Settings
 @DATA
 def healthcheck(service: str) -> None:
     """Ask a service on this machine whether it is well."""
-    if service == "worker":
-        check_heartbeat(Settings.load().heartbeat)
-    else:
-        check_ready(service)
+    check_health(service)
     click.echo(f"{service} is well.")

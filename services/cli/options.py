@@ -1,4 +1,4 @@
-"""What every command shares: options, who speaks, and how a failure ends."""
+"""Options, credentials and error handling that all commands share."""
 
 import errno
 import os
@@ -18,22 +18,27 @@ from shared.settings import Settings
 from shared.terminal import plain
 
 FINDINGS, USAGE, UNAVAILABLE, STOPPED = 1, 2, 3, 130
-UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # a closed pipe is none of them
+UNWRITTEN = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+}  # a closed pipe is handled elsewhere
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of keys and data (default: FIRSTHAND_DATA or ./.firsthand).",
     expose_value=False,
-    callback=lambda _, __, given: given and os.environ.update(FIRSTHAND_DATA=str(given)),
+    callback=lambda _, __, folder: folder and os.environ.update(FIRSTHAND_DATA=str(folder)),
     is_eager=True,
 )
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-KEPT = click.option(
+JSON = click.option("--json", "as_json", is_flag=True, help="JSON output.")
+CHECKPOINTS = click.option(
     "--checkpoint",
-    "kept",
+    "checkpoints",
     multiple=True,
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="One that somebody kept: a checkpoint, .tlog-proof or receipt (repeatable).",
+    help="Saved checkpoint, .tlog-proof or receipt (repeatable).",
 )
 
 
@@ -42,8 +47,8 @@ class _Id(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not re.fullmatch(ID_PATTERN, value):
-            told = "a role, a colon, and 1 to 64 of A-Z a-z 0-9 . _ -, as person:ada"
-            self.fail(f"{value!r} is no id: it is {told}.", param, ctx)
+            form = "<role>:<1 to 64 of A-Z a-z 0-9 . _ ->, such as person:ada"
+            self.fail(f"{value!r} is not an id of the form {form}.", param, ctx)
         return value
 
 
@@ -51,10 +56,10 @@ class _Bearer(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        told = value.strip()
-        if not re.fullmatch("[!-~]*", told):
-            self.fail("a token is letters, digits and points, in one line.", param, ctx)
-        return told
+        bearer = value.strip()
+        if not re.fullmatch("[!-~]*", bearer):
+            self.fail("a token is one line of letters, digits and dots.", param, ctx)
+        return bearer
 
 
 ID, BEARER = _Id(), _Bearer()
@@ -64,7 +69,7 @@ AS = click.option(
     "author",
     type=ID,
     metavar="SUBJECT",
-    help="Speak as SUBJECT, with a token of the local key.",
+    help="Author, for whom a token is signed with the local key.",
 )
 TOKEN = click.option(
     "--token",
@@ -76,7 +81,7 @@ TOKEN = click.option(
 
 @contextmanager
 def errors_reported() -> Iterator[None]:
-    """End with one line and an exit status, not a stack trace, on what we raise on purpose."""
+    """Turn an expected error into one line on standard error and an exit status."""
     log_setup.configure("warning")  # on standard error; a service sets its own level
     try:
         yield
@@ -90,25 +95,25 @@ def errors_reported() -> Iterator[None]:
         if fault.errno not in UNWRITTEN:
             raise
         _forget_output()
-        fail(f"it cannot be written: {fault.strerror}", UNAVAILABLE)
+        fail(f"cannot write the output: {fault.strerror}", UNAVAILABLE)
 
 
 def _forget_output() -> None:
-    """Throw away what is still to be printed: at the end Python would try once more."""
-    with suppress(OSError, ValueError, AttributeError):  # a stand-in, or none
+    """Discard unwritten output, which Python would try to write again at exit."""
+    with suppress(OSError, ValueError, AttributeError):  # stdout is replaced or closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str, **options: Any) -> None:
-    """Print text that may quote what others wrote, without what steers a terminal.
+    """Print text that may quote users, without terminal control characters.
 
-    JSON that is not ASCII is printed by `click.echo`: programs read it as it is.
+    Print JSON with `click.echo` instead: programs need it unchanged.
     """
     click.echo(plain(text), **options)
 
 
 def show(json: Iterable[str], text: Iterable[str], *, as_json: bool) -> None:
-    """Print what a command found: JSON as it is, or text as `say` does."""
+    """Print a command's result: JSON unchanged, or text through `say`."""
     if as_json:
         for line in json:
             click.echo(line)
@@ -118,26 +123,28 @@ def show(json: Iterable[str], text: Iterable[str], *, as_json: bool) -> None:
 
 
 def fail(why: str, status: int) -> None:
-    """Say why on standard error and end with `status`."""
+    """Print the reason on standard error and exit with `status`."""
     say(f"firsthand: {why}", err=True)
     sys.exit(status)
 
 
 def local_bearer(subject: str, **options: Any) -> str:
-    """A token of the local key for `subject`; options as `shared.auth.tokens.local_token`."""
+    """Sign a token for `subject` with the local key; see `shared.auth.tokens.local_token`."""
     from shared.auth.issuers import ROLES  # noqa: PLC0415 - slow; not needed where --token is given
     from shared.auth.tokens import local_token  # noqa: PLC0415 - the same
 
     if subject.partition(":")[0] not in ROLES:
-        raise click.UsageError(f"{subject} never speaks; a role that does is {', '.join(ROLES)}.")
+        raise click.UsageError(
+            f"{subject} cannot have a token; the roles with tokens are {', '.join(ROLES)}."
+        )
     settings = Settings.load()
     return local_token(settings.key_folder, subject, audience=settings.audience, **options)
 
 
 def speaker(author: str | None, token: str | None, default: str | None = None) -> str:
-    """The token to send: the one given, or one of the local key."""
+    """Return the bearer token to send: the one passed, or one signed with the local key."""
     if token:
         return token
     if author or default:
         return local_bearer(str(author or default))
-    raise click.UsageError("Say who speaks: --as person:ada, or --token (FIRSTHAND_TOKEN).")
+    raise click.UsageError("Name the author: --as person:ada, or --token (FIRSTHAND_TOKEN).")

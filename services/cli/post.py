@@ -1,4 +1,4 @@
-"""Commands that say something: a token to say it with, and the post."""
+"""Post commands: print a token, post events, and inspect the outbox."""
 
 import json
 import os
@@ -31,34 +31,31 @@ from services.client.http import (
     subject_of,
 )
 from services.client.outbox import Outbox
-from services.client.sender import Sender
-from services.client.sender import delivery_line as told_fate
+from services.client.sender import Sender, delivery_line
 from shared.errors import FirsthandError
 from shared.settings import Settings
 
 _TTL = click.IntRange(1, 24 * 3600)
 
 
-def _seconds(_context: click.Context, _option: click.Parameter, given: float) -> float:
-    """Seconds; a range of floats would take NaN, which never ends."""
-    if not 0 <= given < float("inf"):
+def _seconds(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    """Return a finite number of seconds; click's FloatRange would accept NaN, which never ends."""
+    if not 0 <= value < float("inf"):
         raise click.BadParameter("must be 0 or more, and a number.")
-    return given
+    return value
 
 
 @click.command()
 @click.argument("subject", type=ID)
-@click.option("--role", help="The role (default: what stands before the colon).")
+@click.option("--role", help="Role (default: the part of SUBJECT before the colon).")
 @click.option(
-    "--scope", help="What it may do (default: read write share leave log; with --act read write)."
+    "--scope", help="Scopes (default: read write share leave log; with --act read write)."
 )
-@click.option(
-    "--act", type=ID, metavar="SERVICE", help="The service that acts for SUBJECT (RFC 8693)."
-)
-@click.option("--ttl", type=_TTL, default=3600, show_default=True, help="Seconds it is good for.")
+@click.option("--act", type=ID, metavar="SERVICE", help="Service that acts for SUBJECT (RFC 8693).")
+@click.option("--ttl", type=_TTL, default=3600, show_default=True, help="Lifetime in seconds.")
 @DATA
 def token(subject: str, role: str | None, scope: str | None, act: str | None, ttl: int) -> None:
-    """Print a token for SUBJECT (as person:ada), and nothing else."""
+    """Print a bearer token for SUBJECT (such as person:ada)."""
     scopes = None if scope is None else scope.split()
     click.echo(local_bearer(subject, role=role, scopes=scopes, act=act, ttl=ttl))
 
@@ -66,7 +63,9 @@ def token(subject: str, role: str | None, scope: str | None, act: str | None, tt
 @click.command()
 @click.argument("file", required=False, type=click.File("r", encoding="utf-8"))
 @click.option("--resume", is_flag=True, help="Send what an earlier run left in the outbox.")
-@click.option("--wait", type=click.IntRange(0, 30), default=0, help="Seconds to wait for a fate.")
+@click.option(
+    "--wait", type=click.IntRange(0, 30), default=0, help="Seconds to wait for a verdict."
+)
 @click.option(
     "--retry-for", type=float, callback=_seconds, default=30, help="Seconds to try an event again."
 )
@@ -74,39 +73,39 @@ def token(subject: str, role: str | None, scope: str | None, act: str | None, tt
 @TOKEN
 @JSON
 @DATA
-def post(file: Any, **told: Any) -> None:
-    """Post events from FILE (or -): JSON or NDJSON. What is missing is filled in.
+def post(file: Any, **options: Any) -> None:
+    """Post events from FILE (or -), as JSON or NDJSON; missing attributes are filled in.
 
-    Each rests in the outbox until its receipt has come.
+    An event stays in the outbox until its receipt has arrived.
     """
-    if (file is None) != told["resume"]:
-        raise click.UsageError("Name a FILE (or - for standard input), or say --resume.")
+    if (file is None) != options["resume"]:
+        raise click.UsageError("Name a FILE (or - for standard input), or pass --resume.")
     services = ServiceClient(address("intake", 8081)), ServiceClient(address("ledger", 8082))
-    outbox, bearer = _outbox(), speaker(told["author"], told["token"])
+    outbox, bearer = _outbox(), speaker(options["author"], options["token"])
     try:
         mine = subject_of(bearer), os.environ.get(ADDRESSES["intake"], "")
         if file and not outbox.add(*mine, *_read(file, mine[0])):
-            click.echo("This input waits in the outbox already; going on with it.", err=True)
+            click.echo("This input is in the outbox already; continuing with it.", err=True)
     except (ValueError, RecursionError) as fault:
         raise click.UsageError(f"{file.name if file else 'token'}: {fault}") from None
-    errand = Sender(bearer, *services, told["wait"], told["retry_for"])
-    with outbox.alone(lambda: click.echo("Another post is sending; waiting for it.", err=True)):
-        sys.exit(FINDINGS if _send(errand, outbox, mine, as_json=told["as_json"]) else 0)
+    sender = Sender(bearer, *services, options["wait"], options["retry_for"])
+    with outbox.locked(lambda: click.echo("Another post is running; waiting for it.", err=True)):
+        sys.exit(FINDINGS if _send(sender, outbox, mine, as_json=options["as_json"]) else 0)
 
 
-def _send(errand: Sender, outbox: Outbox, mine: tuple[str, str], *, as_json: bool) -> bool:
-    """Send what waits, and say what became of it; whether anything was refused or invalid."""
-    said, events = set(), outbox.waiting(*mine)
+def _send(sender: Sender, outbox: Outbox, mine: tuple[str, str], *, as_json: bool) -> bool:
+    """Send waiting events and print their results; True if any was refused or invalid."""
+    verdicts, events = set(), outbox.waiting(*mine)
     try:
         with bar("Posting", len(events)) as step:
-            for fate in errand.run(outbox, events, step):
-                said.add(fate.word)
-                say(json.dumps(fate.told) if as_json else told_fate(fate))
+            for delivery in sender.run(outbox, events, step):
+                verdicts.add(delivery.status)
+                say(json.dumps(delivery.body) if as_json else delivery_line(delivery))
     except FirsthandError as fault:
         left = len(outbox.waiting(*mine))
-        more = f"{fault} ({left} in the outbox; 'firsthand post --resume' goes on)"
+        more = f"{fault} ({left} in the outbox; 'firsthand post --resume' continues)"
         raise type(fault)(more) from None
-    return not said.isdisjoint(("refused", "invalid"))
+    return not verdicts.isdisjoint(("refused", "invalid"))
 
 
 def _outbox() -> Outbox:
@@ -114,27 +113,27 @@ def _outbox() -> Outbox:
 
 
 def _read(file: Any, author: str) -> tuple[list[tuple[str, bytes]], str]:
-    """Events (id, bytes) of a file, completed, and what names this input."""
+    """Return a file's completed events as (id, bytes), and a digest that names this input."""
     text = file.read()
     events = [complete(event, author) for event in events_in(text)]
-    named = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return [(str(event["id"]), body_of(event)) for event in events], named
+    digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return [(str(event["id"]), body_of(event)) for event in events], digest
 
 
 @click.command()
-@click.option("--forget", metavar="ID", help="Take an event out, whatever became of it.")
+@click.option("--forget", metavar="ID", help="Event to remove, whether or not it was sent.")
 @JSON
 @DATA
 def outbox(forget: str | None, as_json: bool) -> None:
-    """Show what rests in the outbox of this folder: what waits, and what was set aside."""
-    kept = [each for each in _outbox().everything() if forget in (None, each.id)]
+    """List the outbox of this folder: events waiting to be sent, and events set aside."""
+    rows = [row for row in _outbox().rows() if forget in (None, row.id)]
     if forget is not None:
-        if not kept:
-            fail(f"there is no event {forget} in the outbox", FINDINGS)
-        _outbox().remove(each.place for each in kept)
+        if not rows:
+            fail(f"no event {forget} in the outbox", FINDINGS)
+        _outbox().remove(row.number for row in rows)
         return
-    for each in kept:
-        state = f"set aside: {each.aside}" if each.aside else "waits"
-        where = f" for {each.goes}" if each.goes else ""
-        line = {"id": each.id, "author": each.author, "for": each.goes, "aside": each.aside}
-        say(json.dumps(line) if as_json else f"{each.id}  {each.author}{where}  {state}")
+    for row in rows:
+        state = f"set aside: {row.aside}" if row.aside else "waiting"
+        where = f" for {row.service}" if row.service else ""
+        line = {"id": row.id, "author": row.author, "for": row.service, "aside": row.aside}
+        say(json.dumps(line) if as_json else f"{row.id}  {row.author}{where}  {state}")

@@ -1,4 +1,4 @@
-"""Commands that make, hand out and rotate keys."""
+"""Key commands: create, provision and rotate keys."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ import click
 from services.cli.options import DATA
 from services.ledger.config import LedgerSettings
 from services.ledger.maintenance import key_rotation
-from services.ledger.maintenance.init import init as make
+from services.ledger.maintenance.init import init as initialize
 from services.operations.provision import provision_secrets as fill_folders
 
 
 @click.command()
 @DATA
 def init() -> None:
-    """Make keys, tables and logs; change nothing that is there."""
+    """Create missing keys, tables and logs; leave existing ones unchanged."""
     settings = LedgerSettings.load()
-    click.echo(f"Ledger {make(settings)} is ready in {settings.data}.")
+    click.echo(f"Ledger {initialize(settings)} is ready in {settings.data}.")
 
 
 @click.command("provision-secrets")
@@ -38,13 +38,15 @@ def provision_secrets(folder: Path, queue: str, database: str) -> None:
 
 
 @click.command()
-@click.option("--log", type=click.IntRange(0), default=0, show_default=True, help="Which log's.")
+@click.option(
+    "--log", type=click.IntRange(0), default=0, show_default=True, help="Number of the log."
+)
 @click.option("--complete", is_flag=True, help="Retire the old key: the new one signs alone.")
 @DATA
 def rotate_log_key(log: int, complete: bool) -> None:
-    """Give a log a new signing key beside the old one; then restart worker and ledger."""
-    for each in key_rotation.rotate_log_key(LedgerSettings.load(), log, finish=complete).vkeys:
-        click.echo(each)
+    """Add a new signing key to a log; then restart the worker and the ledger."""
+    for vkey in key_rotation.rotate_log_key(LedgerSettings.load(), log, finish=complete).vkeys:
+        click.echo(vkey)
 
 
 @click.command()
@@ -55,11 +57,11 @@ def rotate_log_key(log: int, complete: bool) -> None:
 @click.option("--mark-lost", metavar="KID", default="", help="Wait no more for what KID sealed.")
 @DATA
 def rotate_transit_key(complete: bool, skip_queue_check: bool, mark_lost: str) -> None:
-    """Put a new transit key before the old one; workers and intakes see it by themselves."""
+    """Add a new transit key before the old one; workers and intakes reload it themselves."""
     if mark_lost and complete:
         raise click.UsageError("A key is either dropped or given up as lost.")
     settings = LedgerSettings.load()
-    for each in key_rotation.rotate_transit_key(
+    for key in key_rotation.rotate_transit_key(
         settings, finish=complete, ask=not skip_queue_check, lost=mark_lost
     ).keys:
-        click.echo(each.kid)
+        click.echo(key.kid)

@@ -1,4 +1,4 @@
-"""Commands that look something up through the API, with a token."""
+"""Read commands: query the ledger's API with a token."""
 
 import json
 import sys
@@ -13,9 +13,9 @@ from services.cli.options import AS, DATA, FINDINGS, JSON, PERSON, TOKEN, USAGE,
 from services.client.http import address, send
 from shared.terminal import safe_text
 
-TRIES = 5  # after an answer that says too fast
-_VERSION = click.option("--version", type=int, help="The plan at this version.")
-_AS_OF = click.option("--as-of", metavar="MOMENT", help="The plan as it was known at this moment.")
+TRIES = 5  # retries after 429 Too Many Requests
+_VERSION = click.option("--version", type=int, help="Version of the plan.")
+_AS_OF = click.option("--as-of", metavar="MOMENT", help="Moment up to which events were recorded.")
 
 
 def _show(
@@ -23,70 +23,73 @@ def _show(
 ) -> Any:
     bearer = speaker(author, token, person)
     url = f"{address('ledger', 8082)}/people/{person}/{path}"
-    answer = send(url, bearer, headers={"Accept": accept})
+    response = send(url, bearer, headers={"Accept": accept})
     for _ in range(TRIES):
-        if answer.status != 429:
+        if response.status != 429:
             break
-        time.sleep(answer.retry_after or 1)  # a long history may take more than there is at once
-        answer = send(url, bearer, headers={"Accept": accept})
-    if answer.status == 404 and absent:
+        time.sleep(response.retry_after or 1)  # a long history may exceed the rate limit
+        response = send(url, bearer, headers={"Accept": accept})
+    if response.status == 404 and absent:
         fail(absent, FINDINGS)
-    if answer.status != 200:
-        told = answer.json()
-        if not isinstance(told, dict):
-            told = {"detail": f"status {answer.status}"}
-        lines = [told["detail"], *(each["detail"] for each in told.get("errors", ()))]
-        fail(" ".join(lines), USAGE if answer.status == 422 else FINDINGS)
-    return answer
+    if response.status != 200:
+        problem = response.json()
+        if not isinstance(problem, dict):
+            problem = {"detail": f"status {response.status}"}
+        lines = [problem["detail"], *(error["detail"] for error in problem.get("errors", ()))]
+        fail(" ".join(lines), USAGE if response.status == 422 else FINDINGS)
+    return response
 
 
-def _look(path: str, asked: dict[str, Any], told: dict[str, Any]) -> None:
-    """Print what is at a path below the person's: their text, or JSON."""
-    given = {name: value for name, value in asked.items() if value is not None}
-    accept = "application/json" if told["as_json"] else "text/plain"
-    at = "".join(f" --{name} {value}" for name, value in given.items())
-    absent = f"There is no plan of {told['person']}{at and ' at' + at}, or it is not yours to read."
-    path = f"{path}?{urlencode(given)}"
-    answer = _show(path, told["author"], told["token"], told["person"], accept, absent)
-    if told["as_json"]:
-        click.echo(answer.body)
+def _look(path: str, parameters: dict[str, Any], options: dict[str, Any]) -> None:
+    """Print a view of a person's plan, as text or as JSON."""
+    query = {name: value for name, value in parameters.items() if value is not None}
+    accept = "application/json" if options["as_json"] else "text/plain"
+    point = "".join(f" --{name} {value}" for name, value in query.items())
+    absent = (
+        f"No plan of {options['person']}{point and ' at' + point}, or this token may not read it."
+    )
+    path = f"{path}?{urlencode(query)}"
+    response = _show(path, options["author"], options["token"], options["person"], accept, absent)
+    if options["as_json"]:
+        click.echo(response.body)
     else:
-        say(answer.body.decode(errors="replace"), nl=False)
+        say(response.body.decode(errors="replace"), nl=False)
 
 
 @click.command()
 @PERSON
 @_VERSION
 @_AS_OF
-@click.option("--true-at", metavar="MOMENT", help="The plan as it was true at this moment.")
+@click.option("--true-at", metavar="MOMENT", help="Moment up to which events had happened.")
 @AS
 @TOKEN
 @JSON
 @DATA
-def plan(version: int | None, as_of: str | None, true_at: str | None, **told: Any) -> None:
-    """Show the plan of PERSON (as person:ada), now or as it was.
+def plan(version: int | None, as_of: str | None, true_at: str | None, **options: Any) -> None:
+    """Show the plan of PERSON (such as person:ada), now or at an earlier point.
 
-    With --true-at, what had happened by that moment, whenever it was recorded; with --as-of too, so
-    far as that was known then. A MOMENT is RFC 3339, as 2026-05-03T10:00:00Z.
+    --as-of shows the plan as recorded by that moment. --true-at shows what had happened by that
+    moment, even if it was recorded later; --as-of then limits what was recorded. A MOMENT is RFC
+    3339, such as 2026-05-03T10:00:00Z.
     """
-    _look("plan", {"version": version, "as-of": as_of, "true-at": true_at}, told)
+    _look("plan", {"version": version, "as-of": as_of, "true-at": true_at}, options)
 
 
 @click.command()
 @PERSON
-@click.option("--from", "start", required=True, metavar="POINT", help="Where to begin.")
-@click.option("--to", "end", metavar="POINT", help="Where to end (default: now).")
+@click.option("--from", "start", required=True, metavar="POINT", help="First point.")
+@click.option("--to", "end", metavar="POINT", help="Second point (default: now).")
 @AS
 @TOKEN
 @JSON
 @DATA
-def diff(start: str, end: str | None, **told: Any) -> None:
-    """Tell what changed in the plan of PERSON between two points.
+def diff(start: str, end: str | None, **options: Any) -> None:
+    """Show what changed in the plan of PERSON between two points.
 
-    A POINT is a version, as 3 (0: before there was a plan), or a moment (RFC 3339): the plan as it
-    was known then.
+    A POINT is a version, such as 3 (0: before the plan was started), or a moment (RFC 3339): the
+    plan as recorded by then.
     """
-    _look("diff", {"from": start, "to": end}, told)
+    _look("diff", {"from": start, "to": end}, options)
 
 
 @click.command()
@@ -97,15 +100,15 @@ def diff(start: str, end: str | None, **told: Any) -> None:
 @TOKEN
 @JSON
 @DATA
-def origins(version: int | None, as_of: str | None, **told: Any) -> None:
-    """Tell where the words of each line in the plan of PERSON come from."""
-    _look("origins", {"version": version, "as-of": as_of}, told)
+def origins(version: int | None, as_of: str | None, **options: Any) -> None:
+    """Show which event the words of each line in the plan of PERSON come from."""
+    _look("origins", {"version": version, "as-of": as_of}, options)
 
 
 def _drawable(_: Any, __: Any, where: str | None) -> str | None:
-    """Where codes are drawn to, if they can be."""
+    """Return the output path, after checking that its format is supported."""
     if where not in (None, "-") and Path(str(where)).suffix.lower() not in (".svg", ".png"):
-        raise click.BadParameter(f"{where}: name a file that ends in .svg or .png, or - for here.")
+        raise click.BadParameter(f"{where}: must end in .svg or .png, or be - for the terminal.")
     return where
 
 
@@ -116,7 +119,7 @@ def _drawable(_: Any, __: Any, where: str | None) -> str | None:
     "--qr",
     metavar="FILE|-",
     callback=_drawable,
-    help="Draw it as QR codes: into FILE (.svg, .png; several are numbered), or here (-).",
+    help="Output as QR codes: FILE (.svg, .png; several are numbered) or - (terminal).",
 )
 @AS
 @TOKEN
@@ -124,20 +127,20 @@ def _drawable(_: Any, __: Any, where: str | None) -> str | None:
 def receipt(
     person: str, event_id: str, qr: str | None, author: str | None, token: str | None
 ) -> None:
-    """Print the receipt of an event about PERSON: proof, for verify.py, that it is on record."""
+    """Print the receipt of an event about PERSON: an inclusion proof for verify.py."""
     path = f"events/{quote(event_id, safe='')}/receipt"
-    answer = _show(path, author, token, person, "application/json")
+    response = _show(path, author, token, person, "application/json")
     if qr is None:
-        click.echo(answer.body)
+        click.echo(response.body)
     else:
-        _draw(answer.json(), qr)
+        _draw(response.json(), qr)
 
 
-def _draw(told: dict[str, Any], where: str) -> None:
-    """Draw a receipt's codes in the terminal or into files; says which."""
+def _draw(receipt: dict[str, Any], where: str) -> None:
+    """Draw a receipt's codes in the terminal, or save them to files and print the paths."""
     from services.cli.qr import drawn  # noqa: PLC0415 - slow to import, and seldom needed
 
-    codes = drawn(told)
+    codes = drawn(receipt)
     for number, code in enumerate(codes, 1):
         if where == "-":
             code.terminal(out=sys.stdout, compact=True)
@@ -149,7 +152,7 @@ def _draw(told: dict[str, Any], where: str) -> None:
         try:
             code.save(str(path), scale=4)
         except OSError as fault:
-            fail(f"{path}: {fault.strerror}. Name a file in a folder that you may write to.", USAGE)
+            fail(f"{path}: {fault.strerror}. Choose a file in a writable folder.", USAGE)
         click.echo(path)
 
 
@@ -160,21 +163,21 @@ def _draw(told: dict[str, Any], where: str) -> None:
 @JSON
 @DATA
 def history(person: str, author: str | None, token: str | None, as_json: bool) -> None:
-    """Tell the history of PERSON in sentences, attempts too."""
+    """Show the history of PERSON in sentences, including refused events."""
     cursor = -1
     while cursor is not None:
         query = f"history?limit=500&cursor={cursor}" if cursor >= 0 else "history?limit=500"
         page = _show(query, author, token, person, "application/json").json()
-        for each in page["entries"]:
-            say(json.dumps(each) if as_json else history_line(each))
+        for entry in page["entries"]:
+            say(json.dumps(entry) if as_json else history_line(entry))
         cursor = page.get("next")
 
 
-def history_line(each: dict[str, Any]) -> str:
-    """An entry of a person's history, as they read it; `for` a day is what its author says."""
-    words = f" “{safe_text(each['words'])}”" if "words" in each else ""
-    recorded = each["recorded"][:16].replace("T", " ")
-    told = f"for {each['time'][:10]}" if "time" in each else recorded
-    lines = [f"{told:<16}  {each['sentence']}{words}"]
-    lines += [f"{'':<18}{note}" for note in each.get("notes", ())]
+def history_line(entry: dict[str, Any]) -> str:
+    """Return a history entry as text, dated by the event's `time` if its author gave one."""
+    words = f" “{safe_text(entry['words'])}”" if "words" in entry else ""
+    recorded = entry["recorded"][:16].replace("T", " ")
+    date = f"for {entry['time'][:10]}" if "time" in entry else recorded
+    lines = [f"{date:<16}  {entry['sentence']}{words}"]
+    lines += [f"{'':<18}{note}" for note in entry.get("notes", ())]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""`firsthand rebuild`: fold beside everybody, then switch, here or in the worker.
+"""The `firsthand rebuild` command: fold entries into a spool file, then switch to its rows.
 
-On SQLite the one who writes holds `writer.lock`. If nobody does, we do; otherwise the running
-worker is asked (services/ledger/maintenance/rebuild_switch.py).
+On SQLite the process that writes holds `writer.lock`. If no process holds it, this command switches
+itself; otherwise it asks the running worker (services/ledger/maintenance/rebuild_switch.py).
 """
 
 import signal
@@ -33,19 +33,19 @@ from shared.inbox import doorbell
 from shared.inbox.servers import connect
 from shared.process import exit_on
 
-PATIENCE, LOOK = 60, 0.05  # seconds that a worker may take; between two looks
+PATIENCE, LOOK = 60, 0.05  # seconds: time limit of the worker's switch; polling interval
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Compare only; change nothing.")
+@click.option("--check", is_flag=True, help="Comparison only, without changes.")
 @JSON
 @DATA
 def rebuild(check: bool, as_json: bool) -> None:
-    """Fold derived tables again from entries and keys, beside the old, and switch.
+    """Rebuild the derived tables from entries and keys, then switch to the new rows.
 
-    People, plans, snapshots and tiles; readers and writers go on meanwhile.
+    The tables are people, plans, snapshots and tiles. Readers and the worker continue meanwhile.
     """
-    exit_on(signal.SIGTERM)  # as Ctrl-C: nothing half-made stays
+    exit_on(signal.SIGTERM)  # clean up partial output, as on Ctrl-C
     report = fold_and_switch(check=check)
     show(report_json(report), report_text(report), as_json=as_json)
     left = [finding for finding in report.findings if not (report.switched and finding.mends)]
@@ -53,17 +53,17 @@ def rebuild(check: bool, as_json: bool) -> None:
 
 
 def fold_and_switch(*, check: bool) -> RebuildReport:
-    """Fold again and compare; put in place what differs, unless it is only to `check`."""
+    """Fold entries, compare with the stored rows, and replace rows that differ unless `check`."""
     settings = LedgerSettings.load()
     folder = local_folder(settings)
-    with _place(folder) as path:
+    with _spool_file(folder) as path:
         reader, vault = open_store(settings, write=False)
         try:
             report = _fold(settings, reader, vault, path)
         finally:
             reader.dispose()
-        rows = any(each.mends for each in report.findings)
-        whole = all(each.table != "heads" for each in report.findings)
+        rows = any(finding.mends for finding in report.findings)
+        whole = all(finding.table != "heads" for finding in report.findings)
         if rows and whole and not check:
             crashpoint("rebuild-folded")
             _switch(settings, folder, path)
@@ -72,13 +72,13 @@ def fold_and_switch(*, check: bool) -> RebuildReport:
 
 
 @contextmanager
-def _place(folder: Path | None) -> Iterator[Path]:
-    """A file to fold into: where the worker finds it, or anywhere."""
+def _spool_file(folder: Path | None) -> Iterator[Path]:
+    """Yield the path of the spool file: in the worker's folder, or in a temporary one."""
     if folder is None:
-        with tempfile.TemporaryDirectory() as anywhere:
-            yield Path(anywhere) / PART
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary) / PART
         return
-    for name in (PART, READY, TAKEN, FAILED):  # of one that was cut short
+    for name in (PART, READY, TAKEN, FAILED):  # left by an interrupted rebuild
         (folder / name).unlink(missing_ok=True)
     try:
         yield folder / PART
@@ -94,11 +94,11 @@ def _fold(settings: LedgerSettings, reader: Engine, vault: Vault, path: Path) ->
 
 
 def _switch(settings: LedgerSettings, folder: Path | None, path: Path) -> None:
-    """Put it in place, as whoever may write here."""
+    """Switch to the new rows: in this process if it can lock the store, else in the worker."""
     try:
         lock = lock_writer(folder) if folder else None
     except PreconditionFailed:
-        _ask(settings, path)
+        _switch_in_worker(settings, path)
         return
     try:
         engine, vault = open_store(settings, write=True)
@@ -109,8 +109,8 @@ def _switch(settings: LedgerSettings, folder: Path | None, path: Path) -> None:
             lock.close()
 
 
-def _ask(settings: LedgerSettings, path: Path) -> None:
-    """Have the worker that holds the lock do it, and wait until it has."""
+def _switch_in_worker(settings: LedgerSettings, path: Path) -> None:
+    """Request the switch from the worker that holds the lock, and wait for it."""
     ready, taken, failed = (path.with_name(name) for name in (READY, TAKEN, FAILED))
     path.rename(ready)
     queue = connect(settings.queue_url)
@@ -119,34 +119,32 @@ def _ask(settings: LedgerSettings, path: Path) -> None:
     while ready.exists() or taken.exists():
         if time.monotonic() > until:
             ready.unlink(missing_ok=True)
-            raise PreconditionFailed(
-                "the worker that writes here does not answer; stop it, and try again"
-            )
+            raise PreconditionFailed("the running worker did not respond; stop it, and try again")
         time.sleep(LOOK)
     if failed.exists():
         raise PreconditionFailed(f"the worker could not switch: {failed.read_text()}")
 
 
 def report_json(report: RebuildReport) -> Iterator[str]:
-    """One JSON object."""
-    findings = [asdict(each) for each in report.findings]
+    """Yield the report as one JSON object."""
+    findings = [asdict(finding) for finding in report.findings]
     whole = {"entries": report.entries, "findings": findings, "switched": report.switched}
     yield orjson.dumps(whole).decode()
 
 
 def report_text(report: RebuildReport) -> Iterator[str]:
-    """The findings, a line each, and what became of them."""
-    for each in report.findings:
-        who = f", {each.person}" if each.person else ""
-        at = f", sequence {each.sequence}" if each.sequence is not None else ""
-        left = "" if each.mends else " (not to be mended so)"
-        yield f"{each.table}: log {each.log}{who}{at}: {each.detail}{left}"
+    """Yield one line per finding, and a summary."""
+    for finding in report.findings:
+        who = f", {finding.person}" if finding.person else ""
+        at = f", sequence {finding.sequence}" if finding.sequence is not None else ""
+        left = "" if finding.mends else " (a rebuild cannot repair this)"
+        yield f"{finding.table}: log {finding.log}{who}{at}: {finding.detail}{left}"
     findings = len(report.findings)
     yield (
-        f"Folded {count(report.entries, 'entry', 'entries')} anew: "
+        f"Folded {count(report.entries, 'entry', 'entries')}: "
         f"{count(findings, 'finding', 'findings')}."
     )
     if report.switched:
-        yield "The new rows are in place. On PostgreSQL, restart the workers: they remember plans."
+        yield "The new rows are in place. On PostgreSQL, restart the workers: they cache plans."
     elif findings:
         yield "Nothing was changed."

@@ -1,4 +1,4 @@
-"""`firsthand replay`: fold entries again and compare, or show one person's entries one by one."""
+"""The `firsthand replay` command: replay and compare, or step through a person's entries."""
 
 import json
 import sys
@@ -34,24 +34,24 @@ from shared.events.schema_fields import parse_time
 from shared.terminal import safe_text
 
 COMPARED = ("heads", "people", "plans", "snapshots", "tiles")
-PAGE = 500  # entries that are read in one transaction
+PAGE = 500  # entries read in one transaction
 Step = tuple[Json, list[str]]
 
 
 @click.command()
 @click.argument("person", required=False)
-@click.option("--all", "everybody", is_flag=True, help="Every log, from the first entry.")
-@click.option("--step", is_flag=True, help="Go through PERSON's entries one by one.")
+@click.option("--all", "everybody", is_flag=True, help="All entries of every log.")
+@click.option("--step", is_flag=True, help="Step through PERSON's entries one by one.")
 @JSON
 @DATA
 def replay(person: str | None, everybody: bool, step: bool, as_json: bool) -> None:
-    """Fold entries again, and compare with what is stored.
+    """Replay entries, and compare the result with the stored tables.
 
-    With --step, show what each entry of PERSON said and changed: on a terminal one at a time (Enter
-    goes on, b back, q ends it), else all of them; with --json a line each.
+    With --step, show what each entry of PERSON changed. On a terminal one at a time (Enter: next,
+    b: back, q: quit), otherwise all; with --json one line each.
     """
     if bool(person) == everybody or (everybody and step):
-        raise click.UsageError("Name one PERSON, or say --all.")
+        raise click.UsageError("Name one PERSON, or pass --all.")
     if person is None or not step:
         report = replay_stored(person)
         show(report_json(report), report_text(report), as_json=as_json)
@@ -63,86 +63,88 @@ def replay(person: str | None, everybody: bool, step: bool, as_json: bool) -> No
 
 
 def _show_steps(steps: Iterator[Step], *, as_json: bool) -> None:
-    """Show steps: all of them, or on a terminal a key at a time."""
-    waits = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
-    seen: list[str] = []
-    for told, lines in steps:
+    """Print all steps, or on a terminal one step per key press."""
+    interactive = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    shown: list[str] = []
+    for entry, lines in steps:
         text = "\n".join([*lines, ""])
-        show([json.dumps(told, ensure_ascii=False)], [text], as_json=as_json)
-        if waits:
-            seen.append(text)
-            if not _goes_on(seen):
+        show([json.dumps(entry, ensure_ascii=False)], [text], as_json=as_json)
+        if interactive:
+            shown.append(text)
+            if not _continue(shown):
                 return
 
 
-def _goes_on(seen: list[str]) -> bool:
-    """Wait for keys: Enter goes on, b shows the step before, q ends it."""
-    place = len(seen) - 1
-    while place < len(seen):
+def _continue(shown: list[str]) -> bool:
+    """Wait for keys: Enter continues (True), b shows the previous step, q quits (False)."""
+    position = len(shown) - 1
+    while position < len(shown):
         key = click.getchar()
         if key in ("q", "\x04", "\x1b"):
             return False
-        place = max(place - 1, 0) if key == "b" else place + 1
-        if place < len(seen):
-            say(seen[place])
+        position = max(position - 1, 0) if key == "b" else position + 1
+        if position < len(shown):
+            say(shown[position])
     return True
 
 
 def replay_stored(person: str | None) -> Report:
-    """Replay one person, or every log; SettingsError if there are no entries about the person."""
+    """Replay one person or every log. Raises SettingsError if the person has no entries."""
     settings = LedgerSettings.load()
     vault = Vault.from_folder(settings.key_folder)
-    vkeys = [each.vkeys for each in signers(settings)]
-    with _whole(settings) as engine, transaction(engine) as connection:
-        work = Replay(connection, vault, vkeys)
+    vkeys = [signer.vkeys for signer in signers(settings)]
+    with _complete_store(settings) as engine, transaction(engine) as connection:
+        replay = Replay(connection, vault, vkeys)
         if person is not None:
-            work.person(partition_of(person, settings.partitions), person)
+            replay.person(partition_of(person, settings.partitions), person)
         else:
             size = sum(reads.log_size(connection, log) for log in range(settings.partitions))
             with bar("Replaying", size) as tick:
-                work.everything(tick)
-    if person is not None and not work.report.entries:
-        raise SettingsError(f"there are no entries about {person}")
-    return work.report
+                replay.everything(tick)
+    if person is not None and not replay.report.entries:
+        raise SettingsError(f"no entries about {person}")
+    return replay.report
 
 
 def steps_of(person: str) -> Iterator[Step]:
-    """A person's entries one by one, from entries and keys; SettingsError if there are none."""
+    """Yield a person's entries one by one. Raises SettingsError if the person has no entries."""
     settings = LedgerSettings.load()
     vault, names = Vault.from_folder(settings.key_folder), read_names(settings.names)
     log = partition_of(person, settings.partitions)
-    with _whole(settings) as engine:
+    with _complete_store(settings) as engine:
 
         @contextmanager
         def reading() -> Iterator[Reader]:
             with transaction(engine) as connection:
                 yield Reader(connection, vault, log, person)
 
-        found = steps(reading, names)
-        first = next(found, None)
+        entries = steps(reading, names)
+        first = next(entries, None)
         if first is None:
-            raise SettingsError(f"there are no entries about {person}")
-        yield from chain([first], found)
+            raise SettingsError(f"no entries about {person}")
+        yield from chain([first], entries)
 
 
 @contextmanager
-def _whole(settings: LedgerSettings) -> Iterator[Engine]:
-    """The store to read from, if all its tables are there; Unavailable if it does not answer."""
+def _complete_store(settings: LedgerSettings) -> Iterator[Engine]:
+    """Yield an engine of the store. Raises PreconditionFailed if tables are missing."""
     engine = connect(settings.store_url, write=False)
     try:
         with answering():
             with transaction(engine) as connection:
                 missing = audit_reads.missing_tables(connection)
             if missing:
-                told = f"tables are missing: {', '.join(missing)}; restore a copy of the database"
-                raise PreconditionFailed(told)
+                tables = ", ".join(missing)
+                raise PreconditionFailed(
+                    f"tables are missing: {tables}; restore a copy of the database"
+                )
             yield engine
     finally:
         engine.dispose()
 
 
 def report_json(report: Report) -> Iterator[str]:
-    """One JSON object: counts, logs, findings, and every person's plan as its stored bytes."""
+    """Yield one JSON object: counts, logs, findings, and every plan as its stored bytes."""
     people = [
         {
             "subject": subject,
@@ -154,21 +156,21 @@ def report_json(report: Report) -> Iterator[str]:
         for subject, person in sorted(report.people.items())
         if person.sequence
     ]
-    whole = {
+    document = {
         "entries": report.entries,
         "logs": report.logs,
         "verdicts": dict(sorted(report.verdicts.items())),
         "people": people,
         "compared": {name: report.compared[name] for name in COMPARED},
         "skipped": report.skipped[AFTER_A_FINDING],
-        "findings": [asdict(each) for each in report.findings],
+        "findings": [asdict(finding) for finding in report.findings],
     }
-    yield orjson.dumps(whole).decode()
+    yield orjson.dumps(document).decode()
 
 
 def report_text(report: Report) -> Iterator[str]:
-    """The findings, a line each, then what was replayed, compared, and not compared."""
-    yield from (_line(each) for each in report.findings)
+    """Yield one line per finding, then what was replayed, compared and not compared."""
+    yield from (_line(finding) for finding in report.findings)
     people = sum(1 for person in report.people.values() if person.sequence)
     refused = report.entries - report.verdicts["accepted"]
     yield (
@@ -176,65 +178,69 @@ def report_text(report: Report) -> Iterator[str]:
         f"of {count(people, 'person', 'people')} in {count(len(report.logs), 'log', 'logs')}: "
         f"{count(len(report.findings), 'finding', 'findings')}."
     )
-    yield "Compared: " + ", ".join(f"{report.compared[each]:,} {each}" for each in COMPARED) + "."
-    missing = [each for each in COMPARED if not report.compared[each]]
+    yield (
+        "Compared: " + ", ".join(f"{report.compared[table]:,} {table}" for table in COMPARED) + "."
+    )
+    missing = [table for table in COMPARED if not report.compared[table]]
     if missing:
-        yield f"Not compared, since nothing is stored or asked for: {', '.join(missing)}."
+        yield f"Not compared, because no rows are stored or requested: {', '.join(missing)}."
     if skipped := report.skipped[AFTER_A_FINDING]:
-        yield f"Not replayed: {skipped:,} entries of people whose seal was broken."
+        yield f"Not replayed: {skipped:,} entries of people with an entry that cannot be decrypted."
 
 
-def _line(each: Finding) -> str:
-    place = f"log {each.log}" + (f", entry {each.index}" if each.index is not None else "")
-    who = f", {each.person}" if each.person else ""
-    version = f", version {each.version}" if each.version is not None else ""
-    return f"{each.code}: {place}{who}{version}, {each.field}: {each.detail}"
+def _line(finding: Finding) -> str:
+    position = f"log {finding.log}" + (
+        f", entry {finding.index}" if finding.index is not None else ""
+    )
+    person = f", {finding.person}" if finding.person else ""
+    version = f", version {finding.version}" if finding.version is not None else ""
+    return f"{finding.code}: {position}{person}{version}, {finding.field}: {finding.detail}"
 
 
 def steps(
     reading: Callable[[], AbstractContextManager[Reader]], names: DisplayNames
 ) -> Iterator[Step]:
-    """Each entry as the history tells it, with `changes` if it changed the plan; and as text.
+    """Yield entries as JSON, formatted as in the history and with `changes`, and as text.
 
-    `reading` opens a transaction for a page of entries, so that none is open while somebody reads.
+    `reading` opens a transaction for a page of entries, so that none is open while the user reads.
     """
-    walk, after = None, -1
+    replayed, after = None, -1
     while True:
         with reading() as reader:
-            against = Annotations(reader.now())
-            telling = HistoryFormatter(reader.vault, names, reader.subject)
-            walk = walk or EntryReplay(reader.vault, Plan(reader.subject))
-            found = reads.entries_of(
+            annotations = Annotations(reader.now())
+            formatter = HistoryFormatter(reader.vault, names, reader.subject)
+            replayed = replayed or EntryReplay(reader.vault, Plan(reader.subject))
+            rows = reads.entries_of(
                 reader.connection, reader.log, reader.subject, after=after, limit=PAGE
             )
-            passed = [walk.past(row["index"], row["leaf"]) for row in found]
-        yield from (_step(each, telling, against) for each in passed)
-        if len(passed) < PAGE:
+            page = [replayed.apply(row["index"], row["leaf"]) for row in rows]
+        yield from (_step(entry, formatter, annotations) for entry in page)
+        if len(page) < PAGE:
             return
-        after = passed[-1].index
+        after = page[-1].index
 
 
-def _step(passed: ReplayedEntry, telling: HistoryFormatter, against: Annotations) -> Step:
-    told = telling.format(passed.entry, passed.index, against, passed.event)
-    difference = PlanDiff(telling, against)
-    difference.take([passed])
+def _step(entry: ReplayedEntry, formatter: HistoryFormatter, annotations: Annotations) -> Step:
+    document = formatter.format(entry.entry, entry.index, annotations, entry.event)
+    difference = PlanDiff(formatter, annotations)
+    difference.take([entry])
     changes = difference.changes()
-    text = [*_head(told, passed.version), *difference.spoken()]
-    return {**told, **({"changes": changes} if changes else {})}, text
+    text = [*_head(document, entry.version), *difference.line_texts()]
+    return {**document, **({"changes": changes} if changes else {})}, text
 
 
-def _head(told: Json, version: int) -> Iterator[str]:
-    words = f" “{safe_text(told['words'])}”" if "words" in told else ""
-    yield f"{told['sentence']}{words}"
-    yield from told.get("notes", ())
-    moment = _plain(told["recorded"])
-    happened = f", for {_plain(told['time'])}" if "time" in told else ""
-    verdict = f"refused ({told['refusal']})" if "refusal" in told else told["verdict"]
-    yield f"Entry {told['index']}, {moment}{happened}: {verdict}. The plan has version {version}."
+def _head(entry: Json, version: int) -> Iterator[str]:
+    words = f" “{safe_text(entry['words'])}”" if "words" in entry else ""
+    yield f"{entry['sentence']}{words}"
+    yield from entry.get("notes", ())
+    moment = _plain(entry["recorded"])
+    happened = f", for {_plain(entry['time'])}" if "time" in entry else ""
+    verdict = f"refused ({entry['refusal']})" if "refusal" in entry else entry["verdict"]
+    yield f"Entry {entry['index']}, {moment}{happened}: {verdict}. The plan has version {version}."
 
 
 def _plain(moment: str) -> str:
-    """A moment in UTC to the second; as it was told where UTC has no such year."""
+    """Return a moment in UTC to the second; unchanged if its year is out of range in UTC."""
     try:
         return timestamp(parse_time(moment))[:19].replace("T", " ")
     except OverflowError:

@@ -1,4 +1,4 @@
-"""`firsthand intake`, `worker`, `ledger`, each a process; and `up`, which runs them all."""
+"""Service commands: `firsthand intake`, `worker`, `ledger`, and `up`, which runs all of them."""
 
 import os
 import signal
@@ -16,18 +16,18 @@ from shared.process import check_port, exit_on, raise_file_limit
 if TYPE_CHECKING:
     from shared.http.rsgi import RsgiApp
 
-IDLE_SECONDS = 10  # until a connection is closed that sends no request, or not all of its headers
+IDLE_SECONDS = 10  # time limit for a connection to send the headers of a request
 MOST_CONNECTIONS = 8_192
-OTHER_FILES = 256  # that a service may have open besides connections
+OTHER_FILES = 256  # open files of a service besides connections
 _PORT = click.IntRange(1, 65535)
 
 
 def _server(module: str, host: str, port: int, threads: int, *, patience: int) -> None:
-    """Serve a module's application until SIGTERM; then no new request is taken, and those in
-    hand have `patience` seconds to be answered.
+    """Serve a module's application until SIGTERM; then finish open requests within `patience`
+    seconds.
 
-    What keeps it from starting is found here, where it becomes one line; the server's child would
-    only leave a stack trace.
+    Start-up errors are raised here, where they become one line; the server's child process would
+    print a stack trace.
     """
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
@@ -54,7 +54,7 @@ def _server(module: str, host: str, port: int, threads: int, *, patience: int) -
 
 
 def _load(threads: int, module: str) -> "RsgiApp":
-    """Make a module's application, in the process that serves it."""
+    """Create a module's application, in the process that serves it."""
     from shared.http.rsgi import RsgiApp
 
     return RsgiApp(import_module(module).from_environment(), threads)
@@ -62,13 +62,13 @@ def _load(threads: int, module: str) -> "RsgiApp":
 
 def _serve_options(port: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def add(command: Callable[..., None]) -> Callable[..., None]:
-        where, which = "Address to listen on.", "Port to listen on."
-        command = click.option("--host", default="127.0.0.1", show_default=True, help=where)(
+        host_help, port_help = "Address to listen on.", "Port to listen on."
+        command = click.option("--host", default="127.0.0.1", show_default=True, help=host_help)(
             command
         )
-        command = click.option("--port", type=_PORT, default=port, show_default=True, help=which)(
-            command
-        )
+        command = click.option(
+            "--port", type=_PORT, default=port, show_default=True, help=port_help
+        )(command)
         return DATA(command)
 
     return add
@@ -77,7 +77,7 @@ def _serve_options(port: int) -> Callable[[Callable[..., None]], Callable[..., N
 @click.command()
 @_serve_options(8081)
 def intake(host: str, port: int) -> None:
-    """Run intake: takes events over HTTP."""
+    """Run intake, which accepts events over HTTP."""
     from services.intake.app import IntakeSettings
     from services.intake.routes import MAX_WAIT
 
@@ -93,13 +93,17 @@ def ledger(host: str, port: int) -> None:
 
 
 @click.command()
-@click.option("--sweeper/--no-sweeper", default=True, help="Look for forgotten bells.")
-@click.option("--rq/--no-rq", default=True, help="Answer RQ's bells.")
+@click.option(
+    "--sweeper/--no-sweeper",
+    default=True,
+    help="Periodic scan for partitions whose doorbell was lost.",
+)
+@click.option("--rq/--no-rq", default=True, help="RQ worker that answers doorbells.")
 @DATA
 def worker(sweeper: bool, rq: bool) -> None:
-    """Run the worker: records events in the ledger."""
+    """Run the worker, which records events in the ledger."""
     if not (sweeper or rq):
-        raise click.UsageError("Without RQ and without the sweeper nothing would be recorded.")
+        raise click.UsageError("At least one of --rq and --sweeper is needed to record events.")
     from services.ledger.writer.main import run_worker
 
     raise_file_limit()
@@ -107,11 +111,9 @@ def worker(sweeper: bool, rq: bool) -> None:
 
 
 @click.command()
+@click.option("--intake-port", type=_PORT, default=8081, show_default=True, help="Port of intake.")
 @click.option(
-    "--intake-port", type=_PORT, default=8081, show_default=True, help="Where events are posted."
-)
-@click.option(
-    "--ledger-port", type=_PORT, default=8082, show_default=True, help="Where plans are read."
+    "--ledger-port", type=_PORT, default=8082, show_default=True, help="Port of the ledger's API."
 )
 @click.option(
     "--metrics-port",
@@ -119,7 +121,7 @@ def worker(sweeper: bool, rq: bool) -> None:
     default=8083,
     show_default=True,
     envvar="FIRSTHAND_METRICS_PORT",
-    help="Where the worker's figures are read; 0: nowhere.",
+    help="Port of the worker's metrics; 0 disables them.",
 )
 @click.option(
     "--queue-server",
@@ -128,18 +130,18 @@ def worker(sweeper: bool, rq: bool) -> None:
 )
 @DATA
 def up(queue_server: Path | None, **ports: int) -> None:
-    """Run everything on this machine until Ctrl-C."""
+    """Run all services on this machine until Ctrl-C."""
     from services.cli.banner import welcome
     from services.ledger.config import LedgerSettings
-    from services.ledger.maintenance.init import init as make
+    from services.ledger.maintenance.init import init as initialize
     from services.operations.supervisor import LocalStack
 
     settings = LedgerSettings.load(queue_server=queue_server)
     os.environ.setdefault("FIRSTHAND_LOG_LEVEL", "warning")
-    exit_on(signal.SIGTERM, status=0)  # until wait() takes it over
-    make(settings)
-    with LocalStack(settings, **ports) as everything:
-        for line in welcome(settings, everything.intake, everything.ledger, everything.worker):
+    exit_on(signal.SIGTERM, status=0)  # until wait() installs its handler
+    initialize(settings)
+    with LocalStack(settings, **ports) as stack:
+        for line in welcome(settings, stack.intake, stack.ledger, stack.worker):
             click.echo(line)
-        everything.wait()
+        stack.wait()
         click.echo("Stopping …", err=True)

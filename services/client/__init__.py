@@ -1,1 +1,1 @@
-"""The client library: post events over HTTP, keep them in an outbox, read plans."""
+"""Client library: post events over HTTP from a durable outbox, and read plans."""

@@ -4,18 +4,20 @@ import json
 import os
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from itertools import count
 from pathlib import Path
 from random import uniform
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from shared.crypto.jwe import from_b64url
 from shared.errors import FirsthandError, SettingsError
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from urllib3 import HTTPConnectionPool, Retry
 
 TIMEOUT = 40  # seconds a request may take
 PATIENCE = 30.0  # seconds for which one event is sent again
@@ -35,10 +37,10 @@ class NoResponse(FirsthandError):
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """Status, headers (named in small letters) and body of an answer."""
+    """Status, headers (in any case of letters) and body of an answer."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
     @property
@@ -56,17 +58,15 @@ class HttpResponse:
 
 
 class ServiceClient:
-    """A service, over one connection that is kept while it lasts; SettingsError if it is none."""
+    """A service, over one connection that is kept open; SettingsError if the URL is not one."""
 
     def __init__(self, url: str) -> None:
-        try:
-            whole = urlsplit(url)
-            kind = {"http": HTTPConnection, "https": HTTPSConnection}[whole.scheme]
-            self._connection = kind(whole.netloc, timeout=TIMEOUT)
-        except (KeyError, ValueError, HTTPException):
-            told = f"{url} is not the address of a service, as http://127.0.0.1:8081 is."
-            raise SettingsError(told) from None
-        self.url, self._below = url, whole.path
+        if not _is_http(url):
+            raise SettingsError(
+                f"{url} is not the address of a service, as http://127.0.0.1:8081 is."
+            )
+        self.url, self._base_path = url, urlsplit(url).path
+        self._pool: HTTPConnectionPool | None = None
 
     def send(
         self,
@@ -75,33 +75,53 @@ class ServiceClient:
         *,
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
+        retries: "Retry | Literal[False]" = False,
     ) -> HttpResponse:
-        """One request, a POST if there is a body; NoAnswer if no answer came."""
-        told = {"Authorization": f"Bearer {token}", **(headers or {})}
-        method = "GET" if body is None else "POST"
+        """Return the answer to one request, a POST if there is a body; NoResponse if none came."""
+        import urllib3  # noqa: PLC0415 - slow; a command's help needs none of it
+
+        method, headers = "GET" if body is None else "POST", {**(headers or {})}
+        headers["Authorization"] = f"Bearer {token}"
         try:
-            with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why, before
-                self._connection.request(method, self._below + path, body, told)
-            heard = self._connection.getresponse()
-            named = {name.lower(): value for name, value in heard.getheaders()}
-            return HttpResponse(heard.status, named, heard.read())
-        except (OSError, HTTPException, ValueError) as fault:
-            self.close()  # the next request makes a new connection
-            raise NoResponse(f"{self.url}: {str(fault) or type(fault).__name__}") from None
+            self._pool = self._pool or urllib3.connection_from_url(self.url, timeout=TIMEOUT)
+            response = self._pool.request(
+                method,
+                self._base_path + path,
+                body=body,
+                headers=headers,
+                retries=retries,
+                redirect=False,
+            )
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as fault:
+            raise NoResponse(f"{self.url}: {_root_cause(fault)}") from None
+        return HttpResponse(response.status, response.headers, response.data)
 
     def close(self) -> None:
-        """Leave no connection behind."""
-        self._connection.close()
+        """Close the connection."""
+        if self._pool is not None:
+            self._pool.close()
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _root_cause(fault: BaseException) -> str:
+    """Return what the system said; urllib3 wraps it in sentences about its pool."""
+    while fault.__cause__ is not None:
+        fault = fault.__cause__
+    return str(fault) or type(fault).__name__
 
 
 def send(url: str, token: str, *, headers: dict[str, str] | None = None) -> HttpResponse:
-    """One GET over a connection of its own; NoAnswer if no answer came."""
-    whole = urlsplit(url)
-    service = ServiceClient(f"{whole.scheme}://{whole.netloc}")
-    try:
+    """Return the answer to one GET over a connection of its own; NoResponse if none came."""
+    parts = urlsplit(url)
+    with closing(ServiceClient(f"{parts.scheme}://{parts.netloc}")) as service:
         return service.send(url.removeprefix(service.url), token, headers=headers)
-    finally:
-        service.close()
 
 
 def address(service: str, port: int) -> str:
@@ -173,24 +193,23 @@ def deliver(
     """Post an event until there is an answer about it: the same bytes and id, again and again.
 
     Between two tries it waits for as long as `Retry-After` says, and a little longer each time.
-    NoAnswer after `patience` seconds; then the same bytes may be sent again.
+    NoResponse after `patience` seconds; then the same bytes may be sent again.
     """
     headers = {"Content-Type": "application/cloudevents+json"}
     if wait:
         headers["Prefer"] = f"wait={wait}"
-    end = time.monotonic() + patience
-    for attempt in count():
-        told = 0.0
+    pause, end = _FIRST_PAUSE, time.monotonic() + patience
+    while True:
+        requested = 0.0
         try:
             answer = intake.send("/events", token, body=body, headers=headers)
             if answer.status not in NOT_NOW:
                 return answer
-            why, told = f"{intake.url}: status {answer.status}", answer.retry_after
+            why, requested = f"{intake.url}: status {answer.status}", answer.retry_after
         except NoResponse as fault:
             why = str(fault)
-        pause = min(_FIRST_PAUSE * 2 ** min(attempt, 10), _LONGEST_PAUSE)
-        pause = told + pause * uniform(0.5, 1)  # noqa: S311 - it spreads tries, and hides nothing
-        if time.monotonic() + pause > end:
+        seconds = requested + pause * uniform(0.5, 1)  # noqa: S311 - it spreads tries, no more
+        if time.monotonic() + seconds > end:
             raise NoResponse(why)
-        time.sleep(pause)
-    raise AssertionError("counting never ends")
+        time.sleep(seconds)
+        pause = min(2 * pause, _LONGEST_PAUSE)

@@ -1,9 +1,8 @@
-"""Sends what rests in an outbox, in order, until the fate of each event is known.
+"""Sender: post the events of an outbox in order, until the outcome of each is known.
 
-An event leaves the outbox for one of two reasons alone: its receipt came, and the digest in it is
-that of the event as it was kept (docs/reference/formats.md); or intake said what is wrong with it,
-and it is set aside. A 202 says that it is durable, and not what became of it: it stays, and the
-ledger is asked.
+An event leaves the outbox only if its receipt has arrived, and the digest in the receipt matches
+the event in the outbox (docs/reference/formats.md). An event that intake rejects as invalid is set
+aside. A 202 means durable, but without a verdict: the event stays, and the sender polls the ledger.
 """
 
 import json
@@ -30,156 +29,158 @@ from shared.errors import (
 from shared.events.event import Json, canonical
 
 _ABOUT_THE_EVENT = {
-    each.slug for each in (MalformedBody, Forbidden, TooLarge, UnsupportedMediaType, InvalidEvent)
+    problem.slug
+    for problem in (MalformedBody, Forbidden, TooLarge, UnsupportedMediaType, InvalidEvent)
 }
-_PAUSE = 0.05  # seconds between two questions
-_TOGETHER = 50  # are removed at once: to send a few again costs less than a commit for each
+_POLL_SECONDS = 0.05
+_REMOVE_AT_ONCE = 50  # rows: sending some again after a crash costs less than a commit for each
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of an event: a `word`, and its receipt, intake's problem or the body of a 202.
+    """The outcome of posting an event.
 
-    Words: `accepted`, `again` (accepted before), `refused`, `invalid` (nothing was recorded), and
-    `safe`, which is no fate yet.
+    `status` is `accepted`, `again` (a duplicate of an accepted event), `refused`, `invalid`
+    (nothing was recorded), or `safe` (durable, without a verdict yet). `body` is the receipt, the
+    problem, or the body of the 202.
     """
 
-    kept: OutboxRow
-    word: str
-    told: Json
+    row: OutboxRow
+    status: str
+    body: Json
 
     @property
     def type(self) -> str:
-        """The event's type, as it can be printed; a body may hold what intake takes for no JSON."""
-        told = str(json.loads(self.kept.body).get("type"))
-        return told.encode("utf-8", "backslashreplace").decode()
+        """The event's type, printable. The body may contain surrogates, which intake rejects."""
+        name = str(json.loads(self.row.body).get("type"))
+        return name.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """An author's token, the two services, and how long to wait for them, in seconds.
+    """Posts events with an author's token, and polls the ledger for their receipts.
 
-    `wait` for a verdict, `patience` with intake, `news`: until the ledger has said something new.
+    Times are in seconds. `wait` is how long intake waits for a verdict, `retry_for` how long to
+    retry a post, and `idle` how long to poll the ledger without a new receipt.
     """
 
     token: str
     intake: ServiceClient
     ledger: ServiceClient
     wait: int = 0
-    patience: float = PATIENCE
-    news: float = 2.0
+    retry_for: float = PATIENCE
+    idle: float = 2.0
 
     def run(
         self, outbox: Outbox, events: list[OutboxRow], step: Callable[[int], None]
     ) -> Generator[Delivery]:
-        """Send the events; their fates. NoAnswer or SettingsError leaves the rest in the outbox.
+        """Send the events and yield their deliveries.
 
-        Each event is removed after its fate was handed out, at the latest when the next few are.
-        `step` is called for each that intake has.
+        NoResponse or SettingsError leaves the rest in the outbox. A row is removed after its
+        delivery was yielded, in groups. `step` is called for each event that intake answered.
         """
         done: list[int] = []
         try:
-            for fate in self._fates(events, step):
-                yield fate
-                if fate.word == "invalid":
-                    outbox.set_aside(
-                        fate.kept.place, "; ".join(_faults(fate.told)) or fate.told["detail"]
-                    )
-                elif fate.word != "safe":
-                    done.append(fate.kept.place)
-                if len(done) >= _TOGETHER:
+            for delivery in self._deliveries(events, step):
+                yield delivery
+                if delivery.status == "invalid":
+                    why = "; ".join(_faults(delivery.body)) or delivery.body["detail"]
+                    outbox.set_aside(delivery.row.number, why)
+                elif delivery.status != "safe":
+                    done.append(delivery.row.number)
+                if len(done) >= _REMOVE_AT_ONCE:
                     outbox.remove(done)
                     done.clear()
         finally:
             outbox.remove(done)
 
-    def _fates(self, events: list[OutboxRow], step: Callable[[int], None]) -> Iterator[Delivery]:
-        safe: list[Delivery] = []
-        for kept in events:
-            answer = deliver(
-                self.intake, self.token, kept.body, wait=self.wait, patience=self.patience
+    def _deliveries(
+        self, events: list[OutboxRow], step: Callable[[int], None]
+    ) -> Iterator[Delivery]:
+        pending: list[Delivery] = []
+        for row in events:
+            response = deliver(
+                self.intake, self.token, row.body, wait=self.wait, patience=self.retry_for
             )
             step(1)
-            fate = _fate(kept, answer)
-            if fate.word == "safe":
-                safe.append(fate)
+            delivery = _delivery(row, response)
+            if delivery.status == "safe":
+                pending.append(delivery)
             else:
-                yield fate
-        yield from self._asked(safe)
+                yield delivery
+        yield from self._poll(pending)
 
-    def _asked(self, safe: list[Delivery]) -> Iterator[Delivery]:
-        """The fates of events that are safe, from the ledger, as long as it has news."""
-        patience = max(self.wait, self.news)
-        end = time.monotonic() + patience
-        for fate in safe:
-            receipt = self._receipt(fate)
+    def _poll(self, pending: list[Delivery]) -> Iterator[Delivery]:
+        """Poll the ledger for the receipts of durable events, while new ones arrive."""
+        idle = max(self.wait, self.idle)
+        end = time.monotonic() + idle
+        for delivery in pending:
+            receipt = self._receipt(delivery)
             while receipt is None and time.monotonic() < end:
-                time.sleep(_PAUSE)
-                receipt = self._receipt(fate)
+                time.sleep(_POLL_SECONDS)
+                receipt = self._receipt(delivery)
             if receipt is None:
-                yield fate
+                yield delivery
             else:
-                end = time.monotonic() + patience
-                yield Delivery(
-                    fate.kept, "refused" if "refusal" in receipt else "accepted", receipt
-                )
+                end = time.monotonic() + idle
+                status = "refused" if "refusal" in receipt else "accepted"
+                yield Delivery(delivery.row, status, receipt)
 
-    def _receipt(self, safe: Delivery) -> Json | None:
-        """The event's receipt, if the ledger has one and lets this author see it."""
+    def _receipt(self, delivery: Delivery) -> Json | None:
+        """Return the event's receipt if the ledger has one that this author may read."""
         try:
-            answer = self.ledger.send(str(safe.told.get("ledger")), self.token)
+            response = self.ledger.send(str(delivery.body.get("ledger")), self.token)
         except NoResponse:
             return None
-        told = answer.json()
-        if answer.status != 200 or not isinstance(told, dict):
+        body = response.json()
+        if response.status != 200 or not isinstance(body, dict):
             return None
-        found = [told, *told.get("also", ())]
-        return next((each for each in found if _is_receipt(each, safe.kept)), None)
+        receipts = [body, *body.get("also", ())]
+        return next((item for item in receipts if _is_receipt(item, delivery.row)), None)
 
 
-def delivery_line(fate: Delivery) -> str:
-    """What became of a posted event, in a line, or in one more for each fault."""
-    name, body = f"{fate.type} {fate.kept.id}", fate.told
-    if fate.word in ("accepted", "again"):
-        again = " (it was there already)" if fate.word == "again" else ""
+def delivery_line(delivery: Delivery) -> str:
+    """Describe the outcome of a posted event in one line, and every fault in another."""
+    name, body = f"{delivery.type} {delivery.row.id}", delivery.body
+    if delivery.status in ("accepted", "again"):
+        again = " (already recorded)" if delivery.status == "again" else ""
         return f"accepted  {name}: entry {body['index']} of log {body['log']}{again}"
-    if fate.word == "safe":
-        return f"safe      {name}: {body['durability']}; its fate will be at {body['ledger']}"
-    if fate.word == "refused":
+    if delivery.status == "safe":
+        return f"safe      {name}: {body['durability']}; its verdict will be at {body['ledger']}"
+    if delivery.status == "refused":
         return f"refused   {name}: {body['because']}."
     return "\n          ".join([f"invalid   {name}: {body['detail']}", *_faults(body)])
 
 
 def _faults(problem: Json) -> list[str]:
-    """What intake found wrong, and where."""
-    return [f"{each['pointer'] or '/'}: {each['detail']}" for each in problem.get("errors", ())]
+    return [f"{fault['pointer'] or '/'}: {fault['detail']}" for fault in problem.get("errors", ())]
 
 
-def _fate(kept: OutboxRow, answer: HttpResponse) -> Delivery:
-    """What an answer of intake's says; SettingsError or NoAnswer if it is none about the event."""
-    told = answer.json()
-    if isinstance(told, dict):
-        if answer.status == 202 and told.get("id") == kept.id:
-            return Delivery(kept, "safe", told)
-        if answer.status in (200, 201) and _is_receipt(told, kept):
-            return Delivery(kept, "accepted" if answer.status == 201 else "again", told)
-        if answer.status in (403, 409) and _is_receipt(told.get("receipt"), kept):
-            return Delivery(kept, "refused", told["receipt"])
-        slug = str(told.get("type")).rpartition("/")[2]
-        if 400 <= answer.status < 500 and slug in _ABOUT_THE_EVENT and not told.get("recorded"):
-            return Delivery(kept, "invalid", told)
+def _delivery(row: OutboxRow, response: HttpResponse) -> Delivery:
+    """Interpret a response of intake; NoResponse or SettingsError if it is not about the event."""
+    body = response.json()
+    if isinstance(body, dict):
+        if response.status == 202 and body.get("id") == row.id:
+            return Delivery(row, "safe", body)
+        if response.status in (200, 201) and _is_receipt(body, row):
+            return Delivery(row, "accepted" if response.status == 201 else "again", body)
+        if response.status in (403, 409) and _is_receipt(body.get("receipt"), row):
+            return Delivery(row, "refused", body["receipt"])
+        slug = str(body.get("type")).rpartition("/")[2]
+        if 400 <= response.status < 500 and slug in _ABOUT_THE_EVENT and not body.get("recorded"):
+            return Delivery(row, "invalid", body)
         if slug == Unauthorized.slug:
-            raise SettingsError(str(told.get("detail")))
-    raise NoResponse(f"what answers is not Firsthand's intake (status {answer.status})")
+            raise SettingsError(str(body.get("detail")))
+    raise NoResponse(f"the response is not from Firsthand's intake (status {response.status})")
 
 
-def _is_receipt(told: Any, kept: OutboxRow) -> bool:
-    """Whether this is the receipt of just this event: its digest is made anew from what we kept."""
+def _is_receipt(receipt: Any, row: OutboxRow) -> bool:
+    """Return True if this is the receipt of this event: recompute its digest from the row."""
     try:
-        event = orjson.loads(kept.body)
+        event = orjson.loads(row.body)
         event.pop("datacontenttype", None)
-        salt = from_b64url(told["salt"].encode())
+        salt = from_b64url(receipt["salt"].encode())
         digest = b64url(sha256(salt + canonical(event)).digest()).decode()
-        return bool(told["digest"] == digest and told["author"] == kept.author)
+        return bool(receipt["digest"] == digest and receipt["author"] == row.author)
     except (ValueError, TypeError, KeyError, AttributeError):
         return False

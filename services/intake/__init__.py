@@ -1,1 +1,4 @@
-"""Intake: takes events over HTTP and makes them durable. It decides nothing."""
+"""Intake service: receives events over HTTP and appends them durably to the inbox.
+
+Intake validates the shape of an event. Only the ledger decides whether to accept it.
+"""

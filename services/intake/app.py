@@ -1,4 +1,4 @@
-"""The intake service: takes events over HTTP and makes them durable in the inbox."""
+"""Intake application: its settings, its dependencies, and the Flask app factory."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from marshmallow import validate
 
-from services.intake.event_operations import described
+from services.intake.openapi import document
 from services.intake.routes import MAX_WAIT, Intake, PostedBodies
 from shared import log_setup
 from shared.auth.tokens import Callers
@@ -26,7 +26,7 @@ from shared.settings import Settings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeSettings(Settings):
-    """What intake needs besides. No database address is among it."""
+    """The settings of intake. Intake has no access to the database."""
 
     threads: int = setting(
         "int", 32, "Threads that answer requests", validate=validate.Range(min=2, max=64)
@@ -52,7 +52,7 @@ class IntakeSettings(Settings):
 
 
 def now() -> datetime:
-    """Intake's clock."""
+    """Return the current time by intake's clock."""
     return datetime.now(UTC)
 
 
@@ -66,28 +66,28 @@ def create_app(
     registry: CollectorRegistry | None = None,
     status: QueueStatus | None = None,
 ) -> Service:
-    """The Flask application, over its neighbours."""
+    """Create the Flask application with its dependencies."""
     status = status or QueueStatus(inbox, partitions, clock)
     app = Service("intake", static_folder=None)
     may_wait = threading.Semaphore(threads // 2)
     intake = Intake(callers, inbox, partitions, may_wait, clock, status)
     app.register_blueprint(intake.routes())
     app.accepts["POST", "/events"] = PostedBodies(callers)
-    figures = registry or CollectorRegistry()
-    figures.register(QueueCollector(status))
+    registry = registry or CollectorRegistry()
+    registry.register(QueueCollector(status))
     install(
         app,
         "intake",
         lambda: status.current().why or None,
-        figures,
+        registry,
         details=lambda: {"recording": status.current().recording()},
     )
-    describe(app, "intake", described)
+    describe(app, document)
     return app
 
 
 def build_dependencies(settings: IntakeSettings) -> tuple[Callers, Inbox]:
-    """What intake stands on; SettingsError if something is missing or wrong."""
+    """Create the dependencies of intake; SettingsError if one is missing or invalid."""
     urls = settings.queue_urls
     queue = doorbell.bell(connect(urls[0]))
     inbox = Inbox(
@@ -103,14 +103,14 @@ def build_dependencies(settings: IntakeSettings) -> tuple[Callers, Inbox]:
 
 
 def check() -> None:
-    """Return if the application can be made; SettingsError or Unsafe says why not."""
+    """Check that the application can start; raise SettingsError or PreconditionFailed if not."""
     settings = IntakeSettings.load()
     _, inbox = build_dependencies(settings)
     check_layout(inbox.queues, settings.partitions)
 
 
 def from_environment() -> Service:
-    """The application as the environment says; what the HTTP server loads."""
+    """Create the application from the environment. The HTTP server calls this."""
     die_with_parent()
     settings = IntakeSettings.load()
     log_setup.configure(settings.log_level)

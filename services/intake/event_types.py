@@ -1,4 +1,4 @@
-"""What may be posted, as data: the catalogue with JSON Schemas (2020-12) and examples."""
+"""Event types as JSON: the catalogue with JSON Schemas (2020-12) and examples."""
 
 from functools import cache
 from typing import Any
@@ -15,12 +15,12 @@ from shared.events.refusals import REASONS
 from shared.events.schema_fields import AnyJson
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_HERE = "#/$defs/json"
+_JSON_REF = "#/$defs/json"
 
 
 @cache
 def all_types() -> list[Json]:
-    """Every type in a line."""
+    """Return a summary of every event type."""
     return [
         {"type": row.name, "kind": row.kind, "who": str(row.who), "effect": row.effect}
         for row in CATALOGUE.values()
@@ -29,10 +29,10 @@ def all_types() -> list[Json]:
 
 @cache
 def one_type(name: str) -> Json:
-    """One type whole; NotFound if it is not in the catalogue."""
+    """Return everything about an event type; NotFound if it is not in the catalogue."""
     row = CATALOGUE.get(name)
     if row is None:
-        raise NotFound("There is no such event type; see /event-types.")
+        raise NotFound("Unknown event type; see /event-types.")
     return {
         "type": row.name,
         "kind": row.kind,
@@ -49,49 +49,50 @@ def one_type(name: str) -> Json:
 
 
 def json_schema(row: EventType) -> dict[str, Any]:
-    """The JSON Schema of a type's data, whole."""
-    told = shape(row.schema, _HERE)
+    """Return the complete JSON Schema of a type's data."""
+    schema = shape(row.schema, _JSON_REF)
     return {
         "$schema": _DIALECT,
         "$id": f"urn:firsthand:{row.name}:1",
-        **told,
-        **({"$defs": {"json": free_json(_HERE)}} if _HERE in str(told) else {}),
+        **schema,
+        **({"$defs": {"json": free_json(_JSON_REF)}} if _JSON_REF in str(schema) else {}),
     }
 
 
 def shape(schema: Schema, free: str) -> dict[str, Any]:
-    """A schema as JSON Schema, nested ones in place; `free` is where it finds the schema of what
-    has no shape of ours.
+    """Convert a marshmallow schema to JSON Schema, with nested schemas inlined.
+
+    `free` is the reference to the schema of `free_json`.
     """
     spec = APISpec("", "", openapi_version="3.1.0")
     converter = OpenAPIConverter("3.1.0", schema_name_resolver=lambda _: None, spec=spec)
 
     def of_free(_: object, field: fields.Field[Any], **__: object) -> dict[str, Any]:
-        return _free_object(free) if isinstance(field, AnyJson) else {}
+        return {"type": "object", **_members(free)} if isinstance(field, AnyJson) else {}
 
     converter.add_attribute_function(of_free)  # type: ignore[no-untyped-call]  # as apispec has it
-    told = converter.schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # the same
-    return {**told, "additionalProperties": False}
+    converted = converter.schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # the same
+    return {**converted, "additionalProperties": False}
 
 
 def free_json(reference: str) -> dict[str, Any]:
-    """The schema of any JSON that intake takes (services/intake/strict_json.py); `reference` is
-    where it will stand, for it speaks of itself.
+    """Return the schema of any JSON that intake accepts (services/intake/strict_json.py).
+
+    `reference` is the place of the schema itself, which is recursive. No `anyOf`: generators of
+    clients cannot read a recursive one, and without `type` they take any value.
     """
     return {
-        "description": "Any JSON that is taken: whole numbers, ASCII names, at most 16 levels.",
-        "anyOf": [
-            {"type": ["boolean", "null", "string"]},
-            {"type": "integer", "minimum": -MAX_WHOLE_NUMBER, "maximum": MAX_WHOLE_NUMBER},
-            {"type": "array", "items": {"$ref": reference}},
-            _free_object(reference),
-        ],
+        "description": "Any JSON that is accepted: integers, ASCII names, at most 16 levels.",
+        "multipleOf": 1,
+        "minimum": -MAX_WHOLE_NUMBER,
+        "maximum": MAX_WHOLE_NUMBER,
+        "items": {"$ref": reference},
+        **_members(reference),
     }
 
 
-def _free_object(reference: str) -> dict[str, Any]:
+def _members(reference: str) -> dict[str, Any]:
     return {
-        "type": "object",
         "propertyNames": {"pattern": "^[\\x01-\\x7f]*$"},
         "additionalProperties": {"$ref": reference},
     }

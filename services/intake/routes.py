@@ -1,4 +1,4 @@
-"""Intake's routes: post events, and look up what may be posted."""
+"""Intake routes: post events, and list the event types."""
 
 import re
 import threading
@@ -32,14 +32,14 @@ from shared.tracing import trace_of, traceparent_of
 MAX_WAIT = 30  # seconds
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,20})\"?(?=$|[,;\s])", re.IGNORECASE)
 log_line = structlog.get_logger()
-Said = Callable[..., Event]  # `Event.of`, with what is the same for all events of a request
+EventFactory = Callable[..., Event]  # `Event.from_canonical`, with the members of the request
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What can be asked of intake, over its neighbours.
+    """The views of intake and their dependencies.
 
-    `may_wait` bounds the requests that wait for a verdict: they may not keep all threads.
+    `may_wait` limits the requests that wait for a verdict, so that they do not block all threads.
     """
 
     callers: Callers
@@ -50,7 +50,7 @@ class Intake:
     status: QueueStatus
 
     def routes(self) -> Blueprint:
-        """The routes."""
+        """Return the blueprint with the routes."""
         intake = Blueprint("intake", __name__)
         intake.add_url_rule("/events", view_func=self.post_events, methods=["POST"])
         intake.add_url_rule("/event-types", "all", lambda: as_json(all_types()))
@@ -58,13 +58,13 @@ class Intake:
         return intake
 
     def post_events(self) -> Response:
-        """Who, in which form, what shape; then safe, or not at all."""
-        environ = request.environ  # rather than `request.headers`: each look through Flask costs
+        """Authenticate the caller, parse, validate and publish the posted events."""
+        environ = request.environ  # `request.headers` costs more per access
         caller = g.caller = _caller(self.callers, environ)
-        form = _form(caller, environ)
-        body, received = _body(environ, form.longest), self.clock()
-        told = posted_events(form, body, environ)
-        said = partial(
+        mode = _permitted_mode(caller, environ)
+        body, received = _body(environ, mode.longest), self.clock()
+        posted = posted_events(mode, body, environ)
+        make_event = partial(
             Event.from_canonical,
             author=caller.subject,
             via=caller.via,
@@ -72,30 +72,35 @@ class Intake:
             received=timestamp(received),
             traceparent=traceparent_of(environ.get("HTTP_TRACEPARENT")),
         )
-        if form is ContentMode.BATCH:
-            return self._post_batch(caller, told, received, said)
-        return self._post_one(caller, told[0], received, said, _wait_seconds(environ))
+        if mode is ContentMode.BATCH:
+            return self._post_batch(caller, posted, received, make_event)
+        return self._post_one(caller, posted[0], received, make_event, _wait_seconds(environ))
 
     def _post_one(
-        self, caller: Caller, told: Json, received: datetime, said: Said, seconds: int
+        self,
+        caller: Caller,
+        posted: Json,
+        received: datetime,
+        make_event: EventFactory,
+        seconds: int,
     ) -> Response:
-        """One event; and its fate, if the caller waits so long for it."""
-        row, kept = validate_event(told, received)
+        """Publish one event. Return its verdict if it is known within `seconds`, else a 202."""
+        row, encoded = validate_event(posted, received)
         refused = _refusal(caller, row)
         if refused:
             raise Forbidden(refused)
         waits = seconds > 0 and self.may_wait.acquire(blocking=False)
         try:
             waiter = uuid.uuid4().hex if waits else None
-            event = said(kept, told, waiter=waiter)
+            event = make_event(encoded, posted, waiter=waiter)
             _trace(event)
             partition = partition_of(event.subject, self.partitions)
             self.status.check(partition, {event.subject})
             durability = self._publish(partition, [event])
             if waiter is not None:
-                answer = self.inbox.receipt(partition, waiter, seconds)
+                reply = self.inbox.receipt(partition, waiter, seconds)
                 crashpoint("intake-decided")
-                decided = None if answer is None else _decided(answer, event)
+                decided = None if reply is None else _decided(reply, event)
                 if decided is not None:
                     return decided
             return _accepted(event, durability, waited=waits)
@@ -104,74 +109,74 @@ class Intake:
                 self.may_wait.release()
 
     def _post_batch(
-        self, caller: Caller, told: Sequence[Json], received: datetime, said: Said
+        self, caller: Caller, batch: Sequence[Json], received: datetime, make_event: EventFactory
     ) -> Response:
-        """Events of any persons, all or none of them well-formed; nobody waits for their fates.
+        """Publish a batch of events about any persons, if all are valid. It never waits.
 
-        They are published partition by partition. If one fails nothing is said of any: whoever
-        sends the same bytes again records none twice.
+        They are published partition by partition. If one publish fails, the whole request fails.
+        The caller can retry with the same bytes: posting is idempotent.
         """
-        batch = validate_batch(told, received)
+        valid = validate_batch(batch, received)
         faults = [
-            FieldError(f"/{place}/type", FaultCode.FORBIDDEN, refused)
-            for place, (row, _) in enumerate(batch)
+            FieldError(f"/{index}/type", FaultCode.FORBIDDEN, refused)
+            for index, (row, _) in enumerate(valid)
             if (refused := _refusal(caller, row))
         ]
         if faults:
             raise Forbidden(faults[0].detail, errors=faults[:MAX_FAULTS])
-        events = [said(kept, each) for each, (_, kept) in zip(told, batch, strict=True)]
+        events = [
+            make_event(encoded, posted) for posted, (_, encoded) in zip(batch, valid, strict=True)
+        ]
         _trace(*events[-1:])
-        homes = [partition_of(each.subject, self.partitions) for each in events]
+        partitions = [partition_of(event.subject, self.partitions) for event in events]
         shares: dict[int, list[Event]] = defaultdict(list)
-        for home, each in zip(homes, events, strict=True):
-            shares[home].append(each)
-        for home, own in shares.items():
-            self.status.check(home, {each.subject for each in own})
-        levels = {home: self._publish(home, own) for home, own in shares.items()}
-        told_back = [_told(each, levels[home]) for home, each in zip(homes, events, strict=True)]
-        return as_json(told_back, 202)
+        for partition, event in zip(partitions, events, strict=True):
+            shares[partition].append(event)
+        for partition, share in shares.items():
+            self.status.check(partition, {event.subject for event in share})
+        levels = {partition: self._publish(partition, share) for partition, share in shares.items()}
+        published = zip(partitions, events, strict=True)
+        return as_json([_queued(event, levels[partition]) for partition, event in published], 202)
 
     def _publish(self, partition: int, events: Sequence[Event]) -> Durability:
         crashpoint("intake-received")
         durability = self.inbox.publish(partition, events)
         if durability.level is None:
-            raise Unavailable(f"What was posted is not safe yet: {durability.why}.")
+            raise Unavailable(f"The event could not be stored durably: {durability.why}.")
         crashpoint("intake-safe")
         return durability
 
 
 @dataclass(frozen=True, slots=True)
 class PostedBodies:
-    """Whose bodies are read at /events, and how much of them: who may author nothing is answered
-    before.
-    """
+    """The body policy of /events: read bodies only of callers that may author events."""
 
     callers: Callers
 
     def known(self, environ: Environ) -> tuple[str, int] | None:
-        """By a token that was verified before."""
+        """Decide by a token that is in the cache."""
         caller = self.callers.known(environ.get("HTTP_AUTHORIZATION"))
-        return (caller.subject, _form(caller, environ).longest) if caller else None
+        return (caller.subject, _permitted_mode(caller, environ).longest) if caller else None
 
     def ask(self, environ: Environ) -> tuple[str, int]:
-        """By any token; its issuer's keys may have to be fetched."""
+        """Decide by any token. This may fetch the keys of its issuer."""
         caller = _caller(self.callers, environ)
-        return caller.subject, _form(caller, environ).longest
+        return caller.subject, _permitted_mode(caller, environ).longest
 
 
 def _caller(callers: Callers, environ: Environ) -> Caller:
     return callers.of(environ.get("HTTP_AUTHORIZATION"))
 
 
-def _form(caller: Caller, environ: Environ) -> ContentMode:
-    """The form of a request; Forbidden or WrongMedia by its headers alone."""
+def _permitted_mode(caller: Caller, environ: Environ) -> ContentMode:
+    """Return the content mode by the headers; raise Forbidden or UnsupportedMediaType."""
     if caller.role not in AUTHORS:
-        raise Forbidden(f"The role '{caller.role}' authors no events.")
+        raise Forbidden(f"The role '{caller.role}' may not author events.")
     return content_mode_of(environ)
 
 
 def _body(environ: Environ, longest: int) -> bytes:
-    """The posted bytes; TooLarge before anything is parsed."""
+    """Return the body; raise TooLarge if it exceeds `longest` bytes."""
     if (get_content_length(environ) or 0) > longest:
         raise too_large(longest)
     body = get_input_stream(environ).read(longest + 1)
@@ -181,57 +186,58 @@ def _body(environ: Environ, longest: int) -> bytes:
 
 
 def _trace(event: Event | None = None) -> None:
-    """For the log line: the event's own trace rather than the request's."""
+    """Set the trace of the log line: an event's trace overrides that of the request."""
     if event is not None and event.traceparent is not None:
         g.trace = trace_of(event.traceparent)
 
 
 def _refusal(caller: Caller, row: EventType) -> str:
-    """Tokens that may author nothing of this kind stop here; the rest is recorded."""
+    """Return why the token may not post this type; empty if it may. The ledger checks the rest."""
     if row.token_scope not in caller.scopes:
-        return f"'{row.name}' needs a token with the scope '{row.token_scope}'."
+        return f"'{row.name}' requires a token with the scope '{row.token_scope}'."
     return ""
 
 
 def _wait_seconds(environ: Json) -> int:
-    """Seconds of `Prefer: wait=N` (RFC 7240), at most 30; 0 without it."""
-    found = _WAIT.search(environ.get("HTTP_PREFER", ""))
-    return min(int(found[1]), MAX_WAIT) if found else 0
+    """Return the seconds of `Prefer: wait=N` (RFC 7240), at most 30; 0 without it."""
+    match = _WAIT.search(environ.get("HTTP_PREFER", ""))
+    return min(int(match[1]), MAX_WAIT) if match else 0
 
 
-def _place(event: Event) -> str:
+def _receipt_path(event: Event) -> str:
     return f"/people/{event.subject}/events/{event.id}"
 
 
-def _told(event: Event, durability: Durability) -> Json:
-    """That an event is safe, and not yet decided. `ledger` is its fate's path at the read API."""
-    return {"id": event.id, "durability": durability.level, "ledger": _place(event)}
+def _queued(event: Event, durability: Durability) -> Json:
+    """Return the body for a durable event without a verdict. `ledger` is a path of the read API."""
+    return {"id": event.id, "durability": durability.level, "ledger": _receipt_path(event)}
 
 
 def _accepted(event: Event, durability: Durability, *, waited: bool) -> Response:
-    response = as_json(_told(event, durability), 202)
+    response = as_json(_queued(event, durability), 202)
     if waited:
         response.headers["Preference-Applied"] = "wait"
     return response
 
 
-def _decided(answer: bytes, event: Event) -> Response | None:
-    r"""201, 200 or a problem, by the ledger's answer `<status>\n<receipt>`.
+def _decided(reply: bytes, event: Event) -> Response | None:
+    r"""Return a 201 or 200, or raise Refused, by the ledger's reply `<status>\n<receipt>`.
 
-    None if it is about another event: then this one is safe, and its fate is not known here.
+    Returns None if the receipt is of another event: the event is durable, but its verdict is
+    unknown.
     """
-    status, receipt = answer.split(b"\n", 1)
-    told = orjson.loads(receipt)
-    about = told.get("id"), told.get("author"), told.get("subject")
-    if about != (event.id, event.author, event.subject):
+    status, encoded = reply.split(b"\n", 1)
+    receipt = orjson.loads(encoded)
+    identity = receipt.get("id"), receipt.get("author"), receipt.get("subject")
+    if identity != (event.id, event.author, event.subject):
         log_line.error("receipt-of-another-event", id=event.id)
         return None
-    headers = {"Preference-Applied": "wait", "Location": _place(event)}
+    headers = {"Preference-Applied": "wait", "Location": _receipt_path(event)}
     if int(status) < 400:
-        return Response(receipt, int(status), headers, mimetype="application/json")
+        return Response(encoded, int(status), headers, mimetype="application/json")
     raise Refused(
         int(status),
-        f"It was refused: {told['because']}.",
-        {"code": told["refusal"], "receipt": told},
+        f"It was refused: {receipt['because']}.",
+        {"code": receipt["refusal"], "receipt": receipt},
         headers=headers,
     )

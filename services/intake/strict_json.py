@@ -1,9 +1,9 @@
-"""Hostile bytes to JSON, before any schema sees them.
+"""Strict JSON: parse untrusted bytes before any schema validation.
 
-Taken: UTF-8 (RFC 3629) without a byte order mark, JSON (RFC 8259), no member twice, member names
-in ASCII, at most 16 levels deep counted from the event, every number a whole one within ±(2^53-1)
-and written without fraction or exponent, no NUL, no lone surrogates. Words keep their code points:
-nothing is normalised. Each fault names its place (RFC 6901).
+Accepted: UTF-8 (RFC 3629) without a byte order mark; JSON (RFC 8259) without duplicate member
+names; member names in ASCII; at most 16 levels, counted from the event; whole numbers within
+±(2^53-1), written without fraction or exponent; no NUL, no lone surrogates. Text is not normalised.
+Every fault has a pointer to its location (RFC 6901).
 """
 
 import json
@@ -15,19 +15,19 @@ from shared.errors import FaultCode, FieldError, MalformedBody, escape_pointer
 from shared.events.event import MAX_WHOLE_NUMBER, Json
 
 MAX_DEPTH = 16
-_ESCAPES = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # of NUL, and of halves of surrogate pairs
-_HALF = re.compile("[\ud800-\udfff]")
-_LONGEST_NUMBER = len(str(MAX_WHOLE_NUMBER)) + 1  # with a sign
+_ESCAPES = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # NUL, and halves of surrogate pairs
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MAX_DIGITS = len(str(MAX_WHOLE_NUMBER)) + 1  # with a sign
 
 
 class _InvalidJson(ValueError):
-    """Inside the decoder, where the place is not known yet."""
+    """A fault in the decoder, which does not know the pointer."""
 
 
 def parse(body: bytes, pointer: str = "", depth: int = 1) -> object:
-    """The value in `body`, which stands at `pointer` and that deep in what is posted.
+    """Parse `body`, which is at `pointer` and at the level `depth` of the posted event.
 
-    Malformed, naming the place, if it is not JSON that we take.
+    Raises MalformedBody, with a pointer to the fault, if it is not strict JSON.
     """
     try:
         text = body.decode("utf-8", "strict")
@@ -41,29 +41,29 @@ def parse(body: bytes, pointer: str = "", depth: int = 1) -> object:
         refuse(pointer, FaultCode.NOT_TAKEN, str(fault))
     except json.JSONDecodeError as fault:
         refuse(pointer, FaultCode.NOT_JSON, f"Not JSON at character {fault.pos}: {fault.msg}.")
-    if _is_doubtful(text, value, depth):
-        _walk(value, pointer, depth)
+    if _may_be_invalid(text, value, depth):
+        _check_value(value, pointer, depth)
     return value
 
 
 def require_object(value: object, pointer: str = "") -> Json:
-    """The value, if it is a JSON object; Malformed otherwise."""
+    """Return the value if it is a JSON object; raise MalformedBody otherwise."""
     if not isinstance(value, dict):
         refuse(pointer, FaultCode.NOT_AN_OBJECT, "An event must be one JSON object.")
     return value
 
 
 def refuse(pointer: str, code: FaultCode, detail: str) -> NoReturn:
-    """Malformed, for one fault at one place."""
+    """Raise MalformedBody for one fault."""
     raise MalformedBody(detail, errors=[FieldError(pointer, code, detail)]) from None
 
 
 def _members(pairs: list[tuple[str, Any]]) -> Json:
     members = dict(pairs)
     if len(members) != len(pairs):
-        often = Counter(name for name, _ in pairs)
-        twice = next(name for name, times in often.items() if times > 1)
-        raise _InvalidJson(f"The member {twice[:64]!a} stands twice in one object.")
+        counts = Counter(name for name, _ in pairs)
+        duplicate = next(name for name, count in counts.items() if count > 1)
+        raise _InvalidJson(f"Duplicate member name {duplicate[:64]!a}.")
     if not all(map(str.isascii, members)):
         name = next(name for name in members if not name.isascii())
         raise _InvalidJson(f"The member name {name[:64]!a} is not ASCII.")
@@ -71,8 +71,8 @@ def _members(pairs: list[tuple[str, Any]]) -> Json:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > _LONGEST_NUMBER or abs(number := int(digits)) > MAX_WHOLE_NUMBER:
-        raise _InvalidJson("A number lies outside ±(2^53-1); send it as a string.")
+    if len(digits) > _MAX_DIGITS or abs(number := int(digits)) > MAX_WHOLE_NUMBER:
+        raise _InvalidJson("A number is outside ±(2^53-1); send it as a string.")
     return number
 
 
@@ -88,11 +88,10 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _is_doubtful(text: str, value: object, depth: int) -> bool:
-    """Whether a fault may lie in `value`, of which `text` is the JSON; `_walk` knows.
+def _may_be_invalid(text: str, value: object, depth: int) -> bool:
+    """Return True if `value`, parsed from `text`, needs the slow `_check_value`.
 
-    NUL and halves of surrogate pairs stand in no UTF-8 and no JSON but as escapes, and depth takes
-    brackets.
+    NUL and surrogates can only be written as escapes, and every level needs a bracket.
     """
     if "\\u" in text and _ESCAPES.search(text):
         return True
@@ -103,28 +102,28 @@ def _is_doubtful(text: str, value: object, depth: int) -> bool:
 def _is_deep(value: object, depth: int) -> bool:
     if not isinstance(value, dict | list):
         return False
-    within = value.values() if isinstance(value, dict) else value
+    children = value.values() if isinstance(value, dict) else value
     return depth > MAX_DEPTH or any(
-        _is_deep(each, depth + 1) for each in within if isinstance(each, dict | list)
+        _is_deep(child, depth + 1) for child in children if isinstance(child, dict | list)
     )
 
 
-def _walk(value: object, pointer: str, depth: int) -> None:
+def _check_value(value: object, pointer: str, depth: int) -> None:
     if depth > MAX_DEPTH and isinstance(value, dict | list):
         refuse(pointer, FaultCode.TOO_DEEP, f"More than {MAX_DEPTH} levels.")
     if isinstance(value, dict):
-        for name, each in value.items():
-            _text(name, pointer)
-            _walk(each, f"{pointer}/{escape_pointer(name)}", depth + 1)
+        for name, member in value.items():
+            _check_text(name, pointer)
+            _check_value(member, f"{pointer}/{escape_pointer(name)}", depth + 1)
     elif isinstance(value, list):
-        for place, each in enumerate(value):
-            _walk(each, f"{pointer}/{place}", depth + 1)
+        for index, item in enumerate(value):
+            _check_value(item, f"{pointer}/{index}", depth + 1)
     elif isinstance(value, str):
-        _text(value, pointer)
+        _check_text(value, pointer)
 
 
-def _text(text: str, pointer: str) -> None:
+def _check_text(text: str, pointer: str) -> None:
     if "\x00" in text:
-        refuse(pointer, FaultCode.NUL, "Text must not hold NUL (U+0000).")
-    if _HALF.search(text):
-        refuse(pointer, FaultCode.LONE_SURROGATE, "Text holds half of a surrogate pair.")
+        refuse(pointer, FaultCode.NUL, "Text must not contain NUL (U+0000).")
+    if _SURROGATE.search(text):
+        refuse(pointer, FaultCode.LONE_SURROGATE, "Text contains half of a surrogate pair.")

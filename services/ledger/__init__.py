@@ -1,1 +1,1 @@
-"""The ledger: decides, appends, proves and reads."""
+"""The ledger: decides on events, appends entries, proves and serves them."""

@@ -1,4 +1,4 @@
-"""Open the ledger's store and vault, and check both before they are used."""
+"""Start of a ledger process: opens and checks the store and the vault."""
 
 from services.ledger.config import LedgerSettings, signers
 from services.ledger.fold import unwrap_keys
@@ -10,7 +10,10 @@ from shared.errors import PreconditionFailed
 
 
 def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]:
-    """The store, checked, and the vault with the ledger's key. Unsafe if not as it must be."""
+    """Open and check the store, and the vault with the ledger's key.
+
+    Raises PreconditionFailed if a check fails.
+    """
     vault = Vault.from_folder(settings.key_folder)
     engine = connect(settings.store_url if write else settings.reading_url, write=write)
     try:
@@ -23,7 +26,7 @@ def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]
                 check_signers(connection, settings)
     except StoreError as fault:
         engine.dispose()
-        raise PreconditionFailed(f"the database does not answer: {type(fault).__name__}") from fault
+        raise PreconditionFailed(f"the database is unavailable: {type(fault).__name__}") from fault
     except BaseException:
         engine.dispose()
         raise
@@ -31,7 +34,10 @@ def open_store(settings: LedgerSettings, *, write: bool) -> tuple[Engine, Vault]
 
 
 def check_signers(connection: Connection, settings: LedgerSettings) -> None:
-    """Unsafe unless each log's head is signed by a key of its file, in use or retired."""
+    """Raise PreconditionFailed unless every log's head is signed by a key of its file.
+
+    Retired keys count too.
+    """
     for log, signer in enumerate(signers(settings)):
         head = reads.head(connection, log)
         try:
@@ -39,5 +45,5 @@ def check_signers(connection: Connection, settings: LedgerSettings) -> None:
         except ValueError as fault:
             raise PreconditionFailed(
                 f"{settings.key_folder}/log-{log}.key is not the key of this ledger's log {log}: "
-                f"{fault}; put back the key that 'firsthand init' wrote"
+                f"{fault}; restore the key that 'firsthand init' wrote"
             ) from None

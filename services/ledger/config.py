@@ -1,4 +1,4 @@
-"""The ledger's settings and key files, which the worker, the read API and the commands share."""
+"""Settings and key files of the ledger, shared by the worker, the read API and the commands."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,36 +13,35 @@ from shared.settings import Settings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSettings(Settings):
-    """What the worker and the read API need besides."""
+    """Additional settings of the worker and the read API."""
 
     database_url: str = setting(
         "str", "", "sqlite:///… or postgresql+psycopg://… (default: SQLite in DATA)"
     )
     database_owner_url: str = setting(
-        "str", "", "The owner of the tables, for 'init' alone (default: the database address)"
+        "str", "", "The owner of the tables, for 'init' only (default: DATABASE_URL)"
     )
     database_reader_url: str = setting(
         "str",
         "",
-        "The read API's own role, which may only read; 'init' makes it (default: the database "
-        "address)",
+        "The read API's separate, read-only role; 'init' creates it (default: DATABASE_URL)",
     )
     read_limit: int = setting(
         "int",
         100,
-        "Milliseconds of work a second that one caller's costly reads may take; 0: any number",
+        "Milliseconds of work a second for one caller's expensive reads; 0: unlimited",
         validate=validate.Range(min=0, max=1_000_000),
     )
     read_burst: int = setting(
         "int",
         5000,
-        "Milliseconds of work that one caller's costly reads may take at once, before that counts",
+        "Milliseconds of work for one caller's expensive reads before the limit applies",
         validate=validate.Range(min=0, max=1_000_000),
     )
     origin: str = setting(
         "str",
         "",
-        "Permanent name of the logs, without scheme (default: 'init' draws one)",
+        "Permanent name of the logs, without scheme (default: 'init' generates one)",
         validate=validate.Regexp(rf"\A{ORIGIN}\Z", error="Letters, digits and . _ / - only."),
     )
     names: Path | None = setting(
@@ -56,69 +55,72 @@ class LedgerSettings(Settings):
     metrics_port: int = setting(
         "int",
         0,
-        "Port of the worker's /metrics; 0: none",
+        "Port of the worker's /metrics and /livez; 0: none",
         validate=validate.Range(min=0, max=65535),
     )
-    metrics_host: str = setting("str", "127.0.0.1", "Address of the worker's /metrics")
+    metrics_host: str = setting("str", "127.0.0.1", "Address of the worker's /metrics and /livez")
 
     @property
     def store_url(self) -> str:
-        """The database's address."""
+        """The database's URL."""
         return self.database_url or f"sqlite:///{self.data / 'ledger.db'}"
 
     @property
     def reading_url(self) -> str:
-        """The database's address for who only reads."""
+        """The database's URL for read-only use."""
         return self.database_reader_url or self.store_url
 
 
 def utc_now() -> datetime:
-    """The ledger's clock."""
+    """Return the current time; the ledger's clock."""
     return datetime.now(UTC)
 
 
 def signers(settings: LedgerSettings) -> list[Signer]:
-    """The key of each log, from `log-<n>.key`; SettingsError names a file that is wrong."""
+    """Return the signing keys of every log, from `log-<n>.key`.
+
+    Raises SettingsError, naming the file, if one is missing or invalid.
+    """
     logs = range(settings.partitions)
     return [read_signer(settings.key_folder / f"log-{log}.key") for log in logs]
 
 
 def verifier_keys(settings: LedgerSettings) -> list[list[str]]:
-    """The verifier keys of each log, newest first: what a service that signs nothing needs.
+    """Return the verifier keys of every log, newest first.
 
-    They stand in the key file, or by themselves in `log-<n>.vkey`, where 'firsthand
-    provision-secrets' gave a service no more than that. SettingsError names a file that is wrong.
+    They are read from the key file, or from `log-<n>.vkey` if the service was provisioned with that
+    only, because it signs nothing. Raises SettingsError, naming the file, if one is invalid.
     """
     return [_verifier_keys(settings.key_folder, log) for log in range(settings.partitions)]
 
 
 def _verifier_keys(folder: Path, log: int) -> list[str]:
-    alone = folder / f"log-{log}.vkey"
-    if (folder / f"log-{log}.key").exists() or not alone.exists():
+    path = folder / f"log-{log}.vkey"
+    if (folder / f"log-{log}.key").exists() or not path.exists():
         return read_signer(folder / f"log-{log}.key").vkeys
-    vkeys = alone.read_text().split()
+    vkeys = path.read_text().split()
     try:
-        for each in vkeys:
-            Verifier.parse(each)
+        for vkey in vkeys:
+            Verifier.parse(vkey)
     except ValueError as fault:
-        raise SettingsError(f"{alone}: {fault}") from None
+        raise SettingsError(f"{path}: {fault}") from None
     return vkeys
 
 
 def read_signer(path: Path) -> Signer:
-    """The key in a file; SettingsError if it is not there or not one."""
+    """Read a key file; raise SettingsError if it is missing or invalid."""
     try:
         return Signer.from_skey(path.read_text())
     except (OSError, ValueError) as fault:
-        raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to make one.") from None
+        raise SettingsError(f"{path}: {fault}. Run 'firsthand init' to create one.") from None
 
 
 def local_folder(settings: LedgerSettings) -> Path | None:
-    """The folder of a SQLite ledger, whose one writer holds a lock; None on PostgreSQL."""
+    """Return the folder of a SQLite ledger, whose writer holds a lock; None on PostgreSQL."""
     url = settings.store_url
     if not url.startswith("sqlite"):
         return None
     folder = Path(url.partition("///")[2]).parent
     if not folder.is_dir():
-        raise PreconditionFailed(f"there is no folder {folder}; run 'firsthand init'")
+        raise PreconditionFailed(f"missing folder {folder}; run 'firsthand init'")
     return folder

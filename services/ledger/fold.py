@@ -1,7 +1,7 @@
-"""Fold a person's entries to their plan: stored plan, then the entries past it; else every entry.
+"""Fold of a person's entries to their plan: from the stored plan, or from the first entry.
 
-When a plan is stored, and when a snapshot of it is kept, depends on how much was posted since: what
-is written for one person stays in proportion to what came about them.
+When a plan is stored, and when a snapshot of it, depends on how much was posted since. The bytes
+written for a person therefore stay in proportion to the bytes posted.
 """
 
 from collections.abc import Collection, Iterable
@@ -22,17 +22,17 @@ from shared.errors import DecryptionError
 from shared.log_setup import describe_error
 
 log_line = structlog.get_logger()
-STORE_EVERY = 16  # entries of one person, and more for longer plans: so many a reader folds
+STORE_EVERY = 16  # entries of one person that a reader may have to fold; more for longer plans
 SNAPSHOT_BYTES = 16 * 1024  # of accepted events between two snapshots, and more for longer plans
-SNAPSHOT_ENTRIES = 4_096  # of one person: of refusals, too, a reader passes no more than these
+SNAPSHOT_ENTRIES = 4_096  # of one person, refusals included, that a reader may have to fold
 
 
 @dataclass(slots=True)
 class PersonState:
-    """A person's plan, and where their stream stands.
+    """A person's plan, and the position of their stream.
 
-    `stored` is the sequence at which the plan was last stored, `unstored` how many bytes of entries
-    came since.
+    `stored` is the sequence at which the plan was last stored, `unstored` the number of bytes of
+    later entries.
     """
 
     plan: Plan
@@ -42,8 +42,10 @@ class PersonState:
 
 
 def is_store_due(person: PersonState) -> bool:
-    """Whether a person's plan is to be stored again: after some entries, and not before a 64th of
-    its bytes came, so that small events do not write a long plan again and again.
+    """Return whether a person's plan is to be stored again.
+
+    It is after some entries, but not before a 64th of its bytes were added, so that small events do
+    not rewrite a long plan again and again.
     """
     entries = max(STORE_EVERY, len(person.plan.entries) // 64)
     enough = person.unstored >= person.plan.accepted_bytes // 64
@@ -51,8 +53,9 @@ def is_store_due(person: PersonState) -> bool:
 
 
 def is_snapshot_due(before: int, person: PersonState) -> bool:
-    """Whether a snapshot is kept after an entry, before which the plan had accepted `before` bytes:
-    at every 16 KiB, or at every eighth of the power of two below what the plan has accepted.
+    """Return whether a snapshot is due after an entry; the plan had `before` accepted bytes.
+
+    Snapshots are due at every 16 KiB, or at every eighth of the power of two below the size.
     """
     after = person.plan.accepted_bytes
     step = max(SNAPSHOT_BYTES, (1 << max(after.bit_length() - 1, 0)) >> 3)
@@ -62,13 +65,13 @@ def is_snapshot_due(before: int, person: PersonState) -> bool:
 def unwrap_each(
     connection: Connection, vault: Vault, subjects: Iterable[str]
 ) -> dict[str, KeyUnwrapError]:
-    """Bring people's keys, and the ledger's own, into the vault's memory; why, where one is wrong.
+    """Unwrap and cache the keys of people and the ledger; return the errors by subject.
 
-    VaultClosed if the ledger's own is: then nobody can be judged.
+    Raises KeyUnwrapError if the ledger key is wrong, since no event can be decided then.
     """
-    wanted = {*subjects} if vault.is_open else {LEDGER, HOLD, *subjects}
+    missing = {*subjects} if vault.is_open else {LEDGER, HOLD, *subjects}
     failed: dict[str, KeyUnwrapError] = {}
-    for row in reads.keys_of(connection, wanted) if wanted else ():
+    for row in reads.keys_of(connection, missing) if missing else ():
         try:
             vault.remember(row["subject"], vault.unwrap(row["kid"], row["wrapped"]))
         except KeyUnwrapError as fault:
@@ -79,7 +82,7 @@ def unwrap_each(
 
 
 def unwrap_keys(connection: Connection, vault: Vault, subjects: Iterable[str]) -> None:
-    """The same; VaultClosed if any of them is wrong."""
+    """Unwrap and cache the keys of people and the ledger; raise KeyUnwrapError if one is wrong."""
     for fault in unwrap_each(connection, vault, subjects).values():
         raise fault
 
@@ -87,57 +90,59 @@ def unwrap_keys(connection: Connection, vault: Vault, subjects: Iterable[str]) -
 def load_states(
     connection: Connection, vault: Vault, log: int, subjects: Collection[str]
 ) -> dict[str, PersonState]:
-    """People as the store has them now: the stored plan, if it opens and is of these rules, and
-    the entries past it; else every entry. Their keys must be in the vault's memory.
+    """Return people as stored: the stored plan, if usable, and the entries past it.
+
+    Without a usable plan all entries are folded. Their keys must be cached in the vault.
     """
-    found, failed = fold_each(connection, vault, log, subjects)
+    people, failed = fold_each(connection, vault, log, subjects)
     for fault in failed.values():
         raise fault
-    return found
+    return people
 
 
 def fold_each(
     connection: Connection, vault: Vault, log: int, subjects: Collection[str]
 ) -> tuple[dict[str, PersonState], dict[str, Exception]]:
-    """The same, and why, of those who cannot be folded."""
-    found = {subject: PersonState(Plan(subject)) for subject in subjects}
+    """Fold people as `load_states` does; also return the errors of those that fail."""
+    people = {subject: PersonState(Plan(subject)) for subject in subjects}
     failed: dict[str, Exception] = {}
     for row in reads.plans_of(connection, subjects):
         if (plan := usable_plan(vault, row)) is not None:
             subject, sequence = row["subject"], row["sequence"]
-            found[subject] = PersonState(plan, sequence, sequence)
-    new = [subject for subject, person in found.items() if person.sequence == 0]
+            people[subject] = PersonState(plan, sequence, sequence)
+    new = [subject for subject, person in people.items() if person.sequence == 0]
     for row in reads.entries_of_many(connection, log, new) if new else ():
-        _fold_on(vault, found, failed, row["subject"], row)
-    for subject in found.keys() - new:
-        after = found[subject].sequence
+        _fold_on(vault, people, failed, row["subject"], row)
+    for subject in people.keys() - new:
+        after = people[subject].sequence
         for row in reads.entries_in_sequence(connection, log, subject, after=after):
-            _fold_on(vault, found, failed, subject, row)
-    return found, failed
+            _fold_on(vault, people, failed, subject, row)
+    return people, failed
 
 
 def _fold_on(
     vault: Vault,
-    found: dict[str, PersonState],
+    people: dict[str, PersonState],
     failed: dict[str, Exception],
     subject: str,
     row: Row,
 ) -> None:
-    """Take a person past an entry, unless they failed; whatever fails is of theirs alone."""
+    """Apply an entry to a person, unless they failed; an error concerns that person only."""
     if subject in failed:
         return
     try:
-        apply_entry(vault, found[subject], entry.parse(row["leaf"]))
+        apply_entry(vault, people[subject], entry.parse(row["leaf"]))
     except (StoreError, MemoryError):
         raise
-    except Exception as fault:  # noqa: BLE001 - damage, or a fault of ours: it stays one person's
+    except Exception as fault:  # noqa: BLE001 - damage or a bug, which must affect one person only
         failed[subject] = fault
-        del found[subject]
+        del people[subject]
 
 
 def usable_plan(vault: Vault, row: Row) -> Plan | None:
-    """The plan of a row of `plans` or `snapshots`, or None: these are derived, so whatever is
-    wrong with one, the entries say what it must be, and the next one is right again.
+    """Return the plan of a row of `plans` or `snapshots`, or None if it is unusable.
+
+    These rows are derived: the plan can be folded from entries, and the next row is right again.
     """
     if row["rules"] != RULES:
         return None
@@ -149,46 +154,49 @@ def usable_plan(vault: Vault, row: Row) -> Plan | None:
 
 
 def load_state(connection: Connection, vault: Vault, log: int, subject: str) -> PersonState:
-    """One person, as `fold`."""
+    """Return one person as stored; see `load_states`."""
     return load_states(connection, vault, log, [subject])[subject]
 
 
-def apply_entry(vault: Vault, person: PersonState, each: entry.Entry) -> None:
-    """Move a person past the next entry of their stream; SealBroken if it is not the next, or its
-    clear fields are not what folding gives: by changing these, nobody can change the plan.
+def apply_entry(vault: Vault, person: PersonState, next_entry: entry.Entry) -> None:
+    """Apply the next entry of a person's stream.
+
+    Raises DecryptionError if it is not the next one, or its clear members differ from what folding
+    yields: changing these must not change the plan.
     """
-    if each.sequence != person.sequence + 1:
+    if next_entry.sequence != person.sequence + 1:
         raise DecryptionError(
-            f"{each.subject}: {each.sequence} follows {person.sequence}; run 'firsthand audit'"
+            f"{next_entry.subject}: {next_entry.sequence} follows {person.sequence}; "
+            "run 'firsthand audit'"
         )
-    if each.verdict != (entry.ACCEPTED if each.refusal is None else entry.REFUSED):
+    if next_entry.verdict != (entry.ACCEPTED if next_entry.refusal is None else entry.REFUSED):
         raise DecryptionError(
-            f"{each.subject}: {each.sequence} has no verdict; run 'firsthand audit'"
+            f"{next_entry.subject}: {next_entry.sequence} has no verdict; run 'firsthand audit'"
         )
-    if each.verdict == entry.ACCEPTED:
-        evolve(person.plan, each.open(vault.find(each.subject)))
-    if each.planversion != person.plan.version:
+    if next_entry.verdict == entry.ACCEPTED:
+        evolve(person.plan, next_entry.open(vault.find(next_entry.subject)))
+    if next_entry.planversion != person.plan.version:
         raise DecryptionError(
-            f"{each.subject}: {each.sequence} says plan version {each.planversion}, folding gives "
-            f"{person.plan.version}; run 'firsthand audit'"
+            f"{next_entry.subject}: {next_entry.sequence} has plan version "
+            f"{next_entry.planversion}, folding yields {person.plan.version}; run 'firsthand audit'"
         )
-    person.sequence = each.sequence
-    person.unstored += len(each.leaf)
+    person.sequence = next_entry.sequence
+    person.unstored += len(next_entry.leaf)
 
 
 def encrypt_plan(key: Key, person: PersonState) -> bytes:
-    """A plan as it is stored: its bytes, sealed, bound to person and sequence."""
+    """Encrypt a plan's bytes for the store, bound to person and sequence."""
     bound = {"subject": person.plan.subject, "sequence": person.sequence, "rules": RULES}
     return encrypt(key, dump(person.plan), bound)
 
 
 def open_plan(vault: Vault, row: Row) -> Plan:
-    """The plan of a row of `plans` or `snapshots`; SealBroken if it is not what it says."""
+    """Decrypt the plan of a row of `plans` or `snapshots`; raise DecryptionError if it differs."""
     return load(plan_bytes(vault, row))
 
 
 def plan_bytes(vault: Vault, row: Row) -> bytes:
-    """The same, as its bytes."""
+    """Decrypt the bytes of a row's plan; raise DecryptionError if the row does not match it."""
     header, stored = decrypt(row["plan"], vault.find(row["subject"]))
     for name in ("subject", "sequence", "rules"):
         if header.get(name) != row[name]:
@@ -197,7 +205,7 @@ def plan_bytes(vault: Vault, row: Row) -> bytes:
 
 
 def plan_row(log: int, key: Key, person: PersonState) -> dict[str, Any]:
-    """The row that stores a person's plan."""
+    """Return the row that stores a person's plan."""
     return {
         "subject": person.plan.subject,
         "log": log,

@@ -1,16 +1,16 @@
-r"""Receipts: what an author is told about an event of theirs, accepted or refused.
+r"""Receipts: the response to the author of an event, accepted or refused.
 
 JSON members: `id`, `author`, `subject`, `verdict`, `refusal`? and `because`?, `log`, `index`,
 `sequence`?, `planversion`?, `onbehalfof`?, `warnings`?, `received`, `recorded`, `rules`,
-`digest`, `salt` (base64url; for the author alone), `entry` (the entry's exact bytes, as text) and
+`digest`, `salt` (base64url; for the author only), `entry` (the entry's exact bytes, as text) and
 `proof`: a .tlog-proof (C2SP tlog-proof) of that entry in a published checkpoint. An event's
-**fate** is the same without `proof`.
+**outcome** has the same members without `proof`.
 
-Whoever has the log's vkey checks offline that `proof` leads from `entry` to its signed root; and
-with the event they kept, that digest = BASE64URL(SHA-256(salt || canonical event)) stands in
-`entry`. verify.py does both (docs/how-to/check-a-receipt.md).
+With the log's vkey one verifies offline that `proof` leads from `entry` to its signed root. With
+the event, one verifies that `entry` contains BASE64URL(SHA-256(salt || canonical event)) as its
+`digest`. verify.py does both (docs/how-to/check-a-receipt.md).
 
-Sent to a waiting request as `<HTTP status>\n<receipt>`: 201 accepted, 200 a repeat of an
+The reply to a waiting request is `<HTTP status>\n<receipt>`: 201 accepted, 200 a duplicate of an
 accepted one, 403 or 409 refused.
 """
 
@@ -23,63 +23,67 @@ from services.ledger.log import entry
 from services.ledger.log.entry import Entry
 from services.ledger.log.proofs import Proof
 from services.ledger.vault import Vault
-from shared.crypto.jwe import b64url, from_b64url
+from shared.crypto.jwe import b64url
 from shared.errors import DecryptionError
 from shared.events.refusals import REASONS, WARNINGS, Code
 
 
 @dataclass(frozen=True, slots=True)
 class LocatedEntry:
-    """An entry and its place."""
+    """An entry with its log and index."""
 
     log: int
     index: int
     entry: Entry
 
     def salt(self, vault: Vault) -> bytes:
-        """The salt of the entry's digest, by the key that sealed it."""
-        header = orjson.loads(from_b64url(self.entry.sealed.partition(b".")[0]))
-        key = vault.find(self.entry.subject)(header["kid"])
+        """Return the salt of the entry's digest, derived from the key that encrypted it."""
+        key = vault.find(self.entry.subject)(self.entry.kid)
         if key is None:
-            raise DecryptionError(f"no key {header['kid']} for entry {self.index}")
+            raise DecryptionError(f"no key {self.entry.kid} for entry {self.index}")
         return entry.salt_of(key, self.entry.author, self.entry.id)
 
 
 def outcome(recorded: LocatedEntry, vault: Vault) -> dict[str, Any]:
-    """What became of an event: the members of its receipt, but for the proof."""
-    told = recorded.entry
+    """Return the members of an event's receipt without the proof."""
+    recorded_entry = recorded.entry
     members: dict[str, Any] = {
-        "id": told.id,
-        "author": told.author,
-        "subject": told.subject,
-        "verdict": told.verdict,
+        "id": recorded_entry.id,
+        "author": recorded_entry.author,
+        "subject": recorded_entry.subject,
+        "verdict": recorded_entry.verdict,
         "log": recorded.log,
         "index": recorded.index,
-        "received": told.received,
-        "recorded": told.recorded,
-        "rules": told.rules,
-        "digest": told.digest,
+        "received": recorded_entry.received,
+        "recorded": recorded_entry.recorded,
+        "rules": recorded_entry.rules,
+        "digest": recorded_entry.digest,
         "salt": b64url(recorded.salt(vault)).decode(),
-        "entry": told.leaf.decode(),
+        "entry": recorded_entry.leaf.decode(),
     }
-    if told.refusal is not None:
-        members |= {"refusal": told.refusal, "because": REASONS[Code(told.refusal)]}
-    if told.onbehalfof is not None:
-        members["onbehalfof"] = told.onbehalfof
-    if told.warnings:
-        members["warnings"] = [{"code": each, "because": WARNINGS[each]} for each in told.warnings]
-    if told.sequence is not None:
-        members |= {"sequence": told.sequence, "planversion": told.planversion}
+    if recorded_entry.refusal is not None:
+        members |= {
+            "refusal": recorded_entry.refusal,
+            "because": REASONS[Code(recorded_entry.refusal)],
+        }
+    if recorded_entry.onbehalfof is not None:
+        members["onbehalfof"] = recorded_entry.onbehalfof
+    if recorded_entry.warnings:
+        members["warnings"] = [
+            {"code": code, "because": WARNINGS[code]} for code in recorded_entry.warnings
+        ]
+    if recorded_entry.sequence is not None:
+        members |= {"sequence": recorded_entry.sequence, "planversion": recorded_entry.planversion}
     return members
 
 
 def receipt(recorded: LocatedEntry, vault: Vault, proof: Proof) -> dict[str, Any]:
-    """The receipt's members."""
+    """Return the members of an event's receipt."""
     return outcome(recorded, vault) | {"proof": proof.text()}
 
 
 def encode_reply(recorded: LocatedEntry, vault: Vault, proof: Proof, *, repeat: bool) -> bytes:
-    """The status and receipt for a request that waits."""
+    """Return the status and receipt for a waiting request."""
     refusal = recorded.entry.refusal
     status = Code(refusal).http_status if refusal else 200 if repeat else 201
     return b"%d\n%b" % (status, orjson.dumps(receipt(recorded, vault, proof)))

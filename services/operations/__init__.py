@@ -1,1 +1,1 @@
-"""Tools that span both services: the supervisor, provisioning, health checks, the doctor."""
+"""Operations on running services: doctor, health checks, provisioning and the local stack."""

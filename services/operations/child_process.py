@@ -1,4 +1,4 @@
-"""A child process of the supervisor: what it sees, and how it starts, is watched and is stopped."""
+"""Child processes of the supervisor: environment, start, monitoring and stop."""
 
 import os
 import signal
@@ -10,19 +10,19 @@ from pathlib import Path
 from shared.errors import PreconditionFailed
 from shared.process import die_with_parent
 
-START_SECONDS = 60  # each; on a busy machine a start takes long, and one that fails ends at once
-STOP_SECONDS = 45  # intake answers who waits for a verdict, and they may wait for 30 s
-_OWNER = {"FIRSTHAND_DATABASE_OWNER_URL", "FIRSTHAND_DATABASE_OWNER_URL_FILE"}  # for `init` alone
-_DATABASE = {  # never seen by intake
+START_SECONDS = 60  # per process; a start may be slow, but a failed one ends at once
+STOP_SECONDS = 45  # intake answers pending requests, which may wait 30 s for a verdict
+_OWNER = {"FIRSTHAND_DATABASE_OWNER_URL", "FIRSTHAND_DATABASE_OWNER_URL_FILE"}  # for `init` only
+_DATABASE = {  # hidden from intake
     f"FIRSTHAND_DATABASE_{name}" for name in ("URL", "URL_FILE", "READER_URL", "READER_URL_FILE")
 }
 
 
 def environment(data: Path, *, database: bool = False, **extra: str) -> dict[str, str]:
-    """Our own environment for a child, without the database's addresses unless it needs them."""
+    """Return this process's environment for a child; database URLs only if it needs them."""
     hidden = _OWNER if database else _OWNER | _DATABASE
-    ours = {name: value for name, value in os.environ.items() if name not in hidden}
-    return {**ours, "FIRSTHAND_DATA": str(data.absolute()), **extra}
+    inherited = {name: value for name, value in os.environ.items() if name not in hidden}
+    return {**inherited, "FIRSTHAND_DATA": str(data.absolute()), **extra}
 
 
 class ChildProcess:
@@ -32,17 +32,19 @@ class ChildProcess:
         self, name: str, command: list[str], env: dict[str, str], output: int | None = None
     ) -> None:
         self.name = name
-        self._process = subprocess.Popen(  # noqa: S603 - our own programs
+        self._process = subprocess.Popen(  # noqa: S603 - this project's programs
             command,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            preexec_fn=_in_the_child,  # noqa: PLW1509 - no threads here yet
+            preexec_fn=_prepare_child,  # noqa: PLW1509 - no threads here yet
         )
 
     def wait_until(self, ready: Callable[[], bool], check: Callable[[], None]) -> None:
-        """Wait until it is ready, and `check` meanwhile; Unsafe if that takes too long."""
+        """Wait until `ready` holds, and call `check` meanwhile. Raises PreconditionFailed on
+        time-out.
+        """
         until = time.monotonic() + START_SECONDS
         while not ready():
             check()
@@ -52,14 +54,14 @@ class ChildProcess:
             time.sleep(0.02)
 
     def check(self) -> None:
-        """Raise Unsafe if it ended by itself."""
+        """Raise PreconditionFailed if the process has ended."""
         if (status := self._process.poll()) is not None:
             raise PreconditionFailed(
-                f"{self.name} ended by itself (status {status}){self._last_words()}"
+                f"{self.name} exited unexpectedly (status {status}){self._last_words()}"
             )
 
     def stop(self) -> None:
-        """Ask it to end, and kill it if it does not."""
+        """Terminate the process, and kill it if it does not end in time."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
@@ -69,11 +71,11 @@ class ChildProcess:
             self._process.wait()
 
     def _last_words(self) -> str:
-        """Where to read why it failed."""
+        """Return a hint where to read why the process failed."""
         return "; see above"
 
 
-def _in_the_child() -> None:
-    """Ctrl-C is sent to the whole group, and is for us alone: we stop each service in turn."""
+def _prepare_child() -> None:
+    """Block SIGINT, which Ctrl-C sends to the whole group; the supervisor stops the children."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     die_with_parent()

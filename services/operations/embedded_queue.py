@@ -1,8 +1,8 @@
-"""The embedded queue: its server as a child process, and which program that is.
+"""The embedded queue: its server as a child process, and the choice of its program.
 
-The wheel's Valkey is used unless another program is given, and one on PATH only where there is no
-wheel: a server that somebody installs later must not change which one reads the data. The program
-that wrote the data folder is noted there, since an older server, or another one, cannot read it:
+The wheel's Valkey is used unless another program is configured. A program on PATH is used only
+without the wheel: installing a server later must not change which program reads the data. The data
+folder records the program that wrote it, because an older or different server cannot read it:
 
     queue-server.json   {"name": "Valkey", "program": "/…/valkey-server", "version": "9.1.2"}
 """
@@ -28,16 +28,16 @@ from shared.inbox.servers import is_reachable
 from shared.terminal import printable
 
 NOTE, FILES = "queue-server.json", "appendonlydir"
-KEPT = 16_384  # bytes of a server's log
-SHOWN, LONGEST = 3, 300  # lines of it that are shown, and characters of each
-_NOISE = "overcommit_memory"  # advice on the host, written at each start
+TAIL_BYTES = 16_384  # of a server's log
+SHOWN, LONGEST = 3, 300  # lines in an error message, and characters per line
+_NOISE = "overcommit_memory"  # advice about the host, logged at each start
 _VERSION = re.compile(r"(\w+) server v=(\d+(?:\.\d+)*)")
 _PREFIX = re.compile(r"^\d+:\S+ (?:\d+ \w+ \d+ [\d:.]+ )?(?:[#*.-] )?")  # process id, time, level
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A queue server: what it calls itself, its path and its version."""
+    """A queue server: the name that it reports, its path and its version."""
 
     name: str
     program: str
@@ -45,49 +45,49 @@ class Program:
 
     @classmethod
     def at(cls, path: Path | str) -> Self:
-        """Ask a program for its name and version; SettingsError if it is not a queue server."""
+        """Query a program's name and version. Raises SettingsError if it is not a queue server."""
         try:
             command = [str(path), "--version"]
-            done = subprocess.run(  # noqa: S603 - the wheel's, or what the operator named
+            process = subprocess.run(  # noqa: S603 - the wheel's, or the operator's choice
                 command, capture_output=True, text=True, timeout=10, check=False
             )
-            said = done.stdout
+            output = process.stdout
         except (OSError, ValueError, subprocess.SubprocessError) as fault:
-            said = str(fault)
-        if not (found := _VERSION.match(said)):
-            raise SettingsError(f"{path} is not a valkey-server or redis-server: {said[:200]!r}")
-        return cls(found[1], str(path), found[2])
+            output = str(fault)
+        if not (match := _VERSION.match(output)):
+            raise SettingsError(f"{path} is not a valkey-server or redis-server: {output[:200]!r}")
+        return cls(match[1], str(path), match[2])
 
     @property
     def release(self) -> list[int]:
-        """Major and minor version: within these, files are read both ways."""
+        """Return major and minor version; servers within one release read each other's files."""
         return [int(part) for part in self.version.split(".")[:2]]
 
     def can_read(self, writer: "Program") -> bool:
-        """Whether it reads the files of another: of the same name, and not of a later release."""
+        """Return True if this program reads `writer`'s files: same name, same or later release."""
         return self.name == writer.name and self.release >= writer.release
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
 
 
-def queue_server(data: Path | None = None, given: Path | None = None) -> Program:
-    """The program that embedded mode runs as its queue on a data folder.
+def queue_server(data: Path | None = None, configured: Path | None = None) -> Program:
+    """Return the program that embedded mode runs as its queue on a data folder.
 
-    Raises Unsafe if there is none, or none that can read what is in the folder.
+    Raises PreconditionFailed if no program is installed, or none can read the folder's files.
     """
     writer = _writer(data) if data else None
-    programs = _named(given) if given else _found(writer)
-    tried = list[Program]()
-    for each in programs:
-        if writer is None or each.can_read(writer):
-            return each
-        tried.append(each)
+    programs = _named(configured) if configured else _installed(writer)
+    rejected = list[Program]()
+    for program in programs:
+        if writer is None or program.can_read(writer):
+            return program
+        rejected.append(program)
     if writer is None:
         raise PreconditionFailed(
-            "no valkey-server here; install Valkey or Redis, or set FIRSTHAND_REDIS_URL"
+            "no valkey-server found; install Valkey or Redis, or set FIRSTHAND_REDIS_URL"
         )
-    others = ", ".join(map(str, tried)) or "no server here"
+    others = ", ".join(map(str, rejected)) or "no server here"
     raise PreconditionFailed(
         f"the queue's files in {data} were written by {writer} ({writer.program}), and cannot be "
         f"read by {others}; start with --queue-server (FIRSTHAND_QUEUE_SERVER) and the path of "
@@ -95,15 +95,15 @@ def queue_server(data: Path | None = None, given: Path | None = None) -> Program
     )
 
 
-def _named(given: Path) -> Iterator[Program]:
-    found = shutil.which(given)
-    if found is None:
-        raise SettingsError(f"FIRSTHAND_QUEUE_SERVER: {given}: no such program")
-    yield Program.at(os.path.abspath(found))  # noqa: PTH100 - a link stays: it names the server
+def _named(program: Path) -> Iterator[Program]:
+    path = shutil.which(program)
+    if path is None:
+        raise SettingsError(f"FIRSTHAND_QUEUE_SERVER: {program}: no such program")
+    yield Program.at(os.path.abspath(path))  # noqa: PTH100 - keep links: the name selects the server
 
 
-def _found(writer: Program | None) -> Iterator[Program]:
-    """The wheel's server, the one that wrote the folder, and without a wheel those on PATH."""
+def _installed(writer: Program | None) -> Iterator[Program]:
+    """Yield the wheel's server, the folder's last one, and without a wheel those on PATH."""
     wheel = _wheel()
     if wheel is not None:
         yield Program.at(wheel)
@@ -126,59 +126,59 @@ def _wheel() -> Path | None:
 
 
 def _writer(data: Path) -> Program | None:
-    """The program that wrote the queue's files in a folder; None if that is not known."""
+    """Return the program that wrote the queue's files in a folder; None if unknown."""
     try:
         if not (data / FILES).exists():
             return None
-        noted = json.loads((data / NOTE).read_bytes())
-        known = Program(str(noted["name"]), str(noted["program"]), str(noted["version"]))
-        return known if _VERSION.fullmatch(f"{known.name} server v={known.version}") else None
+        recorded = json.loads((data / NOTE).read_bytes())
+        program = Program(str(recorded["name"]), str(recorded["program"]), str(recorded["version"]))
+        return program if _VERSION.fullmatch(f"{program.name} server v={program.version}") else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def note(data: Path, program: Program) -> None:
-    """Note in a data folder which program writes the queue's files there, from now on."""
-    noted = json.dumps(asdict(program), sort_keys=True).encode()
+    """Record in a data folder which program writes the queue's files from now on."""
+    record = json.dumps(asdict(program), sort_keys=True).encode()
     path = data / NOTE
-    if not path.exists() or path.read_bytes() != noted:
-        write_atomically(path, noted, 0o600)
+    if not path.exists() or path.read_bytes() != record:
+        write_atomically(path, record, 0o600)
 
 
 class Tail:
-    """The end of what a child writes, read from a pipe without waiting, for either of the two.
+    """The end of a child's output, read from a pipe that blocks neither process.
 
-    A child that writes more than the pipe holds while nobody reads loses that, and goes on.
+    Output that exceeds the pipe's capacity while nobody reads is lost; the child continues.
     """
 
     def __init__(self) -> None:
         self._reading, self.writing = os.pipe()
         os.set_blocking(self._reading, False)
         os.set_blocking(self.writing, False)
-        self._kept = b""
+        self._buffer = b""
 
     def started(self) -> None:
-        """The child has its end by now: leave it to the child alone."""
+        """Close this process's copy of the child's end of the pipe."""
         os.close(self.writing)
 
     def read(self) -> list[str]:
-        """The last lines so far, without times and control characters."""
+        """Return the last lines so far, without timestamps and control characters."""
         try:
-            while block := os.read(self._reading, KEPT):
-                self._kept = (self._kept + block)[-KEPT:]
+            while block := os.read(self._reading, TAIL_BYTES):
+                self._buffer = (self._buffer + block)[-TAIL_BYTES:]
         except BlockingIOError:
             pass
-        lines = self._kept.decode(errors="replace").splitlines()
-        shown = (printable(_PREFIX.sub("", each)[:LONGEST]) for each in lines)
-        return [each for each in shown if each.strip() and _NOISE not in each][-SHOWN:]
+        lines = self._buffer.decode(errors="replace").splitlines()
+        printed = (printable(_PREFIX.sub("", line)[:LONGEST]) for line in lines)
+        return [line for line in printed if line.strip() and _NOISE not in line][-SHOWN:]
 
     def close(self) -> None:
-        """Read no further."""
+        """Close the pipe."""
         os.close(self._reading)
 
 
 class EmbeddedQueue(ChildProcess):
-    """The queue's server, on a socket that only we can open; it fsyncs each write."""
+    """The queue's server, on a private socket; it fsyncs each write."""
 
     def __init__(self, settings: LedgerSettings, server: Program) -> None:
         self._settings, self._tail = settings, Tail()
@@ -192,20 +192,20 @@ class EmbeddedQueue(ChildProcess):
             self._tail.started()
 
     def check(self) -> None:
-        """Raise Unsafe if it ended by itself."""
-        self._tail.read()  # or the pipe would be full of what it wrote first
+        """Raise PreconditionFailed if the server has ended."""
+        self._tail.read()  # drain the pipe, so that the latest output fits
         super().check()
 
     def stop(self) -> None:
         """Stop the server, and remove the folder of its socket if that is not the data folder."""
         super().stop()
         self._tail.close()
-        place = _socket(self._settings)
-        if place.parent != self._settings.data.absolute():
-            shutil.rmtree(place.parent, ignore_errors=True)
+        socket = _socket(self._settings)
+        if socket.parent != self._settings.data.absolute():
+            shutil.rmtree(socket.parent, ignore_errors=True)
 
     def _last_words(self) -> str:
-        """Its own last lines, since nobody else saw them."""
+        """Return the server's last lines, which were not printed."""
         lines = self._tail.read()
         return f"; its last lines: {' | '.join(lines)}" if lines else "; it wrote nothing"
 
@@ -215,14 +215,14 @@ def _socket(settings: LedgerSettings) -> Path:
 
 
 def _command(settings: LedgerSettings, server: Program) -> list[str]:
-    place = _socket(settings)
-    if place.parent != settings.data.absolute():  # a data folder too deep for a socket's name
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-        if place.parent.stat().st_uid != os.getuid():
-            raise PreconditionFailed(f"{place.parent} is not ours")
+    socket = _socket(settings)
+    if socket.parent != settings.data.absolute():  # the data folder's path is too long for a socket
+        socket.parent.mkdir(mode=0o700, exist_ok=True)
+        if socket.parent.stat().st_uid != os.getuid():
+            raise PreconditionFailed(f"{socket.parent} belongs to another account")
     options = {
         "port": "0",
-        "unixsocket": str(place),
+        "unixsocket": str(socket),
         "unixsocketperm": "700",
         "dir": str(settings.data.absolute()),
         "appendonly": "yes",
@@ -239,7 +239,7 @@ def _command(settings: LedgerSettings, server: Program) -> list[str]:
 
 
 def start_queue(settings: LedgerSettings) -> EmbeddedQueue:
-    """Start the queue, and wait until it has read its file; Unsafe if it does not come up."""
+    """Start the queue and wait until it has loaded its data; raise PreconditionFailed if not."""
     server = queue_server(settings.data, settings.queue_server)
     queue = EmbeddedQueue(settings, server)
     try:
@@ -253,9 +253,9 @@ def start_queue(settings: LedgerSettings) -> EmbeddedQueue:
 
 @contextmanager
 def embedded_queue(settings: LedgerSettings) -> Iterator[None]:
-    """Run the embedded queue while the block lasts, to read what was published there.
+    """Run the embedded queue within the block, to read the published checkpoints.
 
-    Does nothing if `up` runs it already, or if the settings name another queue.
+    Do nothing if `up` runs it already, or if the settings name another queue.
     """
     if settings.redis_url or is_reachable(settings.queue_url):
         yield

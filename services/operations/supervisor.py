@@ -1,8 +1,7 @@
-"""Everything on one machine, with nothing to install: an embedded Valkey, SQLite, and each
-service as a process of its own, under one supervisor.
+"""Supervisor of the local stack: an embedded Valkey, SQLite, and one process per service.
 
-The queue's server (services/operations/embedded_queue.py) listens on a socket that only we can
-open, and fsyncs every write before it answers.
+The queue's server (services/operations/embedded_queue.py) listens on a private socket, and fsyncs
+every write before it answers.
 """
 
 import json
@@ -24,7 +23,7 @@ from shared.process import check_port
 
 
 class LocalStack:
-    """The supervisor: starts each process, waits until all answer, stops them in turn."""
+    """Supervisor that starts each process, waits until all answer, and stops them in turn."""
 
     def __init__(
         self, settings: LedgerSettings, *, intake_port: int, ledger_port: int, metrics_port: int = 0
@@ -39,9 +38,7 @@ class LocalStack:
         self._children: list[ChildProcess] = []
 
     def __enter__(self) -> Self:
-        RedisServers.connect(
-            self.settings.queue_urls
-        )  # an address that is none is said before a start
+        RedisServers.connect(self.settings.queue_urls)  # report an invalid URL before starting
         self._lock = _lock(self.settings.data)
         for name in ("intake", "ledger", "metrics"):
             if port := getattr(self, f"{name}_port"):
@@ -54,25 +51,25 @@ class LocalStack:
             intake = self._start("intake", "--port", str(self.intake_port))
             ledger.wait_until(lambda: _answers(self.ledger_port), self._all_alive)
             intake.wait_until(lambda: _answers(self.intake_port), self._all_alive)
-            place = {"intake": self.intake, "ledger": self.ledger}
-            write_atomically(self.settings.data / "up.json", json.dumps(place).encode(), 0o600)
+            addresses = {"intake": self.intake, "ledger": self.ledger}
+            write_atomically(self.settings.data / "up.json", json.dumps(addresses).encode(), 0o600)
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def start_queue(self) -> None:
-        """Start the queue alone, and wait until it has read its file."""
+        """Start only the queue, and wait until it has loaded its data."""
         self._children.append(start_queue(self.settings))
 
     def __exit__(self, *_: object) -> None:
-        """Stop all of it, and let others run it."""
+        """Stop all processes and release the lock."""
         (self.settings.data / "up.json").unlink(missing_ok=True)
         self.stop()
         self._lock.close()
 
     def stop(self) -> None:
-        """Stop each in turn: intake first, the queue last."""
+        """Stop the processes in reverse order: intake first, the queue last."""
         while self._children:
             self._children[-1].stop()
             self._children.pop()
@@ -89,15 +86,15 @@ class LocalStack:
             child.check()
 
     def wait(self) -> None:
-        """Until Ctrl-C or SIGTERM. Unsafe if a service ends by itself."""
-        asked: list[int] = []
+        """Wait for Ctrl-C or SIGTERM. Raises PreconditionFailed if a service ends before."""
+        signals: list[int] = []
 
-        def ask(number: int, _: FrameType | None) -> None:
-            asked.append(number)
+        def stop(number: int, _: FrameType | None) -> None:
+            signals.append(number)
 
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, ask)
-        while not asked:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        while not signals:
             self._all_alive()
             time.sleep(0.2)
 
@@ -116,7 +113,7 @@ def _answers(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """Return a port that is currently unused."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -23,17 +23,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from shared.bounded_http import request
 from shared.errors import SettingsError, Unavailable
 
 ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA: the older name, which issuers still send
@@ -43,15 +41,15 @@ FILE_SECONDS, URL_SECONDS = 1.0, 300.0  # between two looks
 AGAIN_SECONDS = 30.0  # between two questions to an address for a key that we do not hold
 PATIENCE = 3.0  # seconds; of an address, and of the one request that waits for it
 MAX_JWKS_BYTES = 64 * 1024
-_WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, JoseError, HTTPException)
+_WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, JoseError)
 log_line = structlog.get_logger()
 
 
-class Keys:
-    """The keys of one issuer: held, renewed, and kept while they cannot be renewed.
+class JwksCache:
+    """The keys of one issuer: refreshed in time, and used for a day while that fails.
 
-    `read` brings the bytes of the JWKS; `start` runs a renewal, there and then or in a thread.
-    One renewal is under way at a time, and at most one request waits for it.
+    `read` returns the bytes of the JWKS; `start` runs a refresh, inline or in a thread. One refresh
+    runs at a time, and at most one request waits for it.
     """
 
     def __init__(
@@ -61,79 +59,73 @@ class Keys:
         *,
         every: float = FILE_SECONDS,
         again: float = 0.0,
-        start: Callable[[Callable[[], None]], object] = lambda renew: renew(),
+        start: Callable[[Callable[[], None]], object] = lambda refresh: refresh(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._name, self._read = name, read
+        self._name, self._read, self._start, self._clock = name, read, start, clock
         self._every, self._again = every, again
-        self._start, self._clock = start, clock
-        self._busy = threading.Lock()
-        self._seen, self._held = b"", KeySet([])
-        self._why = "they were not read yet"
-        self._read_at = self._tried_at = self._due = float("-inf")
+        self._refreshing = threading.Lock()
+        self._body, self._keys = b"", KeySet([])
+        self._error = "they were not read yet"
+        self._read_at = self._tried_at = self._due_at = float("-inf")
 
     def current(self) -> KeySet:
-        """The keys in use: the same object until they change. Unavailable if there are none."""
-        if self._clock() >= self._due:
-            renewed = self._renew()
-            if renewed is not None and not self._usable():
-                renewed.wait(PATIENCE)
-        if not self._usable():
+        """Return the keys: the same object until they change. Unavailable if there are none."""
+        if self._clock() >= self._due_at:
+            self._refresh(wait=not self._is_usable())
+        if not self._is_usable():
             raise self._unavailable()
-        return self._held
+        return self._keys
 
     def at_hand(self) -> KeySet | None:
-        """The keys in use, if it is not yet time for another look at them."""
-        return self._held if self._clock() < self._due and self._usable() else None
+        """Return the keys, or None if it is time for a refresh."""
+        return self._keys if self._clock() < self._due_at and self._is_usable() else None
 
     def with_key(self, kid: str) -> KeySet:
-        """The keys in use; if none has that id, after another look, which not every call gets.
+        """Return the keys, after a refresh if none has this id and the last one is long enough ago.
 
-        Unavailable if the look is not over or brought nothing: the key may be a new one.
+        Unavailable if the refresh has not finished or has failed: the key may be a new one.
         """
-        held = self.current()
-        if _has(held, kid):
-            return held
+        if any(key.kid == kid for key in self.current().keys):
+            return self._keys
         if self._clock() - self._tried_at >= self._again:
-            renewed = self._renew()
-            if renewed is not None:
-                renewed.wait(PATIENCE)
-        if self._busy.locked() or self._why:
+            self._refresh(wait=True)
+        if self._refreshing.locked() or self._error:
             raise self._unavailable()
-        return self._held
+        return self._keys
 
-    def _usable(self) -> bool:
+    def _is_usable(self) -> bool:
         return self._clock() - self._read_at < KEEP_SECONDS
 
     def _unavailable(self) -> Unavailable:
-        why = self._why or "they are just being read"
+        why = self._error or "they are just being read"
         return Unavailable(f"The keys of the issuer '{self._name}' are not at hand: {why}.")
 
-    def _renew(self) -> threading.Event | None:
-        """Begin a renewal; what tells when it is over. None if another is under way."""
-        if not self._busy.acquire(blocking=False):
-            return None
-        self._tried_at = self._clock()
-        over = threading.Event()
-        self._start(lambda: self._take(over))
-        return over
+    def _refresh(self, *, wait: bool) -> None:
+        """Start a refresh unless one is running, and `wait` a moment until it has finished."""
+        if self._refreshing.acquire(blocking=False):
+            self._tried_at, finished = self._clock(), threading.Event()
+            self._start(lambda: self._load(finished))
+            if wait:
+                finished.wait(PATIENCE)
 
-    def _take(self, over: threading.Event) -> None:
+    def _load(self, finished: threading.Event) -> None:
         try:
-            told = self._read()
-            if told != self._seen:
-                self._held, self._seen = key_set(told), told
-                kids = [key.kid for key in self._held.keys]
+            body = self._read()
+            if body != self._body:
+                self._keys, self._body = key_set(body), body
+                kids = [key.kid for key in self._keys.keys]
                 log_line.info("issuer-keys", issuer=self._name, kids=kids)
-            self._why, self._read_at = "", self._clock()
+            self._error, self._read_at = "", self._clock()
         except _WRONG as fault:
-            self._why = f"{type(fault).__name__}: {fault}"
-            log_line.warning("issuer-keys-not-renewed", issuer=self._name, why=self._why)
+            self._error = f"{type(fault).__name__}: {fault}"
+            log_line.warning("issuer-keys-not-renewed", issuer=self._name, why=self._error)
         finally:
-            wait = min(self._every, AGAIN_SECONDS) if self._why else self._every
-            self._due = self._clock() + wait
-            self._busy.release()
-            over.set()
+            self._due_at = self._clock() + min(
+                self._every, AGAIN_SECONDS if self._error else self._every
+            )
+            self._refreshing.release()
+            finished.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +133,7 @@ class Issuer:
     """Somebody whose tokens we take, and for which roles and subjects."""
 
     name: str
-    keys: Keys
+    keys: JwksCache
     roles: frozenset[str]
     subjects: re.Pattern[str]
 
@@ -176,18 +168,18 @@ def _issuer(folder: Path, told: dict[str, Any]) -> Issuer:
     return Issuer(name, keys, frozenset(told["roles"]), re.compile(told["subjects"]))
 
 
-def _in(name: str, path: Path) -> Keys:
+def _in(name: str, path: Path) -> JwksCache:
     key_set(path.read_bytes())  # a folder that is wrong at the start stops the start
-    keys = Keys(name, path.read_bytes)
+    keys = JwksCache(name, path.read_bytes)
     keys.current()  # read now: of many first requests at once only one would read them
     return keys
 
 
-def _at(name: str, url: str) -> Keys:
+def _at(name: str, url: str) -> JwksCache:
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
         raise ValueError(f"jwks_url of {name} is no https or http address")
-    return Keys(
+    return JwksCache(
         name,
         lambda: fetch(url),
         every=URL_SECONDS,
@@ -208,32 +200,9 @@ def key_set(told: bytes) -> KeySet:
     return KeySet.import_key_set({"keys": listed})
 
 
-def _has(keys: KeySet, kid: str) -> bool:
-    return any(key.kid == kid for key in keys.keys)
-
-
-class _Stay(HTTPRedirectHandler):
-    """Goes nowhere else: whoever answers at an address does not choose whom we trust."""
-
-    def redirect_request(self, *_: object) -> None:
-        """No."""
-
-
-_OPENER = build_opener(_Stay)
-
-
 def fetch(url: str) -> bytes:
-    """What an address answers within 3 seconds, at most 64 KiB; OSError if it does not."""
-    until, told = time.monotonic() + PATIENCE, b""
-    try:
-        with _OPENER.open(Request(url), timeout=PATIENCE) as answer:  # noqa: S310 - _at looked
-            while part := answer.read1(MAX_JWKS_BYTES):
-                told += part
-                if len(told) > MAX_JWKS_BYTES:
-                    raise OSError(f"more than {MAX_JWKS_BYTES} bytes")
-                if time.monotonic() > until:
-                    raise OSError(f"more than {PATIENCE:g} seconds")
-    except HTTPError as fault:
-        fault.close()
-        raise OSError(f"status {fault.code}") from None
-    return told
+    """Return what an address answers; OSError if it does not, or not as the rules above say."""
+    status, content = request(url, seconds=PATIENCE, limit=MAX_JWKS_BYTES)
+    if status != 200:
+        raise OSError(f"status {status}")
+    return content

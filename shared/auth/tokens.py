@@ -1,17 +1,17 @@
-"""Bearer tokens to callers: who is speaking, through what, and for how much.
+"""Bearer tokens: verify JWT access tokens and return the caller.
 
 A token is a JWT access token (RFC 9068): header `typ` "at+jwt", `alg` pinned by its key; claims
 `iss`, `aud`, `sub` (an id), `exp` (at most 24 h after `iat`), `iat`, `jti`, `client_id`,
-`scope` (space separated), `roles` (list), and if somebody acts for `sub`, `act.sub`.
-`sub`'s prefix is the role, and must stand in `roles`.
+`scope` (space separated), `roles` (list), and `act.sub` if a service acts for `sub`.
+The prefix of `sub` is the role; `roles` must contain it.
 
 Scopes: `read`; `write` (plan, answer, beside, equal); `share` (access, representatives, services);
-`leave` (export, erasure); `log` (hashes, and entries without words). A token has the scopes that
-its `scope` names and no others. Where a service acts for `sub` (`act`), the local key names `read`
-and `write` unless told otherwise: whose it is, and leaving, are handed on only by name. An author's
-role must be person, partner or service; auditors and operators author nothing.
+`leave` (export, erasure); `log` (hashes, and entries without words). A token has exactly the scopes
+in its `scope` claim. For a service that acts for `sub` (`act`), a token of the local issuer has
+`read` and `write` by default; `share` and `leave` must be requested explicitly. Only persons,
+partners and services may author events; auditors and operators may not.
 
-A token that says more than its issuer may (shared/auth/issuers.py) is a 401.
+A token that claims more than its issuer may assert (shared/auth/issuers.py) is answered with 401.
 """
 
 import json
@@ -36,20 +36,20 @@ from shared.files import write_if_absent
 
 MAX_LIFETIME = 24 * 3600  # seconds
 MAX_TOKEN_BYTES = 8_192
-LATEST = 2**53  # the greatest `exp`, `iat` or `nbf`
-LEEWAY = 60  # seconds of clock skew between us and an issuer
+MAX_TIME = 2**53  # of `exp`, `iat` and `nbf`
+LEEWAY = 60  # seconds of clock skew between an issuer and this process
 AUTHORS = frozenset({"person", "partner", "service"})
 SCOPES = ("read", "write", "share", "leave", "log")
-ACTING_SCOPES = ("read", "write")  # of a service that acts for somebody, if none are named
+ACTING_SCOPES = ("read", "write")  # the default for a service that acts for a subject
 LOCAL_ISS = "urn:firsthand:local"
 _ID = re.compile(ID_PATTERN)
 _CACHE_LIMIT = 10_000
-Check = tuple[object, str]  # what must be true, and the answer if it is not
+Check = tuple[object, str]  # a condition that must be true, and the error detail if it is not
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a bearer token says is speaking. `expires` is in seconds since 1970."""
+    """The authenticated caller of a request. `expires` is in seconds since 1970."""
 
     subject: str
     via: str
@@ -59,13 +59,14 @@ class Caller:
 
     @property
     def role(self) -> str:
-        """The role the id carries before its colon."""
+        """The role: the part of the id before its colon."""
         return self.subject.partition(":")[0]
 
 
 class Callers:
-    """Turns `Authorization` headers into callers. Verified tokens are kept until they expire, or
-    until their issuer's keys change.
+    """Verifies `Authorization` headers, with a cache of verified tokens.
+
+    A token leaves the cache when it expires, or when the keys of its issuer change.
     """
 
     def __init__(
@@ -84,15 +85,16 @@ class Callers:
     def from_folder(
         cls, folder: Path, audience: str, clock: Callable[[], float] = time.time
     ) -> "Callers":
-        """Callers of the issuers in a key folder; SettingsError names the file that is wrong."""
+        """Load the issuers of a key folder; SettingsError names a missing or invalid file."""
         return cls(issuers(folder), audience, clock)
 
     def of(self, authorization: str | None) -> Caller:
-        """The caller of a request; Unauthorised says what is wrong with the token."""
+        """Return the caller of a request; Unauthorized if the token is missing or invalid."""
         token, now = _bearer(authorization), self._clock()
         if token is None:
-            told = "There is no bearer token in the Authorization header."
-            raise Unauthorized(told, challenge="Bearer")  # RFC 6750, 3.1
+            raise Unauthorized(
+                "The Authorization header has no bearer token.", challenge="Bearer"
+            )  # RFC 6750, 3.1
         if len(token) > MAX_TOKEN_BYTES:
             raise Unauthorized(f"A token has at most {MAX_TOKEN_BYTES} bytes.")
         caller, issuer, keys = self._known.get(token) or self._verify(token, now)
@@ -104,28 +106,28 @@ class Callers:
         return caller
 
     def known(self, authorization: str | None) -> Caller | None:
-        """The caller, if the token was verified before and nothing must be waited for."""
-        found = self._known.get(_bearer(authorization) or "")
-        if found is None:
+        """Return the caller if the token is in the cache and its keys need no refresh."""
+        cached = self._known.get(_bearer(authorization) or "")
+        if cached is None:
             return None
-        caller, issuer, keys = found
+        caller, issuer, keys = cached
         fresh = keys is issuer.keys.at_hand() and caller.expires > self._clock()
         return caller if fresh else None
 
     def _verify(self, token: str, now: float) -> tuple[Caller, Issuer, KeySet]:
-        """Caller, issuer and keys of a token; remembered."""
+        """Verify a token and add it to the cache."""
         try:
             iss, kid = _unverified(token)
             issuer = self._issuers[iss]
             keys = issuer.keys.with_key(kid) if kid else issuer.keys.current()
             decoded = jwt.decode(token, keys, registry=self._registry)
         except LookupError:
-            raise Unauthorized("The token names no issuer that we trust.") from None
+            raise Unauthorized("The issuer of the token is not trusted.") from None
         except (JoseError, ValueError, TypeError, RecursionError):
-            raise Unauthorized("The token is not one that its issuer signed.") from None
-        for holds, answer in checks(decoded, issuer, self._audience, now):
+            raise Unauthorized("The token is malformed or its signature is invalid.") from None
+        for holds, detail in checks(decoded, issuer, self._audience, now):
             if not holds:
-                raise Unauthorized(answer)
+                raise Unauthorized(detail)
         if len(self._known) >= _CACHE_LIMIT:
             self._known.clear()
         self._known[token] = _caller(decoded.claims, issuer), issuer, keys
@@ -133,25 +135,25 @@ class Callers:
 
 
 def _bearer(authorization: str | None) -> str | None:
-    """The token of an Authorization header; None if it holds none."""
+    """Return the token of an Authorization header; None if it has no bearer token."""
     if authorization is None or authorization[:7].lower() != "bearer ":  # RFC 9110, 11.1
         return None
     return authorization[7:].strip()
 
 
 def _unverified(token: str) -> tuple[str, str]:
-    """`iss` and `kid`, only to pick the issuer's key; the signature is checked with that."""
+    """Return `iss` and `kid`, not authenticated, to select the key that verifies the signature."""
     parts = (from_b64url(part.encode()) for part in token.split(".")[:2])
-    head, body, *_ = (json.loads(part, object_pairs_hook=_once) for part in parts)
+    head, body, *_ = (json.loads(part, object_pairs_hook=_unique) for part in parts)
     kid = head.get("kid") if isinstance(head, dict) else None
     return str(body["iss"]), kid if isinstance(kid, str) else ""
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object in which no name stands twice: two readers could take each another one."""
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Reject duplicate member names: two parsers could read different values."""
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("duplicate member name")
     return members
 
 
@@ -166,18 +168,18 @@ def _caller(claims: dict[str, Any], issuer: Issuer) -> Caller:
 
 
 def _acting(claims: dict[str, Any]) -> str:
-    """The service that speaks for the subject: `act.sub` (RFC 8693, 4.1), else `client_id`."""
+    """Return the service that acts for the subject: `act.sub` (RFC 8693, 4.1), else `client_id`."""
     acting = claims.get("act", {"sub": claims["client_id"]})
     return str(acting.get("sub")) if isinstance(acting, dict) else ""
 
 
 def _is_time(value: object) -> bool:
-    """True for whole seconds since 1970, in a range in which all arithmetic with them is exact."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LATEST
+    """Return True for whole seconds since 1970 within the range of exact arithmetic."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TIME
 
 
 def checks(token: jwt.Token, issuer: Issuer, audience: str, now: float) -> Iterator[Check]:
-    """Yield the checks of a signed token in order; a check may rely on those before it."""
+    """Yield the checks of a signed token in order. A check may rely on the preceding ones."""
     claims, typ = token.claims, str(token.header.get("typ", "")).lower()
     yield typ in ("at+jwt", "application/at+jwt"), "The token is not an access token (typ at+jwt)."
     for name in ("sub", "client_id", "scope", "jti"):
@@ -188,23 +190,23 @@ def checks(token: jwt.Token, issuer: Issuer, audience: str, now: float) -> Itera
     (exp, iat, nbf), aud, roles = times, claims.get("aud"), claims.get("roles")
     subject, audiences = claims["sub"], aud if isinstance(aud, list) else [aud]
     role = subject.partition(":")[0]
-    yield audience in audiences, "The token is not meant for us (aud)."
+    yield audience in audiences, "The token has another audience (aud)."
     yield nbf <= now + LEEWAY, "The token is not valid yet (nbf)."
-    yield iat <= now + LEEWAY, "The token is from the future (iat)."
-    yield 0 < exp - iat <= MAX_LIFETIME, "The token is longer-lived than 24 hours."
-    yield _ID.fullmatch(subject), "The token is without a well-formed sub."
-    yield _ID.fullmatch(_acting(claims)), "The token is without a well-formed client_id or act."
-    yield isinstance(roles, list) and role in roles, "The token is without the sub's role."
-    yield role in issuer.roles, "The token is for a role its issuer may not speak of."
-    yield issuer.subjects.fullmatch(subject), "The token is for a sub its issuer may not speak of."
+    yield iat <= now + LEEWAY, "The token was issued in the future (iat)."
+    yield 0 < exp - iat <= MAX_LIFETIME, "The token is valid for more than 24 hours."
+    yield _ID.fullmatch(subject), "The sub claim is not a valid id."
+    yield _ID.fullmatch(_acting(claims)), "The client_id or act claim is not a valid id."
+    yield isinstance(roles, list) and role in roles, "The roles claim does not contain sub's role."
+    yield role in issuer.roles, "The issuer may not issue tokens for this role."
+    yield issuer.subjects.fullmatch(subject), "The issuer may not issue tokens for this sub."
 
 
 def make_local_issuer(folder: Path) -> None:
-    """Write `tokens.key` (private), `tokens.jwks` and `issuers.json` for this machine."""
+    """Create `tokens.key` (private), `tokens.jwks` and `issuers.json`, unless they exist."""
     key = OKPKey.generate_key("Ed25519", parameters={"alg": "Ed25519", "use": "sig"}, auto_kid=True)
     write_if_absent(folder / "tokens.key", json.dumps(key.as_dict(private=True)).encode())
-    made = OKPKey.import_key(json.loads((folder / "tokens.key").read_text()))
-    public = {"keys": [made.as_dict(private=False)]}
+    stored = OKPKey.import_key(json.loads((folder / "tokens.key").read_text()))
+    public = {"keys": [stored.as_dict(private=False)]}
     write_if_absent(folder / "tokens.jwks", json.dumps(public, indent=2).encode(), secret=False)
     local = {
         "name": "local",
@@ -216,7 +218,7 @@ def make_local_issuer(folder: Path) -> None:
     write_if_absent(folder / "issuers.json", json.dumps([local], indent=2).encode(), secret=False)
 
 
-def local_token(  # noqa: PLR0913 - a token has as many claims, and each is named
+def local_token(  # noqa: PLR0913 - a token has this many claims, passed by name
     folder: Path,
     subject: str,
     *,
@@ -227,9 +229,9 @@ def local_token(  # noqa: PLR0913 - a token has as many claims, and each is name
     client: str = "service:command",
     act: str | None = None,
 ) -> str:
-    """A token of the local issuer for `subject`, valid for `ttl` seconds from now.
+    """Issue a token of the local issuer for `subject`, valid for `ttl` seconds.
 
-    With `act`, a service that acts for the subject, it has fewer scopes unless they are named.
+    `act` is a service that acts for the subject. It reduces the default scopes to ACTING_SCOPES.
     """
     try:
         key = OKPKey.import_key(json.loads((folder / "tokens.key").read_text()))

@@ -1,13 +1,13 @@
-"""Sealing: JWE compact serialisation, RFC 7516, `alg: dir`, `enc: A256GCM`.
+"""Encryption: JWE compact serialisation, RFC 7516, `alg: dir`, `enc: A256GCM`.
 
     BASE64URL(header) ".." BASE64URL(nonce) "." BASE64URL(ciphertext) "." BASE64URL(tag)
 
 The part between the first two dots is empty: the key is used directly (RFC 7518, 4.5).
-`header` is JSON with sorted keys: `alg`, `enc`, `kid`, and what the sealer binds. It is
-authenticated (AAD = its base64url text), so a sealed text cannot be moved to another place.
+`header` is JSON with sorted keys: `alg`, `enc`, `kid`, and the members that the caller binds. It
+is authenticated (AAD = its base64url text), so a ciphertext cannot be used in another context.
 
-`kid` = BASE64URL(SHA-256("firsthand/key/1" || key)). AES-GCM does not commit to its key, so the
-kid does, and it is checked on opening. Every nonce is 12 fresh random bytes.
+`kid` = BASE64URL(SHA-256("firsthand/key/1" || key)). AES-GCM does not commit to its key. The kid
+does, and decryption verifies it. Every nonce is 12 fresh random bytes.
 
 >>> key = Key(bytes(range(32)))
 >>> key.kid
@@ -20,7 +20,7 @@ b'mine'
 """
 
 import os
-from binascii import Error as BadBase64
+from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -39,35 +39,35 @@ from shared.errors import DecryptionError
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 KIND = "dir", "A256GCM"
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
-NONCE_CHARACTERS = 16  # with no bits left over, so that what follows can be read with it
-_LAST = {  # what a text of so many characters over four may end with: no bits are left over
-    over: frozenset({b"", *(bytes([each]) for each in last)})
-    for over, last in ((0, _ALPHABET), (1, b""), (2, b"AQgw"), (3, b"AEIMQUYcgkosw048"))
+NONCE_CHARACTERS = 16  # a multiple of four, so nonce and ciphertext are decoded in one call
+_FINAL = {  # length modulo 4 -> valid last characters: those that leave no bits over
+    rest: frozenset({b"", *(bytes([byte]) for byte in final)})
+    for rest, final in ((0, _ALPHABET), (1, b""), (2, b"AQgw"), (3, b"AEIMQUYcgkosw048"))
 }
 _PLUS, _SLASH = b"+/"
 _PADDING = b"", b"", b"==", b"="
 
 
 def b64url(raw: bytes) -> bytes:
-    """base64url without padding (RFC 7515, section 2)."""
+    """Encode as base64url without padding (RFC 7515, section 2)."""
     return b64encode(raw, b"-_").rstrip(b"=")
 
 
 def from_b64url(text: bytes) -> bytes:
-    """Bytes of a base64url text without padding; ValueError if it is not one."""
-    over = len(text) % 4
-    if text[-1:] not in _LAST[over] or _PLUS in text or _SLASH in text:
+    """Decode base64url without padding; ValueError if the text is not canonical base64url."""
+    rest = len(text) % 4
+    if text[-1:] not in _FINAL[rest] or _PLUS in text or _SLASH in text:
         raise ValueError("not base64url")
-    return b64decode(text + _PADDING[over], b"-_", validate=True)
+    return b64decode(text + _PADDING[rest], b"-_", validate=True)
 
 
 def derive_key(key: bytes, info: bytes) -> bytes:
-    """HKDF-SHA-256 (RFC 5869) without salt: 32 bytes that belong to `info` alone."""
+    """Derive a 32-byte key for the purpose `info` with HKDF-SHA-256 (RFC 5869), without salt."""
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key)
 
 
 class Key:
-    """A 256-bit key, its `kid`, and its compiled cipher. Never printed."""
+    """A 256-bit key, its `kid`, and its cipher object. `repr` does not contain the key."""
 
     def __init__(self, raw: bytes) -> None:
         if len(raw) != KEY_BYTES:
@@ -78,12 +78,12 @@ class Key:
 
     @classmethod
     def fresh(cls) -> "Key":
-        """A new random key."""
+        """Generate a random key."""
         return cls(os.urandom(KEY_BYTES))
 
     @cached_property
     def salting(self) -> HMAC:
-        """HMAC-SHA-256 under HKDF(key, "firsthand/digest/1"), to be copied for each salt."""
+        """Return HMAC-SHA-256 under HKDF(key, "firsthand/digest/1"), to be copied for each salt."""
         return HMAC(derive_key(self.raw, b"firsthand/digest/1"), SHA256())
 
     def __repr__(self) -> str:
@@ -93,15 +93,15 @@ class Key:
 def encrypt(
     key: Key, plaintext: bytes, bound: Mapping[str, object], *, nonce: bytes | None = None
 ) -> bytes:
-    """Seal `plaintext` under `key`, binding the header members `bound`.
+    """Encrypt `plaintext` under `key`, authenticating the header members `bound`.
 
-    `nonce` is for golden files only; leave it out everywhere else.
+    Pass `nonce` for golden files only.
     """
     return encrypt_with_header(header_for(key, bound), key, plaintext, nonce=nonce)
 
 
 def header_for(key: Key, bound: Mapping[str, object]) -> bytes:
-    """The header as it stands in a sealed text, for whoever seals many with the same one."""
+    """Return the encoded header, for callers that encrypt many plaintexts with the same header."""
     members = {"alg": "dir", "enc": "A256GCM", "kid": key.kid, **bound}
     return b64url(orjson.dumps(members, option=orjson.OPT_SORT_KEYS))
 
@@ -109,7 +109,7 @@ def header_for(key: Key, bound: Mapping[str, object]) -> bytes:
 def encrypt_with_header(
     header: bytes, key: Key, plaintext: bytes, *, nonce: bytes | None = None
 ) -> bytes:
-    """Seal with a header of `header_of`, made with the same key."""
+    """Encrypt with a header that `header_for` made with the same key."""
     nonce = nonce or os.urandom(NONCE_BYTES)
     text = key.cipher.encrypt(nonce, plaintext, header)
     tag = b64url(text[-TAG_BYTES:])
@@ -117,14 +117,14 @@ def encrypt_with_header(
     return b"%b..%b.%b.%b" % (header, both[:NONCE_CHARACTERS], both[NONCE_CHARACTERS:], tag)
 
 
-@lru_cache(maxsize=64)  # whole streams are sealed with the same header
+@lru_cache(maxsize=64)  # all messages of a stream have the same header
 def _members(header: bytes) -> dict[str, Any]:
     return cast(dict[str, Any], orjson.loads(from_b64url(header)))
 
 
-def read_header(sealed: bytes) -> Mapping[str, object]:
-    """What the header of a sealed text says, unproven; nothing if it is no such text."""
-    header, *others = sealed.split(b".")
+def read_header(encrypted: bytes) -> Mapping[str, object]:
+    """Return the members of the header, not authenticated; empty if it is not such a JWE."""
+    header, *others = encrypted.split(b".")
     try:
         members: object = _members(header)
     except ValueError:
@@ -134,13 +134,14 @@ def read_header(sealed: bytes) -> Mapping[str, object]:
     return members if (members.get("alg"), members.get("enc")) == KIND else {}
 
 
-def decrypt(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, object], bytes]:
-    """Header and plaintext of a sealed text; `find` gives the key for a kid.
+def decrypt(encrypted: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str, object], bytes]:
+    """Return the authenticated header and the plaintext; `find` returns the key for a kid.
 
-    Raises SealBroken when it is not such a text, no key is found, or it does not open.
+    Raises DecryptionError if `encrypted` is not such a JWE, the key is missing, or authentication
+    fails.
     """
     try:
-        header, empty, nonce, text, tag = sealed.split(b".")
+        header, empty, nonce, text, tag = encrypted.split(b".")
         members = _members(header)
         key = find(members["kid"])
         if empty or members["alg"] != "dir" or members["enc"] != "A256GCM":
@@ -148,16 +149,16 @@ def decrypt(sealed: bytes, find: Callable[[str], Key | None]) -> tuple[dict[str,
         if key is None:
             raise DecryptionError("no key with this kid")
         if key.kid != members["kid"]:
-            raise DecryptionError("the key is not the one its kid names")
-        end = from_b64url(tag)
-        if len(end) != TAG_BYTES:
+            raise DecryptionError("the key does not match its kid")
+        tag_bytes = from_b64url(tag)
+        if len(tag_bytes) != TAG_BYTES:
             raise DecryptionError("not a tag of 16 bytes")
         if len(nonce) != NONCE_CHARACTERS:
             raise DecryptionError("not a nonce of 12 bytes")
         both = from_b64url(nonce + text)
-        plaintext = key.cipher.decrypt(both[:NONCE_BYTES], both[NONCE_BYTES:] + end, header)
+        plaintext = key.cipher.decrypt(both[:NONCE_BYTES], both[NONCE_BYTES:] + tag_bytes, header)
     except InvalidTag:
-        raise DecryptionError("changed, or sealed with another key") from None
-    except (ValueError, KeyError, TypeError, BadBase64) as fault:
-        raise DecryptionError(f"not a sealed text: {type(fault).__name__}") from None
+        raise DecryptionError("modified, or encrypted with another key") from None
+    except (ValueError, KeyError, TypeError, Base64Error) as fault:
+        raise DecryptionError(f"not a valid JWE: {type(fault).__name__}") from None
     return members, plaintext

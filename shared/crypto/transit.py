@@ -1,14 +1,15 @@
-"""Transit keys: what rests in the queue is sealed between the two services.
+"""Transit encryption: messages and receipts are encrypted while they are in the queue.
 
-A seal is JWE (shared/crypto/jwe.py) whose header binds partition, catalogue version and use, so
-that a message cannot be moved to another partition, nor a receipt pass for an event. A receipt's
-binds the waiter too, so that nobody is handed somebody else's. The keys stand in `transit.jwks`
-(shared/crypto/transit_keys.py), newest first; the first seals, all open.
+A message is a JWE (shared/crypto/jwe.py). Its header binds the partition, the catalogue version and
+the use, so that a message cannot be moved to another partition and a receipt cannot pass for an
+event. The header of a receipt also binds the waiter, so that no other request can receive it. The
+keys are in `transit.jwks` (shared/crypto/transit_keys.py), newest first. The first key encrypts;
+every key decrypts.
 
-The file is looked at once a second, and at once where a key is asked for that was not in it. A
-message under a key that is still not there **waits** (KeyAway): the key may be on its way, and what
-comes after it must not be judged before it. What fails under a known key, or is no such message at
-all, is broken for good (SealBroken), and so is one under a key that was given up as `lost`.
+The file is read again once a second, and at once if a message names an unknown key. If the key is
+still missing, KeyUnavailable is raised and the partition **waits**: the key may not have been
+distributed yet, and later messages must not be processed first. DecryptionError is permanent: the
+message is not such a JWE, fails to decrypt under a known key, or names a key that is marked `lost`.
 """
 
 import hmac
@@ -25,14 +26,14 @@ from shared.crypto.transit_keys import FILE, TransitKeys
 from shared.errors import CatalogueTooNew, DecryptionError, KeyUnavailable, SettingsError
 from shared.events.catalogue import VERSION
 
-EVERY = 1.0  # seconds between two looks at the file
+EVERY = 1.0  # seconds between two reads of the file
 KID = re.compile(r"[A-Za-z0-9_-]{43}")
 
 log_line = structlog.get_logger()
 
 
 class Transit:
-    """The transit keys: seals messages and receipts between the two services."""
+    """The transit keys: encrypt and decrypt messages and receipts."""
 
     def __init__(
         self,
@@ -45,107 +46,106 @@ class Transit:
         self._due = clock() + EVERY
         self._headers: dict[tuple[str, int, str], bytes] = {}
         self._alias = lru_cache(maxsize=10_000)(_alias)
-        self._hold(TransitKeys(tuple(keys)))
+        self._use(TransitKeys(tuple(keys)))
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Transit":
-        """Read `transit.jwks`, and follow it; SettingsError if it is not there or holds no key."""
-        held = TransitKeys.read(folder)
-        made = cls(held.keys, folder)
-        made._hold(held)
-        return made
+        """Load `transit.jwks` and reload it on changes; SettingsError if it has no key."""
+        loaded = TransitKeys.read(folder)
+        transit = cls(loaded.keys, folder)
+        transit._use(loaded)
+        return transit
 
     @staticmethod
     def make(folder: Path) -> None:
-        """Write a first transit key."""
+        """Create the file with a first key, unless it exists."""
         TransitKeys.make(folder)
 
     def encrypt(self, partition: int, plaintext: bytes, use: str, waiter: str = "") -> bytes:
-        """Seal for one partition and one use ("event" or "receipt"), a receipt for one waiter."""
-        self._follow_when_due()
-        newest = self._held.keys[0]
+        """Encrypt for a partition, a use ("event" or "receipt") and, for a receipt, a waiter."""
+        self._reload_when_due()
+        newest = self._loaded.keys[0]
         return encrypt_with_header(self._header(newest, partition, use, waiter), newest, plaintext)
 
     def _header(self, key: Key, partition: int, use: str, waiter: str) -> bytes:
         bound: dict[str, object] = {"partition": partition, "catalogue": VERSION, "use": use}
         if waiter:
             return header_for(key, {**bound, "waiter": waiter})
-        place = key.kid, partition, use
-        if place not in self._headers:
-            self._headers[place] = header_for(key, bound)
-        return self._headers[place]
+        cache_key = key.kid, partition, use
+        if cache_key not in self._headers:
+            self._headers[cache_key] = header_for(key, bound)
+        return self._headers[cache_key]
 
     def alias(self, name: str) -> str:
-        """A name's stand-in for a key in the queue: without a transit key it tells nothing.
+        """Return a keyed hash of a name (a pseudonym), for use in the queue.
 
-        It is made with the oldest key, which all processes have while a new one is handed out.
+        It uses the oldest key: during a key rotation, every process has that key.
         """
-        self._follow_when_due()
-        return self._alias(self._aliasing[-1], name)
+        self._reload_when_due()
+        return self._alias(self._alias_keys[-1], name)
 
     def aliases(self, name: str) -> tuple[str, ...]:
-        """The alias by each key, for what another process wrote: it may have other keys by now."""
-        self._follow_when_due()
-        return tuple(self._alias(key, name) for key in self._aliasing)
+        """Return the alias under every key: another process may have used any of them."""
+        self._reload_when_due()
+        return tuple(self._alias(key, name) for key in self._alias_keys)
 
-    def decrypt(self, partition: int, sealed: bytes, use: str, waiter: str = "") -> bytes:
-        """Open what was sealed for this partition, use and waiter; SealBroken otherwise.
+    def decrypt(self, partition: int, encrypted: bytes, use: str, waiter: str = "") -> bytes:
+        """Decrypt a message for this partition, use and waiter.
 
-        TooNew if a newer catalogue sealed it: then this process waits for its upgrade. KeyAway if
-        its key is not there.
+        Raises DecryptionError if it is not valid here, CatalogueTooNew if a process with a newer
+        catalogue encrypted it (this process waits for its upgrade), and KeyUnavailable if its key
+        is missing.
         """
         try:
-            header, plaintext = decrypt(sealed, self._find)
+            header, plaintext = decrypt(encrypted, self._find)
         except DecryptionError:
-            if not (kid := self._strange(partition, sealed, use)):
+            if not (kid := self._unknown_kid(partition, encrypted, use)):
                 raise
-            self._fetch(kid)
-            header, plaintext = decrypt(sealed, self._find)
-        known = header.get("catalogue")
-        if isinstance(known, int) and known > VERSION:
-            raise CatalogueTooNew(f"sealed by catalogue {known}; this process knows {VERSION}")
-        place = header.get("partition"), header.get("use"), header.get("waiter", "")
-        if place != (partition, use, waiter):
-            raise DecryptionError("sealed for another place")
+            self._reload_for(kid)
+            header, plaintext = decrypt(encrypted, self._find)
+        catalogue = header.get("catalogue")
+        if isinstance(catalogue, int) and catalogue > VERSION:
+            raise CatalogueTooNew(f"encrypted by catalogue {catalogue}; this process has {VERSION}")
+        bound = header.get("partition"), header.get("use"), header.get("waiter", "")
+        if bound != (partition, use, waiter):
+            raise DecryptionError("encrypted for another partition, use or waiter")
         return plaintext
 
-    def _strange(self, partition: int, sealed: bytes, use: str) -> str:
-        """The kid of a message that is as one of ours, but for its key; empty for all others."""
-        header = read_header(sealed)
+    def _unknown_kid(self, partition: int, encrypted: bytes, use: str) -> str:
+        """Return the kid of a message that is ours except that its key is unknown; else empty."""
+        header = read_header(encrypted)
         kid = header.get("kid")
-        place = header.get("partition"), header.get("use")
-        if place != (partition, use) or not isinstance(kid, str) or not KID.fullmatch(kid):
+        bound = header.get("partition"), header.get("use")
+        if bound != (partition, use) or not isinstance(kid, str) or not KID.fullmatch(kid):
             return ""
         return "" if self._find(kid) else kid
 
-    def _fetch(self, kid: str) -> None:
-        """Look for a key once more; KeyAway if it is not there, SealBroken if it is lost."""
-        self._read()
-        if kid in self._held.lost:
-            raise DecryptionError(f"sealed under the transit key {kid}, which is lost")
+    def _reload_for(self, kid: str) -> None:
+        """Reload the file for a key; KeyUnavailable if missing, DecryptionError if marked lost."""
+        self._reload()
+        if kid in self._loaded.lost:
+            raise DecryptionError(f"encrypted under the transit key {kid}, which is marked lost")
         if self._find(kid) is None:
-            raise KeyUnavailable(f"sealed under the transit key {kid}, which is not in {FILE} here")
+            raise KeyUnavailable(f"encrypted under the transit key {kid}, missing in {FILE}")
 
-    def _follow_when_due(self) -> None:
-        if self._clock() >= self._due:
-            self._follow()
-
-    def _follow(self) -> None:
+    def _reload_when_due(self) -> None:
+        if self._clock() < self._due:
+            return
         try:
-            self._read()
+            self._reload()
         except SettingsError as fault:
             log_line.warning("transit-keys-not-renewed", why=str(fault))
 
-    def _read(self) -> None:
+    def _reload(self) -> None:
         self._due = self._clock() + EVERY
         if self._folder is not None:
-            self._hold(TransitKeys.read(self._folder))
+            self._use(TransitKeys.read(self._folder))
 
-    def _hold(self, held: TransitKeys) -> None:
-        self._held, self._find = held, {key.kid: key for key in held.keys}.get
-        digests = (hmac.digest(key.raw, b"firsthand/alias/1", "sha256") for key in held.keys)
-        self._aliasing = tuple(digests)
+    def _use(self, keys: TransitKeys) -> None:
+        self._loaded, self._find = keys, {key.kid: key for key in keys.keys}.get
+        digests = (hmac.digest(key.raw, b"firsthand/alias/1", "sha256") for key in keys.keys)
+        self._alias_keys = tuple(digests)
 
 
-def _alias(aliasing: bytes, name: str) -> str:
-    return b64url(hmac.digest(aliasing, name.encode(), "sha256")[:16]).decode()
+def _alias(key: bytes, name: str) -> str:
+    return b64url(hmac.digest(key, name.encode(), "sha256")[:16]).decode()

@@ -1,10 +1,10 @@
-"""The file of the transit keys, `transit.jwks` in the key folder.
+"""Transit key file: `transit.jwks` in the key folder.
 
     {"keys": [{"kty": "oct", "kid": "...", "k": "..."}, ...], "lost": ["..."]}
 
-A JWK Set (RFC 7517, symmetric keys), newest first, two at most: while a new key is handed on, and
-what was sealed under the old one still waits, both open. `lost` names keys that nobody has any
-more; what was sealed under them is not waited for.
+A JWK Set (RFC 7517, symmetric keys), newest first, at most two. During a rotation both keys
+decrypt: the new key is being distributed, and messages under the old key may still be in the queue.
+`lost` names keys that no longer exist. The worker does not wait for messages under a lost key.
 """
 
 import json
@@ -18,24 +18,24 @@ from shared.errors import DecryptionError, SettingsError
 from shared.files import write_atomically, write_if_absent
 
 FILE = "transit.jwks"
-MOST = 2  # keys
+MAX_KEYS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class TransitKeys:
-    """What the file says."""
+    """The contents of the file."""
 
     keys: tuple[Key, ...]
     lost: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, folder: Path) -> "TransitKeys":
-        """SettingsError if the file is not there or holds no key."""
+        """Read the file; SettingsError if it is missing, invalid, or has no key."""
         path = folder / FILE
         try:
-            told = json.loads(path.read_text())
-            keys = tuple(Key(from_b64url(each["k"].encode())) for each in told["keys"])
-            return cls((keys[0], *keys[1:]), frozenset(map(str, told.get("lost", ()))))
+            jwks = json.loads(path.read_text())
+            keys = tuple(Key(from_b64url(jwk["k"].encode())) for jwk in jwks["keys"])
+            return cls((keys[0], *keys[1:]), frozenset(map(str, jwks.get("lost", ()))))
         except (
             OSError,
             ValueError,
@@ -49,39 +49,39 @@ class TransitKeys:
 
     @staticmethod
     def make(folder: Path) -> None:
-        """Write a first key, if there is none."""
+        """Create the file with a first key, unless it exists."""
         write_if_absent(folder / FILE, _text([Key.fresh()]))
 
     def find(self, kid: str) -> Key | None:
-        """The key of this name."""
+        """Return the key with this kid; None if it is missing."""
         return next((key for key in self.keys if key.kid == kid), None)
 
     def with_new_key(self, folder: Path) -> "TransitKeys":
-        """Put a new key first; SettingsError if there are two already."""
-        if len(self.keys) >= MOST:
+        """Add a new first key; SettingsError if the file already has two keys."""
+        if len(self.keys) >= MAX_KEYS:
             raise SettingsError(
-                f"{folder / FILE}: two keys are there already; drop the old one with --complete"
+                f"{folder / FILE}: there are already two keys; remove the old one with --complete"
             )
-        return self._put(folder, TransitKeys((Key.fresh(), *self.keys), self.lost))
+        return self._write(folder, TransitKeys((Key.fresh(), *self.keys), self.lost))
 
     def newest_only(self, folder: Path) -> "TransitKeys":
-        """Drop the old key; SettingsError if there is none."""
-        if len(self.keys) < MOST:
-            raise SettingsError(f"{folder / FILE}: one key is there; add the new one first")
-        return self._put(folder, TransitKeys(self.keys[:1], self.lost), of_old=True)
+        """Remove the old key; SettingsError if the file has only one key."""
+        if len(self.keys) < MAX_KEYS:
+            raise SettingsError(f"{folder / FILE}: there is only one key; add a new one first")
+        return self._write(folder, TransitKeys(self.keys[:1], self.lost), keep_date=True)
 
     def with_lost_key(self, folder: Path, kid: str) -> "TransitKeys":
-        """Give a key up as lost; SettingsError if it is there."""
+        """Mark a missing key as lost; SettingsError if the file has that key."""
         if self.find(kid):
-            raise SettingsError(f"{folder / FILE}: the key {kid} is there, and not lost")
-        return self._put(folder, TransitKeys(self.keys, self.lost | {kid}), of_old=True)
+            raise SettingsError(f"{folder / FILE}: the key {kid} exists, so it is not lost")
+        return self._write(folder, TransitKeys(self.keys, self.lost | {kid}), keep_date=True)
 
-    def _put(self, folder: Path, new: "TransitKeys", *, of_old: bool = False) -> "TransitKeys":
-        """Write the file. Its date is that of the newest key, by which the doctor tells its age."""
-        made = (folder / FILE).stat()
+    def _write(self, folder: Path, new: "TransitKeys", *, keep_date: bool = False) -> "TransitKeys":
+        """Write the file. The doctor takes its date as the age of the newest key."""
+        before = (folder / FILE).stat()
         write_atomically(folder / FILE, _text(new.keys, sorted(new.lost)), 0o600)
-        if of_old:
-            os.utime(folder / FILE, ns=(made.st_atime_ns, made.st_mtime_ns))
+        if keep_date:
+            os.utime(folder / FILE, ns=(before.st_atime_ns, before.st_mtime_ns))
         return new
 
 

@@ -1,4 +1,4 @@
-r"""An event: what an author posted, and what intake knows about who posted it.
+r"""Event: what an author posted, and what intake knows about the author.
 
 **Posted** is a CloudEvent 1.0 in structured form. Attributes (ASCII):
 
@@ -8,21 +8,21 @@ r"""An event: what an author posted, and what intake knows about who posted it.
 
 **Canonical event** = RFC 8785 (JCS) of that object, `datacontenttype` left out, `data` as posted.
 Member names are ASCII and numbers are whole, so JSON with sorted member names and no white space
-is RFC 8785 to the byte. It is what is hashed, sealed and compared, for good.
+is RFC 8785 to the byte. These bytes are hashed, encrypted and compared; the format never changes.
 
 >>> canonical({"type": "plan.started", "data": {"name_to_use": "Zoë", "language": "en"}})
 b'{"data":{"language":"en","name_to_use":"Zo\xc3\xab"},"type":"plan.started"}'
 
-**Message** = what is sealed into the inbox: one line of JSON with what intake added, a line
-feed, then the canonical event. Canonical JSON holds no raw line feed, so the first one ends the
-header:
+**Message** = the plaintext of a message in the inbox: one line of JSON with the members that intake
+adds, a line feed, then the canonical event. Canonical JSON contains no raw line feed, so the first
+one ends the header:
 
     {"author","issuer","received","traceparent"?,"via","waiter"?}\n{"data":…,"id":…}
 
-`author`, `via` (the token's client) and `issuer` (the configured name of who vouched) are ids;
-`received` is intake's clock, `YYYY-MM-DDTHH:MM:SS.mmmZ`; `waiter` names the key on which a
-request waits for its receipt; `traceparent` (shared/tracing.py) is the event's own or else the
-request's, for logs alone. Golden files: tests/golden/event.
+`author`, `via` (the token's client) and `issuer` (the configured name of the token's issuer) are
+ids; `received` is intake's clock, `YYYY-MM-DDTHH:MM:SS.mmmZ`; `waiter` names the key on which a
+request waits for its receipt; `traceparent` (shared/tracing.py) is the event's or else the
+request's, and only used in logs. Golden files: tests/golden/event.
 """
 
 from collections.abc import Mapping
@@ -40,17 +40,17 @@ Json = dict[str, Any]
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
-    """RFC 8785 bytes of a JSON object with ASCII member names and whole numbers."""
+    """Encode a JSON object with ASCII member names and whole numbers as RFC 8785 bytes."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def timestamp(moment: datetime) -> str:
-    """A moment as entries write it: UTC, milliseconds, cut off rather than rounded."""
+    """Format a moment for an entry: UTC, milliseconds, truncated rather than rounded."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def partition_of(subject: str, partitions: int) -> int:
-    """The partition that holds everything about a person.
+    """Return the partition of a person: all events about the person go there.
 
     >>> partition_of("person:ada", 8)
     3
@@ -59,9 +59,9 @@ def partition_of(subject: str, partitions: int) -> int:
 
 
 class Event(NamedTuple):
-    """One event as the ledger sees it. `canonical` is the posted event's canonical bytes.
+    """An event as the ledger processes it. `canonical` holds the posted event's canonical bytes.
 
-    A named tuple, as an entry is: a frozen dataclass takes three times as long to make.
+    A named tuple, because creating a frozen dataclass takes three times as long.
     """
 
     id: str
@@ -79,11 +79,11 @@ class Event(NamedTuple):
 
     @property
     def by_person(self) -> bool:
-        """True when the person whose plan it is wrote this."""
+        """True if the author is the person whose plan it is."""
         return self.author == self.subject
 
     def message(self) -> bytes:
-        """The bytes that are sealed into the inbox."""
+        """Return the plaintext of the message for the inbox."""
         header = {
             "author": self.author,
             "via": self.via,
@@ -98,7 +98,7 @@ class Event(NamedTuple):
 
     @classmethod
     def from_message(cls, message: bytes) -> "Event":
-        """The event in a message that intake made; ValueError or KeyError if it is not one."""
+        """Parse a message that intake wrote; ValueError or KeyError if it is invalid."""
         header, posted = message.split(b"\n", 1)
         try:
             return cls.from_canonical(posted, **orjson.loads(header))
@@ -106,7 +106,7 @@ class Event(NamedTuple):
             raise ValueError(f"not a message: {fault}") from None
 
     @classmethod
-    def from_canonical(  # noqa: PLR0913 - what intake added is as much, and each is named
+    def from_canonical(  # noqa: PLR0913 - the members that intake adds are passed by name
         cls,
         posted: bytes,
         attributes: Mapping[str, Any] | None = None,
@@ -119,9 +119,10 @@ class Event(NamedTuple):
         waiter: str | None = None,
         traceparent: str | None = None,
     ) -> "Event":
-        """An event from its canonical bytes and what intake added; its own `traceparent` counts.
+        """Build an event from its canonical bytes and the members that intake adds.
 
-        Whoever has the attributes at hand spares reading them out of the bytes.
+        Pass `attributes` to avoid parsing `posted` again. A `traceparent` in the event takes
+        precedence over the argument.
         """
         attributes = orjson.loads(posted) if attributes is None else attributes
         return cls(

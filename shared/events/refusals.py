@@ -1,14 +1,14 @@
-"""Why an event may be refused. The order of `Code` is the order in which the rules look.
+"""Refusal codes and their reasons. The order of `Code` is the order of the checks.
 
-The first four mean that the author has no standing here: the entry keeps no words, and anyone
-but the person hears the same `no-grant` whether the person lives, was erased or never was.
+The first four mean that the author is not authorized. Their entries contain no words. Every author
+but the person gets the same `no-grant` whether the person has a plan, was erased or never existed.
 """
 
 from enum import StrEnum
 
 
 class Code(StrEnum):
-    """A refusal's code. It is written into entries: a code never changes its meaning."""
+    """The code of a refusal. Entries contain it: the meaning of a code never changes."""
 
     NOT_YOURS_TO_SAY = "not-yours-to-say"
     NO_GRANT = "no-grant"
@@ -43,18 +43,18 @@ class Code(StrEnum):
 
     @property
     def standing(self) -> bool:
-        """True when the author had standing and the rules of the plan spoke."""
+        """True if the author was authorized and a rule of the plan refused the event."""
         return self not in NO_STANDING
 
     @property
     def http_status(self) -> int:
-        """403 where the author may not say this, 409 where it does not fit the plan."""
+        """403 if the author may not post this, 409 if it conflicts with the plan."""
         return 403 if self in (Code.NOT_YOURS_TO_SAY, Code.NO_GRANT) else 409
 
 
 NO_STANDING = frozenset({Code.NOT_YOURS_TO_SAY, Code.NO_GRANT, Code.NO_SUCH_PLAN, Code.PLAN_ERASED})
 
-# Each reads after "it was refused: ". At most seven words, so that a whole sentence stays short.
+# A reason follows "it was refused: " in a sentence. At most seven words, to keep that short.
 REASONS: dict[Code, str] = {
     Code.NOT_YOURS_TO_SAY: "only the person may say this",
     Code.NO_GRANT: "the person has not allowed it",
@@ -88,5 +88,5 @@ REASONS: dict[Code, str] = {
     Code.OUR_FAULT: "our software failed; post it anew",
 }
 
-# What an accepted event's author is told besides; it stands on the entry too.
+# Warnings in the receipt and the entry of an accepted event.
 WARNINGS = {"preferred-wording": "the person asked to be spoken of in other words"}

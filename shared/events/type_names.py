@@ -1,12 +1,12 @@
-"""The names of event types, their kinds, and who may author them.
+"""Event type names, their kinds, and who may author them.
 
-`who` is about roles and grants, judged by the ledger alone:
+`who` names roles and grants. Only the ledger evaluates it:
     P           the person whose plan it is, or a representative within scope
-    W(scope)    a partner to whom the person has granted that scope, in force; W(any): any scope
-    N(member)   who wrote, or is named in, the accepted event to which that member of `data` points,
-                and takes part: by a grant in force; or, named by the person, as a representative
-                or by a naming of the person's that lasts; or as its author, for what only an
-                author says of an entry
+    W(scope)    a partner with a grant of that scope in force; W(any): a grant of any scope
+    N(member)   the author of the accepted event to which that member of `data` points, or a party
+                named in it. They must take part: by a grant in force; as a representative; as a
+                party whom the person named, while that lasts; or as the author of an entry, for
+                types that only the author of an entry may post
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ Type = PlanType | AnswerType | BesideType | EqualType | WhoseType
 
 
 class Kind(StrEnum):
-    """A type's group. It stands in clear on every entry."""
+    """The group of a type. Every entry contains it unencrypted."""
 
     PLAN = "plan"
     ANSWER = "answer"
@@ -98,8 +98,10 @@ KINDS: dict[str, Kind] = {name: kind for kind, group in _GROUPS.items() for name
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who may author a type: the person, a partner with a grant of `scope`, or somebody who is
-    named in what the member `named` points at. `__str__` is how the reference says it.
+    """Who may author a type.
+
+    That is the person, a partner with a grant of `scope`, or a party named in the event to which
+    the member `named` points. `__str__` is the notation of the reference.
     """
 
     person: bool = False
@@ -107,10 +109,10 @@ class Who:
     named: str | None = None
 
     def __str__(self) -> str:
-        told = ["P"] if self.person else []
-        told += [f"W({self.scope})"] if self.scope else []
-        told += [f"N({self.named})"] if self.named else []
-        return ", ".join(told)
+        parts = ["P"] if self.person else []
+        parts += [f"W({self.scope})"] if self.scope else []
+        parts += [f"N({self.named})"] if self.named else []
+        return ", ".join(parts)
 
 
 P = Who(person=True)

@@ -1,1 +1,1 @@
-"""What both services share over HTTP: the Flask base, problem details, OpenAPI, metrics."""
+"""HTTP code of both services: the Flask base, problem details, OpenAPI, metrics."""

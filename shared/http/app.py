@@ -1,7 +1,7 @@
-"""What both services do the same over HTTP: problems, liveness, who is calling, one log line.
+"""Flask base of both services: error handlers, health routes, authentication, request log.
 
-Every answer that is not a success is problem+json, 404, 405, 413 and 415 too; what nobody
-foresaw is logged and answered as a plain 500 that says nothing of what was inside.
+Every error response is problem+json, including 404, 405, 413 and 415. An unhandled exception is
+logged and answered with a plain 500 that reveals nothing internal.
 """
 
 import time
@@ -19,7 +19,7 @@ from shared import errors
 from shared.auth.tokens import Caller, Callers
 from shared.errors import Problem
 from shared.events.event import Json
-from shared.http.docs_page import page
+from shared.http.docs import docs, docs_file
 from shared.http.metrics import MEDIA_TYPE, CollectorRegistry, RequestMetrics, generate_latest
 from shared.http.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from shared.http.problems import PROBLEMS, problem_json
@@ -28,8 +28,8 @@ from shared.tracing import trace_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
-BEGAN = "firsthand.began"  # in a request's environ: seconds of the process's clock
-PROBLEM = "firsthand.problem"  # there too: why its body was not read
+BEGAN = "firsthand.began"  # in a request's environ: its start, by `time.perf_counter`
+PROBLEM = "firsthand.problem"  # in a request's environ: the Problem why its body was not read
 log_line = structlog.get_logger()
 _BY_STATUS: dict[int, type[Problem]] = {
     400: errors.MalformedBody,
@@ -44,22 +44,24 @@ Environ = dict[str, Any]
 
 
 class BodyPolicy(Protocol):
-    """What is known of a request with a body, by its headers: who is calling, and the most bytes
-    that its body may have. A Problem says why the body is not read.
+    """Decides by the headers of a request whether its body is read.
+
+    Both methods return the caller and the maximum size of the body in bytes. They raise a Problem
+    if the body must not be read.
     """
 
     def known(self, environ: Environ) -> tuple[str, int] | None:
-        """Without waiting for anything; None if that takes `ask`."""
+        """Decide without blocking; return None if only `ask` can decide."""
 
     def ask(self, environ: Environ) -> tuple[str, int]:
-        """The same, in a thread that may wait."""
+        """Decide in a thread that may block."""
 
 
 class Service(Flask):
-    """A Flask application of views that are plain functions, which knows when a request began.
+    """A Flask application without coroutines that records the start of each request.
 
-    Flask asks of every view and hook, each time, whether it is a coroutine; none is. `accepts` are
-    the methods and paths whose bodies are read (shared/http/rsgi.py); of all others none is.
+    `accepts` are the methods and paths whose bodies are read (shared/http/rsgi.py). The bodies of
+    all other requests are ignored.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -67,30 +69,30 @@ class Service(Flask):
         self.accepts: dict[tuple[str, str], BodyPolicy] = {}
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """As it is."""
+        """Return the function unchanged, without Flask's check for coroutines per call."""
         return func
 
     def wsgi_app(self, environ: Json, start_response: "StartResponse") -> Iterable[bytes]:
-        """As Flask's own; a hook would cost as much as the rest of what it does before a view."""
+        """Record the start of the request. A `before_request` hook would cost far more."""
         environ[BEGAN] = time.perf_counter()
         return super().wsgi_app(environ, start_response)
 
     def preprocess_request(self) -> None:
-        """Raise why the body was not read. Nothing else comes before a view: there are no hooks."""
+        """Raise the Problem why the body was not read. There are no other hooks before a view."""
         problem = request_ctx.request.environ.get(PROBLEM)
         if problem is not None:
             raise problem
 
 
 def as_json(members: object, status: int = 200) -> Response:
-    """A JSON answer, in one piece: passed straight through, the server need not ask for it."""
+    """Return a JSON response that is sent in one piece (`direct_passthrough`)."""
     return Response(
         orjson.dumps(members), status, content_type="application/json", direct_passthrough=True
     )
 
 
 def require_caller(callers: Callers, scope: str) -> Caller:
-    """Who is calling; Unauthorised or, without the scope, Forbidden."""
+    """Authenticate the caller; raise Unauthorized or, without the scope, Forbidden."""
     caller = callers.of(request.headers.get("Authorization"))
     if scope not in caller.scopes:
         raise errors.Forbidden(f"This needs a token with the scope '{scope}'.")
@@ -105,13 +107,13 @@ def install(
     registry: CollectorRegistry | None = None,
     details: Callable[[], Json] = dict,
 ) -> None:
-    """Give an app its problems, /livez, /readyz, /metrics and /problems, and its log lines.
+    """Add error handlers, /livez, /readyz, /metrics, /problems and the request log to an app.
 
-    `ready` says in words why the service is not ready, or None; `details` are further members of
+    `ready` returns why the service is not ready, or None. `details` returns further members of
     /readyz, whether it is ready or not.
     """
-    figures = registry or CollectorRegistry()
-    requests = RequestMetrics(figures)
+    registry = registry or CollectorRegistry()
+    requests = RequestMetrics(registry)
     app.register_error_handler(Problem, problem_response)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unhandled)
@@ -129,45 +131,42 @@ def install(
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return Response(generate_latest(figures), content_type=MEDIA_TYPE)
+        return Response(generate_latest(registry), content_type=MEDIA_TYPE)
 
     @app.get("/problems/<slug>")
     def problem(slug: str) -> Response:
         kind = PROBLEMS.get(slug)
         if kind is None:
             raise errors.NotFound
-        told = {"type": f"/problems/{slug}", "title": kind.title, "remedy": kind.remedy}
-        return as_json(told | {"meaning": (kind.__doc__ or "").strip()})
+        members = {"type": f"/problems/{slug}", "title": kind.title, "remedy": kind.remedy}
+        return as_json(members | {"meaning": (kind.__doc__ or "").strip()})
 
 
-def describe(app: Flask, service: str, described: Callable[[], Json]) -> None:
-    """Give an app /openapi.json and /docs, made when they are first asked for."""
-    document = cache(lambda: orjson.dumps(described()))
-    read = cache(lambda: page(service, described()))
+def describe(app: Flask, document: Callable[[], Json]) -> None:
+    """Add /openapi.json, which is built at the first request, and /docs, its page."""
+    body = cache(lambda: orjson.dumps(document()))
 
     @app.get("/openapi.json")
     def openapi() -> Response:
-        return Response(document(), mimetype="application/json")
+        return Response(body(), mimetype="application/json")
 
-    @app.get("/docs")
-    def docs() -> Response:
-        text, policy = read()
-        headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
-        return Response(text, headers=headers, content_type="text/html; charset=utf-8")
+    app.add_url_rule("/docs", view_func=docs)
+    app.add_url_rule("/docs/<name>", view_func=docs_file)
 
 
 def problem_response(problem: Problem) -> Response:
-    """A problem as an HTTP answer."""
+    """Return the HTTP response for a problem."""
     return Response(
         problem_json(problem), problem.status, problem.headers, mimetype=PROBLEM_MEDIA_TYPE
     )
 
 
 def _http(fault: HTTPException) -> Response:
-    """Flask's and Werkzeug's own errors, in our form; their headers (Allow) are kept."""
+    """Convert errors of Flask and Werkzeug to problem responses; keep headers such as Allow."""
     kind = _BY_STATUS.get(fault.code or 500, errors.MalformedBody)
     if isinstance(fault, MethodNotAllowed):
-        problem = kind(f"This address takes {', '.join(sorted(fault.valid_methods or ()))}.")
+        methods = ", ".join(sorted(fault.valid_methods or ()))
+        problem = kind(f"This address supports {methods}.")
     else:
         problem = kind() if kind is errors.NotFound else kind(fault.description or kind.title)
     if fault.code not in _BY_STATUS and fault.code is not None:
@@ -181,15 +180,15 @@ def _http(fault: HTTPException) -> Response:
 
 def _unhandled(fault: Exception) -> Response:
     log_line.error("unhandled_exception", route=str(request.url_rule), exc_info=fault)
-    return problem_response(errors.InternalError("Something of ours failed while answering this."))
+    return problem_response(errors.InternalError("The service failed to answer this request."))
 
 
 def _log(service: str, requests: RequestMetrics, response: Response) -> Response:
-    """One line a request: never its body, never a token, never a query."""
-    asked, kept = request_ctx.request, app_ctx.g  # rather than proxies: each look through one costs
-    caller: Caller | None = kept.get("caller")
-    trace = kept.get("trace") or trace_of(asked.environ.get("HTTP_TRACEPARENT"))
-    route, began = str(asked.url_rule or "none"), asked.environ[BEGAN]
+    """Log one line per request, without its body, its token, and its query."""
+    current, context = request_ctx.request, app_ctx.g  # Flask's proxies cost more per access
+    caller: Caller | None = context.get("caller")
+    trace = context.get("trace") or trace_of(current.environ.get("HTTP_TRACEPARENT"))
+    route, began = str(current.url_rule or "none"), current.environ[BEGAN]
     seconds = time.perf_counter() - began
     requests.record(route, response.status_code, seconds)
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -198,7 +197,7 @@ def _log(service: str, requests: RequestMetrics, response: Response) -> Response
     log_line.info(
         "request",
         service=service,
-        method=asked.method if asked.url_rule else None,  # anything may stand there
+        method=current.method if current.url_rule else None,  # an unknown method may be any text
         route=route,
         status=response.status_code,
         caller=caller.subject if caller else None,

@@ -1,7 +1,7 @@
-"""Figures for Prometheus: of every request, and of the queue at the moment it is asked.
+"""Prometheus metrics of HTTP requests and of the queue.
 
-A registry is handed in, one a service. Labels are routes, statuses, numbers of partitions and
-words of our own, never an id: what is served here may be seen by anybody who may see the service.
+Every service has one registry, passed as an argument. Labels are routes, statuses, partition
+numbers and fixed words, never an id: everybody who can reach the service may read its metrics.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ class RequestMetrics:
         self._known: dict[tuple[str, int], Histogram] = {}
 
     def record(self, route: str, status: int, seconds: float) -> None:
-        """Count a request. A child is looked up once: `labels` costs as much again."""
+        """Observe a request. Children are cached, because `labels` costs as much as `observe`."""
         child = self._known.get((route, status))
         if child is None:
             child = self._known[route, status] = self._seconds.labels(route, str(status))
@@ -43,47 +43,47 @@ class RequestMetrics:
 
 
 class QueueCollector(Collector):
-    """The queue as intake sees it (shared/inbox/queue_status.py): lag, durability, and what intake
-    put in.
+    """Lag, durability and publish counts by intake's queue status (shared/inbox/queue_status.py).
 
-    It stands with intake, which is there whenever the lag can grow, also while no worker runs.
+    Intake exports the lag, because it runs whenever the lag can grow, even without a worker.
     """
 
     def __init__(self, status: QueueStatus) -> None:
         self._status = status
 
     def describe(self) -> list[Metric]:
-        """Nothing: to be registered does not ask the queue."""
+        """Return nothing, so that registering does not query the queue."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Of a server that does not answer, no figure but that."""
-        look, inbox = self._status.current(), self._status.inbox
+        """Yield the metrics. The lag of an unavailable server is left out."""
+        snapshot, inbox = self._status.current(), self._status.inbox
         level = GaugeMetricFamily(
             "firsthand_queue_durability",
-            "1 if the queue keeps what it is given as safely as is configured.",
+            "1 if the queue stores events as durably as configured.",
             labels=["level"],
         )
-        level.add_metric([level_of(inbox.replicas)], float(look.durability.level is not None))
+        level.add_metric([level_of(inbox.replicas)], float(snapshot.durability.level is not None))
         published = CounterMetricFamily(
-            "firsthand_published_events", "Events put into the inbox.", labels=["partition"]
+            "firsthand_published_events", "Events appended to the inbox.", labels=["partition"]
         )
         for partition, count in sorted(inbox.published.items()):
             published.add_metric([str(partition)], count)
         up = GaugeMetricFamily("firsthand_queue_up", "1 if every server of the queue answers.")
-        up.add_metric([], float(not look.away))
-        yield from (*(_lags(look.lags) if look.lags else ()), up, level, published)
+        up.add_metric([], float(not snapshot.unavailable))
+        lags = _lag_families(snapshot.lags) if snapshot.lags else ()
+        yield from (*lags, up, level, published)
 
 
-def _lags(found: Sequence[Lag]) -> list[GaugeMetricFamily]:
-    told = {
-        "firsthand_inbox_messages": "Messages that are not yet recorded.",
+def _lag_families(lags: Sequence[Lag]) -> list[GaugeMetricFamily]:
+    documentation = {
+        "firsthand_inbox_messages": "Messages that are not recorded yet.",
         "firsthand_inbox_oldest_seconds": "Age of the oldest message; 0 if there is none.",
         "firsthand_partition_blocked": "1 if the partition waits; 'firsthand doctor' says why.",
     }
-    made = [GaugeMetricFamily(*each, labels=["partition"]) for each in told.items()]
-    for each in found:
-        figures = (each.messages, each.oldest, float(each.waits is not None))
-        for family, figure in zip(made, figures, strict=True):
-            family.add_metric([str(each.partition)], figure)
-    return made
+    families = [GaugeMetricFamily(*item, labels=["partition"]) for item in documentation.items()]
+    for lag in lags:
+        values = (lag.messages, lag.oldest, float(lag.waits is not None))
+        for family, value in zip(families, values, strict=True):
+            family.add_metric([str(lag.partition)], value)
+    return families

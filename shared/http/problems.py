@@ -1,7 +1,7 @@
-"""The answer to an error: RFC 9457 problem details (application/problem+json).
+"""Problem details: RFC 9457 error responses (application/problem+json).
 
 `type` is `/problems/<slug>`, relative to the service that answers (RFC 9457, 3.1.1); both
-services serve that page. A fault in a body has `errors: [{pointer, code, detail}]`, pointers
+services serve that page. Faults in a body are in `errors: [{pointer, code, detail}]`, with pointers
 as in RFC 6901.
 """
 

@@ -1,17 +1,17 @@
-"""Read request bodies on the event loop: bounded in time, in bytes, and for each caller.
+"""Request bodies: read on the event loop, with limits on time, bytes, and bodies per caller.
 
-A body is read before a thread is given to its request, and nothing waits for it once that request
-was answered. So a slow sender holds a connection and what it has sent so far, and no thread.
+A body is read before its request gets a thread. So a slow client occupies a connection and the
+memory for its data, but no thread.
 
-| bound | of | beyond it |
+| limit | applies to | beyond it |
 | --- | --- | --- |
 | `longest` bytes | a body | 413, after up to 1 MiB more was read and dropped |
-| 10 s in all | a body | 503, and the connection is closed |
-| 32 | bodies of one caller, still coming | 503 at once |
-| 1,024, and 64 MiB | all bodies, still coming | 503 for a body of the caller with the most |
+| 10 s in total | a body | 503, and the connection is closed |
+| 32 | incomplete bodies of one caller | 503 at once |
+| 1,024, and 64 MiB | all incomplete bodies | 503 for a body of the caller with the most |
 
-The last line keeps a share for everybody: a caller who sends little never gives way to others who
-send much. Everything here runs on the event loop's thread, so nothing is locked.
+The last limit is fair: a caller that sends little is never evicted for one that sends much.
+Everything here runs on the event loop's thread, so it needs no locks.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ from dataclasses import dataclass
 
 from shared.errors import MalformedBody, TooLarge, Unavailable
 
-SECONDS = 10.0  # that a body has in all
-MOST_OF_ONE = 32  # bodies of one caller
-MOST = 1_024  # bodies of all callers
-MOST_BYTES = 64 * 1024 * 1024  # of all bodies that are still coming
-MAX_DRAINED_BYTES = 1024 * 1024  # of a body that is too long, so that its sender hears why
+SECONDS = 10.0  # in total for a body
+MAX_PER_CALLER = 32  # incomplete bodies
+MAX_BODIES = 1_024  # incomplete bodies of all callers
+MAX_BYTES = 64 * 1024 * 1024  # of all incomplete bodies
+MAX_DRAINED_BYTES = 1024 * 1024  # of a body that is too long, so that the client gets its 413
 
 
 @dataclass(slots=True, eq=False)
-class _Coming:
+class _IncompleteBody:
     """A body that is being read."""
 
     caller: str
@@ -37,46 +37,51 @@ class _Coming:
 
 
 class Bodies:
-    """The bodies that are still coming, by caller."""
+    """Reads bodies, and enforces the limits on incomplete ones."""
 
     def __init__(
         self,
         seconds: float = SECONDS,
-        most_of_one: int = MOST_OF_ONE,
-        most: int = MOST,
-        most_bytes: int = MOST_BYTES,
+        max_per_caller: int = MAX_PER_CALLER,
+        max_bodies: int = MAX_BODIES,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._seconds = seconds
-        self._most_of_one = most_of_one
-        self._most = most
-        self._most_bytes = most_bytes
-        self._coming: dict[str, list[_Coming]] = {}
+        self._max_per_caller = max_per_caller
+        self._max_bodies = max_bodies
+        self._max_bytes = max_bytes
+        self._incomplete: dict[str, list[_IncompleteBody]] = {}
         self._count = 0
         self._bytes = 0
 
     async def read(
         self, body: AsyncIterable[bytes], caller: str, longest: int, length: int | None
     ) -> bytes:
-        """The whole body; `length` is its Content-Length, None if it comes in chunks.
+        """Read the whole body. `length` is its Content-Length, None if it is sent in chunks.
 
-        TooLarge, Unavailable, or Malformed if it ends before its length.
+        Raises TooLarge, Unavailable, or MalformedBody if it ends before its length.
         """
         if length is not None and length > longest + MAX_DRAINED_BYTES:
             raise too_large(longest)
         try:
             async with asyncio.timeout(self._seconds) as deadline:
-                own = self._enter(caller, deadline)
+                incomplete = self._enter(caller, deadline)
                 try:
-                    return await self._collect(own, body, longest, length)
+                    return await self._collect(incomplete, body, longest, length)
                 finally:
-                    self._leave(own)
+                    self._leave(incomplete)
         except TimeoutError:
             raise Unavailable(
-                f"The body did not come within {self._seconds:g} s, or too many others are coming."
+                f"The body was not received within {self._seconds:g} s, "
+                "or there are too many other incomplete bodies."
             ) from None
 
     async def _collect(
-        self, own: _Coming, body: AsyncIterable[bytes], longest: int, length: int | None
+        self,
+        incomplete: _IncompleteBody,
+        body: AsyncIterable[bytes],
+        longest: int,
+        length: int | None,
     ) -> bytes:
         parts: list[bytes] = []
         read = 0
@@ -84,7 +89,7 @@ class Bodies:
             read += len(chunk)
             if read <= longest:
                 parts.append(chunk)
-                self._hold(own, len(chunk))
+                self._add_bytes(incomplete, len(chunk))
             if read == length or read > longest + MAX_DRAINED_BYTES:
                 break
         if read > longest:
@@ -93,45 +98,45 @@ class Bodies:
             raise MalformedBody("The body ended before its Content-Length.")
         return b"".join(parts)
 
-    def _hold(self, own: _Coming, size: int) -> None:
-        """Count bytes that were read; somebody gives way if they are too many."""
-        own.size += size
+    def _add_bytes(self, incomplete: _IncompleteBody, size: int) -> None:
+        """Count received bytes; evict a body if there are too many in total."""
+        incomplete.size += size
         self._bytes += size
-        if self._bytes > self._most_bytes:
-            self._give_way(lambda held: sum(each.size for each in held))
+        if self._bytes > self._max_bytes:
+            self._evict(lambda bodies: sum(body.size for body in bodies))
 
-    def _enter(self, caller: str, deadline: asyncio.Timeout) -> _Coming:
-        """Take a place among the caller's bodies; Unavailable if all are taken."""
-        held = self._coming.setdefault(caller, [])
-        if len(held) >= self._most_of_one:
-            raise Unavailable("Too many bodies of this caller are still coming.")
-        own = _Coming(caller, deadline)
-        held.append(own)
+    def _enter(self, caller: str, deadline: asyncio.Timeout) -> _IncompleteBody:
+        """Register a body of a caller; Unavailable if the caller has too many."""
+        bodies = self._incomplete.setdefault(caller, [])
+        if len(bodies) >= self._max_per_caller:
+            raise Unavailable("This caller has too many incomplete bodies.")
+        incomplete = _IncompleteBody(caller, deadline)
+        bodies.append(incomplete)
         self._count += 1
-        if self._count > self._most:
-            self._give_way(len)
-        return own
+        if self._count > self._max_bodies:
+            self._evict(len)
+        return incomplete
 
-    def _leave(self, own: _Coming) -> None:
-        """Give the place back, once."""
-        held = self._coming.get(own.caller, [])
-        if own in held:
-            held.remove(own)
+    def _leave(self, incomplete: _IncompleteBody) -> None:
+        """Unregister a body. Idempotent."""
+        bodies = self._incomplete.get(incomplete.caller, [])
+        if incomplete in bodies:
+            bodies.remove(incomplete)
             self._count -= 1
-        if not held:
-            self._coming.pop(own.caller, None)
-        self._bytes -= own.size
-        own.size = 0
+        if not bodies:
+            self._incomplete.pop(incomplete.caller, None)
+        self._bytes -= incomplete.size
+        incomplete.size = 0
 
-    def _give_way(self, size: Callable[[list[_Coming]], int]) -> None:
-        """End the largest body of the caller that holds the most by `size`."""
-        caller = max(self._coming, key=lambda each: size(self._coming[each]))
-        ended = max(self._coming[caller], key=lambda each: each.size)
-        self._leave(ended)
-        if not ended.deadline.expired():
-            ended.deadline.reschedule(asyncio.get_running_loop().time())
+    def _evict(self, size: Callable[[list[_IncompleteBody]], int]) -> None:
+        """Time out the largest body of the caller that has the most by `size`."""
+        caller = max(self._incomplete, key=lambda name: size(self._incomplete[name]))
+        evicted = max(self._incomplete[caller], key=lambda body: body.size)
+        self._leave(evicted)
+        if not evicted.deadline.expired():
+            evicted.deadline.reschedule(asyncio.get_running_loop().time())
 
 
 def too_large(longest: int) -> TooLarge:
-    """That a body is too long."""
-    return TooLarge(f"A body of this form has at most {longest} bytes.")
+    """Return the error for a body that is too long."""
+    return TooLarge(f"The body exceeds {longest} bytes, the maximum for this content mode.")

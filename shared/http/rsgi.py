@@ -1,12 +1,12 @@
-"""Run a Flask application on granian's RSGI interface: bodies on the event loop, views in threads.
+"""RSGI adapter: run a Flask application on granian, bodies on the event loop, views in threads.
 
-RSGI (granian's own interface) hands over a request as soon as its headers are there. Its body is
-read here, on the event loop, with a deadline and a cap (shared/http/request_bodies.py). Then the
-application is called as a WSGI application (PEP 3333) over the bytes, in one of a fixed number of
+Granian's RSGI interface passes a request as soon as its headers have arrived. Its body is read
+here, on the event loop, with a deadline and a size limit (shared/http/request_bodies.py). Then the
+application is called as a WSGI application (PEP 3333) with the bytes, in one of a fixed number of
 threads.
 
-Which requests have a body, of which size, and who is calling is said by the application's
-`accepts`: what it refuses by the headers alone is answered before the body is read.
+The application's `accepts` decides by the headers which bodies are read, and up to which size. A
+request that it rejects is answered before its body is read.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ _ALWAYS: Environ = {
     "wsgi.multithread": True,
     "wsgi.run_once": False,
 }
-_OWN_NAME = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
-_FAULT = problem_json(InternalError("Something of ours failed while answering this."))
+_WITHOUT_PREFIX = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+_INTERNAL_ERROR = problem_json(InternalError("The service failed to answer this request."))
 log_line = structlog.get_logger()
 
 
 class Scope(Protocol):
-    """What granian says of a request. Its headers are no mapping: a name may stand there twice."""
+    """A request of granian. Its headers are a multimap: a name may occur twice."""
 
     method: str
     path: str
@@ -54,20 +54,20 @@ class Scope(Protocol):
 
 
 class Exchange(Protocol):
-    """Granian's end of a request: its body, and where its answer goes, from any thread."""
+    """Granian's protocol object of a request. Its methods may be called from any thread."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The body in chunks."""
+        """Iterate over the chunks of the body."""
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Send an answer, unless one was sent."""
+        """Send a response, unless one was sent."""
 
     def response_stream(self, status: int, headers: list[tuple[str, str]]) -> Any:
-        """Begin an answer whose length is not known."""
+        """Begin a response of unknown length."""
 
 
 class RsgiApp:
-    """A Service as an RSGI application, with so many threads for its views."""
+    """A Service as an RSGI application, with a fixed number of threads for its views."""
 
     def __init__(self, app: Service, threads: int, bodies: Bodies | None = None) -> None:
         self._app = app
@@ -76,13 +76,13 @@ class RsgiApp:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start the threads; granian calls it before the first request."""
+        """Start the threads. Granian calls this before the first request."""
         self._loop = loop
         for number in range(self._threads):
             threading.Thread(target=self._work, name=f"view-{number}", daemon=True).start()
 
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
-        """End the threads; granian calls it after the last answer."""
+        """Stop the threads. Granian calls this after the last response."""
         for _ in range(self._threads):
             self._jobs.put(None)
 
@@ -98,13 +98,13 @@ class RsgiApp:
                     accepted = await self._in_thread(lambda: accepts.ask(environ))
                 caller, longest = accepted
                 body = await self._bodies.read(proto, caller, longest, _length(environ))
-        except Exception as fault:  # noqa: BLE001 - the application raises and answers it
+        except Exception as fault:  # noqa: BLE001 - the application raises and handles it
             environ[PROBLEM] = fault
         environ["wsgi.input"] = BytesIO(body)
         await self._in_thread(lambda: self._answer(environ, proto))
 
     def _in_thread(self, call: Callable[[], Any]) -> "asyncio.Future[Any]":
-        """Have a call made by one of the threads."""
+        """Run a call in one of the threads."""
         future = self._loop.create_future()
         self._jobs.put(lambda: self._call(call, future))
         return future
@@ -113,7 +113,7 @@ class RsgiApp:
         settle: Callable[[Any], None] = future.set_result
         try:
             outcome = call()
-        except Exception as fault:  # noqa: BLE001 - raised where it is awaited
+        except Exception as fault:  # noqa: BLE001 - raised by `await`
             settle, outcome = future.set_exception, fault
         self._loop.call_soon_threadsafe(settle, outcome)
 
@@ -122,22 +122,22 @@ class RsgiApp:
             job()
 
     def _answer(self, environ: Environ, proto: Exchange) -> None:
-        """Call the application and send what it answers, in a thread."""
+        """Call the application and send its response, in a thread."""
         try:
             _send(self._app, environ, proto)
         except Exception:
             log_line.exception("unhandled_exception", route="none")
-            proto.response_bytes(500, [("content-type", MEDIA_TYPE)], _FAULT)  # if none was sent
+            proto.response_bytes(500, [("content-type", MEDIA_TYPE)], _INTERNAL_ERROR)
 
 
 def _send(app: Service, environ: Environ, proto: Exchange) -> None:
     status, headers = 500, list[tuple[str, str]]()
 
     def start(
-        line: str, told: list[tuple[str, str]], _exc_info: object = None
+        line: str, response_headers: list[tuple[str, str]], _exc_info: object = None
     ) -> Callable[..., Any]:
         nonlocal status, headers
-        status, headers = int(line[:3]), told
+        status, headers = int(line[:3]), response_headers
         return _no_write
 
     parts = app(environ, start)
@@ -147,7 +147,7 @@ def _send(app: Service, environ: Environ, proto: Exchange) -> None:
             return
         stream = proto.response_stream(status, headers)
         for part in parts:
-            for _ in stream.send_bytes(part).__await__():  # raises once the reader is gone
+            for _ in stream.send_bytes(part).__await__():  # raises if the client disconnected
                 pass
     finally:
         if close := getattr(parts, "close", None):
@@ -159,10 +159,10 @@ def _no_write(_data: bytes) -> None:
 
 
 def environ_of(scope: Scope) -> Environ:
-    """The WSGI environment of a request, but for its body.
+    """Return the WSGI environment of a request, without its body.
 
-    A header whose name has an underscore is left out: WSGI cannot tell it from one with a hyphen,
-    so `ce_subject` would be read as `ce-subject`.
+    Headers with an underscore in their name are skipped: WSGI cannot distinguish them from names
+    with a hyphen, so `ce_subject` would be read as `ce-subject`.
     """
     host, _, port = scope.server.rpartition(":")
     environ = {
@@ -176,15 +176,15 @@ def environ_of(scope: Scope) -> Environ:
         "REMOTE_ADDR": scope.client.rpartition(":")[0],
         "wsgi.url_scheme": scope.scheme,
     }
-    for name in scope.headers.keys():  # noqa: SIM118 - granian's headers are no mapping
+    for name in scope.headers.keys():  # noqa: SIM118 - granian's headers are not a mapping
         if "_" in name:
             continue
-        own = _OWN_NAME.get(name)
-        if own is not None:
-            environ[own] = scope.headers.get(name, "")
+        variable = _WITHOUT_PREFIX.get(name)
+        if variable is not None:
+            environ[variable] = scope.headers.get(name, "")
         else:
-            joint = "; " if name == "cookie" else ","
-            environ[f"HTTP_{name.upper().replace('-', '_')}"] = joint.join(
+            separator = "; " if name == "cookie" else ","
+            environ[f"HTTP_{name.upper().replace('-', '_')}"] = separator.join(
                 scope.headers.get_all(name)
             )
     environ.setdefault("HTTP_HOST", scope.authority or "")
@@ -192,11 +192,11 @@ def environ_of(scope: Scope) -> Environ:
 
 
 def _latin_1(text: str) -> str:
-    """A text as WSGI carries it: each byte of its UTF-8 as one character."""
+    """Encode a text as WSGI requires: every byte of its UTF-8 as one character."""
     return text if text.isascii() else text.encode().decode("latin-1")
 
 
 def _length(environ: Environ) -> int | None:
-    """The length of the body as its headers give it; None if only its end tells."""
+    """Return the Content-Length of the body; None if it is sent in chunks."""
     length = environ.get("CONTENT_LENGTH", "")
     return int(length) if length and "HTTP_TRANSFER_ENCODING" not in environ else None

@@ -1,31 +1,33 @@
-"""The inbox: what both services share at run time, and the contract of every key in it.
+"""Inbox: the queue between the two services, and the contract of every Redis key in it.
 
-    firsthand:{p<n>}:inbox      stream; what is not yet recorded, and nothing else. Each message
-                                has one field, `e`: the sealed event
-    firsthand:{p<n>}:wake       "a bell was rung"; deleted first by a drain; expires after 30 s
-    firsthand:{p<n>}:done:<id>  list with one sealed receipt, for a request that waits; 60 s
-    firsthand:{p<n>}:published  the last published checkpoint of log n; its size never falls
+    firsthand:{p<n>}:inbox      stream of the messages that are not recorded yet. Each message has
+                                one field, `e`: the encrypted event
+    firsthand:{p<n>}:wake       flag that a bell was rung; a drain deletes it first; expires after
+                                30 s
+    firsthand:{p<n>}:done:<id>  list with one encrypted receipt, for a waiting request; expires
+                                after 60 s
+    firsthand:{p<n>}:published  the last published checkpoint of log n; its size never decreases
     firsthand:{p<n>}:waiting    why the partition waits, in words; expires after 60 s
-    firsthand:{p<n>}:moved      how many messages of the stream were moved to other partitions
-    firsthand:{p<n>}:added      how many messages were added to the stream before it was emptied or
-                                replaced, as far as an intake saw it; the worker takes it away
-    firsthand:{p<n>}:trying     the batch that a worker is judging, if it is large or was cut down
+    firsthand:{p<n>}:moved      number of messages of the stream moved to other partitions
+    firsthand:{p<n>}:added      number of messages added to the stream before it was emptied or
+                                replaced, as an intake counted them; the worker deletes it
+    firsthand:{p<n>}:trying     the batch that a worker is processing, if it is large or was split
                                 (services/ledger/writer/batch_size.py)
-    firsthand:{p<n>}:held-full  set of people, as aliases, of whom as many messages are held back as
-                                may be; intake takes no more about them; expires after 60 s
-    firsthand:{p<n>}:probe      written by intake each second, to see whether an event would be
-                                safe; for one partition on each server; expires after 60 s
-    firsthand:layout            on each server: how many partitions the ledger has, and which of the
-                                servers this is, in words (shared/inbox/partition_layout.py); said
+    firsthand:{p<n>}:held-full  set of aliases of the people for whom no more messages can be held
+                                back; intake rejects events about them; expires after 60 s
+    firsthand:{p<n>}:probe      written by intake every second, to measure durability; for one
+                                partition per server; expires after 60 s
+    firsthand:layout            on every server: the ledger's number of partitions, and the number
+                                of the server, in words (shared/inbox/partition_layout.py); written
                                 by the worker
-    firsthand:{p<n>}:pace:<key> when what a caller brought would be through, in microseconds since
-                                1970; the key is a keyed hash of the caller; expires when past
+    firsthand:{p<n>}:pace:<key> rate limit of a caller (GCRA): a time in microseconds since 1970;
+                                <key> is a keyed hash of the caller; expires at that time
 
-Publishing (shared/inbox/group_commit.py): one script per call (limits, XADDs in order, SET wake NX
-EX 30; shared/inbox/publish_script.py), then the durability check, then, if the flag was new, the
-bell, whatever the durability said. Messages are removed by the projector alone, after its commit.
-There is no MAXLEN, no consumer group, no dedupe here: the same event may stand here twice, and the
-ledger records it once.
+Publishing (shared/inbox/group_commit.py): one script call (limits, XADDs in order, SET wake NX
+EX 30; shared/inbox/publish_script.py), then the durability check, then the bell if the flag was
+new, whatever the durability check returned. Only the projector deletes messages, after its commit.
+There is no MAXLEN, no consumer group and no deduplication in the queue: the stream may contain
+duplicates, and the ledger records each event once.
 
-Everything in it is sealed (shared/crypto/transit.py).
+All messages and receipts are encrypted (shared/crypto/transit.py).
 """

@@ -1,8 +1,8 @@
-"""RQ, and only as a doorbell: one job, "drain partition p", for any number of waiting events.
+"""Doorbell: RQ jobs that wake a worker. One job, "drain partition p", serves any number of events.
 
-Nothing rests on RQ's bookkeeping. A job's id is always fresh, its only argument is a partition
-number, and `DrainJob` runs two named functions whatever the queue's bytes say. The other one is
-"switch": the one writer of a SQLite ledger is asked to put a rebuild in place.
+Correctness does not depend on RQ's state. A job always has a new id, and its only argument is a
+partition number. `DrainJob` runs two named functions only, whatever the bytes in the queue contain.
+The second one is "switch": it asks the only writer of a SQLite ledger to install a rebuild.
 """
 
 import os
@@ -17,9 +17,9 @@ from rq.serializers import JSONSerializer
 
 from shared.crashpoints import crashpoint
 
-del os.environ["RQ_KEY_PREFIX"]  # not for our children to inherit
+del os.environ["RQ_KEY_PREFIX"]  # child processes must not inherit it
 
-# The only door to rq: imported elsewhere first, it would read another prefix.
+# Import rq only through this module: imported elsewhere first, it would read another prefix.
 __all__ = ["DrainJob", "JSONSerializer", "SimpleWorker", "StopRequested", "bell", "ring"]
 
 QUEUE = "drain"
@@ -28,24 +28,26 @@ DRAIN = "services.ledger.writer.worker.drain"
 SWITCH = "services.ledger.writer.worker.switch"
 ALLOWED = frozenset({DRAIN, SWITCH})
 NO_ALARM = -1  # RQ's alarm raises inside any bytecode, also around COMMIT
-FAILURE_TTL = 60  # seconds; a failed bell is of no interest, the sweeper rings again
+FAILURE_TTL = 60  # seconds; failed bells need no handling, because the sweeper rings again
 
 
 class DrainJob(Job):
-    """A job that can only be the drain of one partition, or a switch. Of what stands in the queue
-    it takes these fields and no others: callbacks, webhooks, retries, alarms are nobody's to plant.
+    """A job that can only drain one partition, or switch.
+
+    It restores only these fields from the queue, so that nobody can inject callbacks, webhooks,
+    retries or alarms.
     """
 
     FIELDS = (b"data", b"created_at", b"enqueued_at", b"origin", b"status", b"description")
 
     def restore(self, raw_data):  # type: ignore[no-untyped-def]  # as untyped as RQ has it
-        """Read a job from Redis."""
+        """Restore the allowed fields of a job from Redis."""
         super().restore({name: raw_data[name] for name in self.FIELDS if name in raw_data})
         self.timeout, self.result_ttl, self.failure_ttl = NO_ALARM, 0, FAILURE_TTL
 
     @property
     def func(self):  # type: ignore[no-untyped-def]  # as untyped as the method it overrides
-        """One of ours; ValueError for anything else that was planted in the queue."""
+        """The allowed function; ValueError for any other job that was injected into the queue."""
         args = self.args
         if self.func_name not in ALLOWED or self.instance is not None or self.kwargs:
             raise ValueError("not a drain job")
@@ -55,17 +57,17 @@ class DrainJob(Job):
 
 
 def bell(connection: "Redis") -> Queue:
-    """The one queue. Give it a connection of its own: RQ changes the pool's time-outs."""
+    """Return the RQ queue. Pass a separate connection: RQ changes the time-outs of its pool."""
     return Queue(QUEUE, connection=connection, job_class=DrainJob, serializer=JSONSerializer)
 
 
 def failed(connection: "Redis") -> int:
-    """How many bells failed within the last minute. RQ's own count would remove old ones."""
+    """Return how many bells failed within the last minute. RQ's count would delete old ones."""
     return connection.zcard(f"{PREFIX}:failed:{QUEUE}")
 
 
 def listeners(connection: "Redis") -> int:
-    """How many workers listen for bells, by their own word, which lasts some minutes."""
+    """Return how many workers are registered with RQ. A registration lasts some minutes."""
     return connection.scard(f"{PREFIX}:workers")
 
 

@@ -1,4 +1,4 @@
-"""Publishing and draining: what intake appends, and what the ledger reads and removes."""
+"""Inbox client: intake appends messages; the ledger reads and deletes them."""
 
 import threading
 from collections import defaultdict
@@ -39,19 +39,18 @@ PUBLISHED = """
 local function size(note) return tonumber(string.match(note, '^[^\\n]*\\n(%d+)\\n')) or -1 end
 local old = redis.pcall('GET', KEYS[1]) -- an error where the key has another type
 if type(old) == 'string' and size(old) > size(ARGV[1]) then return end
-redis.call('DEL', KEYS[1]) -- a script whose first write takes no memory goes on when there is none
+redis.call('DEL', KEYS[1]) -- first, as it needs no memory: the script then runs with memory full
 redis.call('SET', KEYS[1], ARGV[1])
 """
 
 
 class StreamHead(NamedTuple):
-    """The head of a stream, and what the queue says about it at that one moment.
+    """The head of a stream and its counters, read in one transaction.
 
-    `messages` are (id, sealed event) each; `published` the last published checkpoint. `added` is
-    how many messages were ever added to the stream (None: this server does not count), `length` how
-    many are in it, `moved` how many were moved elsewhere, `before` how many had been added to an
-    earlier stream; `clock` is the queue's, in seconds since 1970, and `trying` the batch that a
-    worker was judging.
+    `messages` are pairs (id, encrypted event). `added` counts the messages ever added to the stream
+    (None: this server does not count), `before` those added before it was replaced, `length` those
+    in it, and `moved` those moved to other partitions. `clock` is the queue's time in seconds since
+    1970, `published` the last checkpoint, `trying` the batch that a worker was processing.
     """
 
     messages: list[tuple[bytes, bytes]]
@@ -65,8 +64,8 @@ class StreamHead(NamedTuple):
 
 
 class StreamSummary(NamedTuple):
-    """A partition at a glance: `oldest` is the age of its oldest message in seconds, None if none
-    waits and negative if the queue's clock was set back; the rest as in `Reading`.
+    """The counters of a partition, and the age of its oldest message in seconds: None if the
+    stream is empty, negative if the queue's clock was set back.
     """
 
     oldest: float | None
@@ -77,16 +76,16 @@ class StreamSummary(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A receipt on its way to the request that waits for it."""
+    """A receipt for a waiting request."""
 
     waiter: str
     receipt: bytes
 
 
 class Inbox:
-    """Publishing and draining. `ring` rings the bell of a partition; `blocking` is a second
-    client, with a long time-out, for the requests that wait. With `partitions`, nothing is safe
-    while the ledger has another number.
+    """Publishes, reads and deletes messages. `ring` rings the bell of a partition. `blocking` is a
+    second client with a long time-out, for waiting requests. With `partitions`, no event counts as
+    durable while the ledger has another number of partitions.
     """
 
     def __init__(
@@ -110,60 +109,59 @@ class Inbox:
         self._blocking = as_servers(blocking or redis)
         servers = self.queues.servers
         self._layouts = layouts(partitions, len(servers)) if partitions else [None] * len(servers)
-        self._together = [
-            GroupCommitPublisher(each, replicas, limits, layout)
-            for each, layout in zip(servers, self._layouts, strict=True)
+        self._publishers = [
+            GroupCommitPublisher(server, replicas, limits, layout)
+            for server, layout in zip(servers, self._layouts, strict=True)
         ]
         self._counting = threading.Lock()
 
     # intake's side
 
     def publish(self, partition: int, events: Sequence[Event]) -> Durability:
-        """Append one caller's events in order, check how durable they are, ring; in this order.
+        """Append one caller's events in order, check their durability, and ring the bell.
 
-        Raises Unavailable when the queue did not answer: then the events' fate is unknown. TooFast
-        or Unavailable, nothing appended, when the limits leave no room.
+        Raises Unavailable if the queue did not answer: the outcome is then unknown. Raises
+        TooManyRequests or Unavailable, without appending, if a limit is exceeded.
         """
         caller = self.transit.alias(f"{events[0].author} {events[0].via}") if events else ""
-        sealed = [self.transit.encrypt(partition, each.message(), "event") for each in events]
+        encrypted = [self.transit.encrypt(partition, event.message(), "event") for event in events]
         keys = inbox_key(partition), wake_key(partition)
-        together = self._together[partition % len(self._together)]
-        heard = together.append(keys, pace_key(partition, caller), sealed)
+        publisher = self._publishers[partition % len(self._publishers)]
+        result = publisher.append(keys, pace_key(partition, caller), encrypted)
         crashpoint("intake-answered")
-        if heard.rings:
+        if result.rings:
             with suppress(RedisError):  # the sweeper rings too
                 self._ring(partition)
-        raise_if_limited(heard.wait)
+        raise_if_limited(result.wait)
         with self._counting:
-            self.published[partition] += len(sealed)
-        return heard.durability
+            self.published[partition] += len(encrypted)
+        return result.durability
 
     def receipt(self, partition: int, waiter: str, seconds: int) -> bytes | None:
-        """Wait for the receipt that the projector sends; None when the time is over."""
+        """Wait for the receipt that the projector sends; None after `seconds`."""
         key = done_key(partition, waiter)
         try:
-            sealed = self._blocking.of(partition).blmove(key, key, seconds, "LEFT", "LEFT")
-            if not sealed:
+            encrypted = self._blocking.of(partition).blmove(key, key, seconds, "LEFT", "LEFT")
+            if not encrypted:
                 return None
-            return self.transit.decrypt(partition, cast(bytes, sealed), "receipt", waiter)
+            return self.transit.decrypt(partition, cast(bytes, encrypted), "receipt", waiter)
         except (RedisError, FirsthandError):
-            return None  # the event is safe; its fate is read from the ledger
+            return None  # the event is durable; the caller can read its outcome from the ledger
 
     def durability(self) -> Durability:
-        """The level at this moment, by a write like an event's to each server: where it is not met,
-        that of the first such server.
-        """
-        found = [each.probe(probe_key(place)) for place, each in enumerate(self._together)]
-        return next((each for each in found if each.level is None), found[0])
+        """Measure the durability by a write to each server; return the first result that fails."""
+        publishers = enumerate(self._publishers)
+        results = [publisher.probe(probe_key(number)) for number, publisher in publishers]
+        return next((result for result in results if result.level is None), results[0])
 
     # the ledger's side
 
     def length(self, partition: int) -> int:
-        """How many messages are not yet recorded."""
+        """Return how many messages are not recorded yet."""
         return self.queues.of(partition).xlen(inbox_key(partition))
 
     def has_messages(self, partition: int, *, linger: int) -> bool:
-        """True if something is not yet recorded; waits up to `linger` milliseconds for it."""
+        """Return True if the stream has a message; wait up to `linger` milliseconds for one."""
         if not linger:
             return self.length(partition) > 0
         return bool(
@@ -171,11 +169,11 @@ class Inbox:
         )
 
     def peek(self, partition: int, count: int) -> StreamHead:
-        """The head of the stream, up to `count` messages, and the state of the stream around it.
+        """Read the first `count` messages of the stream, and its counters.
 
-        A message that is not ours comes as it stands, to be kept aside: nothing is thrown away.
+        Messages without a field `e` are returned unparsed: the projector quarantines them.
         """
-        pipe = self.queues.of(partition).pipeline(transaction=True)  # all of it at one moment
+        pipe = self.queues.of(partition).pipeline(transaction=True)
         pipe.xrange(inbox_key(partition), count=count)
         pipe.xinfo_stream(inbox_key(partition))
         pipe.time()
@@ -184,9 +182,9 @@ class Inbox:
         head, stream, clock, *others = pipe.execute(raise_on_error=False)
         if isinstance(head, Exception):
             raise head
-        published, moved, before, trying = (_bytes(each) for each in others)
+        published, moved, before, trying = map(_bytes, others)
         return StreamHead(
-            [parse_message(each) for each in head],
+            list(map(parse_message, head)),
             published,
             *_stream_counts(stream),
             _number(moved),
@@ -196,14 +194,14 @@ class Inbox:
         )
 
     def peek_after(self, partition: int, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
-        """Further messages, past one of the stream."""
-        found = self.queues.of(partition).xrange(
+        """Read up to `count` messages after the message with the id `after`."""
+        messages = self.queues.of(partition).xrange(
             inbox_key(partition), min=f"({after.decode()}", count=count
         )
-        return [parse_message(each) for each in cast(list[Any], found)]
+        return list(map(parse_message, cast(list[Any], messages)))
 
     def summarize(self, partition: int) -> StreamSummary:
-        """How a partition is, in one round trip."""
+        """Read the counters of a partition in one round trip."""
         pipe = self.queues.of(partition).pipeline(transaction=True)
         pipe.xrange(inbox_key(partition), count=1)
         pipe.xinfo_stream(inbox_key(partition))
@@ -219,21 +217,22 @@ class Inbox:
     def acknowledge(
         self,
         partition: int,
-        places: Sequence[bytes],
+        ids: Sequence[bytes],
         receipts: Iterable[Reply],
         checkpoint: bytes | None,
     ) -> None:
-        """After COMMIT: publish checkpoint (if none is newer) and receipts, delete the messages."""
+        """Publish checkpoint (unless older) and receipts, delete the messages; after COMMIT."""
         pipe = self.queues.of(partition).pipeline(transaction=False)
         if checkpoint is not None:
             pipe.eval(PUBLISHED, 1, published_key(partition), checkpoint)
-        for each in receipts:
-            key = done_key(partition, each.waiter)
-            pipe.lpush(key, self.transit.encrypt(partition, each.receipt, "receipt", each.waiter))
+        for reply in receipts:
+            key = done_key(partition, reply.waiter)
+            encrypted = self.transit.encrypt(partition, reply.receipt, "receipt", reply.waiter)
+            pipe.lpush(key, encrypted)
             pipe.expire(key, DONE_SECONDS)
         pipe.delete(waiting_key(partition))
-        if places:
-            pipe.xdel(inbox_key(partition), *places)
+        if ids:
+            pipe.xdel(inbox_key(partition), *ids)
         pipe.execute()
 
     def delete_moved(self, partition: int, places: Sequence[bytes]) -> None:
@@ -244,65 +243,65 @@ class Inbox:
         pipe.execute()
 
     def republish_checkpoint(self, partition: int, checkpoint: bytes) -> None:
-        """Publish a checkpoint, unless a larger one is published."""
+        """Publish a checkpoint, unless a larger one is already published."""
         self.queues.of(partition).eval(PUBLISHED, 1, published_key(partition), checkpoint)
 
     def save_added(self, partition: int, added: int) -> None:
-        """Note how many messages had been added to a stream that was emptied or replaced."""
+        """Save how many messages had been added to a stream that was emptied or replaced."""
         self.queues.of(partition).set(added_key(partition), added)
 
     def clear_added(self, partition: int) -> None:
-        """An alarm says it now."""
+        """Delete the saved count, which an alarm contains now."""
         with suppress(RedisError):
             self.queues.of(partition).delete(added_key(partition))
 
     def mark_batch(self, partition: int, what: bytes) -> None:
-        """Note which batch is being judged."""
+        """Save which batch the worker is processing."""
         self.queues.of(partition).set(trying_key(partition), what)
 
     def unmark_batch(self, partition: int) -> None:
-        """Note that none is; what stays there says nothing once the log has grown."""
+        """Delete the mark. If that fails, the mark is ignored as soon as the log has grown."""
         with suppress(RedisError):
             self.queues.of(partition).delete(trying_key(partition))
 
     def set_full_people(self, partition: int, people: Iterable[str]) -> None:
-        """Have intake refuse events about these people, and no others, for a minute."""
+        """Have intake reject events about these people, and no others, for a minute."""
         pipe = self.queues.of(partition).pipeline(transaction=True)
         pipe.delete(held_key(partition))
-        if aliases := [self.transit.alias(each) for each in people]:
+        if aliases := list(map(self.transit.alias, people)):
             pipe.sadd(held_key(partition), *aliases)
             pipe.expire(held_key(partition), HELD_SECONDS)
         pipe.execute()
 
     def clear_wake(self, partition: int) -> None:
-        """First act of a drain: whoever publishes from now on rings again."""
+        """Clear the wake flag, so that later publishers ring again. Must precede reading."""
         self.queues.of(partition).delete(wake_key(partition))
 
     def set_blocked_reason(self, partition: int, why: str) -> None:
-        """Say why a partition waits; forgotten after 60 s unless said again."""
+        """Set why a partition waits. It expires after 60 s."""
         self.queues.of(partition).set(waiting_key(partition), why, ex=WAITING_SECONDS)
 
 
 def _stream_counts(stream: object) -> tuple[int | None, int]:
-    """How many messages were added to a stream, and how many are in it, as XINFO STREAM says."""
-    if isinstance(stream, ResponseError):  # there is no stream
+    """Return the messages ever added to a stream, and its length, by the reply to XINFO STREAM."""
+    if isinstance(stream, ResponseError):  # the stream does not exist
         return 0, 0
     if isinstance(stream, Exception):
         raise stream
-    found = cast(dict[str, Any], stream)
-    return found.get("entries-added"), found["length"]
+    info = cast(dict[str, Any], stream)
+    return info.get("entries-added"), info["length"]
 
 
-def _bytes(answer: object) -> bytes | None:
-    """What a key holds; None also if it has another type: somebody else wrote it."""
-    return answer if isinstance(answer, bytes) else None
+def _bytes(reply: object) -> bytes | None:
+    """Return the value of a key; None if it is missing or, written by others, has another type."""
+    return reply if isinstance(reply, bytes) else None
 
 
 def _number(text: bytes | None) -> int:
     return int(text) if text is not None and text.isdigit() else 0
 
 
-def parse_message(each: tuple[bytes, dict[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Id and sealed event of a message; one that is not ours comes as it stands."""
-    place, told = each
-    return place, told.get(b"e") or repr(told).encode()
+def parse_message(message: tuple[bytes, dict[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Return the id and the encrypted event of a message; its `repr` if it has no field `e`."""
+    message_id, fields = message
+    return message_id, fields.get(b"e") or repr(fields).encode()

@@ -1,4 +1,4 @@
-"""How far the ledger is behind: what waits in each partition, for how long, and why."""
+"""Consumer lag: the messages that wait in each partition, their age, and why they wait."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,15 @@ from shared.errors import Unavailable
 from shared.inbox.inbox import parse_message
 from shared.inbox.redis_keys import inbox_key, published_key, waiting_key, wake_key
 from shared.inbox.servers import RedisServers, as_servers
-from shared.settings import MOST_PARTITIONS as MOST
+from shared.settings import MOST_PARTITIONS
 
-PAGE = 200  # messages, of 50 kB at most
+PAGE = 200  # messages of at most 50 kB
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """One partition's. `oldest` is in seconds, by the queue's own clock; 0 if nothing waits.
-
-    `waits` says in words why the partition waits, if it does; `published` is the last published
+    """The lag of a partition. `oldest` is the age of its oldest message in seconds by the queue's
+    clock, 0 if there is none. `waits` is why the partition waits. `published` is the last published
     checkpoint, signed.
     """
 
@@ -35,49 +34,51 @@ class Lag:
 
 
 def lags(queues: "Redis | RedisServers", partitions: int) -> list[Lag]:
-    """Every partition's lag, in one round trip a server; RedisError if one does not answer."""
-    found, fault = reachable_lags(queues, partitions)
+    """Return the lag of every partition; RedisError if a server is unavailable."""
+    result, fault = reachable_lags(queues, partitions)
     if fault is not None:
         raise fault
-    return found
+    return result
 
 
 def reachable_lags(
     queues: "Redis | RedisServers", partitions: int
 ) -> tuple[list[Lag], RedisError | None]:
-    """The lags on the servers that answer, and why one of the others does not."""
+    """Return the lags on the available servers, and an error of an unavailable one."""
     servers = as_servers(queues).servers
-    found: list[Lag] = []
-    away = None
-    for place, server in enumerate(servers):
+    result: list[Lag] = []
+    error = None
+    for number, server in enumerate(servers):
         try:
-            found += _lags(server, range(place, partitions, len(servers)))
+            result += _lags(server, range(number, partitions, len(servers)))
         except RedisError as fault:
-            away = fault
-    return sorted(found, key=attrgetter("partition")), away
+            error = fault
+    return sorted(result, key=attrgetter("partition")), error
 
 
 def _lags(server: "Redis", partitions: Sequence[int]) -> Iterator[Lag]:
     pipe = server.pipeline(transaction=False)
     pipe.time()
-    for each in partitions:
-        pipe.xlen(inbox_key(each))
-        pipe.xrange(inbox_key(each), count=1)
-        pipe.exists(wake_key(each))
-        pipe.get(waiting_key(each))
-        pipe.get(published_key(each))
-    (seconds, microseconds), *answers = pipe.execute()
+    for partition in partitions:
+        pipe.xlen(inbox_key(partition))
+        pipe.xrange(inbox_key(partition), count=1)
+        pipe.exists(wake_key(partition))
+        pipe.get(waiting_key(partition))
+        pipe.get(published_key(partition))
+    (seconds, microseconds), *replies = pipe.execute()
     now = seconds + microseconds / 1e6
-    for place, each in enumerate(partitions):
-        messages, head, rung, waits, published = answers[5 * place : 5 * place + 5]
+    for index, partition in enumerate(partitions):
+        messages, head, rung, waits, published = replies[5 * index : 5 * index + 5]
         since = int(head[0][0].split(b"-")[0]) / 1e3 if head else now
-        yield Lag(each, messages, max(0.0, now - since), bool(rung), _text(waits), _text(published))
+        oldest = max(0.0, now - since)
+        yield Lag(partition, messages, oldest, bool(rung), _text(waits), _text(published))
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What one partition has to record, as far as somebody may see who cannot read messages: how
-    many there are, why the partition waits, if it does, and what was published last.
+    """The lag of a partition for a reader that may not read messages.
+
+    `waits` is why the partition waits, in words. `published` is the last published checkpoint.
     """
 
     partition: int
@@ -87,67 +88,69 @@ class Backlog:
 
 
 def backlogs(queues: "Redis | RedisServers", partitions: int) -> list[Backlog]:
-    """Every partition's backlog, by GET and XLEN alone, since the read API's account has no more
-    (services/operations/provision.py). Unavailable if a server does not answer.
+    """Return the backlog of every partition; Unavailable if a server does not answer.
+
+    It uses GET and XLEN only: the Redis account of the read API permits no other command
+    (services/operations/provision.py).
     """
     servers = as_servers(queues).servers
-    found: list[Backlog] = []
+    result: list[Backlog] = []
     try:
-        for place, server in enumerate(servers):
-            found += _backlogs(server, range(place, partitions, len(servers)))
+        for number, server in enumerate(servers):
+            result += _backlogs(server, range(number, partitions, len(servers)))
     except RedisError as fault:
         raise Unavailable(f"The queue did not answer ({type(fault).__name__}).") from fault
-    return sorted(found, key=attrgetter("partition"))
+    return sorted(result, key=attrgetter("partition"))
 
 
 def _backlogs(server: "Redis", partitions: Sequence[int]) -> Iterator[Backlog]:
     pipe = server.pipeline(transaction=False)
-    for each in partitions:
-        pipe.xlen(inbox_key(each))
-        pipe.get(waiting_key(each))
-        pipe.get(published_key(each))
-    answers = pipe.execute()
-    for place, each in enumerate(partitions):
-        messages, waits, published = answers[3 * place : 3 * place + 3]
-        yield Backlog(each, messages, _text(waits), published)
+    for partition in partitions:
+        pipe.xlen(inbox_key(partition))
+        pipe.get(waiting_key(partition))
+        pipe.get(published_key(partition))
+    replies = pipe.execute()
+    for index, partition in enumerate(partitions):
+        messages, waits, published = replies[3 * index : 3 * index + 3]
+        yield Backlog(partition, messages, _text(waits), published)
 
 
 def messages_outside_layout(queues: "Redis | RedisServers", partitions: int) -> dict[int, int]:
-    """How many messages stand where this ledger has no partition, by the partition's number."""
-    servers, found = as_servers(queues).servers, dict[int, int]()
-    for place, server in enumerate(servers):
+    """Count the messages in streams that are not a partition of this ledger, by stream number."""
+    servers, result = as_servers(queues).servers, dict[int, int]()
+    for index, server in enumerate(servers):
         pipe = server.pipeline(transaction=False)
-        numbers = [n for n in range(partitions, MOST) if n % len(servers) == place]
-        for each in numbers:
-            pipe.xlen(inbox_key(each))
+        numbers = [n for n in range(partitions, MOST_PARTITIONS) if n % len(servers) == index]
+        for number in numbers:
+            pipe.xlen(inbox_key(number))
         counts = zip(numbers, pipe.execute(), strict=True)
-        found |= {number: count for number, count in counts if count}
-    return found
+        result |= {number: count for number, count in counts if count}
+    return result
 
 
 def iter_pages(
     queues: "Redis | RedisServers", partition: int
 ) -> Iterator[list[tuple[bytes, bytes]]]:
-    """A whole stream, as `Inbox.read` gives its head, page by page."""
+    """Yield a whole stream in pages of messages, parsed as `Inbox.peek` does."""
     server, after = as_servers(queues).of(partition), "-"
     while page := cast(list[Any], server.xrange(inbox_key(partition), min=after, count=PAGE)):
-        yield [parse_message(each) for each in page]
+        yield list(map(parse_message, page))
         after = f"({page[-1][0].decode()}"
 
 
 def count_encrypted_with(queues: "Redis | RedisServers", partitions: int, kid: str) -> int:
-    """How many messages wait under a transit key; Unavailable if the queue does not answer."""
-    everything = (page for each in range(partitions) for page in iter_pages(queues, each))
+    """Count the messages encrypted under a transit key; Unavailable if the queue is."""
+    pages = (page for partition in range(partitions) for page in iter_pages(queues, partition))
     try:
         return sum(
-            read_header(sealed).get("kid") == kid for page in everything for _, sealed in page
+            read_header(encrypted).get("kid") == kid for page in pages for _, encrypted in page
         )
     except RedisError as fault:
         raise Unavailable(
-            f"The queue does not answer ({type(fault).__name__}), so nobody knows what waits under "
-            "the old key. Ask the doctor where it does, and then say --skip-queue-check."
+            f"The queue does not answer ({type(fault).__name__}), so the messages under the old "
+            "key cannot be counted. Run 'firsthand doctor', then use --skip-queue-check."
         ) from None
 
 
-def _text(told: bytes | None) -> str | None:
-    return None if told is None else told.decode(errors="replace")
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")

@@ -1,5 +1,7 @@
-"""How the partitions lie on the queue's servers: said by the worker, who knows the ledger, and
-compared by intake, which knows none. Two that differ would put a person's events in two places.
+"""Partition layout: which server of the queue has which partitions.
+
+The worker, which knows the ledger, publishes the layout. Intake compares its configuration with it:
+under a different layout, the events of one person would be in two streams.
 
     firsthand:layout    on each server, in words: "8 partitions, server 1 of 2"
 """
@@ -16,58 +18,62 @@ from shared.inbox.durability import Durability
 from shared.inbox.redis_keys import LAYOUT_KEY
 from shared.inbox.servers import RedisServers
 
-REMEDY = "set FIRSTHAND_PARTITIONS and FIRSTHAND_REDIS_URL as the worker has them"
-LONGEST = 60  # characters of what stands there, which others too may have written
+REMEDY = "set FIRSTHAND_PARTITIONS and FIRSTHAND_REDIS_URL to the worker's values"
+MAX_LENGTH = 60  # characters of the published value, which may come from another writer
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a process holds for true of one server."""
+    """The expected layout of one server, in words."""
 
-    says: str
+    text: str
 
-    def other(self, theirs: object) -> str:
-        """How the ledger's differs, in words; empty where it is the same, or nobody said yet."""
-        if theirs is None or theirs == self.says.encode():
+    def difference(self, published: object) -> str:
+        """Describe how the published layout differs; empty if it does not, or none is published."""
+        if published is None or published == self.text.encode():
             return ""
-        if not isinstance(theirs, bytes):
-            return f"the queue does not tell the ledger's partitions: {theirs}"
-        told = theirs.decode("utf-8", "replace")[:LONGEST]
-        return f"set to {self.says}, but the ledger has {told}; {REMEDY}"
+        if not isinstance(published, bytes):
+            return f"the queue does not report the ledger's partitions: {published}"
+        theirs = published.decode("utf-8", "replace")[:MAX_LENGTH]
+        return f"set to {self.text}, but the ledger has {theirs}; {REMEDY}"
 
-    def judge(self, found: Durability, theirs: object) -> Durability:
-        """Nothing is safe where the ledger would look for it elsewhere."""
-        why = self.other(theirs)
-        return Durability(None, f"intake is {why}") if why else found
+    def evaluate(self, durability: Durability, published: object) -> Durability:
+        """Return the durability; not durable if the layout differs from the ledger's."""
+        why = self.difference(published)
+        return Durability(None, f"intake is {why}") if why else durability
 
 
 def layouts(partitions: int, servers: int) -> list[Layout]:
-    """What is true of each server, where the ledger has so many partitions."""
-    places = range(1, servers + 1)
-    return [Layout(f"{partitions} partitions, server {place} of {servers}") for place in places]
+    """Return the layout of each server for this number of partitions."""
+    numbers = range(1, servers + 1)
+    return [Layout(f"{partitions} partitions, server {number} of {servers}") for number in numbers]
 
 
-def _each(queues: RedisServers, partitions: int) -> Iterator[tuple[Redis, Layout]]:
+def _with_layouts(queues: RedisServers, partitions: int) -> Iterator[tuple[Redis, Layout]]:
     return zip(queues.servers, layouts(partitions, len(queues.servers)), strict=True)
 
 
-def lay_out(queues: RedisServers, partitions: int) -> None:
-    """Say on each server how many partitions the ledger has, unless it stands there already."""
-    for server, each in _each(queues, partitions):
-        if server.get(LAYOUT_KEY) != each.says.encode():
-            server.set(LAYOUT_KEY, each.says)
+def publish_layout(queues: RedisServers, partitions: int) -> None:
+    """Write the ledger's layout to each server, unless it is already correct."""
+    for server, layout in _with_layouts(queues, partitions):
+        if server.get(LAYOUT_KEY) != layout.text.encode():
+            server.set(LAYOUT_KEY, layout.text)
 
 
-def other_layout(queues: RedisServers, partitions: int) -> str:
-    """How the ledger's partitions differ from ours, in words; empty if they do not, or nobody said
-    yet. RedisError if a server does not answer.
+def layout_difference(queues: RedisServers, partitions: int) -> str:
+    """Describe how the ledger's layout differs; empty if it does not, or none is published.
+
+    Raises RedisError if a server is unavailable.
     """
-    found = (each.other(server.get(LAYOUT_KEY)) for server, each in _each(queues, partitions))
-    return next(filter(None, found), "")
+    differences = (
+        layout.difference(server.get(LAYOUT_KEY))
+        for server, layout in _with_layouts(queues, partitions)
+    )
+    return next(filter(None, differences), "")
 
 
 def check_layout(queues: RedisServers, partitions: int) -> None:
-    """Unsafe if the ledger has other partitions. A server that is away is asked later."""
+    """Raise PreconditionFailed if the ledger's layout differs. Skip an unavailable queue."""
     with suppress(RedisError):
-        if why := other_layout(queues, partitions):
+        if why := layout_difference(queues, partitions):
             raise PreconditionFailed(f"intake is {why}")

@@ -1,7 +1,7 @@
-"""Reading the last published checkpoint of a log, which stands in the queue, outside the database.
+"""Published checkpoint: read the last published checkpoint of a log from the queue.
 
-The projector writes it after its commit (shared/inbox); the services that read and keep
-the logs look here.
+The projector publishes it after its commit (shared/inbox). It is outside the database, so that the
+read API and the checkpoint archiver can detect a database that was rolled back.
 """
 
 from typing import cast
@@ -13,19 +13,19 @@ from shared.errors import Unavailable
 from shared.inbox.redis_keys import published_key
 from shared.inbox.servers import RedisServers, as_servers
 
-WRONG_TYPE = "(not a text)"
+WRONG_TYPE = "(not a string)"
 
 
 class PublishedCheckpoints:
-    """Asks the queue."""
+    """Reads published checkpoints from the queue."""
 
     def __init__(self, redis: Redis | RedisServers) -> None:
         self.queues = as_servers(redis)
 
     def read(self, log: int) -> str:
-        """The text in the place of the checkpoint, which anybody who writes to the queue may have
-        changed; empty if there is no such key, WRONG_TYPE if its value is not a text. Unavailable
-        if the queue does not answer.
+        """Return the published checkpoint of a log, not verified; Unavailable if the queue is.
+
+        Returns an empty text if the key is missing, and WRONG_TYPE if it is not a string.
         """
         try:
             note = cast(bytes | None, self.queues.of(log).get(published_key(log)))

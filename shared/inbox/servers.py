@@ -1,4 +1,4 @@
-"""The queue's servers, and connections to them."""
+"""Redis servers of the queue, and connections to them."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from redis.retry import Retry
 
 from shared.errors import SettingsError
 
-SOCKET_TIMEOUT = 2.0  # seconds: short, since the ledger's head may be locked meanwhile
+SOCKET_TIMEOUT = 2.0  # seconds: short, because the ledger's head may be locked meanwhile
 MAX_CONNECTIONS = 64
 
 
 def is_reachable(url: str) -> bool:
-    """True if a queue answers there."""
+    """Return True if a queue answers at the URL."""
     try:
         with connect(url) as client:
             return bool(client.ping())
@@ -23,9 +23,10 @@ def is_reachable(url: str) -> bool:
 
 
 def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> Redis:
-    """A client that never retries by itself: a retried XADD was seen to write an event twice.
+    """Return a client without automatic retries: a retried XADD can append an event twice.
 
-    Raises SettingsError if the address is none. It is not told: there may be a password in it.
+    Raises SettingsError if the URL is invalid. The message does not contain the URL, because it
+    may contain a password.
     """
     try:
         return Redis.from_url(
@@ -38,13 +39,13 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT) -> Redis:
             health_check_interval=0,
         )
     except ValueError:
-        told = "not an address as redis://127.0.0.1:6379, rediss://… or unix:///…"
-        raise SettingsError(f"FIRSTHAND_REDIS_URL: {told}") from None
+        detail = "not a URL like redis://127.0.0.1:6379, rediss://… or unix:///…"
+        raise SettingsError(f"FIRSTHAND_REDIS_URL: {detail}") from None
 
 
 class RedisServers:
-    """The queue's servers. A partition's keys stand on one of them: partition n on server n modulo
-    their number. The doorbell stands on the first.
+    """The servers of the queue. Partition n is on server n modulo their number, the doorbell on the
+    first.
     """
 
     def __init__(self, *servers: Redis) -> None:
@@ -52,7 +53,7 @@ class RedisServers:
 
     @classmethod
     def connect(cls, urls: Sequence[str], *, timeout: float = SOCKET_TIMEOUT) -> "RedisServers":
-        """A client of each server, as `connect`."""
+        """Create a client for each URL with `connect`."""
         return cls(*(connect(url, timeout=timeout) for url in urls))
 
     @property
@@ -61,10 +62,10 @@ class RedisServers:
         return self.servers[0]
 
     def of(self, partition: int) -> Redis:
-        """The server of a partition."""
+        """Return the server of a partition."""
         return self.servers[partition % len(self.servers)]
 
 
 def as_servers(redis: Redis | RedisServers) -> RedisServers:
-    """One server too is a set of servers."""
+    """Wrap a single server in RedisServers."""
     return redis if isinstance(redis, RedisServers) else RedisServers(redis)

@@ -169,7 +169,7 @@ def _projector_stages(clock: Clock, transit: Transit, messages: Sequence[bytes])
     ruling, standing = VerdictRecord(RULES, RECEIVED, None, False, ()), StreamPosition(1, 1)
     opening = alone([partial(read_event, sealed) for sealed in messages])
     writing = alone(
-        [partial(entry.write, event, ruling, key=key, standing=standing) for event in events]
+        [partial(entry.write, event, ruling, key=key, position=standing) for event in events]
     )
     return {
         "lock": spent["batch-locked"],

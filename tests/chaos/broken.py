@@ -135,7 +135,7 @@ BUILDS = [
     Broken("I1", "messages are deleted before COMMIT", [DeletesWhatItReads]),
     Broken(
         "I2",
-        "a repeat is not recognised, and SQL does not mind",
+        "a duplicate is not detected, and SQL has no constraint",
         [RecordsRepeats],
         drop_unique_key,
     ),
@@ -146,11 +146,11 @@ BUILDS = [
         partial(setattr, routes, _decided.__name__, decide_by_any_receipt),
     ),
     Broken("I4", "a batch takes its messages in the order of their ids", [SortsById]),
-    Broken("I5", "a batch of repeats signs another root of the same size", [SignsAnotherRoot]),
+    Broken("I5", "a batch of duplicates signs another root of the same size", [SignsAnotherRoot]),
 ]
 TAKES_FIRST = Broken(
     "I4",
-    "a drain takes what it reads off the stream, before it has the head's lock",
+    "a drain deletes what it reads from the stream before it has the head's lock",
     [LocksLate, DeletesWhatItReads],
     partial(setattr, writes, lock_head.__name__, reads.head),
 )

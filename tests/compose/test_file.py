@@ -13,7 +13,7 @@ import yaml
 from services.cli import COMMANDS
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
-from services.operations.provision import ACCOUNTS, BESIDES
+from services.operations.provision import ACCOUNTS, EXTRA
 from shared.settings import variables
 from tests.compose.image import DOCKERFILE, instructions, stages
 from tests.compose.project import FILE, ROOT, mounts, order, project, seconds
@@ -139,7 +139,7 @@ def test_who_joins_the_network_metrics_reaches_the_figures_of_all_and_of_every_w
     told = SERVICES["worker"]["environment"]
     where = told["FIRSTHAND_METRICS_HOST"], told["FIRSTHAND_METRICS_PORT"]
     assert where == ("0.0.0.0", "8083")  # noqa: S104 - in the container's own networks
-    page = (ROOT / "docs/how-to/watch-and-mend.md").read_text()
+    page = (ROOT / "docs/how-to/monitor-and-troubleshoot.md").read_text()
     assert "firsthand_metrics" in page, "the network's name, with the project's before it"
     for each in ("intake", "ledger", "worker"):
         port = {"intake": 8081, "ledger": 8082, "worker": 8083}[each]
@@ -241,7 +241,7 @@ def memory(limit: str) -> int:
 
 
 def test_the_queues_account_gets_only_what_is_harmless_of_the_dangerous() -> None:
-    assert BESIDES.split() == ["+info", "+config|get", "+client|list"]
+    assert EXTRA.split() == ["+info", "+config|get", "+client|list"]
 
 
 def test_the_image_copies_what_is_there_and_what_may_be_there() -> None:

@@ -193,6 +193,6 @@ def audit_files(
 def codes(report: Report) -> dict[str, Sequence[str]]:
     """Depth -> the codes found there."""
     found: dict[str, list[str]] = {}
-    for depth, code in sorted(report.found):
+    for depth, code in sorted(report.totals):
         found.setdefault(depth, []).append(code)
     return dict(found)

@@ -82,7 +82,7 @@ def test_an_export_is_checked_as_far_as_it_is_opened(
     spoke = [b'"onbehalfof"' in each for each in whole.leaves]
     assert left_out.pop(f"entries {SPOKE}") == sum(spoke) > 0
     assert sum(each or 0 for each in left_out.values()) == told["entries"]
-    assert "give --vkey" in json.dumps(told["depths"]["log"]["unchecked"])
+    assert "pass --vkey" in json.dumps(told["depths"]["log"]["unchecked"])
     found = report(sealed, "--require", "opened", code=1)
     assert [each["depth"] for each in found["findings"]] == ["opened", "opened"]
     assert report(sealed, "--require", "log")["found"] == 0
@@ -179,13 +179,13 @@ def test_a_key_that_is_not_the_logs_is_a_finding(
     ("words", "says"),
     [
         (["nowhere"], "does not exist"),
-        (["."], "this is no export"),
+        (["."], "not an export"),
         (["--vkey", "no+key"], "a key is <name>+"),
         (["--witness", "no+key"], "--witness no+key"),
-        (["--quorum", "2"], "--quorum is a number"),
-        (["--witness", WITNESS, "--quorum", "0"], "--quorum is a number from 1"),
-        (["--witness", WITNESS, "--quorum", "2"], "--quorum is a number from 1"),
-        (["--html", "nowhere/page.html"], "there is no folder nowhere"),
+        (["--quorum", "2"], "--quorum must be between 1"),
+        (["--witness", WITNESS, "--quorum", "0"], "--quorum must be between 1"),
+        (["--witness", WITNESS, "--quorum", "2"], "--quorum must be between 1"),
+        (["--html", "nowhere/page.html"], "the folder nowhere does not exist"),
         (["--checkpoint", "nowhere"], "does not exist"),
         (["--require", "all"], "is not one of"),
         (["--data", "nowhere"], "firsthand init"),
@@ -207,7 +207,7 @@ def test_a_whole_archive_of_something_else_is_a_wrong_call(tmp_path: Path) -> No
     with tarfile.open(packed, "w:gz") as archive:
         archive.add(tmp_path / "note", "note")
     done = run(packed)
-    assert (done.exit_code, "this is no export" in done.output) == (2, True)
+    assert (done.exit_code, "not an export" in done.output) == (2, True)
 
 
 @on_sqlite
@@ -223,7 +223,7 @@ def test_an_archive_may_not_write_outside_its_folder(export: Path, tmp_path: Pat
 @on_sqlite
 def test_the_witnesses_given_must_have_cosigned(export: Path, tmp_path: Path) -> None:
     one, other = Cosigner("w1.example", 1), Cosigner("w2.example", 2)
-    assert "give --witness" in run(export).stdout
+    assert "pass --witness" in run(export).stdout
     assert codes(report(export, "--witness", one.key.vkey, code=1)) == {"checkpoint"}
     path = export / "logs" / "0" / "checkpoint"
     path.write_text(one.cosign(path.read_text()))
@@ -233,7 +233,7 @@ def test_the_witnesses_given_must_have_cosigned(export: Path, tmp_path: Path) ->
     (found,) = report(export, "--witness", both, code=1)["findings"]
     assert (found["field"], found["detail"]) == (
         "cosignatures",
-        "cosigned by 1 of the witnesses given, not by 2",
+        "cosigned by 1 of the --witness keys; 2 are required",
     )
     assert report(export, "--witness", both, "--quorum", "1")["found"] == 0
 
@@ -256,7 +256,7 @@ def test_names_that_are_no_text_and_what_is_no_file_are_findings(export: Path) -
     os.mkfifo(export / "logs" / "0" / "checkpoints" / "7")
     (export / "logs" / os.fsdecode(b"odd\xff")).write_text("")
     found = {each["field"]: each["detail"] for each in report(export, code=1)["findings"]}
-    assert found["logs/0/checkpoints/7"] == "is no plain file"
+    assert found["logs/0/checkpoints/7"] == "is not a regular file"
     assert "logs/odd?" in found
 
 
@@ -264,7 +264,7 @@ def test_names_that_are_no_text_and_what_is_no_file_are_findings(export: Path) -
 def test_a_size_written_in_another_way_is_named_as_it_stands_there(export: Path) -> None:
     (export / "logs" / "0" / "checkpoints" / "007").write_text("")
     found = {each["field"]: each["detail"] for each in report(export, code=1)["findings"]}
-    assert found.pop("logs/0/checkpoints/007") == "is named as no size is"
+    assert found.pop("logs/0/checkpoints/007") == "the name is not a size"
     assert {*found} == {"manifest.json"}
 
 

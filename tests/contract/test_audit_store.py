@@ -62,7 +62,7 @@ def test_a_column_that_holds_what_it_cannot_is_named(lived: Ledger, name: str, c
     ("change", "says"),
     [
         ("UPDATE entries SET subject = 'person:eve' WHERE sequence = 2", "3 follows 1"),
-        ("UPDATE entries SET leaf = '' WHERE sequence = 2", "are no canonical entry"),
+        ("UPDATE entries SET leaf = '' WHERE sequence = 2", "are not a canonical entry"),
     ],
 )
 def test_going_through_a_stream_that_is_not_whole_ends_in_one_line(
@@ -83,7 +83,7 @@ def unanswered(words: list[str], env: dict[str, str]) -> None:
     """The command ends in one line, with the status of what is away."""
     done = CliRunner().invoke(main, words, env=env)
     assert (done.exit_code, len(done.stderr.splitlines())) == (3, 1), done.output
-    assert done.stderr.startswith("firsthand: The database does not answer (")
+    assert done.stderr.startswith("firsthand: The database is unavailable (")
 
 
 @pytest.mark.parametrize("words", ASKED, ids=" ".join)

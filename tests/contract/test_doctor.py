@@ -66,7 +66,7 @@ def test_it_changes_nothing(on_valkey: Ledger) -> None:
 
 def test_no_key_folder(on_valkey: Ledger, keys: Path) -> None:
     keys.rename(keys.with_name("elsewhere"))
-    named(on_valkey, "key files", "error", "no key folder", "run 'firsthand init'")
+    named(on_valkey, "key files", "error", "does not exist", "run 'firsthand init'")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_secret_that_others_can_read(on_valkey: Ledger, keys: Path, name: str)
     if not (keys / name).exists():  # `provision-secrets` or whoever rotates a key makes it
         (keys / name).touch()
     (keys / name).chmod(0o755 if not name else 0o644)
-    named(on_valkey, "key files", "error", "others can use it", "run 'chmod 0")
+    named(on_valkey, "key files", "error", "other accounts can use it", "run 'chmod 0")
 
 
 @SQLITE
@@ -91,7 +91,13 @@ def test_a_ledger_that_others_can_read(on_valkey: Ledger) -> None:
     file.parent.chmod(0o700)
     assert examined(on_valkey)["ledger's file"].state == "ok"
     file.parent.chmod(0o755)
-    named(on_valkey, "ledger's file", "error", "mode 0644, others can use it", "run 'chmod 0600")
+    named(
+        on_valkey,
+        "ledger's file",
+        "wrong",
+        "mode 0644, other accounts can use it",
+        "run 'chmod 0600",
+    )
     assert folder.exists()
 
 
@@ -134,7 +140,7 @@ def test_what_this_host_does_not_need_is_unknown_and_no_finding(
     on_valkey.settings = replace(on_valkey.settings, database_url="", database_owner_url="")
     found = examined(on_valkey)
     assert [each for each in found.values() if each.state == "error" or each.down] == []
-    assert "not on this host, and workers need it" in found["log keys"].detail
+    assert "not on this host; workers need it" in found["log keys"].detail
     assert "no database address on this host" in found["database"].detail
     assert {found[each].state for each in ("queue", "lag", "issuers", "transit keys")} == {"ok"}
 
@@ -143,7 +149,7 @@ def test_what_this_host_does_not_need_is_unknown_and_no_finding(
 
 
 def test_a_disk_that_is_full(on_valkey: Ledger) -> None:
-    named(on_valkey, "disk", "error", "are free in", "make room", least_free=2**60)
+    named(on_valkey, "disk", "error", "are free in", "free space", least_free=2**60)
 
 
 @SQLITE
@@ -171,14 +177,14 @@ def test_a_queue_that_is_away(on_valkey: Ledger, valkey: RedisLikeServer) -> Non
     assert (found["queue"].state, found["queue"].down) == ("skipped", True)
     assert "does not answer" in found["queue"].detail
     assert "start it" in found["queue"].remedy
-    assert found["lag"].detail == "not known, for the reason of 'queue'"
+    assert found["lag"].detail == "unknown, for the same reason as 'queue'"
     assert found["heads"].state == "ok"
 
 
 @SQLITE
 def test_a_queue_that_is_too_old(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_checks, "OLDEST", (99, 0))
-    named(ledger, "queue", "error", "it speaks as Redis", "use Redis 7.0 or newer")
+    named(ledger, "queue", "error", "its version is Redis", "use Redis 7.0 or newer")
 
 
 @SQLITE
@@ -200,7 +206,7 @@ def test_replicas_that_are_missing(ledger: Ledger) -> None:
 @SQLITE
 def test_a_queue_that_others_use_too(ledger: Ledger) -> None:
     ledger.inbox().redis.set("session:42", "cache")
-    named(ledger, "queue's other keys", "warning", "as session:42", "a queue of its own")
+    named(ledger, "queue's other keys", "warning", "such as session:42", "a separate queue")
 
 
 @SQLITE
@@ -208,14 +214,14 @@ def test_a_queue_that_others_use_too(ledger: Ledger) -> None:
 def test_clocks_that_differ(ledger: Ledger, off: int) -> None:
     way = "60 s behind" if off > 0 else "60 s ahead of"
     clock = {"clock": lambda: datetime.now(UTC) + timedelta(seconds=off)}
-    named(ledger, "queue's clock", "error", way, "the same time server", **clock)
+    named(ledger, "queue's clock", "error", way, "one time server", **clock)
 
 
 @SQLITE
 def test_a_partition_that_waits_says_why(ledger: Ledger) -> None:
     ledger.post(ada.starts())
     ledger.inbox().set_blocked_reason(0, "the database is away")
-    named(ledger, "lag", "error", "1 messages: the database is away", "goes on by itself")
+    named(ledger, "lag", "error", "1 messages: the database is away", "continues by itself")
 
 
 @SQLITE
@@ -237,18 +243,18 @@ def test_messages_that_nobody_takes(ledger: Ledger) -> None:
     redis = ledger.inbox().redis
     seconds, _ = redis.time()
     redis.xadd(inbox_key(0), {"e": b"x"}, id=f"{(seconds - 90) * 1000}-0")
-    named(ledger, "lag", "error", "no bell was rung", "start a worker")
+    named(ledger, "lag", "error", "doorbell not rung", "start a worker")
 
 
 @SQLITE
 def test_a_partition_that_is_full(ledger: Ledger) -> None:
     ledger.post(ada.starts(), ada.states())
     full = {"inbox_limit": 2}
-    named(ledger, "lag", "error", "2 messages (full: who posts gets 503)", "start a worker", **full)
+    named(ledger, "lag", "error", "2 messages (full: intake answers 503)", "start a worker", **full)
     assert examined(ledger, inbox_limit=3)["lag"].state == "ok"
     assert examined(ledger, inbox_limit=0)["lag"].state == "ok"
     ledger.inbox().set_blocked_reason(0, "the database is away")
-    named(ledger, "lag", "error", "(full: who posts gets 503): the database is away", "", **full)
+    named(ledger, "lag", "error", "(full: intake answers 503): the database is away", "", **full)
 
 
 @SQLITE
@@ -263,4 +269,4 @@ def test_bells_that_failed(ledger: Ledger) -> None:
         job_class=doorbell.DrainJob,
     )
     worker.work(burst=True, logging_level="CRITICAL")  # this process has nothing to drain with
-    named(ledger, "bells", "warning", "1 bells failed", "the worker's log")
+    named(ledger, "bells", "warning", "1 doorbell jobs failed", "the worker's log")

@@ -29,7 +29,7 @@ def keys(on_valkey: Ledger) -> Path:
 @SQLITE
 def test_no_ledger_at_all(on_valkey: Ledger) -> None:
     (on_valkey.settings.data.parent / "ledger.db").unlink()
-    named(on_valkey, "database", "error", "there is no ledger at", "run 'firsthand init'")
+    named(on_valkey, "database", "error", "no ledger at", "run 'firsthand init'")
 
 
 @POSTGRESQL
@@ -52,11 +52,15 @@ BROKEN: dict[str, tuple[str, str, str]] = {  # by check: what is done, what is s
         "revision 9999",
         "run the newer version",
     ),
-    "ledger": ("UPDATE ledger SET partitions = 4", "made with 4 partitions", "set it to 4"),
+    "ledger": ("UPDATE ledger SET partitions = 4", "created with 4 partitions", "set it to 4"),
     "heads": ("UPDATE heads SET size = 3", "a head of size 3", "'firsthand replay --all'"),
-    "held": (HOLDS, "held back about person:ada (1: no key)", "goes on by itself"),
+    "held": (HOLDS, "held back about person:ada (1: no key)", "continues by itself"),
     "queue's completeness": (LOSES, "emptied (4 in the last 7 days)", "from their outboxes"),
-    "signatures": ("UPDATE heads SET checkpoint = 'x'", "log-0.key is not the key", "put back"),
+    "signatures": (
+        "UPDATE heads SET checkpoint = 'x'",
+        "log-0.key is not the key",
+        "restore the key",
+    ),
 }
 
 
@@ -69,7 +73,7 @@ def test_a_store_that_is_not_as_it_must_be(on_valkey: Ledger, check: str) -> Non
 
 def test_another_origin(on_valkey: Ledger) -> None:
     on_valkey.settings = replace(on_valkey.settings, origin="example.org/other")
-    named(on_valkey, "ledger", "error", "FIRSTHAND_ORIGIN says", "set it to the ledger's")
+    named(on_valkey, "ledger", "error", "FIRSTHAND_ORIGIN is", "set it to the ledger's")
 
 
 @POSTGRESQL
@@ -109,7 +113,7 @@ def test_guards_that_are_gone(on_valkey: Ledger, statements: list[str]) -> None:
     with on_valkey.as_owner() as connection:
         for each in statements:
             connection.execute(text(each))
-    named(on_valkey, "append-only", "error", "not append-only here", "'firsthand replay --all'")
+    named(on_valkey, "append-only", "error", "not append-only", "'firsthand replay --all'")
 
 
 @POSTGRESQL
@@ -123,13 +127,13 @@ def test_a_role_that_may_too_much(on_valkey: Ledger) -> None:
 def test_another_key_encryption_key(on_valkey: Ledger, keys: Path) -> None:
     (keys / "kek").unlink()
     Vault.make(keys)
-    named(on_valkey, "vault", "error", "cannot be unwrapped with this kek", "put back the kek")
+    named(on_valkey, "vault", "error", "cannot be unwrapped with this kek", "restore the kek")
 
 
 def test_an_older_copy_of_the_database(on_valkey: Ledger) -> None:
     ahead = signers(on_valkey.settings)[0].checkpoint(5, bytes(32))
     on_valkey.inbox().acknowledge(0, [], [], ahead.encode())
-    named(on_valkey, "published", "error", "but 5 entries were published", "bring back the newer")
+    named(on_valkey, "published", "error", "but 5 entries were published", "restore the newer")
 
 
 def test_a_new_log_key_is_said_until_worker_and_ledger_have_it(on_valkey: Ledger) -> None:
@@ -137,7 +141,7 @@ def test_a_new_log_key_is_said_until_worker_and_ledger_have_it(on_valkey: Ledger
     on_valkey.drain()
     for finish in (False, True):
         rotate_log_key(on_valkey.settings, 0, finish=finish)
-        says = "a new key of log 0 is there, and not in use"
+        says = "log 0 has a new key that is not in use"
         named(on_valkey, "published", "warning", says, "restart worker and ledger")
     on_valkey.projector().batch(0)  # as a worker's start does
     assert examined(on_valkey)["published"].state == "ok"
@@ -145,17 +149,19 @@ def test_a_new_log_key_is_said_until_worker_and_ledger_have_it(on_valkey: Ledger
 
 def test_what_was_published_is_not_ours(on_valkey: Ledger) -> None:
     on_valkey.inbox().redis.set("firsthand:{p0}:published", "garbage")
-    named(on_valkey, "published", "error", "cannot be read", "who else writes to the queue")
+    named(on_valkey, "published", "error", "is invalid", "which other program writes to the queue")
 
 
 def test_messages_that_did_not_open(on_valkey: Ledger) -> None:
     on_valkey.inbox().redis.xadd(inbox_key(0), {"e": b"not ours"})
     on_valkey.drain()
-    named(on_valkey, "unreadable", "error", "1 messages did not open", "who else writes")
+    named(
+        on_valkey, "unreadable", "error", "1 messages could not be decrypted", "which other program"
+    )
     late: Callable[[], datetime] = lambda: datetime.now(UTC) + timedelta(days=8)  # noqa: E731 - a clock
     found = examined(on_valkey, clock=late)["unreadable"]
     assert found.state == "ok"
-    assert found.detail.startswith("1 messages did not open, the last one on 20")
+    assert found.detail.startswith("1 messages could not be decrypted, the last one on 20")
 
 
 @POSTGRESQL
@@ -163,7 +169,7 @@ def test_the_databases_clock_is_looked_at_too(on_valkey: Ledger) -> None:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC) + timedelta(seconds=60)  # noqa: E731 - a clock
     found = examined(on_valkey, clock=clock)["database's clock"]
     assert found.state == "skipped"  # told once, of the queue's clock
-    assert found.detail == "not known, for the reason of 'queue's clock'"
+    assert found.detail == "unknown, for the same reason as 'queue's clock'"
 
 
 # the services

@@ -113,8 +113,8 @@ def test_it_is_there_whole_or_not_at_all(on_valkey: Ledger, tmp_path: Path) -> N
     on_valkey.drain()
     there = tmp_path / "there.tar.gz"
     there.write_text("something of ours")
-    assert "is there already" in export(on_valkey, there, code=2).output
-    assert "there is no folder" in export(on_valkey, tmp_path / "no/where", code=2).output
+    assert "exists; name a new" in export(on_valkey, there, code=2).output
+    assert "missing folder" in export(on_valkey, tmp_path / "no/where", code=2).output
     assert there.read_text() == "something of ours"
     before = set(tmp_path.iterdir())
     with served(on_valkey) as url:
@@ -141,7 +141,7 @@ class Short:
             return self.log.tile(tile)
         return self.log.tile(Tile(tile.level, tile.number, tile.width - 1))
 
-    def kept(self, _: int) -> tuple[()]:
+    def archived(self, _: int) -> tuple[()]:
         return ()
 
 
@@ -165,7 +165,7 @@ def test_a_store_that_lost_its_guards_is_not_exported(on_valkey: Ledger, tmp_pat
     on_valkey.change("DROP TRIGGER entries_no_delete", 'DELETE FROM entries WHERE "index" = 1')
     before = set(tmp_path.iterdir())
     out = export(on_valkey, tmp_path / "new.tar.gz", code=3).output
-    assert "entries are not append-only here" in out
+    assert "entries are not append-only" in out
     assert set(tmp_path.iterdir()) == before
 
 

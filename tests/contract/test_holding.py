@@ -100,7 +100,7 @@ def test_others_go_on_and_the_held_are_judged_in_order_later(
         worked(on_valkey)
         assert on_valkey.ids(ADA) == [each.id for each in EARLY]
         assert [row["subject"] for row in on_valkey.table("held")] == [ADA] * 4
-        named(on_valkey, "held", "error", ADA, "goes on by itself")
+        named(on_valkey, "held", "error", ADA, "continues by itself")
     released(on_valkey)
     said = [*EARLY, LATE[0], sam.rewords("Lose weight."), LATE[1], LATE[2]]
     assert [row["refusal"] for row in on_valkey.rows() if row["subject"] == ADA].count(None) == 8
@@ -225,7 +225,7 @@ def test_an_export_carries_what_is_held_and_a_restore_holds_it_again(
         path = tmp_path / "export" / "held.jsonl"
         path.write_bytes(path.read_bytes().replace(b"person:ada", b"person:bob"))
         said = run(on_valkey, "restore", str(tmp_path / "export"), code=3)
-        assert "held.jsonl is not what this ledger exported" in said
+        assert "held.jsonl was not exported by this ledger" in said
     released(on_valkey)
     assert on_valkey.ids(ADA) == [each.id for each in [*EARLY, *LATE]]
 

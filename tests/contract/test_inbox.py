@@ -243,7 +243,7 @@ def test_a_receipt_is_for_its_partition_and_no_event(inbox: Inbox, queue: "Redis
     queue.copy("firsthand:{p0}:done:w1", "firsthand:{p1}:done:w1")
     assert inbox.receipt(1, "w1", 1) is None
     sealed = inbox.transit.encrypt(0, b"201\n{}", "receipt")
-    with pytest.raises(DecryptionError, match="sealed for another place"):
+    with pytest.raises(DecryptionError, match="encrypted for another partition, use or waiter"):
         inbox.transit.decrypt(0, sealed, "event")
 
 
@@ -257,7 +257,7 @@ def test_a_receipt_is_for_its_waiter(inbox: Inbox, queue: "Redis") -> None:
 def test_a_message_does_not_open_in_another_partition(inbox: Inbox) -> None:
     inbox.publish(0, [sam.states()])
     ((_, sealed),) = inbox.peek(0, 1).messages
-    with pytest.raises(DecryptionError, match="sealed for another place"):
+    with pytest.raises(DecryptionError, match="encrypted for another partition, use or waiter"):
         inbox.transit.decrypt(1, sealed, "event")
 
 

@@ -12,7 +12,7 @@ from services.ledger.writer.worker import Drainer
 from shared.errors import MisroutedEvent
 from shared.events.event import Event, partition_of
 from shared.inbox.inbox import Inbox
-from shared.inbox.partition_layout import lay_out
+from shared.inbox.partition_layout import publish_layout
 from shared.inbox.redis_keys import LAYOUT_KEY, inbox_key
 from tests.contract.examined import SQLITE, examined, named
 from tests.contract.ledgers import Ledger
@@ -137,7 +137,7 @@ def asking(ledger: Ledger, partitions: int) -> Inbox:
 def test_intake_is_not_ready_while_it_differs_from_the_ledger(on_valkey: Ledger) -> None:
     wrong, right = asking(on_valkey, 8), asking(on_valkey, 1)
     assert wrong.durability().level == right.durability().level == "fsync"  # nobody has said
-    lay_out(on_valkey.inbox().queues, 1)
+    publish_layout(on_valkey.inbox().queues, 1)
     assert right.durability().level == right.publish(0, [ada.starts()]).level == "fsync"
     for found in (wrong.durability(), wrong.publish(0, [ada.states()])):
         assert found.level is None
@@ -146,7 +146,7 @@ def test_intake_is_not_ready_while_it_differs_from_the_ledger(on_valkey: Ledger)
 
 
 def test_another_number_of_servers_is_another_layout(on_valkey: Ledger) -> None:
-    lay_out(on_valkey.inbox().queues, 2)
+    publish_layout(on_valkey.inbox().queues, 2)
     alone = on_valkey.inbox().redis
     both = Inbox(
         type(on_valkey.inbox().queues)(alone, alone), on_valkey.inbox().transit, partitions=2
@@ -180,7 +180,7 @@ def test_a_worker_says_the_number_and_intake_refuses_to_start_with_another(
     done = intake(on_valkey, 8)
     assert done.returncode == 3
     assert "8 partitions" in done.stderr
-    assert "set FIRSTHAND_PARTITIONS and FIRSTHAND_REDIS_URL as the worker has them" in done.stderr
+    assert "set FIRSTHAND_PARTITIONS and FIRSTHAND_REDIS_URL to the worker's values" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -200,9 +200,9 @@ def test_a_worker_moves_what_waits_beyond_its_partitions(on_valkey: Ledger) -> N
 @SQLITE
 def test_the_doctor_names_another_number(on_valkey: Ledger) -> None:
     assert examined(on_valkey)["partitions"].state == "ok"
-    lay_out(on_valkey.inbox().queues, 2)
+    publish_layout(on_valkey.inbox().queues, 2)
     named(on_valkey, "partitions", "error", "2 partitions", "FIRSTHAND_PARTITIONS")
-    lay_out(on_valkey.inbox().queues, 1)
+    publish_layout(on_valkey.inbox().queues, 1)
     assert examined(on_valkey)["partitions"].state == "ok"
 
 

@@ -138,7 +138,7 @@ def test_a_type_of_tomorrow_waits_for_a_newer_worker(on_valkey: Ledger) -> None:
     assert drainer.drain(0) == drainer.drain(0) == 0
     assert (on_valkey.ids(ADA), on_valkey.waiting()) == (IDS[:2], 2), "what came before is recorded"
     why = on_valkey.inbox().redis.get(WAITING)
-    assert why == b"CatalogueTooNew: an event of type dream.told, which this worker does not know"
+    assert why == b"CatalogueTooNew: this worker does not know the event type dream.told"
     assert not drainer.stopping.is_set()
 
 
@@ -182,7 +182,7 @@ def test_newer_rules_stop_the_projector(on_valkey: Ledger) -> None:
     projector = on_valkey.projector()
     with on_valkey.as_owner() as connection:
         connection.execute(text(f"UPDATE heads SET rules = {rules.RULES + 1}"))
-    newer = f"log 0 was ruled by rules {rules.RULES + 1}, this worker has {rules.RULES}"
+    newer = f"log 0 was written by rules {rules.RULES + 1}, this worker has {rules.RULES}"
     with pytest.raises(PreconditionFailed, match=newer):
         projector.batch(0)
     assert (on_valkey.rows(), on_valkey.waiting()) == ([], 9)

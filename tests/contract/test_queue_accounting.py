@@ -48,7 +48,7 @@ def test_a_sound_queue_raises_no_alarm(ledger: Ledger) -> None:
     ledger.drain()
     ledger.drain(projector)
     assert alarms(ledger) == []
-    assert not projector.wants_a_look(0, ledger.inbox().summarize(0))
+    assert not projector.needs_batch(0, ledger.inbox().summarize(0))
     (head,) = ledger.table("heads")
     assert (head["added"], head["taken"], head["moved"]) == (10, 10, 0)
     assert head["published"] <= head["size"] == 9
@@ -61,10 +61,10 @@ def test_messages_that_are_trimmed_are_counted(ledger: Ledger, left: int) -> Non
     ledger.post(*TOLD[2:6])
     ledger.inbox().redis.xtrim(inbox_key(0), maxlen=left, approximate=False)
     glance = ledger.inbox().summarize(0)
-    assert projector.wants_a_look(0, glance)
+    assert projector.needs_batch(0, glance)
     assert projector.batch(0) == left
     assert alarms(ledger) == [("queue-lost-messages", 4 - left)]
-    assert not projector.wants_a_look(0, ledger.inbox().summarize(0))
+    assert not projector.needs_batch(0, ledger.inbox().summarize(0))
     named(ledger, "queue's completeness", "error", "removed from the queue", "outboxes")
     ledger.post(*TOLD[2:])
     ledger.drain(projector)
@@ -78,7 +78,7 @@ def test_a_wiped_queue_stops_the_writer_until_somebody_accepts_it(ledger: Ledger
     drainer = Drainer(projector, lambda _: None)
     ledger.post(*TOLD[2:6])
     inbox = ledger.inbox()
-    assert projector.wants_a_look(0, inbox.summarize(0)) is False
+    assert projector.needs_batch(0, inbox.summarize(0)) is False
     inbox.redis.flushall()
     ledger.post(*TOLD[6:8])
     assert drainer.drain(0) == 0
@@ -86,7 +86,7 @@ def test_a_wiped_queue_stops_the_writer_until_somebody_accepts_it(ledger: Ledger
     assert b"run 'firsthand accept-queue'" in (inbox.redis.get(WAITING) or b"")
     assert (len(ledger.rows()), ledger.waiting()) == (2, 2)
     assert "Log 0: published again, 2 entries." in accept(ledger)
-    assert "nothing done" in accept(ledger), "the second time"
+    assert "nothing to do" in accept(ledger), "the second time"
     assert drainer.drain(0) == 2
     assert alarms(ledger) == [("queue-replaced", 4)]
     ledger.post(*TOLD[2:])
@@ -112,7 +112,7 @@ def test_what_an_intake_saw_is_counted_where_no_worker_did(ledger: Ledger) -> No
 def test_a_stream_that_is_removed_alone_is_counted_and_the_writer_goes_on(ledger: Ledger) -> None:
     projector = recorded(ledger)
     ledger.post(*TOLD[2:6])
-    projector.wants_a_look(0, ledger.inbox().summarize(0))
+    projector.needs_batch(0, ledger.inbox().summarize(0))
     ledger.inbox().redis.delete(inbox_key(0))
     ledger.post(*TOLD[6:])
     assert projector.batch(0) == 3
@@ -152,7 +152,7 @@ def test_a_database_that_is_another_one_is_not_accepted(on_valkey: Ledger) -> No
     kept.write_text(signers(on_valkey.settings)[0].checkpoint(2, bytes(32)))
     on_valkey.inbox().redis.delete(published_key(0))
     said = accept(on_valkey, "--checkpoint", str(kept), code=3)
-    assert "holds other entries than the 2 that were published" in said
+    assert "differs from the 2 entries that were published" in said
 
 
 @pytest.mark.parametrize("spoil", ["garbage", "a list", "an earlier checkpoint"])

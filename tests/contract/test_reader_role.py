@@ -76,7 +76,7 @@ def test_the_read_api_opens_the_store_with_it_and_may_not_have_more(with_reader:
     with transaction(engine) as connection:
         assert f"{connection.scalar(text('SELECT current_user'))}".endswith("_reader")
     engine.dispose()
-    named(with_reader, "read API's role", "ok", "may read, and nothing else", "")
+    named(with_reader, "read API's role", "ok", "read privileges only", "")
     role = f"{with_reader.database.app_role}_reader"
     with_reader.change(f"GRANT UPDATE (size) ON heads TO {role}")
     with pytest.raises(PreconditionFailed, match="may UPDATE heads"):

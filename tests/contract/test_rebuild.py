@@ -22,7 +22,7 @@ from services.ledger.queries.reader import Reader
 from services.ledger.store import reads
 from services.ledger.store.database import Row, lock_writer
 from services.ledger.vault import Vault
-from shared.crashpoints import BESIDE
+from shared.crashpoints import COMMAND_POINTS
 from tests.contract.ledgers import Ledger, Together
 from tests.contract.tampering import spoil
 from tests.contract.workers import ROOT, Worker, until_drained
@@ -165,7 +165,7 @@ def test_a_person_whose_key_is_missing_stays_as_they_are(small: Ledger) -> None:
     assert small.replay(ADA).findings == []
 
 
-@pytest.mark.parametrize("place", [each for each in BESIDE if each.startswith("rebuild")])
+@pytest.mark.parametrize("place", [each for each in COMMAND_POINTS if each.startswith("rebuild")])
 def test_a_crash_leaves_the_old_or_the_new(small: Ledger, place: str) -> None:
     change(small, spoil("people", "sequence"), spoil("plans", "plan"))
     before = stored_raw(small)
@@ -223,6 +223,6 @@ def test_a_writer_that_does_not_answer_is_named(small: Ledger) -> None:
         patch.setattr(rebuild_command, "PATIENCE", 0.2)
         done = CliRunner().invoke(main, ["rebuild"], env=small.environment)
     lock.close()
-    assert (done.exit_code, "does not answer; stop it" in done.output) == (3, True)
+    assert (done.exit_code, "did not respond; stop it" in done.output) == (3, True)
     assert stored_raw(small) == before
     assert not list(small.settings.data.parent.glob("rebuild.*"))

@@ -94,7 +94,7 @@ def test_the_text_says_what_was_looked_at(lived: Ledger) -> None:
     assert "0 findings." in result.stdout
     assert "Not compared" not in result.stdout
     lived.change("DELETE FROM snapshots", "DELETE FROM plans")
-    assert "nothing is stored or asked for: plans, snapshots" in replay(lived, "--all").stdout
+    assert "no rows are stored or requested: plans, snapshots" in replay(lived, "--all").stdout
 
 
 def test_a_finding_is_an_exit_status_and_a_sentence(lived: Ledger) -> None:

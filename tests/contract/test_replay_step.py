@@ -62,7 +62,7 @@ def test_each_entry_is_a_line_of_json(lived: Ledger) -> None:
 def test_of_nobody_there_are_no_steps(lived: Ledger) -> None:
     told = step(lived, "person:nobody")
     assert (told.exit_code, told.stdout) == (2, "")
-    assert told.stderr == "firsthand: there are no entries about person:nobody\n"
+    assert told.stderr == "firsthand: no entries about person:nobody\n"
     assert step(lived, "--all").exit_code == 2
 
 

@@ -123,7 +123,7 @@ def test_an_archive_does_as_well(lost: Lost, tmp_path: Path) -> None:
     lost.restore(archive)
     lost.is_whole()
     archive.write_bytes(archive.read_bytes()[:-40])
-    assert "is cut off" in lost.refuses(archive, code=1)
+    assert "is truncated" in lost.refuses(archive, code=1)
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -134,19 +134,21 @@ def test_an_archive_that_is_cut_off_says_so(lost: Lost, tmp_path: Path) -> None:
     for length in (0, 1, 100):
         archive.write_bytes(whole[:length])
         said = lost.refuses(archive, code=2)
-        assert said.startswith(f"firsthand: {archive}: neither manifest.json nor logs/: this is no")
-        assert "; file: whole.tar.gz: is cut off, no archive, or too much of one" in said
+        assert said.startswith(
+            f"firsthand: {archive}: neither manifest.json nor logs/: not an export"
+        )
+        assert "; file: whole.tar.gz: is truncated, not an archive, or too large" in said
         assert len(said.splitlines()) == 1
     archive.write_bytes(whole[: len(whole) // 2])
     said = lost.refuses(archive, code=1)
-    assert "file: whole.tar.gz: is cut off" in said
+    assert "file: whole.tar.gz: is truncated" in said
     assert "file: manifest.json: cannot be read" in said, "and no 'log None'"
 
 
 def test_it_does_not_stop_behind_what_was_published(lost: Lost, tmp_path: Path) -> None:
     said = lost.refuses(lost.short, code=3)
-    assert "286 entries were published (the queue says)" in said
-    assert "the export holds 4, the database 4: 282 are missing" in said
+    assert "286 entries were published (in the queue)" in said
+    assert "the export has 4 and the database 4: 282 are missing" in said
     lost.ledger.inbox().redis.delete(published_key(0))
     kept = tmp_path / "kept"
     kept.write_bytes((lost.export / "logs/0/checkpoint").read_bytes())
@@ -163,11 +165,11 @@ def test_nor_beside_it(lost: Lost, tmp_path: Path) -> None:
     (signer,) = signers(lost.ledger.settings)
     later = [*true[:-2], true[-1], true[-2]]
     export = exports.write(tmp_path / "later", [LogSpec(later, signer)])
-    assert "checkpoint: log 0, the queue says" in lost.refuses(export, code=1)
+    assert "checkpoint: log 0, in the queue" in lost.refuses(export, code=1)
     lost.ledger.inbox().redis.delete(published_key(0))
     early = [true[1], true[0], *true[2:]]
     export = exports.write(tmp_path / "early", [LogSpec(early, signer)])
-    assert "entry 0 of the export is not that of the database" in lost.refuses(export, code=3)
+    assert "entry 0 of the export differs from the database" in lost.refuses(export, code=3)
 
 
 def test_one_bit_or_another_ledgers_export_is_refused(lost: Lost, tmp_path: Path) -> None:
@@ -177,7 +179,7 @@ def test_one_bit_or_another_ledgers_export_is_refused(lost: Lost, tmp_path: Path
     bundle.write_bytes(raw)
     assert "Nothing was restored" in lost.refuses(lost.export, code=1)
     log = exports.write(tmp_path / "other", [LogSpec([], Signer("example.org/other/0", bytes(32)))])
-    assert "put back the key folder" in lost.refuses(log, code=3)
+    assert "restore the key folder" in lost.refuses(log, code=3)
     assert "no such file" in lost.refuses(tmp_path / "nothing", code=2)
 
 
@@ -196,8 +198,8 @@ def test_an_empty_ledger_with_the_same_keys(lost: Lost) -> None:
 def test_a_key_that_is_missing_is_an_incident_and_no_erasure(lost: Lost) -> None:
     put_back(lost.ledger, with_keys(lost, ADA))
     said = lost.restore(lost.export, code=1)
-    assert "No key of person:eve for 2 of these entries: nobody can read them." in said
-    assert "1 person is concerned: their keys are missing, and they were not erased" in said
+    assert "No key of person:eve: 2 of these entries cannot be decrypted." in said
+    assert "The keys of 1 person are missing, although they were not erased" in said
     assert lost.ledger.rows() == lost.whole["entries"]
     assert {each.person for each in lost.ledger.replay().findings} == {EVE}
     told = json.loads(lost.restore(lost.export, "--json", code=1))

@@ -106,14 +106,14 @@ def test_a_sound_store_opens(stored: Ledger) -> None:
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_sqlite_trigger_is_missing_or_changed(stored: Ledger, name: str) -> None:
     sql(stored, *UNGUARDED["sqlite"][name])
-    refused(stored, r"not append-only here: trigger entries_no_\w+ is missing or changed")
+    refused(stored, r"not append-only: trigger entries_no_\w+ is missing or modified")
 
 
 @pytest.mark.parametrize("name", UNGUARDED["postgresql"])
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_postgresql_trigger_is_missing_changed_or_off(stored: Ledger, name: str) -> None:
     sql(stored, *UNGUARDED["postgresql"][name])
-    refused(stored, r"not append-only here: entries(_0|_refuse)?\b")
+    refused(stored, r"not append-only: the triggers on entries(_0|_refuse)?\b")
 
 
 @pytest.mark.parametrize("name", TOO_MUCH)
@@ -126,19 +126,19 @@ def test_a_role_may_too_much(stored: Ledger, name: str) -> None:
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_the_services_must_not_be_the_owner(stored: Ledger) -> None:
     stored.settings = replace(stored.settings, database_url=stored.database.owner_url)
-    refused(stored, "connect as a role that 'firsthand init' made, not as the owner")
+    refused(stored, "connect as a role that 'firsthand init' created, not as the owner")
 
 
 def test_the_number_of_partitions_is_fixed(stored: Ledger) -> None:
     stored.settings = replace(stored.settings, partitions=2)
     refused(
-        stored, "made with 1 partitions, and that is fixed, but FIRSTHAND_PARTITIONS says 2; set"
+        stored, "created with 1 partitions, which cannot change; FIRSTHAND_PARTITIONS is 2; set"
     )
 
 
 def test_the_origin_is_permanent(stored: Ledger) -> None:
     stored.settings = replace(stored.settings, origin="example.org/elsewhere")
-    refused(stored, "FIRSTHAND_ORIGIN says example.org/elsewhere")
+    refused(stored, "FIRSTHAND_ORIGIN is example.org/elsewhere")
     with pytest.raises(PreconditionFailed, match="FIRSTHAND_ORIGIN"):
         init(stored.settings)
 
@@ -183,7 +183,7 @@ def test_tables_of_a_newer_version_are_left_alone(stored: Ledger) -> None:
 def test_tables_that_do_not_say_their_revision(stored: Ledger, change: str) -> None:
     sql(stored, change.format("alembic_version"))
     says = (
-        "do not say which revision they have: alembic_version is empty or missing; restore a copy"
+        "revision of the tables is unknown: alembic_version is empty or missing; restore a backup"
     )
     refused(stored, says)
     with pytest.raises(PreconditionFailed, match=says):
@@ -197,7 +197,7 @@ def test_nothing_but_an_empty_revision_is_no_ledger(stored: Ledger, tmp_path: Pa
     with engine.transaction(opened) as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num TEXT NOT NULL)"))
     opened.dispose()
-    refused(stored, "this database holds no ledger; run 'firsthand init'")
+    refused(stored, "this database contains no ledger; run 'firsthand init'")
     init(stored.settings)
     open_store(stored.settings, write=False)[0].dispose()
 
@@ -209,7 +209,7 @@ def test_another_format(stored: Ledger) -> None:
 
 def test_tables_without_a_ledger(stored: Ledger) -> None:
     sql(stored, "DELETE FROM ledger")
-    refused(stored, "this database holds no ledger; run 'firsthand init'")
+    refused(stored, "this database contains no ledger; run 'firsthand init'")
 
 
 def test_a_database_without_tables(stored: Ledger, database: Database, tmp_path: Path) -> None:
@@ -219,12 +219,12 @@ def test_a_database_without_tables(stored: Ledger, database: Database, tmp_path:
     else:
         url = make_url(database.owner_url).set(database="postgres").render_as_string(False)
     stored.settings = replace(stored.settings, database_url=url)
-    refused(stored, "this database holds no ledger; run 'firsthand init'")
+    refused(stored, "this database contains no ledger; run 'firsthand init'")
 
 
 def test_no_database_at_all(stored: Ledger, tmp_path: Path) -> None:
     stored.settings = replace(stored.settings, database_url=f"sqlite:///{tmp_path}/none.db")
-    refused(stored, r"there is no ledger at .*none\.db; run 'firsthand init'")
+    refused(stored, r"no ledger at .*none\.db; run 'firsthand init'")
     assert not (tmp_path / "none.db").exists()
 
 

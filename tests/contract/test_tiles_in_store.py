@@ -163,7 +163,7 @@ def test_a_checkpoint_trigger_that_is_gone_is_named_at_start(stored: Ledger, nam
 def test_checkpoints_without_guard_are_seen_at_start(stored: Ledger, change: str) -> None:
     with stored.as_owner() as connection:
         connection.execute(text(change.format(role=stored.database.app_role)))
-    with pytest.raises(PreconditionFailed, match=r"checkpoints has not its triggers|may DELETE"):
+    with pytest.raises(PreconditionFailed, match=r"triggers on checkpoints are missing|may DELETE"):
         open_store(stored.settings, write=False)
 
 

@@ -68,7 +68,7 @@ def test_a_key_that_has_not_come_is_waited_for_and_nothing_is_lost(
     assert (on_valkey.ids(ADA), on_valkey.waiting()) == (IDS[:1], len(TOLD) - 1), "what came before"
     assert on_valkey.table("unreadable") == []
     assert kid.encode() in (ahead.redis.get(waiting_key(0)) or b"")
-    named(on_valkey, "lag", "error", f"the transit key {kid}", "goes on by itself")
+    named(on_valkey, "lag", "error", f"the transit key {kid}", "continues by itself")
     (folder / FILE).write_bytes((there / FILE).read_bytes())
     assert drainer.drain(0) == len(TOLD) - 1
     assert (on_valkey.ids(ADA), on_valkey.table("unreadable")) == (IDS, [])
@@ -148,13 +148,13 @@ def test_an_unknown_key_is_waited_for_only_where_the_message_is_for_here() -> No
 
 def test_keys_change_in_order_and_init_leaves_them(tmp_path: Path) -> None:
     Transit.make(tmp_path)
-    with pytest.raises(SettingsError, match="one key is there"):
+    with pytest.raises(SettingsError, match="there is only one key"):
         TransitKeys.read(tmp_path).newest_only(tmp_path)
     rotate(tmp_path)
     both = TransitKeys.read(tmp_path)
-    with pytest.raises(SettingsError, match="two keys are there already"):
+    with pytest.raises(SettingsError, match="there are already two keys"):
         both.with_new_key(tmp_path)
-    with pytest.raises(SettingsError, match="and not lost"):
+    with pytest.raises(SettingsError, match="so it is not lost"):
         both.with_lost_key(tmp_path, both.keys[1].kid)
     Transit.make(tmp_path)
     assert [each.kid for each in TransitKeys.read(tmp_path).keys] == [e.kid for e in both.keys]
@@ -186,7 +186,7 @@ def test_the_command_prints_the_names_and_drops_no_key_that_is_waited_for(
     status, (said,) = run(on_valkey, "--complete")
     assert status == 2
     assert "1 messages wait under the old key" in said
-    assert "1 messages wait under the old one" in examined(on_valkey)["transit keys"].detail
+    assert "1 messages wait under the old key" in examined(on_valkey)["transit keys"].detail
     on_valkey.drain()
     assert run(on_valkey, "--complete") == (0, kids[:1])
     assert examined(on_valkey)["transit keys"].state == "ok"

@@ -244,7 +244,7 @@ def test_a_worker_of_older_rules_stops(on_valkey: Ledger) -> None:
         connection.execute(text(f"UPDATE heads SET rules = {RULES + 1}"))
     stopped = ended(on_valkey)
     assert stopped.returncode == 3
-    assert f"log 0 was ruled by rules {RULES + 1}, this worker has {RULES}" in stopped.stderr
+    assert f"log 0 was written by rules {RULES + 1}, this worker has {RULES}" in stopped.stderr
     assert (on_valkey.rows(), on_valkey.waiting()) == ([], len(TOLD))
 
 

@@ -1,7 +1,7 @@
-"""Writes docs/reference from the code: `python -m tests.docs.reference`.
+"""Generate docs/reference from the code: `python -m tests.docs.reference`.
 
-Everything here is read off the catalogue, the settings, the problems, the commands and the
-docstrings in which the formats are specified. A test compares what is committed with this.
+The pages are made from the catalogue, the settings, the problems, the commands and the docstrings
+that specify the formats. A test compares the committed pages with the output.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from services.client import http
 from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
 from services.ledger.plan.bounds import BOUNDS, MIB, PROTECTIVE
-from shared.crashpoints import BESIDE, POINTS
+from shared.crashpoints import COMMAND_POINTS, POINTS
 from shared.errors import FaultCode
 from shared.events.catalogue import CATALOGUE
 from shared.events.refusals import REASONS, Code
@@ -34,7 +34,7 @@ GENERAL = (
 FORMATS = {  # a page for each: title, and the modules whose docstrings specify it
     "formats": (
         "Formats",
-        "These are the docstrings in which each format is specified; their examples run as tests.",
+        "The docstrings that specify each format. Their examples run as tests.",
         (
             "shared.events.event",
             "services.intake.http_binding",
@@ -56,7 +56,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
     ),
     "inbox": (
         "The inbox",
-        "The contract between the two services, and all they share at run time.",
+        "The contract between the two services. They share nothing else at run time.",
         (
             "shared.inbox",
             "shared.inbox.partition_layout",
@@ -72,7 +72,7 @@ FORMATS = {  # a page for each: title, and the modules whose docstrings specify 
         "Audit and replay: their findings",
         (
             "See [how to audit a ledger](../how-to/audit-a-ledger.md), and "
-            "[what tampering an audit sees](../explanation/tampering.md)."
+            "[what tampering an audit detects](../explanation/tampering.md)."
         ),
         ("services.ledger.audit.findings", "services.ledger.audit.replay"),
     ),
@@ -83,31 +83,35 @@ def refusals() -> Iterator[str]:
     """The page of all refusals."""
     yield "# Refusals\n"
     yield (
-        "A refusal is a verdict: the attempt is on record for good, and changed nothing. The rules "
-        "look in this order, and the first that applies is the answer. Where the author had no "
-        "standing, nothing they wrote is kept, and anybody but the person hears the same "
-        "`no-grant`, whether the person has a plan or not.\n"
+        "A refusal is a verdict: the attempt is recorded permanently, and changed nothing. The "
+        "rules check in this order, and the first that applies is returned. If the author has no "
+        "standing, their words are not stored. Everybody but the person then gets `no-grant`, "
+        "whether the person has a plan or not.\n"
     )
     rows = [
         (f"`{code}`", str(code.http_status), REASONS[code] + ".", by_what(code)) for code in Code
     ]
-    yield table(("code", "status", "it was refused:", "may come from"), rows) + "\n"
-    yield "The status is that of an answer to `Prefer: wait`. See [events](events.md).\n"
+    yield table(("code", "status", "it was refused:", "possible for"), rows) + "\n"
+    yield "The status is that of a response to `Prefer: wait`. See [events](events.md).\n"
     yield "## The bounds of a plan\n"
     yield (
-        "`too-many` and `plan-full` mean that a plan holds as much as it may. To change or to end "
-        "what is there is never too many. Bytes are those of accepted events, as canonical JSON. "
-        "What protects the person has 1 MiB more: "
+        "`too-many` and `plan-full` mean that a plan has reached a bound. Changing or ending an "
+        "existing line never counts as too many. Bytes are those of accepted events, as canonical "
+        "JSON. Events that protect the person have 1 MiB more: "
         f"{', '.join(f'`{name}`' for name in sorted(PROTECTIVE))}.\n"
     )
-    yield table(("the most", "of", "refused as"), bounds()) + "\n"
+    yield table(("bound", "of", "refused as"), bounds()) + "\n"
 
 
 def bounds() -> Iterator[tuple[str, str, str]]:
     """Each bound of a plan, in words."""
     many, full = f"`{Code.TOO_MANY}`", f"`{Code.PLAN_FULL}`"
     yield f"{BOUNDS.open_lines:,}", "open lines of the plan, ratings not counted", many
-    yield f"{BOUNDS.in_force:,}", "grants and representatives' namings that have not run out", many
+    yield (
+        f"{BOUNDS.in_force:,}",
+        "grants and namings of representatives that have not expired",
+        many,
+    )
     yield f"{BOUNDS.wordings:,}", "preferred wordings", many
     yield f"{BOUNDS.barred:,}", "services barred at once", many
     yield (
@@ -115,10 +119,10 @@ def bounds() -> Iterator[tuple[str, str, str]]:
         "disagreements of one author with one entry: open, in all",
         many,
     )
-    yield f"{BOUNDS.others_bytes // MIB} MiB", "what others than the person wrote", full
-    yield f"{BOUNDS.own_bytes // MIB} MiB", "what the person or a representative wrote", full
+    yield f"{BOUNDS.others_bytes // MIB} MiB", "events that others wrote", full
+    yield f"{BOUNDS.own_bytes // MIB} MiB", "events that the person or a representative wrote", full
     protective = BOUNDS.protective_bytes // MIB
-    yield f"{protective} MiB", "the same, with what protects the person", full
+    yield f"{protective} MiB", "the same, including events that protect the person", full
 
 
 def by_what(code: Code) -> str:
@@ -126,7 +130,7 @@ def by_what(code: Code) -> str:
     if code in GENERAL:
         return "any type" if code.standing else "any type: no standing"
     if code is Code.OUR_FAULT:
-        return "us; it is alarmed and counted"
+        return "a fault of Firsthand; it raises an alarm and is counted"
     return ", ".join(row.name for row in CATALOGUE.values() if code in row.refusals)
 
 
@@ -134,10 +138,10 @@ def problems() -> Iterator[str]:
     """The page of all problems."""
     yield "# Problems\n"
     yield (
-        "Every answer that is not a success is `application/problem+json` (RFC 9457), from both "
-        "services. `type` is `/problems/<slug>`, and both serve that page. A fault in a body has "
-        "`errors: [{pointer, code, detail}]`, with pointers as in RFC 6901. Only `refused` means "
-        "that something was recorded.\n"
+        "Every error response of both services is `application/problem+json` (RFC 9457). `type` is "
+        "`/problems/<slug>`, and both serve that page. A fault in a body has `errors: [{pointer, "
+        "code, detail}]`, with RFC 6901 pointers. Only `refused` means that something was "
+        "recorded.\n"
     )
     for slug, kind in PROBLEMS.items():
         status = "403 or 409" if slug == "refused" else str(kind.status)
@@ -146,7 +150,7 @@ def problems() -> Iterator[str]:
         yield f"{status}: {kind.title}. {meaning}\n"
         yield f"What to do: {kind.remedy}\n"
     yield "## Codes in errors\n"
-    yield table(("code", "means"), [(f"`{code}`", code.meaning) for code in FaultCode])
+    yield table(("code", "meaning"), [(f"`{code}`", code.meaning) for code in FaultCode])
 
 
 def settings() -> Iterator[str]:
@@ -154,10 +158,9 @@ def settings() -> Iterator[str]:
     yield "# Settings\n"
     yield (
         "Settings are environment variables. Each can be read from a file instead: "
-        "`FIRSTHAND_REDIS_URL_FILE` names a file that holds what `FIRSTHAND_REDIS_URL` would say. "
-        "A bad value stops a process at its start, with every "
-        "fault named at once and exit status 2. Intake has no database address, and looks for "
-        "none.\n"
+        "`FIRSTHAND_REDIS_URL_FILE` names a file that holds the value of `FIRSTHAND_REDIS_URL`. "
+        "A process with invalid values does not start: it names all of them and exits with status "
+        "2. Intake reads no database address.\n"
     )
     readers = {"IntakeSettings": "intake", "LedgerSettings": "ledger, worker, commands on a store"}
     rows = [
@@ -165,18 +168,18 @@ def settings() -> Iterator[str]:
         for name, default, meaning, read in variables(IntakeSettings, LedgerSettings)
     ]
     yield table(("variable", "meaning", "default", "read by"), rows) + "\n"
-    yield "The commands that speak to a running service read three more:\n"
+    yield "The commands that call a running service read three more:\n"
     client_rows = [(f"`{name}`", meaning) for name, meaning in http.VARIABLES.items()]
     yield table(("variable", "meaning"), client_rows) + "\n"
 
 
 def crashpoints() -> Iterator[str]:
-    """The page of the places where a process can be told to die."""
+    """Yield the page of the lines at which a process can be killed."""
     yield "# Crash points\n"
     yield docstring(importlib.import_module("shared.crashpoints").__doc__) + "\n"
     yield table(
-        ("place", "when a process comes there"),
-        [(f"`{a}`", b) for a, b in (POINTS | BESIDE).items()],
+        ("crash point", "when a process reaches it"),
+        [(f"`{a}`", b) for a, b in (POINTS | COMMAND_POINTS).items()],
     )
 
 
@@ -191,7 +194,7 @@ def commands() -> Iterator[str]:
     yield "# Commands\n"
     yield f"{docstring(importlib.import_module('services.cli').__doc__, skip=1)}\n"
     yield (
-        "Tab completion: put one of these into the start file of your shell.\n\n"
+        "Tab completion: add one of these to the start-up file of your shell.\n\n"
         '```sh\neval "$(_FIRSTHAND_COMPLETE=bash_source firsthand)"   # ~/.bashrc\n'
         'eval "$(_FIRSTHAND_COMPLETE=zsh_source firsthand)"    # ~/.zshrc\n'
         "_FIRSTHAND_COMPLETE=fish_source firsthand | source    # fish\n```\n"

@@ -9,42 +9,42 @@ from services.intake.event_types import json_schema
 from shared.events.catalogue import CATALOGUE, EventType
 from shared.events.refusals import REASONS
 from shared.events.type_names import Kind, Who
-from shared.http.schema_text import in_words
+from tests.docs.schema_text import in_words
 
 KINDS = {
-    Kind.PLAN: "Lines of the plan. Only the person may say these.",
-    Kind.ANSWER: "The person's answers to what others suggest. Silence is never yes.",
-    Kind.BESIDE: "What stands beside the plan, and never in it.",
-    Kind.EQUAL: "Questions and promises, among equals. Their clocks run on partners only.",
-    Kind.WHOSE: "Whose plan it is: who may do what, as the person allows.",
+    Kind.PLAN: "Lines of the plan. Only the person may author these.",
+    Kind.ANSWER: "The person's answers to suggestions. Silence is never yes.",
+    Kind.BESIDE: "Contributions that are shown beside the plan, and never in it.",
+    Kind.EQUAL: "Questions and promises, among equals. Deadlines apply to partners only.",
+    Kind.WHOSE: "Whose plan it is: who may do what, with the person's permission.",
 }
 NAMED = {
-    "entry": "who wrote or is [named](#being-named) in the entry",
-    "question": "who asked, or is [asked](#being-named), the question",
-    "commitment": "who made, or was [made](#being-named), the promise",
+    "entry": "the author of the entry, or somebody [named](#being-named) in it",
+    "question": "the author of the question, or its [addressee](#being-named)",
+    "commitment": "the author of the promise, or its [addressee](#being-named)",
 }
 INTRODUCTION = """\
-What may be posted, and by whom: {count} types of {kinds} kinds. Each section says who may author a
-type, what it does, what `data` holds, why it may be refused, and shows an example. A running intake
-serves the same, with JSON Schemas and an example for each refusal: `GET /event-types`.
+{count} event types of {kinds} kinds. Each section says who may author the type, what it does, the
+members of `data`, the refusals, and shows an example. A running intake serves the same, with JSON
+Schemas and an example for each refusal: `GET /event-types`.
 
-Any type may also meet the [refusals](refusals.md) that are the same for all. Where "the person" is
-named, a representative may speak for them, if the person named the type in
-[representative.named](#representativenamed). To accept a proposal, they need the type of the
-proposed change as well, and it must be somebody else's proposal.
+The [refusals](refusals.md) that are the same for all types are not repeated here. A representative
+may act for "the person" if the person named the type in
+[representative.named](#representativenamed). To accept a proposal, the representative also needs
+the type of the proposed change, and the proposal must be somebody else's.
 
 *Corresponds to* names the nearest term of the standards of the Professional Record Standards Body
-(PRSB), HL7 FHIR, openEHR or the law. It is a signpost, not a claim to conform.
+(PRSB), HL7 FHIR, openEHR or the law. It is a pointer, not a claim of conformance.
 """
 BEING_NAMED = """\
 ## Being named
 
-Who wrote or is named in an entry may speak of it while a grant of any scope to them is in force.
-Whom **the person** named in an entry may speak of it also while they are a representative, or while
-the person still names them: until the action is done or dropped, the question closed or set aside,
-the entry taken back or denied. Being named by anybody else opens nothing by itself. An author
-corrects, declines to correct and takes back their own entries, and closes their own questions,
-without a grant too.
+The author of an entry, and anybody named in it, may comment on it while they have a grant of any
+scope. Somebody whom **the person** named in an entry may also comment on it while they are a
+representative, or while the person still names them: until the action is done or dropped, the
+question is closed or set aside, or the entry is taken back or denied. Being named by anybody else
+gives no access. Authors need no grant to correct, decline to correct or take back their own
+entries, or to close their own questions.
 """
 
 
@@ -88,9 +88,9 @@ def event(row: EventType) -> Iterator[str]:
         yield table(("member of `data`", "required", "holds"), members) + "\n"
     if row.refusals:
         told = [(f"`{code}`", f"{REASONS[code]}.") for code in row.refusals]
-        yield table(("own refusals, in check order", "it was refused:"), told) + "\n"
+        yield table(("type-specific refusals, in check order", "it was refused:"), told) + "\n"
     else:
-        yield "It has no refusals of its own.\n"
+        yield "It has no type-specific refusals.\n"
     yield f"```json\n{example}\n```\n"
 
 

@@ -19,6 +19,7 @@ from services.ledger.config import LedgerSettings
 from services.ledger.maintenance.init import init
 from shared.auth.tokens import Callers
 from tests.docs.blocks import BLOCK, ROOT, blocks, environment, is_shown, run
+from tests.docs.reference_events import anchor
 from tests.ports import free_port
 from tests.postgres import PostgresServer
 from tests.process import PATIENCE, SCRATCH
@@ -39,6 +40,7 @@ HEARD = (  # of the story: what was refused, what ran out, what stands with what
     "0 findings",
 )
 LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
+FRAGMENT = re.compile(r"\]\(([^)#:]*)#([^)]+)\)")
 
 
 @contextmanager
@@ -80,8 +82,8 @@ def up(folder: Path, told: dict[str, str]) -> Iterator[tuple[dict[str, str], lis
         "docs/how-to/audit-a-ledger.md",
         "docs/how-to/check-a-receipt.md",
         "docs/how-to/see-the-plan-as-it-was.md",
-        "docs/how-to/post-events-and-lose-none.md",
-        "docs/how-to/watch-and-mend.md",
+        "docs/how-to/post-events-reliably.md",
+        "docs/how-to/monitor-and-troubleshoot.md",
     ],
 )
 def test_the_commands_answer_as_shown(page: str, tmp_path: Path) -> None:
@@ -149,7 +151,7 @@ def test_up_lines_its_tokens_up(tmp_path: Path) -> None:
 
 
 def test_another_issuer_is_taken_as_the_page_says(tmp_path: Path) -> None:
-    text = (ROOT / "docs/how-to/take-tokens-of-another-issuer.md").read_text()
+    text = (ROOT / "docs/how-to/accept-tokens-from-another-issuer.md").read_text()
     (shown,) = [json.loads(body) for language, body in BLOCK.findall(text) if language == "json"]
     init(LedgerSettings.load(data=tmp_path))
     key = ECKey.generate_key("P-256", parameters={"alg": "ES256", "kid": "1"})
@@ -201,6 +203,14 @@ def test_every_link_leads_somewhere(page: str) -> None:
         if not (folder / target).exists()
     ]
     assert not broken
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *PAGES])
+def test_every_fragment_is_a_heading(page: str) -> None:
+    for target, fragment in FRAGMENT.findall((ROOT / page).read_text()):
+        text = ((ROOT / page).parent / target if target else ROOT / page).read_text()
+        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        assert fragment in map(anchor, headings), f"{target}#{fragment}"
 
 
 def test_every_page_is_found_from_the_index() -> None:

@@ -1,4 +1,4 @@
-"""The page on figures names every one that is served, and no other."""
+"""The page on monitoring names every one that is served, and no other."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests import metrics
 from tests.docs.blocks import ROOT
 from tests.postgres import Database
 
-PAGE = (ROOT / "docs/how-to/watch-and-mend.md").read_text()
+PAGE = (ROOT / "docs/how-to/monitor-and-troubleshoot.md").read_text()
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -44,7 +44,7 @@ def test_with_everything_running_it_finds_nothing_and_with_a_fault_it_names_it(
         assert up.stop() == 0
     quiet = up.run("doctor")
     assert quiet.returncode == 3
-    assert "the embedded queue does not run; start 'firsthand up'" in quiet.stdout
+    assert "the embedded queue is not running; start 'firsthand up'" in quiet.stdout
     assert " 0 error, " in quiet.stdout
 
 

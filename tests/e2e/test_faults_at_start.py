@@ -82,7 +82,7 @@ def test_a_port_where_somebody_listens(folder: Path, service: str) -> None:
         other.listen()
         port = other.getsockname()[1]
         line = error_line(started(folder, service, f"--port={port}"), 3)
-    assert line == f"firsthand: port {port} is taken; choose another with --port\n"
+    assert line == f"firsthand: port {port} is already in use; choose another with --port\n"
 
 
 def test_a_name_of_this_machine_resolves_to_its_address() -> None:
@@ -126,4 +126,4 @@ def test_a_half_written_up_json_is_ignored(folder: Path) -> None:
     done = started(folder, "doctor", **wrong)
     assert (done.returncode, done.stderr) == (3, "")
     assert "intake does not answer at http://127.0.0.1:9" in done.stdout
-    assert "no address is known here; set FIRSTHAND_LEDGER_URL" in done.stdout
+    assert "no address is configured; set FIRSTHAND_LEDGER_URL" in done.stdout

@@ -180,10 +180,10 @@ def test_a_failure_is_one_line_with_what_waits_and_how_to_continue(poster: Poste
     assert (status, output) == (3, "")
     assert errors == (
         "firsthand: http://127.0.0.1:9: [Errno 111] Connection refused "
-        "(3 in the outbox; 'firsthand post --resume' goes on)\n"
+        "(3 in the outbox; 'firsthand post --resume' continues)\n"
     )
     status, output, errors = poster.run("post", "said.ndjson", "--retry-for=0.2")
-    assert errors.startswith("This input waits in the outbox already; going on with it.\n")
+    assert errors.startswith("This input is in the outbox already; continuing with it.\n")
     assert len(poster.run("outbox")[1].splitlines()) == 3
 
 
@@ -219,9 +219,12 @@ def test_an_invalid_event_is_set_aside_and_can_be_removed(poster: Poster) -> Non
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ("7", "/type: Text holds half of a surrogate pair."),
+        ("7", "/type: Text contains half of a surrogate pair."),
         ("NaN", "/: NaN is not a whole number; send a decimal as a string."),
-        (f'"{"y" * 5_000_000}"', "A body of this form has at most 73728 bytes."),
+        (
+            f'"{"y" * 5_000_000}"',
+            "The body exceeds 73728 bytes, the maximum for this content mode.",
+        ),
     ],
     ids=["half a pair", "no number", "too long"],
 )

@@ -84,7 +84,7 @@ def test_when_one_service_ends_all_end_and_say_which(tmp_path: Path, service: st
         child = [pid for pid in up.below if parent_of(pid) == up.process.pid][position]
         os.kill(child, signal.SIGKILL)
         assert up.process.wait(PATIENCE) == 3
-        assert f"{service} ended by itself" in up.errors.splitlines()[-1]
+        assert f"{service} exited unexpectedly" in up.errors.splitlines()[-1]
         up.nothing_is_left()
 
 
@@ -117,8 +117,8 @@ def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path, position: int) ->
         )
     option = ("--intake-port", "--ledger-port", "--metrics-port")[position]
     assert (done.returncode, done.stdout) == (3, "")
-    expected = f"firsthand: port {up.ports[position]} is taken; choose another with {option}\n"
-    assert done.stderr == expected
+    says = f"firsthand: port {up.ports[position]} is already in use; choose another with {option}\n"
+    assert done.stderr == says
 
 
 def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> None:

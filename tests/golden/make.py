@@ -137,7 +137,7 @@ def entries() -> Iterator[tuple[str, bytes]]:
         event, code = history[number - 1], code_of(verdicts[number - 1])
         key = PERSON if standing else vault().envelope(ADA)
         ruling = VerdictRecord(RULES, RECORDED, code)
-        row = entry.write(event, ruling, key=key, standing=standing, nonce=NONCE)
+        row = entry.write(event, ruling, key=key, position=standing, nonce=NONCE)
         yield f"entry/{sort}.json", row["leaf"]
         salt = salt_of(key, event.author, event.id)
         sealed = event.canonical if standing else without_words(event.canonical)

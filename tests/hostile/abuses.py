@@ -31,8 +31,8 @@ from tests.hostile.forgery import (
 )
 from tests.tokens import ABSENT, CLINIC, HEADER, ISS, NOW, OURS, STRANGE, THEIRS, forged, token
 
-UNSIGNED = "not one that its issuer signed"
-UNKNOWN = "names no issuer that we trust"
+UNSIGNED = "its signature is invalid"
+UNKNOWN = "issuer of the token is not trusted"
 NO_TOKEN = "no bearer token"
 
 
@@ -220,7 +220,9 @@ WHEN = [
         "24 hours",
         Check.FORWARDS,
     ),
-    Abuse("from the future", lambda: ours(iat=NOW + LEEWAY + 60), "from the future", Check.ISSUED),
+    Abuse(
+        "from the future", lambda: ours(iat=NOW + LEEWAY + 60), "issued in the future", Check.ISSUED
+    ),
     Abuse("not valid yet", lambda: ours(nbf=NOW + LEEWAY + 60), "not valid yet", Check.NOT_BEFORE),
 ]
 FOR_WHOM = [
@@ -231,20 +233,28 @@ FOR_WHOM = [
     Abuse("for an object", lambda: ours(aud={"firsthand": 1}), "(aud)", Check.AUDIENCE_WHOLE),
     Abuse("for us in capitals", lambda: ours(aud="FIRSTHAND"), "(aud)", Check.AUDIENCE_CASE),
     Abuse("no jti", lambda: ours(jti=ABSENT), "'jti'", Check.JTI),
-    Abuse("sub too long", lambda: ours(sub="person:" + "x" * 65), "well-formed sub", Check.SUBJECT),
     Abuse(
-        "sub with a letter like an a",
-        lambda: ours(sub="person:\u0430da"),
-        "well-formed sub",
+        "sub too long",
+        lambda: ours(sub="person:" + "x" * 65),
+        "sub claim is not a valid",
         Check.SUBJECT,
     ),
     Abuse(
-        "sub of three parts", lambda: ours(sub="person:ada:eve"), "well-formed sub", Check.SUBJECT
+        "sub with a letter like an a",
+        lambda: ours(sub="person:\u0430da"),
+        "sub claim is not a valid",
+        Check.SUBJECT,
+    ),
+    Abuse(
+        "sub of three parts",
+        lambda: ours(sub="person:ada:eve"),
+        "sub claim is not a valid",
+        Check.SUBJECT,
     ),
     Abuse(
         "sub and a line feed",
         lambda: ours(sub="person:ada\n"),
-        "well-formed sub",
+        "sub claim is not a valid",
         Check.SUBJECT_END,
     ),
     Abuse("sub in a list", lambda: ours(sub=["person:ada"]), "'sub'", Check.SUBJECT_TEXT),
@@ -254,26 +264,31 @@ FOR_WHOM = [
     Abuse("act as a text", lambda: ours(act="service:x"), "client_id or act", Check.CLIENT),
     Abuse("act of nobody", lambda: ours(act={}), "client_id or act", Check.CLIENT),
     Abuse("no client_id", lambda: ours(client_id=ABSENT), "'client_id'", Check.CLIENT_PRESENT),
-    Abuse("another's role", lambda: ours(roles=["partner"]), "without the sub's role", Check.ROLE),
     Abuse(
-        "roles as a text", lambda: ours(roles="a person"), "without the sub's role", Check.ROLE_LIST
+        "another's role", lambda: ours(roles=["partner"]), "does not contain sub's role", Check.ROLE
+    ),
+    Abuse(
+        "roles as a text",
+        lambda: ours(roles="a person"),
+        "does not contain sub's role",
+        Check.ROLE_LIST,
     ),
     Abuse(
         "a role of no issuer's",
         lambda: clinic(iss="urn:partners", sub="person:ada", roles=["person"]),
-        "role its issuer may not",
+        "tokens for this role",
         Check.ISSUERS_ROLE,
     ),
     Abuse(
         "a subject of no issuer's",
         lambda: clinic(sub="partner:sam"),
-        "sub its issuer may not",
+        "tokens for this sub",
         Check.ISSUERS_SUBJECT,
     ),
     Abuse(
         "a subject with more behind it",
         lambda: clinic(sub="partner:clinic-7x"),
-        "sub its issuer may not",
+        "tokens for this sub",
         Check.SUBJECT_WHOLE,
     ),
 ]
@@ -298,7 +313,7 @@ FOR_WHAT = [
     Abuse(
         "a role that authors nothing",
         lambda: ours(sub="auditor:kim", roles=["auditor"]),
-        "'auditor' authors no events",
+        "'auditor' may not author events",
         Check.AUTHOR,
         403,
     ),

@@ -21,8 +21,8 @@ from joserfc.registry import check_crit_header, check_registry_header, check_sup
 from joserfc.util import urlsafe_b64decode
 
 from services.intake.routes import _refusal
-from shared.auth.issuers import ROLES, Issuer, Keys, issuers
-from shared.auth.tokens import AUTHORS, MAX_LIFETIME, MAX_TOKEN_BYTES, Callers, _once, checks
+from shared.auth.issuers import ROLES, Issuer, JwksCache, issuers
+from shared.auth.tokens import AUTHORS, MAX_LIFETIME, MAX_TOKEN_BYTES, Callers, _unique, checks
 from shared.crypto.jwe import from_b64url
 from tests.tokens import ISS, NOW, jwks
 
@@ -74,14 +74,14 @@ def secret(part: Callable[[Any], bytes]) -> Replacement:
 
 def issuer(repair: Callable[[str], str]) -> Replacement:
     """Repair the `iss` that is read before the signature is verified."""
-    return _once, lambda pairs: _once(pairs) | {"iss": repair(dict(pairs).get("iss", ""))}
+    return _unique, lambda pairs: _unique(pairs) | {"iss": repair(dict(pairs).get("iss", ""))}
 
 
 def with_all_keys(folder: Path) -> dict[str, Issuer]:
     """Issuers of which each has the keys of all."""
     trusted = issuers(folder)
     public = jwks(*(key for one in trusted.values() for key in one.keys.current()))  # type: ignore[arg-type]  # no RSA
-    keys = Keys("all", lambda: public)
+    keys = JwksCache("all", lambda: public)
     return {iss: replace(one, keys=keys) for iss, one in trusted.items()}
 
 
@@ -122,7 +122,7 @@ class Check(Enum):
     # How it is written
     TRAILING_BITS = urlsafe_b64decode, lambda text: b64decode(text + b"==", b"-_")
     ALPHABET = urlsafe_b64decode, from_base64
-    ONCE = _once, dict
+    ONCE = _unique, dict
     KNOWN_HEADERS = check_supported_header, always
     CRITICAL = check_crit_header, always
     HEADER_TYPES = check_registry_header, always
@@ -134,7 +134,7 @@ class Check(Enum):
     LIFETIME = MAX_LIFETIME, 10**20
     FORWARDS = without("24 hours", lambda claims, _: claims["exp"] - claims["iat"] <= MAX_LIFETIME)
     NOT_BEFORE = without("not valid yet")
-    ISSUED = without("from the future")
+    ISSUED = without("issued in the future")
     NO_BOOL = claim("nbf", int)
     RANGE = claim("nbf", abs)
     WHOLE = claim("exp", int)
@@ -147,16 +147,18 @@ class Check(Enum):
     AUDIENCE_CASE = claim("aud", str.lower)
     AUDIENCE_PRESENT = claim("aud", lambda aud: aud or "firsthand")
     JTI = without("'jti'")
-    SUBJECT = without("well-formed sub")
+    SUBJECT = without("sub claim is not a valid")
     SUBJECT_END = claim("sub", str.rstrip)
     SUBJECT_TEXT = claim("sub", lambda sub: sub[0])
     CLIENT = without("client_id or act")
     CLIENT_PRESENT = claim("client_id", lambda client: client or "service:x")
-    ROLE = without("without the sub's role")
+    ROLE = without("does not contain sub's role")
     ROLE_LIST = claim("roles", str.split)
-    ISSUERS_ROLE = without("role its issuer may not")
-    ISSUERS_SUBJECT = without("sub its issuer may not")
-    SUBJECT_WHOLE = without("sub its issuer", lambda claims, by: by.subjects.search(claims["sub"]))
+    ISSUERS_ROLE = without("tokens for this role")
+    ISSUERS_SUBJECT = without("tokens for this sub")
+    SUBJECT_WHOLE = without(
+        "tokens for this sub", lambda claims, by: by.subjects.search(claims["sub"])
+    )
     SCOPE_TEXT = claim("scope", " ".join)
     SCOPE_PRESENT = claim("scope", lambda scope: scope or "write")
     SCOPE = _refusal, lambda *_: ""

@@ -21,6 +21,7 @@ from shared.auth.tokens import local_token
 from shared.events.catalogue import CATALOGUE
 from shared.events.catalogue.examples import examples
 from shared.events.event import Json
+from tests.conforming import resolved
 from tests.e2e.running import Up, environment
 
 pytestmark = pytest.mark.xdist_group("schemathesis")
@@ -108,8 +109,11 @@ def wanted_cases(document: Json) -> dict[str, int]:
     found = {}
     for path, operations in document["paths"].items():
         for method, told in operations.items():
-            said = [each["schema"] for each in told.get("parameters", ())]
-            is_open = "requestBody" in told or any("enum" not in each for each in said)
+            schemas = [
+                resolved(document, resolved(document, parameter)["schema"])
+                for parameter in told.get("parameters", ())
+            ]
+            is_open = "requestBody" in told or any("enum" not in schema for schema in schemas)
             few = EXAMPLES if LONG else FEW
             found[f"{method.upper()} {path}"] = few if is_open else ONE
     found.pop("GET /openapi.json", None)  # schemathesis reads it first of all, and leaves it out

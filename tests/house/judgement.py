@@ -76,7 +76,7 @@ def texts_of_catalogue() -> Iterator[str]:
 
 def texts_of_type(row: EventType) -> Iterator[str]:
     """Yield the name of a type, its sentences, and its members at any depth."""
-    yield from (row.name, row.effect, row.attempt, row.sentence, row.told, row.standard)
+    yield from (row.name, row.effect, row.attempt, row.sentence, row.others_sentence, row.standard)
     yield from row.schema.fields
     yield from texts_of_json(row.example)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from shared.events.catalogue import CATALOGUE
-from tests.house import budgets, judgement, rooms, shape, words
+from tests.house import budgets, judgement, rooms, shape, vocabulary, words
 from tests.house.files import ROOT, Check, Source, listed
 from tests.house.test_house import CHECKS
 
@@ -100,6 +100,30 @@ EXAMPLES: list[tuple[Check, str, str, str, str]] = [
         )
         for broken in ("STIGMATISING_WORDS = ()", "def forbidden_terms(): ...")
     ),
+    *(
+        (vocabulary.prose_is_plain, path, broken, sound, remedy)
+        for path, broken, sound, remedy in (
+            ("shared/a.py", "# Done anew.", "# Done again. Renewed, untold.", "anew: again"),
+            ("shared/a.py", '"""Not it:\n\nwhoever asks."""', '"""The caller."""', "whoever: name"),
+            ("shared/a.py", 'raise E("of\\nnobody")', 'raise E("orphaned")', "of nobody: orphaned"),
+            ("shared/a.py", 'f"{a} is none"', 'f"{a} is invalid"', "is none: is invalid"),
+            (
+                "README.md",
+                "It lies\nhere.",
+                "It is here: `whoever`.\n```text\nlies\n```\n",
+                "lies: is",
+            ),
+        )
+    ),
+    *(
+        (vocabulary.names_say_what_they_hold, "shared/a.py", broken, sound, "name what it holds")
+        for broken, sound in (
+            ("for each in a: pass", "for row in a: pass"),
+            ("def _told(): ...", "def report(): ..."),
+            ("def f(given): ...", "def f(settings): ..."),
+            ("self.kept = 1", "self.cache = each.own"),
+        )
+    ),
 ]
 
 
@@ -134,7 +158,10 @@ DONE = CATALOGUE["action.done"]
 @pytest.mark.parametrize(
     ("texts", "finding"),
     [
-        (judgement.texts_of_type(replace(DONE, told="{who} did not engage.")), "did not engage"),
+        (
+            judgement.texts_of_type(replace(DONE, others_sentence="{who} did not engage.")),
+            "did not engage",
+        ),
         (judgement.texts_of_type(replace(DONE, example={"a": [{"compliance": 1}]})), "compliance"),
         (
             judgement.texts_of_code('def f():\n "Their score."\n return f"{x} complied"'),
@@ -177,6 +204,30 @@ def test_a_folder_over_its_budget_is_found() -> None:
     assert budgets.over_budget(limits) == []
     (finding,) = budgets.over_budget(limits + Counter({"client": 1}))
     assert finding.startswith("client: 551 lines, limit 550; ")
+
+
+def test_a_name_that_four_modules_define_is_found() -> None:
+    modules = [
+        Source(f"shared/{letter}.py", "class A:\n    def f(self): ...\n    def add(self): ...")
+        for letter in "abcd"
+    ]
+    assert vocabulary.reused_names(modules[:3]) == []
+    assert [text.split(" ")[0] for text in vocabulary.reused_names(modules)] == ["A:", "f:"]
+    files = [Source(f"shared/{letter}/same.py", "") for letter in "abcd"]
+    assert vocabulary.reused_names(files)[0].startswith("same.py: 4 modules define it")
+
+
+def test_words_are_found_on_their_own_line() -> None:
+    page = Source("docs/a.md", "# A\n\n```text\ntold\n```\n\nfine\nis told\n")
+    assert [finding.line for finding in vocabulary.prose_is_plain(page)] == [8]
+
+
+def test_texts_for_persons_and_generated_pages_are_free() -> None:
+    sentence = Source("services/ledger/presentation/a.py", 'told = "You are told."')
+    page = Source("docs/a.md", f"{vocabulary.GENERATED}x -->\nIt is told.\n")
+    for source in (sentence, page):
+        assert not list(vocabulary.prose_is_plain(source))
+        assert not list(vocabulary.names_say_what_they_hold(source))
 
 
 def test_a_finding_names_its_line() -> None:

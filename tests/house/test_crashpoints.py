@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from shared.crashpoints import BESIDE, POINTS, told_by
+from shared.crashpoints import COMMAND_POINTS, POINTS, parse_crash_setting
 from shared.errors import SettingsError
 from tests.house.files import ROOT, project
 
@@ -22,7 +22,7 @@ def test_every_place_in_the_table_is_in_the_code_once() -> None:
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "crashpoint"
     )
-    assert found == Counter([*POINTS, *BESIDE])
+    assert found == Counter([*POINTS, *COMMAND_POINTS])
 
 
 @pytest.mark.parametrize(("passes", "status"), [(1, 0), (2, -9), (3, -9)])
@@ -34,5 +34,5 @@ def test_the_process_dies_the_time_it_was_told_to(passes: int, status: int) -> N
 
 @pytest.mark.parametrize("spoken", ["nowhere", "batch-read:0", "batch-read:x", "batch-read:1:go"])
 def test_a_place_that_is_not_there_is_a_setting_that_is_wrong(spoken: str) -> None:
-    with pytest.raises(SettingsError, match=f"FIRSTHAND_CRASH_AT: no such place: {spoken}"):
-        told_by(spoken)
+    with pytest.raises(SettingsError, match=f"FIRSTHAND_CRASH_AT: unknown crash point: {spoken}"):
+        parse_crash_setting(spoken)

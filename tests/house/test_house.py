@@ -1,6 +1,7 @@
 """The house rules, held against every file of the project."""
 
 import inspect
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -12,10 +13,11 @@ from flask import Flask
 from services.intake.app import create_app as intake
 from services.ledger.api.app import create_app as ledger
 from tests import matrix, metrics
-from tests.house import budgets, judgement, rooms, shape, words
-from tests.house.files import Check, listed, project
+from tests.house import budgets, judgement, rooms, shape, vocabulary, words
+from tests.house.files import ROOT, Check, listed, project
 from tests.postgres import Database
 
+GLOSSARY = "docs/reference/glossary.md"
 NOBODY = cast(Any, None)  # a neighbour that no route is called with
 CHECKS: list[Check] = [
     shape.no_long_function,
@@ -28,6 +30,8 @@ CHECKS: list[Check] = [
     words.every_exception_has_a_reason,
     words.only_our_words,
     judgement.no_list_of_words_is_ours,
+    vocabulary.prose_is_plain,
+    vocabulary.names_say_what_they_hold,
 ]
 TOP = {
     ".ci",
@@ -107,6 +111,21 @@ def test_every_folder_keeps_its_budget_of_lines(request: pytest.FixtureRequest) 
 
 def test_more_than_a_budget_is_allowed_only_by_an_adr_that_exists() -> None:
     assert {budget.adr for budget in budgets.BUDGETS.values() if budget.allowed} <= {*listed()}
+
+
+def test_no_name_is_defined_in_more_than_three_modules() -> None:
+    sources = [source for source in project() if source.is_ours_to_run]
+    assert vocabulary.reused_names(sources) == []
+
+
+def test_what_is_exempt_from_the_words_exists() -> None:
+    assert [path for path in vocabulary.EXEMPT if not (ROOT / path).exists()] == []
+
+
+def test_the_glossary_names_files_that_exist() -> None:
+    paths = re.findall(r"`((?:services|shared)/\S+)`", (ROOT / GLOSSARY).read_text())
+    assert len(paths) > 40
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_the_top_of_the_tree_holds_only_what_belongs_there() -> None:

@@ -227,7 +227,7 @@ def test_a_queue_that_hides_its_settings_is_not_safe(
         inbox = Inbox(hidden, real_door.inbox.transit)
         client = create_app(Callers.from_folder(keys, "firsthand"), inbox).test_client()
         told = problem(Door(keys, client, inbox).post(SAID), 503, "unavailable")
-        assert "does not tell how it stores" in told["detail"]
+        assert "does not report its settings" in told["detail"]
         assert client.get("/readyz").status_code == 503
     queue.execute_command("ACL", "DELUSER", "intake")
 

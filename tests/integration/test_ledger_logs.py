@@ -119,7 +119,7 @@ def test_headers_are_those_of_the_specification(begun: Together) -> None:
         assert "Content-Encoding" not in answer.headers
     assert begun.log("vkey").text == f"{signers(begun.settings)[0].vkey}\n"
     told = problem(begun.ledger.post("/logs/0/checkpoint"), 405, "method-not-allowed")
-    assert told["detail"] == "This address takes GET, HEAD, OPTIONS."
+    assert told["detail"] == "This address supports GET, HEAD, OPTIONS."
 
 
 @pytest.mark.parametrize(

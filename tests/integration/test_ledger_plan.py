@@ -160,8 +160,8 @@ def test_nothing_is_said_of_addresses_where_a_moment_is_simply_wrong(small_house
     """The command line, too, hands on what is said."""
     small_house.post(ADA, "plan.started", STARTED)
     for query in ("plan?as-of=2126-03-02%2013:02", "diff?from=yesterday"):
-        told = problem(small_house.get(ADA, query), 422, "invalid-query")
-        assert told["errors"][0]["detail"].endswith("with offset, as 2026-05-03T10:00:00Z.")
+        told = problem(small_house.get(ADA, query), 422, "wrong-query")
+        assert told["errors"][0]["detail"].endswith("with offset, such as 2026-05-03T10:00:00Z.")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_parameter_given_twice_is_a_422(small_house: Together, path: str, name
     small_house.post(ADA, "plan.started", STARTED)
     told = problem(small_house.get(ADA, path), 422, "invalid-query")
     assert pointers(told) == [f"/{name}"]
-    assert told["errors"][0]["detail"] == "Must be given once."
+    assert told["errors"][0]["detail"] == "Must not be repeated."
 
 
 @pytest.mark.parametrize(

@@ -128,11 +128,11 @@ def test_a_registry_can_be_shared_with_others(door: Door) -> None:
 def test_the_workers_port_is_its_own_or_none() -> None:
     registry, port = CollectorRegistry(), free_port()
     BatchMetrics(registry)
-    serve(registry, "127.0.0.1", 0)
-    serve(registry, "127.0.0.1", port)
+    serve(registry, "127.0.0.1", 0, str)
+    serve(registry, "127.0.0.1", port, str)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         assert b"firsthand_batch_messages_count 0.0" in answer.read()
     with pytest.raises(
         PreconditionFailed, match=f"{port}.*; set FIRSTHAND_METRICS_PORT to another"
     ):
-        serve(registry, "127.0.0.1", port)
+        serve(registry, "127.0.0.1", port, str)

@@ -77,7 +77,7 @@ def run(outbox: Outbox) -> Run:
             closing(ServiceClient(intake.url)) as there,
             closing(ServiceClient(beside.url)) as reads,
         ):
-            errand = Sender(TOKEN, there, reads, **{"patience": 0.5, "news": 0.2, **more})
+            errand = Sender(TOKEN, there, reads, **{"retry_for": 0.5, "idle": 0.2, **more})
             return list(errand.run(outbox, outbox.waiting(ADA, ""), lambda _: None))
 
     return send
@@ -95,7 +95,7 @@ def test_they_go_in_their_order_over_one_connection_and_leave_with_their_receipt
         fates = run(intake, wait=7)
     assert [each.body for each in intake.requests] == BODIES
     assert {each.headers["Prefer"] for each in intake.requests} == {"wait=7"}
-    assert [(each.word, each.told["id"]) for each in fates] == [
+    assert [(each.status, each.body["id"]) for each in fates] == [
         ("accepted", said["id"]) for said in SAID
     ]
     assert waiting(outbox) == []
@@ -104,7 +104,7 @@ def test_they_go_in_their_order_over_one_connection_and_leave_with_their_receipt
 def test_a_202_lets_nothing_go_until_the_ledger_has_it(outbox: Outbox, run: Run) -> None:
     with Answering(safe) as intake:
         fates = run(intake, recorded(receipt_of(SAID[0]), receipt_of(SAID[2])))
-    assert [each.word for each in fates] == ["accepted", "safe", "accepted"]
+    assert [each.status for each in fates] == ["accepted", "safe", "accepted"]
     assert {"Prefer"} & set(intake.requests[0].headers) == set()
     assert waiting(outbox) == [BODIES[1]]
 
@@ -115,8 +115,8 @@ def test_a_refusal_is_a_fate_wherever_it_is_heard(outbox: Outbox, run: Run) -> N
     problem = {"type": "/problems/refused", "recorded": True, "receipt": first}
     with Answering(status(409, problem), safe, deciding) as intake:
         fates = run(intake, recorded(second))
-    by_id = {each.kept.id: each for each in fates}
-    assert [by_id[each["id"]].word for each in SAID] == ["refused", "refused", "accepted"]
+    by_id = {each.row.id: each for each in fates}
+    assert [by_id[each["id"]].status for each in SAID] == ["refused", "refused", "accepted"]
     assert delivery_line(by_id[SAID[1]["id"]]).endswith(": there is no such thing.")
     assert waiting(outbox) == []
 
@@ -126,7 +126,7 @@ def test_of_two_events_under_one_id_each_has_its_own_receipt(run: Run) -> None:
     mine = receipt_of(SAID[0], verdict="refused", refusal="id-reused", because="so")
     with Answering(safe) as intake:
         fates = run(intake, recorded({**other, "also": [mine]}, other, receipt_of(SAID[1])))
-    assert [each.word for each in fates] == ["refused", "accepted", "safe"]
+    assert [each.status for each in fates] == ["refused", "accepted", "safe"]
 
 
 NOT_NOW: dict[str, Answer] = {
@@ -141,9 +141,9 @@ def test_the_same_bytes_go_again_until_there_is_an_answer(
     not_now: Answer, outbox: Outbox, run: Run
 ) -> None:
     with Answering(deciding, not_now, not_now, deciding) as intake:
-        fates = run(intake, patience=30)
+        fates = run(intake, retry_for=30)
     assert [each.body for each in intake.requests] == [BODIES[n] for n in (0, 1, 1, 1, 2)]
-    assert [each.word for each in fates] == ["accepted"] * 3
+    assert [each.status for each in fates] == ["accepted"] * 3
     assert waiting(outbox) == []
 
 
@@ -160,7 +160,7 @@ def test_who_gives_up_keeps_it_and_all_that_comes_after_it(
 def test_it_does_not_come_back_before_it_was_asked_to(outbox: Outbox, run: Run) -> None:
     busy = status(503, Retry_After="100")
     with Answering(busy) as intake, pytest.raises(NoResponse, match="status 503"):
-        run(intake, patience=50)
+        run(intake, retry_for=50)
     assert len(intake.requests) == 1
     assert waiting(outbox) == BODIES
 
@@ -175,9 +175,9 @@ def test_what_intake_cannot_take_is_set_aside_with_the_reason_and_the_rest_goes_
     problem = {"type": f"/problems/{slug}", "detail": "It is wrong.", "errors": faults}
     with Answering(deciding, status(PROBLEMS[slug].status, problem), deciding) as intake:
         fates = run(intake)
-    assert [each.word for each in fates] == ["accepted", "invalid", "accepted"]
+    assert [each.status for each in fates] == ["accepted", "invalid", "accepted"]
     assert delivery_line(fates[1]).splitlines()[1].strip() == "/data/words: Is missing."
-    left = [(each.body, each.aside) for each in outbox.everything()]
+    left = [(each.body, each.aside) for each in outbox.rows()]
     assert left == [(BODIES[1], "/data/words: Is missing.")]
     with Answering(deciding) as intake:
         assert run(intake) == []
@@ -202,10 +202,13 @@ NO_ANSWER_OF_OURS = {
 
 @pytest.mark.parametrize("odd", NO_ANSWER_OF_OURS.values(), ids=NO_ANSWER_OF_OURS.keys())
 def test_what_intake_never_says_lets_nothing_go(odd: Answer, outbox: Outbox, run: Run) -> None:
-    with Answering(deciding, odd) as intake, pytest.raises(NoResponse, match="not Firsthand's"):
+    with (
+        Answering(deciding, odd) as intake,
+        pytest.raises(NoResponse, match="not from Firsthand's intake"),
+    ):
         run(intake)
     assert len(intake.requests) == 2
-    assert [(each.body, each.aside) for each in outbox.everything()] == [
+    assert [(each.body, each.aside) for each in outbox.rows()] == [
         (each, None) for each in BODIES[1:]
     ]
 
@@ -232,7 +235,7 @@ def test_without_an_answer_of_the_ledgers_they_are_safe_and_stay(
 ) -> None:
     with Answering(safe) as intake:
         fates = run(intake, ledger)
-    assert [each.word for each in fates] == ["safe"] * 3
+    assert [each.status for each in fates] == ["safe"] * 3
     assert waiting(outbox) == BODIES
     with Answering(deciding) as intake:
         run(intake)
@@ -243,7 +246,7 @@ def test_what_was_handed_out_and_not_yet_removed_is_sent_again(outbox: Outbox) -
     with Answering(deciding) as intake:
         errand = Sender(TOKEN, ServiceClient(intake.url), ServiceClient("http://127.0.0.1:9"))
         with closing(errand.run(outbox, outbox.waiting(ADA, ""), lambda _: None)) as fates:
-            assert [next(fates).kept.id, next(fates).kept.id] == [each["id"] for each in SAID[:2]]
+            assert [next(fates).row.id, next(fates).row.id] == [each["id"] for each in SAID[:2]]
         errand.intake.close()
     assert waiting(outbox) == BODIES[1:]
 

@@ -36,7 +36,7 @@ def check(folder: Path, house: Together, receipt: Any, said: Json | None = None)
     (folder / "event").write_text(json.dumps(said, ensure_ascii=False))
     kept = folder / "event" if said else None
     verify.check_receipt(folder / "receipt", keys, kept, report)
-    return [each.says for each in report.findings]
+    return [each.detail for each in report.findings]
 
 
 def told(house: Together) -> list[tuple[str, Json]]:

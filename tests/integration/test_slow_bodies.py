@@ -14,7 +14,7 @@ import pytest
 
 from services.cli.services import IDLE_SECONDS
 from shared.auth.tokens import local_token
-from shared.http.request_bodies import MOST_OF_ONE
+from shared.http.request_bodies import MAX_PER_CALLER
 from shared.process import raise_file_limit
 from tests.integration.together import ADA, EVE, MEDIA_TYPE, STARTED, body, event
 from tests.ports import free_port
@@ -108,7 +108,7 @@ def test_a_caller_with_too_many_bodies_coming_is_answered_at_once(
 ) -> None:
     mallory, ada = (local_token(keys, each) for each in (EVE, ADA))
     with contextlib.ExitStack() as stack:
-        for _ in range(MOST_OF_ONE):
+        for _ in range(MAX_PER_CALLER):
             stack.enter_context(intake.begin(mallory))
         wait_until(lambda: intake.post(mallory) == 503, "the caller to have no place left")
         assert intake.post(ada) == 202

@@ -62,7 +62,7 @@ def test_an_earlier_checkpoint_takes_nothing_away(grown: Together, first: str) -
             assert size(grown) == 5
             assert grown.get(ADA, f"events/{last['id']}/receipt").status_code == 200
     said = [each for each in logged if each["event"] == "published"]
-    assert [each["why"] for each in said] == ["the queue says size 1, and 5 was published"]
+    assert [each["why"] for each in said] == ["the queue has size 1, but 5 was published"]
 
 
 def test_what_was_kept_counts_also_for_a_service_that_has_just_started(
@@ -103,7 +103,7 @@ def test_what_is_no_checkpoint_counts_as_missing_and_is_logged(
     said = [each for each in logged if each["event"] == "published"]
     assert len(said) == 1
     assert said[0]["log_level"] == "warning"
-    assert "no checkpoint of this log" in said[0]["why"]
+    assert "an invalid checkpoint of this log" in said[0]["why"]
 
 
 @pytest.mark.usefixtures("first")

@@ -11,7 +11,7 @@ import pytest
 from services.ledger.audit.entry_checks import EntryFormat, SealedPart, seal_of
 from services.ledger.audit.findings import Report
 from services.ledger.audit.spill import DuplicateIds, SpillByPerson
-from services.ledger.audit.stream_checks import PersonChecks, unpinned
+from services.ledger.audit.stream_checks import PersonChecks, missing_disagreements
 from services.ledger.audit.text_report import in_words, shortened
 from services.ledger.audit.time_histogram import MOST, TimeHistogram
 from services.ledger.fold import PersonState
@@ -47,13 +47,15 @@ class Clear:
         posted = seal.open(KEY)
         return posted, entry.digest_of(entry.salt_of(KEY, told["author"], told["id"]), posted)
 
-    def beside(self, _line: bytes) -> list[tuple[str, str]]:
+    def column_differences(self, _line: bytes) -> list[tuple[str, str]]:
         return []
 
-    def at(self, _person: PersonState, _recorded: str) -> list[tuple[str, str, str]]:
+    def check_stored_plans(
+        self, _person: PersonState, _recorded: str
+    ) -> list[tuple[str, str, str]]:
         return []
 
-    def end(self, _person: PersonState) -> list[tuple[str, str, str]]:
+    def check_person_row(self, _person: PersonState) -> list[tuple[str, str, str]]:
         return []
 
 
@@ -64,8 +66,8 @@ def audit(*told: tuple[Event, int]) -> Report:
     folding.begin(0, [ADA], {})
     for index, (event, version) in enumerate(told):
         standing = StreamPosition(index + 1, version)
-        row = entry.write(event, VerdictRecord(RULES, NOW), key=KEY, standing=standing)
-        folding.take(index, row["leaf"], b"")
+        row = entry.write(event, VerdictRecord(RULES, NOW), key=KEY, position=standing)
+        folding.check(index, row["leaf"], b"")
     folding.end()
     return report
 
@@ -91,10 +93,10 @@ def test_whose_the_lines_are_is_said_in_words() -> None:
     )
 
 
-def test_a_disagreement_that_is_not_pinned_is_named() -> None:
+def test_a_disagreement_that_that_its_entry_lacks_is_named() -> None:
     plan = Plan(ADA, disagreements={"a": [{"entry": "b"}]})
-    assert unpinned(plan, [("a", "b")]) == []
-    assert unpinned(plan, [("a", "c"), ("d", "b")]) == [("a", "c"), ("d", "b")]
+    assert missing_disagreements(plan, [("a", "b")]) == []
+    assert missing_disagreements(plan, [("a", "c"), ("d", "b")]) == [("a", "c"), ("d", "b")]
 
 
 def test_an_event_recorded_twice_is_not_decided_as_a_new_one() -> None:

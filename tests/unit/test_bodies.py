@@ -111,9 +111,9 @@ def test_a_stalled_body_is_given_up() -> None:
 
 def test_a_caller_has_so_many_places_and_gets_them_back() -> None:
     async def test() -> None:
-        bodies = Bodies(most_of_one=2)
+        bodies = Bodies(max_per_caller=2)
         tasks = await begun(*(bodies.read(stalled(), "eve", LONGEST, 4) for _ in range(2)))
-        with pytest.raises(Unavailable, match="this caller"):
+        with pytest.raises(Unavailable, match="This caller"):
             await bodies.read(sent(b"here"), "eve", LONGEST, 4)
         assert await bodies.read(sent(b"here"), "ada", LONGEST, 4) == b"here"
         assert await ended(tasks) == []
@@ -125,7 +125,7 @@ def test_a_caller_has_so_many_places_and_gets_them_back() -> None:
 
 def test_where_too_many_bodies_come_the_caller_with_the_most_gives_way() -> None:
     async def test() -> None:
-        bodies = Bodies(most=4)
+        bodies = Bodies(max_bodies=4)
         many = await begun(*(bodies.read(stalled(), "eve", LONGEST, 4) for _ in range(4)))
         few = await begun(*(bodies.read(stalled(), each, LONGEST, 4) for each in ("ada", "bob")))
         assert len(await ended(many)) == 2
@@ -136,7 +136,7 @@ def test_where_too_many_bodies_come_the_caller_with_the_most_gives_way() -> None
 
 def test_where_too_many_bytes_come_the_caller_with_the_most_gives_way() -> None:
     async def test() -> None:
-        bodies = Bodies(most_bytes=200)
+        bodies = Bodies(max_bytes=200)
         large = b"x" * 60
         many = await begun(*(bodies.read(stalled(large), "eve", LONGEST, 99) for _ in range(3)))
         assert [each.done() for each in many] == [False] * 3

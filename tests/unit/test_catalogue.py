@@ -20,7 +20,7 @@ SAM = "Sam (nurse)"
 
 def sentences(row: EventType) -> list[str]:
     """Everything that history can say about events of a type."""
-    told = [row.sentence, row.told.format(who=SAM)]
+    told = [row.sentence, row.others_sentence.format(who=SAM)]
     for code in (*GENERAL, *row.refusals):
         refused = f"tried to {row.attempt}; it was refused: {REASONS[code]}."
         told.append(f"{SAM} {refused}")  # also a representative, of what is the person's
@@ -93,7 +93,7 @@ def test_sentences_are_short(row: EventType) -> None:
 @ROWS
 def test_every_type_has_its_sentences(row: EventType) -> None:
     assert bool(row.sentence) == row.who.person
-    assert bool(row.told) == (row.who != P)
+    assert bool(row.others_sentence) == (row.who != P)
     assert row.attempt
 
 
@@ -112,7 +112,7 @@ def test_no_sentence_says_partner_or_any_word_of_the_trade(row: EventType) -> No
 @ROWS
 def test_no_sentence_says_that_the_person_is_somebody_else(row: EventType) -> None:
     """The person reads these: "the person" would be a third one."""
-    assert not re.search(r"\bthe person\b", f"{row.sentence} {row.told} {row.attempt}")
+    assert not re.search(r"\bthe person\b", f"{row.sentence} {row.others_sentence} {row.attempt}")
 
 
 @pytest.mark.parametrize("code", Code)

@@ -12,7 +12,7 @@ GOOD = token(CLAIMS)
 
 @pytest.mark.parametrize("iss", ["", "local", ISS + "/", ISS.upper(), 7, None, [ISS], {}, ABSENT])
 def test_the_issuer_is_one_that_we_trust(iss: object) -> None:
-    assert refusal(f"Bearer {token(claims(iss=iss))}") == "The token names no issuer that we trust."
+    assert refusal(f"Bearer {token(claims(iss=iss))}") == "The issuer of the token is not trusted."
 
 
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "", "at+jwt ", "id+jwt", ABSENT])
@@ -33,11 +33,11 @@ WRONG_CLAIMS = [
     *[("iat", 0, "24 hours"), ("iat", -(10**400), "whole")],
     *[("sub", sub, "sub") for sub in (None, 7, True, [ADA], {}, ABSENT)],
     *[
-        ("sub", sub, "well-formed sub")
+        ("sub", sub, "sub claim is not a valid")
         for sub in ("", "ada", "person:", ":ada", "person:é", ADA + "\n")
     ],
     *[
-        ("sub", sub, "well-formed sub")
+        ("sub", sub, "sub claim is not a valid")
         for sub in ("person:" + "x" * 65, "person: ada", "king:ada", ADA + ":x")
     ],
     *[("sub", SAM, "role"), ("sub", "service:shoes", "role")],
@@ -57,17 +57,17 @@ def test_a_signed_token_with_a_wrong_claim_is_refused(name: str, value: object, 
 
 def test_an_issuer_speaks_only_of_its_roles() -> None:
     bad = clinic(sub="person:clinic-7", roles=["person"])
-    assert "role its issuer may not speak of" in refusal(f"Bearer {bad}")
+    assert "may not issue tokens for this role" in refusal(f"Bearer {bad}")
 
 
 @pytest.mark.parametrize("sub", [SAM, "partner:clinic-", "partner:clinic-7x", "partner:xclinic-7"])
 def test_an_issuer_speaks_only_of_its_subjects(sub: str) -> None:
-    assert "sub its issuer may not speak of" in refusal(f"Bearer {clinic(sub=sub)}")
+    assert "may not issue tokens for this sub" in refusal(f"Bearer {clinic(sub=sub)}")
 
 
 def test_a_team_holds_no_token() -> None:
     bad = token(claims(sub="team:north", roles=["team"]))
-    assert "role its issuer may not speak of" in refusal(f"Bearer {bad}")
+    assert "may not issue tokens for this role" in refusal(f"Bearer {bad}")
 
 
 def test_a_token_that_is_good_from_later_on_is_not_good_yet() -> None:

@@ -78,7 +78,7 @@ def test_completion_of_a_command_imports_no_service() -> None:
     asked = {"_FIRSTHAND_COMPLETE": "zsh_complete", "COMP_WORDS": "firsthand re", "COMP_CWORD": "1"}
     text, modules = run(**asked)
     assert text.splitlines()[1::3] == ["receipt", "replay", "restore", "rebuild"]
-    assert "Fold entries again, and compare with what..." in text
+    assert "Replay entries, and compare the result..." in text
     assert is_light(modules)
 
 

@@ -169,7 +169,8 @@ def test_a_queue_that_does_not_start_says_why(tmp_path: Path, data: Path) -> Non
     with pytest.raises(PreconditionFailed) as fault, embedded_queue(settings(data, program)):
         pass
     assert str(fault.value) == (
-        "queue ended by itself (status 4); its last lines: Some line before | Cannot ?[2Jread it"
+        "queue exited unexpectedly (status 4); "
+        "its last lines: Some line before | Cannot ?[2Jread it"
     )
     assert not (data / module.NOTE).exists(), "it wrote nothing"
 
@@ -210,7 +211,7 @@ def test_the_supervisor_names_its_queues_last_words_when_it_ends(data: Path) -> 
         with connect(settings(data).queue_url) as client:
             client.shutdown(nosave=True)
         with pytest.raises(
-            PreconditionFailed, match=r"queue ended by itself \(status 0\); its last lines: .*"
+            PreconditionFailed, match=r"queue exited unexpectedly \(status 0\); its last lines: .*"
         ):
             everything.wait()
     finally:

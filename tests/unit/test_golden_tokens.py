@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from shared.auth.issuers import ROLES, Issuer, Keys
+from shared.auth.issuers import ROLES, Issuer, JwksCache
 from shared.auth.tokens import Caller, Callers
 from shared.errors import Unauthorized
 from shared.events.schema_fields import ID_PATTERN
@@ -18,7 +18,7 @@ def golden(path: str) -> bytes:
 
 def callers(now: float) -> Callers:
     """Who trusts the golden issuer, at that moment."""
-    keys = Keys("golden", lambda: golden("token/tokens.jwks"))
+    keys = JwksCache("golden", lambda: golden("token/tokens.jwks"))
     issuer = Issuer("golden", keys, frozenset(ROLES), re.compile(ID_PATTERN))
     return Callers({"urn:firsthand:golden": issuer}, "firsthand", lambda: now)
 

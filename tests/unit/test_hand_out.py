@@ -133,5 +133,5 @@ def test_a_verifier_key_that_is_none_is_named(settings: LedgerSettings) -> None:
 
 def test_a_folder_that_is_missing_is_named(settings: LedgerSettings) -> None:
     (settings.data / "to" / "valkey").rmdir()
-    with pytest.raises(SettingsError, match=r"there is no folder .*/to/valkey"):
+    with pytest.raises(SettingsError, match=r"the folder .*/to/valkey does not exist"):
         run(settings)

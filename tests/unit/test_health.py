@@ -1,17 +1,17 @@
 """What a health check says, and that it ends with a status that an engine understands."""
 
 import http.server
-import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from prometheus_client import CollectorRegistry
 
 from services.cli import main
+from services.ledger.writer.metrics import serve
+from tests.ports import free_port
 
 NOT_READY = b'{"ready": false, "why": "the queue did not answer"}'
 
@@ -63,22 +63,23 @@ def test_a_service_that_is_not_there_is_not_well() -> None:
     assert healthy("intake", FIRSTHAND_INTAKE_URL="http://127.0.0.1:9").exit_code == 3
 
 
-@pytest.mark.parametrize(("seconds", "ends"), [(0, 0), (60, 0), (120, 3)])
-def test_a_worker_is_well_while_it_sweeps(tmp_path: Path, seconds: int, ends: int) -> None:
-    beat = tmp_path / "beat"
-    beat.touch()
-    os.utime(beat, (time.time() - seconds, time.time() - seconds))
-    told = healthy("worker", FIRSTHAND_HEARTBEAT=str(beat))
-    assert told.exit_code == ends, told.output
+def test_a_worker_is_asked_whether_it_is_stuck() -> None:
+    reasons = [""]
+    port = free_port()
+    serve(CollectorRegistry(), "127.0.0.1", port, lambda: reasons[-1])
+    result = healthy("worker", FIRSTHAND_METRICS_PORT=str(port))
+    assert (result.exit_code, "worker is well." in result.output) == (0, True), result.output
+    reasons.append("it has not finished a sweep for 91 s")
+    result = healthy("worker", FIRSTHAND_METRICS_PORT=str(port))
+    assert result.exit_code == 3
+    assert "worker is not ready: it has not finished a sweep for 91 s" in result.output
 
 
-def test_a_worker_that_has_not_swept_yet_is_not_well(tmp_path: Path) -> None:
-    told = healthy("worker", FIRSTHAND_HEARTBEAT=str(tmp_path / "beat"))
-    assert told.exit_code == 3
-    assert "has not finished a sweep yet" in told.output
+def test_a_worker_that_is_not_there_is_not_well() -> None:
+    assert healthy("worker", FIRSTHAND_METRICS_PORT=str(free_port())).exit_code == 3
 
 
-def test_without_a_heartbeat_the_setting_is_named() -> None:
-    told = healthy("worker", FIRSTHAND_HEARTBEAT="")
-    assert told.exit_code == 2
-    assert "FIRSTHAND_HEARTBEAT" in told.output
+def test_without_a_port_of_the_worker_the_setting_is_named() -> None:
+    result = healthy("worker", FIRSTHAND_METRICS_PORT="")
+    assert result.exit_code == 2
+    assert "FIRSTHAND_METRICS_PORT" in result.output

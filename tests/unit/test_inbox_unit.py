@@ -45,8 +45,10 @@ def test_the_client_never_retries_by_itself() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://x", "x", "redis://:secret@x:port", ""])
-def test_an_address_that_is_none_is_named_by_its_setting_and_not_told(url: str) -> None:
-    with pytest.raises(SettingsError, match="FIRSTHAND_REDIS_URL: not an address") as told:
+def test_an_address_that_is_none_is_named_by_its_setting_and_left_out_of_the_message(
+    url: str,
+) -> None:
+    with pytest.raises(SettingsError, match="FIRSTHAND_REDIS_URL: not a URL") as told:
         connect(url)
     assert "secret" not in str(told.value)
 

@@ -16,7 +16,7 @@ from shared.auth.issuers import (
     ROLES,
     URL_SECONDS,
     Issuer,
-    Keys,
+    JwksCache,
     key_set,
 )
 from shared.auth.tokens import Callers
@@ -51,9 +51,9 @@ class Address:
         else:
             renew()
 
-    def keys(self) -> Keys:
+    def keys(self) -> JwksCache:
         """The keys at this address."""
-        return Keys(
+        return JwksCache(
             "far",
             self.read,
             every=URL_SECONDS,
@@ -69,7 +69,7 @@ def far() -> Address:
     return Address()
 
 
-def trusting(keys: Keys, clock: Clock) -> Callers:
+def trusting(keys: JwksCache, clock: Clock) -> Callers:
     """Who trusts these keys for everybody."""
     issuer = Issuer("far", keys, frozenset(ROLES), re.compile(".*"))
     return Callers({ISS: issuer}, "firsthand", clock)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.auth.issuers import MAX_JWKS_BYTES, Keys, fetch, issuers
+from shared.auth.issuers import MAX_JWKS_BYTES, JwksCache, fetch, issuers
 from shared.auth.tokens import Callers, local_token, make_local_issuer
 from shared.errors import SettingsError, Unauthorized, Unavailable
 from tests.given import ADA
@@ -22,7 +22,7 @@ from tests.tokens import CLAIMS, ISS, NEW, OURS, Clock, callers, jwks, kids, tok
 def test_a_file_that_changes_is_taken_up_without_a_restart(tmp_path: Path) -> None:
     path, clock = tmp_path / "tokens.jwks", Clock()
     path.write_bytes(jwks(OURS))
-    keys = Keys("near", path.read_bytes, clock=clock)
+    keys = JwksCache("near", path.read_bytes, clock=clock)
     assert kids(keys) == ["ours"]
     path.write_bytes(jwks(NEW))
     clock.now += 1

@@ -12,7 +12,7 @@ from shared.errors import NotFound
 from tests.answering import Answering, status
 
 WRONG = {
-    "detail": "The query parameter 'from' is wrong.",
+    "detail": "The query parameter 'from' is invalid.",
     "errors": [{"pointer": "/from", "code": "query", "detail": "Must be a version, as 3."}],
 }
 RECEIPT = {"entry": "{}", "proof": "c2sp.org/tlog-proof@v1"}
@@ -28,7 +28,7 @@ def asked(code: int, members: Any, *words: str) -> Result:
 def test_a_query_that_is_wrong_is_a_usage_error_that_says_why() -> None:
     done = asked(422, WRONG, "diff", "person:ada", "--from", "x")
     assert done.exit_code == 2
-    said = "firsthand: The query parameter 'from' is wrong. Must be a version, as 3.\n"
+    said = "firsthand: The query parameter 'from' is invalid. Must be a version, as 3.\n"
     assert done.output == said
 
 
@@ -45,7 +45,7 @@ def test_a_plan_that_is_not_there_is_named(words: tuple[str, ...], where: str) -
     command, *rest = words
     done = asked(404, {"detail": str(NotFound())}, command, "person:ada", *rest)
     assert done.exit_code == 1
-    told = f"firsthand: There is no plan of person:ada{where}, or it is not yours to read.\n"
+    told = f"firsthand: No plan of person:ada{where}, or this token may not read it.\n"
     assert done.output == told
 
 
@@ -81,7 +81,7 @@ def test_no_folder_is_made_that_looks_like_another_archive(name: str, tmp_path: 
 def test_codes_are_drawn_into_an_svg_or_a_png_and_nothing_else(name: str, tmp_path: Path) -> None:
     done = asked(200, RECEIPT, "receipt", "person:ada", "an-id", "--qr", str(tmp_path / name))
     assert done.exit_code == 2
-    assert "name a file that ends in .svg or .png" in done.output
+    assert "must end in .svg or .png" in done.output
     assert not list(tmp_path.iterdir())
 
 

@@ -74,7 +74,7 @@ def test_an_input_that_waits_is_not_kept_twice(outbox: Outbox) -> None:
 def test_an_id_waits_with_one_content_only_or_nothing_of_the_input_is_kept(outbox: Outbox) -> None:
     outbox.add(ADA, HERE, [("1", WORDS)], "x")
     assert outbox.add(ADA, HERE, [("1", WORDS), ("2", WORDS)], "y")
-    with pytest.raises(ValueError, match="the id 1 is taken"):
+    with pytest.raises(ValueError, match="a different event with the id 1"):
         outbox.add(ADA, HERE, [("3", WORDS), ("1", b"{}")], "z")
     assert ids(outbox) == ["1", "2"]
 
@@ -83,7 +83,7 @@ def test_what_was_set_aside_is_not_sent_and_gives_way_to_what_was_mended(outbox:
     outbox.add(ADA, HERE, [("1", WORDS), ("2", WORDS)], "x")
     outbox.set_aside(1, "/data/words: Missing.")
     assert ids(outbox) == ["2"]
-    assert [each.aside for each in outbox.everything()] == ["/data/words: Missing.", None]
+    assert [each.aside for each in outbox.rows()] == ["/data/words: Missing.", None]
     outbox.add(ADA, HERE, [("1", b"{}")], "y")
     assert ids(outbox) == ["2", "1"]
 
@@ -131,8 +131,8 @@ def test_killed_while_it_keeps_an_input_it_has_nothing_of_it(tmp_path: Path, tor
 
 def test_an_outbox_that_cannot_be_read_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "events.db").write_bytes(b"no database" * 100)
-    with pytest.raises(SettingsError, match=r"events\.db fails: file is not a database"):
+    with pytest.raises(SettingsError, match=r"events\.db failed: file is not a database"):
         Outbox(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match="There can be no outbox here"):
+    with pytest.raises(SettingsError, match="The outbox cannot be created"):
         Outbox(tmp_path / "file")

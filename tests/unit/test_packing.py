@@ -84,6 +84,6 @@ def write_while_another_does(out: Path) -> None:
 
 @both
 def test_one_that_is_still_written_is_left_alone(name: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="is there already"):
+    with pytest.raises(SettingsError, match=" exists; name a new"):
         write_while_another_does(tmp_path / name)
     assert [each.name for each in tmp_path.iterdir()] == [name]

@@ -57,7 +57,7 @@ def test_consistency_is_judged_as_the_vectors_say(told: dict[str, Any]) -> None:
     roots = b64decode(told["root1"] or ""), b64decode(told["root2"] or "")
     given_to_us = (told["size1"], told["size2"], *roots, hashes(told["proof"]))
     if told["wantErr"]:
-        with pytest.raises(ValueError, match=r"proof|nothing can tie"):
+        with pytest.raises(ValueError, match=r"proof|no proof can link"):
             verify_consistency(*given_to_us)
     else:
         verify_consistency(*given_to_us)
@@ -146,7 +146,7 @@ def test_what_was_never_there_cannot_be_proved() -> None:
         with pytest.raises(ValueError, match="no leaf"):
             inclusion(node, index, size)
     for old, size in ((6, 5), (-1, 5)):
-        with pytest.raises(ValueError, match="was never"):
+        with pytest.raises(ValueError, match="no earlier size"):
             consistency(node, old, size)
     assert consistency(node, 0, 5) == consistency(node, 5, 5) == []
 
@@ -154,7 +154,7 @@ def test_what_was_never_there_cannot_be_proved() -> None:
 def test_a_tree_does_not_follow_from_itself_by_a_proof() -> None:
     left, right = subtree(nodes_from_leaves(LEAVES), 0, 2), LEAVES[2]
     root = subtree(nodes_from_leaves(LEAVES), 0, 3)
-    with pytest.raises(ValueError, match="needs no proof"):
+    with pytest.raises(ValueError, match="equal roots and an empty proof"):
         verify_consistency(3, 3, root, root, [right, left])
 
 
@@ -203,5 +203,5 @@ def test_a_batch_proves_its_own_leaves_from_the_frontier_it_found(old: int, more
     for index in range(old, old + more):
         assert inclusion(node, index, old + more) == inclusion(whole, index, old + more)
     if old > 1:
-        with pytest.raises(ValueError, match="not at hand"):
+        with pytest.raises(ValueError, match="is not available"):
             inclusion(node, 0, old + more)

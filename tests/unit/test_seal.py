@@ -109,26 +109,26 @@ def test_another_key_does_not_open_it() -> None:
 
 
 def test_the_kid_commits_to_the_key() -> None:
-    with pytest.raises(DecryptionError, match="not the one its kid names"):
+    with pytest.raises(DecryptionError, match="does not match its kid"):
         decrypt(SEALED, lambda _kid: OTHER)
 
 
 def test_a_kid_of_another_key_does_not_open_it() -> None:
     header = b64url(orjson.dumps(decrypt(SEALED, FIND)[0] | {"kid": OTHER.kid}))
-    with pytest.raises(DecryptionError, match="changed, or sealed with another key"):
+    with pytest.raises(DecryptionError, match="modified, or encrypted with another key"):
         decrypt(parts(header=header), FIND)
 
 
 @pytest.mark.parametrize("member", BOUND)
 def test_what_is_bound_cannot_be_changed(member: str) -> None:
     members = decrypt(SEALED, FIND)[0] | {member: "person:eve"}
-    with pytest.raises(DecryptionError, match="changed"):
+    with pytest.raises(DecryptionError, match="modified"):
         decrypt(parts(header=b64url(orjson.dumps(members))), FIND)
 
 
 def test_nothing_more_can_be_bound_afterwards() -> None:
     members = {**decrypt(SEALED, FIND)[0], "more": 1}
-    with pytest.raises(DecryptionError, match="changed"):
+    with pytest.raises(DecryptionError, match="modified"):
         decrypt(parts(header=b64url(orjson.dumps(members))), FIND)
 
 
@@ -270,7 +270,7 @@ def test_a_message_cannot_be_moved_to_another_partition_or_use() -> None:
     sealed = transit.encrypt(3, b"words", "event")
     assert transit.decrypt(3, sealed, "event") == b"words"
     for partition, use in ((4, "event"), (3, "receipt"), (0, "")):
-        with pytest.raises(DecryptionError, match="another place"):
+        with pytest.raises(DecryptionError, match="another partition"):
             transit.decrypt(partition, sealed, use)
 
 

@@ -44,7 +44,6 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "partitions": 8,
         "replicas": 2,
         "audience": "ours",
-        "heartbeat": Path("/tmp/b"),  # noqa: S108 - only named, never opened
         "log_level": "debug",
     }
     for name, value in wanted.items():

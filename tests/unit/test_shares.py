@@ -7,11 +7,11 @@ import pytest
 
 from services.ledger.api.caller_limits import (
     BURST,
-    EACH,
-    EACH_COSTLY,
+    COSTLY_PER_CALLER,
     FREE,
     HALF,
     PACE,
+    PER_CALLER,
     CallerLimits,
     ConcurrencyLimit,
     WorkBudget,
@@ -125,7 +125,7 @@ def test_callers_whose_work_is_paid_off_are_not_remembered(work: WorkBudget, clo
 
 
 @pytest.mark.parametrize(
-    ("kind", "most"), [("cheap", EACH), ("plan", EACH), ("costly", EACH_COSTLY)]
+    ("kind", "most"), [("cheap", PER_CALLER), ("plan", PER_CALLER), ("costly", COSTLY_PER_CALLER)]
 )
 def test_a_caller_has_a_share_of_each_kind(kind: str, most: int) -> None:
     take: Block = getattr(CallerLimits(), kind)

@@ -62,5 +62,5 @@ def test_a_name_that_stands_twice_is_found_among_as_many_as_a_body_can_hold() ->
     """In one look at each: a body of this size once took an hour."""
     names = [f"{number:x}" for number in range(400_000)]
     body = json.dumps(dict.fromkeys(names, 1))[:-1] + ',"61a7f":2}'
-    with pytest.raises(MalformedBody, match="'61a7f' stands twice"):
+    with pytest.raises(MalformedBody, match="Duplicate member name '61a7f'"):
         parse(body.encode())

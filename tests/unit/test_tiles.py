@@ -101,7 +101,7 @@ def test_every_path_is_read_back(level: int, number: int, width: int) -> None:
     ],
 )
 def test_a_path_that_is_not_just_so_is_no_tile(path: str) -> None:
-    with pytest.raises(ValueError, match="not the path of a tile"):
+    with pytest.raises(ValueError, match="is not a tile path"):
         Tile.parse(path)
 
 

@@ -43,7 +43,7 @@ def by_audit(archive: Path, folder: Path) -> tuple[Path, list[str]]:
 def by_verify(archive: Path, folder: Path) -> tuple[Path, list[str]]:
     """Unpack as verify.py does; the folder, and which members are findings."""
     report = verify.Report()
-    return verify.unpacked(archive, folder, report), [each.where for each in report.findings]
+    return verify.unpack(archive, folder, report), [each.where for each in report.findings]
 
 
 both = pytest.mark.parametrize("unpack", [by_audit, by_verify])

@@ -32,7 +32,7 @@ def said(*words: str) -> str:
 @pytest.mark.parametrize("wrong", NO_ID)
 def test_an_id_that_is_none(words: tuple[str, ...], wrong: str) -> None:
     told = said(*(each.format(wrong) for each in words))
-    assert "is no id: it is a role, a colon, and 1 to 64 of A-Z a-z 0-9 . _ -" in told
+    assert "is not an id of the form <role>:<1 to 64 of A-Z a-z 0-9 . _ ->" in told
 
 
 def test_a_team_gets_no_token() -> None:
@@ -41,18 +41,18 @@ def test_a_team_gets_no_token() -> None:
 
 @pytest.mark.parametrize("wrong", ["a\nb", "a b", "ä.b.c", "a\x00b"])
 def test_a_token_that_cannot_stand_in_a_header(wrong: str) -> None:
-    assert "in one line" in said("plan", "person:ada", f"--token={wrong}")
-    assert "in one line" in said("export", "out", "--from=http://x", f"--token={wrong}")
+    assert "one line of letters" in said("plan", "person:ada", f"--token={wrong}")
+    assert "one line of letters" in said("export", "out", "--from=http://x", f"--token={wrong}")
 
 
 def test_a_worker_whose_queue_is_away_says_so_ever_more_seldom() -> None:
     pauses = [PAUSE]
     for _ in range(8):
-        pauses.append(next_pause(pauses[-1], went=False))
+        pauses.append(next_pause(pauses[-1], connected=False))
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE
     assert sum(pauses[:7]) > 10, "some seven lines in the first ten seconds"
-    assert next_pause(LONGEST_PAUSE, went=True) == PAUSE
+    assert next_pause(LONGEST_PAUSE, connected=True) == PAUSE
 
 
 def test_up_waits_longer_than_intake_for_whoever_waits_for_a_verdict() -> None:

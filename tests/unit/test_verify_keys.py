@@ -57,7 +57,7 @@ def test_a_head_by_an_older_key_than_those_given_says_by_which(
     key_id = OLD.vkey.split("+")[1]
     assert finding == (
         "FINDING checkpoint: logs/0/checkpoints/0: log.example/0 is signed by none of the keys, "
-        f"but by {key_id}: an older key?"
+        f"but by {key_id}: a former key?"
     )
     assert code == 1
 
@@ -68,7 +68,7 @@ def test_what_is_no_key_is_named(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         verify.main([str(export), "--vkey", given])
-    assert "is no verifier key, and no file of some" in capsys.readouterr().err
+    assert "is not a verifier key, nor a file of keys" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -152,12 +152,14 @@ def test_so_many_witnesses_must_have_cosigned_as_are_asked_for(
     assert told([export, *BOTH, "--quorum", "1"], capsys)[0] == 0
     code, said = told([export, *BOTH], capsys)
     assert code == 1
-    assert "FINDING checkpoint: logs/0/checkpoint: log.example/0, size 1: 1 good cosign" in said
+    assert "FINDING checkpoint: logs/0/checkpoint: log.example/0, size 1: 1 valid cosign" in said
     before = head.read_text()
     TWO.cosign(head, signed_time=1)
     for words in ([], ["--quorum", "1"]):
         code, said = told([export, *BOTH, *words], capsys)
-        assert (code, f"the signature of {TWO.name} is false" in said) == (1, True), "its time too"
+        assert (code, f"the signature of {TWO.name} is invalid" in said) == (1, True), (
+            "its time too"
+        )
     head.write_text(before)
     TWO.cosign(head)
     code, said = told([export, *BOTH], capsys)
@@ -217,7 +219,7 @@ def test_a_pipe_in_an_export_is_not_waited_for(
     path.unlink()
     os.mkfifo(path)
     code, said = told([export], capsys)
-    assert (code, "is not there, or no plain file" in said) == (1, True)
+    assert (code, "is missing, or not a regular file" in said) == (1, True)
 
 
 def test_an_archive_is_not_unpacked_without_end(
@@ -230,7 +232,7 @@ def test_an_archive_is_not_unpacked_without_end(
             member.size = verify.LARGEST_FILE
             archive.addfile(member, BytesIO(bytes(member.size)))
     code, said = told([bomb], capsys)
-    assert (code, "unpacks to far more than an export does" in said) == (1, True)
+    assert (code, "expands to far more than an export" in said) == (1, True)
 
 
 def test_an_event_that_utf_8_cannot_write_is_a_finding(

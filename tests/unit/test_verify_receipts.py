@@ -15,7 +15,7 @@ from tests.exports import LogSpec, compact
 from tests.golden.make import HERE
 
 SIGNER = Signer("log.example/7", bytes(32))
-BESIDES = "what the file says besides, which no entry holds: "
+BESIDES = "members of the file that no entry has: "
 Json = dict[str, Any]
 
 
@@ -60,7 +60,7 @@ def test_what_the_entry_holds_may_be_said_and_nothing_else(name: str, tmp_path: 
         if member in added and entry.get(member) == value:
             continue
         (found,) = check(good | {member: value}, tmp_path).findings
-        assert (found.code, found.says) == ("receipt", f"{member}: not what the entry says")
+        assert (found.code, found.detail) == ("receipt", f"{member}: differs from the entry")
 
 
 def test_warnings_are_compared_by_their_codes(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_warnings_are_compared_by_their_codes(tmp_path: Path) -> None:
     ]
     for odd in odds:
         (found,) = check(receipt(entry, warnings=odd), tmp_path).findings
-        assert found.says == "warnings: not what the entry says"
+        assert found.detail == "warnings: differs from the entry"
 
 
 def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_newer_rules_do_not_spoil_a_receipt_but_are_said(tmp_path: Path) -> None
     assert verify.RULES == RULES, "raise it in services/verify.py, too"
     report = check(receipt(members("accepted") | {"rules": RULES + 1}), tmp_path)
     assert report.findings == []
-    assert any(f"none after {RULES}" in each for each in report.unchecked)
+    assert any(f"rules up to {RULES}" in each for each in report.unchecked)
 
 
 @pytest.mark.parametrize("member", ["received", "recorded"])

@@ -69,12 +69,12 @@ class History:
 
 def unsure(report: verify.Report) -> list[str]:
     """What it says it does not know of who spoke for the person."""
-    return [each for each in report.unchecked if "spoke for the person" in each]
+    return [each for each in report.unchecked if "acted for the person" in each]
 
 
 def found(report: verify.Report) -> list[tuple[str, str]]:
     """Where something is wrong, and what."""
-    return [(each.code, each.says) for each in report.findings]
+    return [(each.code, each.detail) for each in report.findings]
 
 
 @pytest.fixture
@@ -91,7 +91,10 @@ def test_who_was_named_is_sealed_and_that_is_said(history: History, tmp_path: Pa
     report = history.report(tmp_path, opened=False)
     assert found(report) == []
     assert unsure(report) == [
-        "2 entries in which somebody spoke for the person: whether the person had named them"
+        (
+            "2 entries in which a representative acted for the person: "
+            "whether the person had named them"
+        )
     ]
 
 
@@ -104,14 +107,14 @@ def test_a_sham_representative_is_found_where_the_words_are_open(
     history: History, tmp_path: Path
 ) -> None:
     history.add("plan", "aspiration.stated", SAM)
-    says = f"accepted from {SAM} for {ADA}, who had not let them speak for them"
+    says = f"accepted from {SAM} for {ADA}, who had not named them"
     assert found(history.report(tmp_path)) == [("authorship", says)]
 
 
 def test_so_is_one_whose_time_was_ended(history: History, tmp_path: Path) -> None:
     history.add("whose", "representative.ended", representative=BEA)
     history.add("plan", "aspiration.stated", BEA)
-    says = f"accepted from {BEA} for {ADA}, who had not let them speak for them"
+    says = f"accepted from {BEA} for {ADA}, who had not named them"
     assert found(history.report(tmp_path)) == [("authorship", says)]
 
 

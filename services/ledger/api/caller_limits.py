@@ -1,18 +1,18 @@
-"""How much of the read service one caller may use: requests at once, and seconds of work.
+"""Limits per caller of the read API: concurrent requests, and processor time.
 
-One process answers everybody, so a caller who keeps it busy keeps it from others. A caller who asks
-for more than their share is refused at once, with 429 and a Retry-After, before the store is
-asked. The limits are per process: two read services are twice as much.
+One process serves all callers, so that one busy caller could block the others. A caller over the
+limit gets 429 with Retry-After at once, before the store is read. The limits are per process: two
+read services allow twice as much.
 
-**At once.** A caller has at most 4 requests under way, 2 of them for what takes long. What takes
-long holds at most half of the 16 threads, for all callers together; so do readers of the logs, who
-name nobody. Beyond that it is 503.
+**Concurrency.** A caller has at most 4 requests in progress, 2 of them costly. Costly requests use
+at most half of the 16 threads, all callers together; so do anonymous readers of the logs. Beyond
+that the response is 503.
 
-**Work.** Seconds of the processor are counted by a token bucket per caller (GCRA, as in
-shared/inbox/publish_script.py): `pace` seconds of work a second, `burst` seconds at once. They are
-counted after the request, so one may overdraw the bucket; its caller then waits the longer. Time
-that a request waits for a lock, the database or other requests is not counted. What is cheap is not
-counted, and never refused for what is costly. A pace of 0 is no limit.
+**Work.** A token bucket per caller (GCRA, as in shared/inbox/publish_script.py) counts processor
+time: `pace` seconds of work per second, `burst` seconds at once. Work is counted after the request,
+so one request may overdraw the bucket; its caller then waits longer. Time spent waiting for a lock,
+the database or other requests is not counted. Cheap requests are neither counted nor rejected for
+costly ones. A pace of 0 disables the limit.
 """
 
 import time
@@ -24,25 +24,25 @@ from threading import Lock
 
 from shared.errors import TooManyRequests, Unavailable
 
-EACH, EACH_COSTLY = 4, 2  # requests of one caller under way
+PER_CALLER, COSTLY_PER_CALLER = 4, 2  # concurrent requests of one caller
 HALF = 8  # of the server's 16 threads
-PACE, BURST = 0.1, 5.0  # seconds of work a second, and at once
-FREE = 0.02  # seconds of a plan as it is now that count as nothing: plans are small
-MOST_CALLERS = 10_000  # that are remembered before those whose work is paid off are dropped
-NOBODY = ""  # a reader of the logs
+PACE, BURST = 0.1, 5.0  # seconds of work per second, and at once
+FREE = 0.02  # seconds not counted for the current plan: most plans are small
+MOST_CALLERS = 10_000  # tracked before those with a full budget are dropped
+ANONYMOUS = ""  # a reader of the logs
 
 
 class ConcurrencyLimit:
-    """Requests under way: at most `each` of one caller, and `total` of all."""
+    """Requests in progress: at most `per_caller` of one caller, and `total` of all."""
 
-    def __init__(self, each: int, total: int) -> None:
-        self._each, self._total = each, total
+    def __init__(self, per_caller: int, total: int) -> None:
+        self._per_caller, self._total = per_caller, total
         self._taken = Counter[str]()
         self._lock = Lock()
 
     @contextmanager
     def take(self, caller: str) -> Iterator[None]:
-        """Hold a place for the length of a block. TooFast or Unavailable if no place is free."""
+        """Hold a slot within the block. Raises TooManyRequests or Unavailable if none is free."""
         self._enter(caller)
         try:
             yield
@@ -51,12 +51,12 @@ class ConcurrencyLimit:
 
     def _enter(self, caller: str) -> None:
         with self._lock:
-            if caller != NOBODY and self._taken[caller] >= self._each:
+            if caller != ANONYMOUS and self._taken[caller] >= self._per_caller:
                 raise TooManyRequests(
-                    f"This caller has {self._each} such requests under way already."
+                    f"This caller already has {self._per_caller} such requests in progress."
                 )
             if self._taken.total() >= self._total:
-                raise Unavailable("Too many such requests are under way.")
+                raise Unavailable("Too many such requests are in progress.")
             self._taken[caller] += 1
 
     def _leave(self, caller: str) -> None:
@@ -67,7 +67,7 @@ class ConcurrencyLimit:
 
 
 class WorkBudget:
-    """Seconds of work by caller. Of each request the first `free` seconds are not counted."""
+    """Seconds of work by caller. The first `free` seconds of each request are not counted."""
 
     def __init__(
         self,
@@ -80,22 +80,22 @@ class WorkBudget:
     ) -> None:
         self._pace, self._burst, self._free = pace, burst, free
         self._clock, self._worked = clock, worked
-        self._due: dict[str, float] = {}  # when the work of a caller is paid off, at that pace
+        self._due: dict[str, float] = {}  # by caller: when the budget is full again
         self._lock = Lock()
 
     def __len__(self) -> int:
-        """How many callers are remembered."""
+        """Return the number of callers that are tracked."""
         return len(self._due)
 
     @contextmanager
     def count(self, caller: str) -> Iterator[None]:
-        """Count the work of a block. TooFast if the caller has used up more than there is."""
+        """Count the work of the block. Raises TooManyRequests if the caller's budget is used up."""
         if not self._pace:
             yield
             return
         wait = self._due.get(caller, 0.0) - self._clock() - self._burst / self._pace
         if wait > 0:
-            raise TooManyRequests("This caller reads what takes long too often.", ceil(wait))
+            raise TooManyRequests("This caller makes too many costly requests.", ceil(wait))
         began = self._worked()
         try:
             yield
@@ -108,41 +108,41 @@ class WorkBudget:
         now = self._clock()
         with self._lock:
             if len(self._due) >= MOST_CALLERS:
-                self._due = {each: due for each, due in self._due.items() if due > now}
+                self._due = {name: due for name, due in self._due.items() if due > now}
             self._due[caller] = max(self._due.get(caller, 0.0), now) + seconds / self._pace
 
 
 class CallerLimits:
-    """What one read service gives to each caller."""
+    """The limits that a read service applies to each caller."""
 
     def __init__(self, pace: float = PACE, burst: float = BURST) -> None:
-        self._each, self._costly = (
-            ConcurrencyLimit(EACH, EACH * HALF),
-            ConcurrencyLimit(EACH_COSTLY, HALF),
+        self._all, self._costly = (
+            ConcurrencyLimit(PER_CALLER, PER_CALLER * HALF),
+            ConcurrencyLimit(COSTLY_PER_CALLER, HALF),
         )
         self._logs = ConcurrencyLimit(HALF, HALF)
         self._work, self._plans = WorkBudget(pace, burst), WorkBudget(pace, burst, free=FREE)
 
     def cheap(self, caller: str) -> AbstractContextManager[None]:
-        """A look at one event: a place, and no more."""
-        return self._each.take(caller)
+        """Limit a read of one event: concurrency only."""
+        return self._all.take(caller)
 
     def plan(self, caller: str) -> AbstractContextManager[object]:
-        """The plan as it is now: counted by itself, and only where it is a large one."""
-        return _all(self._each.take(caller), self._plans.count(caller))
+        """Limit a read of the current plan: counted separately, and only if the plan is large."""
+        return _all(self._all.take(caller), self._plans.count(caller))
 
     def costly(self, caller: str) -> AbstractContextManager[object]:
-        """What folds or tells many entries."""
-        return _all(self._each.take(caller), self._costly.take(caller), self._work.count(caller))
+        """Limit a read that folds or formats many entries."""
+        return _all(self._all.take(caller), self._costly.take(caller), self._work.count(caller))
 
-    def log(self, caller: str = NOBODY) -> AbstractContextManager[None]:
-        """A look at a log, which everybody may have."""
+    def log(self, caller: str = ANONYMOUS) -> AbstractContextManager[None]:
+        """Limit a read of a log, which is public."""
         return self._logs.take(caller)
 
 
 @contextmanager
 def _all(*blocks: AbstractContextManager[object]) -> Iterator[None]:
     with ExitStack() as stack:
-        for each in blocks:
-            stack.enter_context(each)
+        for block in blocks:
+            stack.enter_context(block)
         yield

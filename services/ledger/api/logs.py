@@ -1,8 +1,8 @@
-"""The logs as C2SP tlog-tiles serves them, below /logs/<n>/: any reader of such logs can check us.
+"""Log API: checkpoints, keys and tiles below /logs/<n>/, as in C2SP tlog-tiles.
 
-Checkpoint, tiles of hashes and keys are for everybody: they tell nothing but that something was
-recorded, and a receipt could not be checked without them. Bundles of entries name, in clear, who
-spoke about whom and when: they need the scope `log` in the token of an auditor or operator.
+Checkpoint, hash tiles and keys are public: they reveal only that something was recorded, and
+receipts cannot be verified without them. Entry bundles contain in clear who wrote about whom and
+when: they require the scope `log` in the token of an auditor or operator.
 """
 
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ READERS = ("auditor", "operator")
 
 @dataclass(frozen=True, slots=True)
 class LogsApi:
-    """The routes of the logs, over their neighbours."""
+    """Routes of the logs, and their dependencies."""
 
     watermark: PublishedView
     callers: Callers
     shares: CallerLimits = field(default_factory=CallerLimits)
 
     def routes(self) -> Blueprint:
-        """The routes, each below /logs/<n>."""
+        """Return the routes, all below /logs/<n>."""
         logs = Blueprint("logs", __name__, url_prefix="/logs/<n>")
         logs.add_url_rule("/checkpoint", view_func=self.checkpoint)
         logs.add_url_rule("/vkey", view_func=self.vkey)
@@ -38,7 +38,7 @@ class LogsApi:
         return logs
 
     def checkpoint(self, n: str) -> Response:
-        """The last published checkpoint; where there are witnesses, the last one with quorum."""
+        """Return the last published checkpoint; with witnesses, the last one with a quorum."""
         log = self._log(n)
         with self.shares.log():
             response = _text(self.watermark.checkpoint(log))
@@ -47,36 +47,38 @@ class LogsApi:
         return response
 
     def vkey(self, n: str) -> Response:
-        """The keys that signed this log's checkpoints, newest first, a line each."""
-        return _text("".join(f"{each}\n" for each in self.watermark.vkeys[self._log(n)]))
+        """Return the keys that signed this log's checkpoints, newest first, one per line."""
+        return _text("".join(f"{vkey}\n" for vkey in self.watermark.vkeys[self._log(n)]))
 
     def tile(self, n: str, tile: str) -> Response:
-        """A tile of hashes, or a bundle of entries; a path that is none, or not yet, is a 404."""
+        """Return a hash tile or an entry bundle; 404 if the path is invalid or beyond the
+        checkpoint.
+        """
         log = self._log(n)
         try:
-            wanted = Tile.parse(f"tile/{tile}")
+            requested = Tile.parse(f"tile/{tile}")
         except ValueError:
             raise NotFound from None
-        if wanted.level == ENTRIES:
+        if requested.level == ENTRIES:
             self._only_readers()
         with self.shares.log(), self.watermark.reading(log) as (connection, published):
-            if not wanted.within(published.size):
+            if not requested.within(published.size):
                 raise NotFound
-            stored = tile_bytes(connection, log, wanted)
+            stored = tile_bytes(connection, log, requested)
         response = Response(stored, content_type="application/octet-stream")
-        whose = "private" if wanted.level == ENTRIES else "public"
-        response.headers["Cache-Control"] = f"{whose}, {FOR_EVER}"
+        visibility = "private" if requested.level == ENTRIES else "public"
+        response.headers["Cache-Control"] = f"{visibility}, {FOR_EVER}"
         return response
 
     def _log(self, n: str) -> int:
-        """The log of a path, written without leading zeros."""
+        """Return the log of a path, which has no leading zeros."""
         if n not in map(str, range(len(self.watermark.vkeys))):
             raise NotFound
         return int(n)
 
     def _only_readers(self) -> None:
         if require_caller(self.callers, "log").role not in READERS:
-            raise Forbidden("Entries are for an auditor's or operator's token.")
+            raise Forbidden("Entries require a token of an auditor or operator.")
 
 
 def _text(body: str) -> Response:

@@ -1,4 +1,4 @@
-"""The read API's metrics for Prometheus, of the store."""
+"""Prometheus metrics of the store, for the read API."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,26 +11,26 @@ from services.ledger.store.database import Engine, StoreError, transaction
 
 
 class StoreCollector(Collector):
-    """The store as it stands, asked anew each time."""
+    """Collector that reads the store at each scrape."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def describe(self) -> list[Metric]:
-        """Nothing: to be registered does not ask the store."""
+        """Return nothing, so that registering does not read the store."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Where the store does not answer, no figure but that."""
+        """Yield the metrics; only `firsthand_store_up` if the store does not answer."""
         up = GaugeMetricFamily("firsthand_store_up", "1 if the store answers.")
         size = GaugeMetricFamily("firsthand_log_entries", "Entries of a log.", labels=["log"])
         aside = GaugeMetricFamily(
-            "firsthand_unreadable_messages", "Messages kept aside since they did not open."
+            "firsthand_unreadable_messages", "Messages that could not be decrypted."
         )
         held = GaugeMetricFamily("firsthand_held_messages", "Messages held back.", labels=["log"])
         missing = CounterMetricFamily(
             "firsthand_missing_messages",
-            "Messages that left the queue and were not recorded.",
+            "Messages removed from the queue without being recorded.",
             labels=["kind"],
         )
         try:
@@ -38,10 +38,10 @@ class StoreCollector(Collector):
                 for log, entries in reads.log_sizes(connection).items():
                     size.add_metric([str(log)], entries)
                 aside.add_metric([], reads.unreadable_count(connection))
-                waiting = Counter[int]()
-                for each in reads.held_people(connection):
-                    waiting[each.log] += each.messages
-                for log, count in waiting.items():
+                messages = Counter[int]()
+                for person in reads.held_people(connection):
+                    messages[person.log] += person.messages
+                for log, count in messages.items():
                     held.add_metric([str(log)], count)
                 for kind, count in reads.alarm_counts(connection).items():
                     missing.add_metric([kind], count)

@@ -1,16 +1,15 @@
-"""What the read service says of itself in /readyz: whether it can be read, and how far recording is
-behind.
+"""Readiness of the read service in /readyz: whether the store is usable, and the recording lag.
 
     {"ready": true, "recording": {"messages": 0, "stalled_seconds": 0.0, "waits": {}}}
 
-It is ready when the store is as it must be. Recording is another matter: while it is behind, reads
-are answered as ever. `messages` are not yet recorded; `stalled_seconds` is for how long this
-process has seen messages wait in a partition in which nothing was recorded; `waits` says of each
-partition that waits, why. `recording` is null where the queue does not answer. (The age of the
-oldest message stands in intake's figures: this service may not look at messages.)
+The service is ready when the store passes its check. Lag does not affect readiness: reads are
+served meanwhile. `messages` counts unrecorded messages. `stalled_seconds` is how long this process
+has seen messages wait in a partition in which nothing was recorded. `waits` gives the reason for
+each blocked partition. `recording` is null if the queue does not answer. (Intake's metrics have the
+age of the oldest message, which this service must not read.)
 
-It needs no token, so ids are taken out of the reasons. It is asked for at most once a second, by
-one thread: other requests meanwhile get what was found before.
+The endpoint needs no token, so ids are removed from the reasons. One thread at a time checks, at
+most once a second; other requests get the previous result.
 """
 
 import re
@@ -34,7 +33,7 @@ _ID = re.compile(ID_PATTERN)
 
 @dataclass(frozen=True, slots=True)
 class ReadinessState:
-    """Why the service is not ready, if it is not; how far recording is behind; and when."""
+    """Result of a check: the reason if not ready, the recording lag, and the time."""
 
     why: str | None
     recording: Json | None
@@ -42,7 +41,7 @@ class ReadinessState:
 
 
 class Readiness:
-    """Asks store and queue, and keeps the answer for a second."""
+    """Readiness check of store and queue, cached for a second."""
 
     def __init__(
         self,
@@ -51,36 +50,40 @@ class Readiness:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine, self._watermark, self._clock = engine, watermark, clock
-        self._asking = Lock()
-        self._found: ReadinessState | None = None
-        self._asked_at: float | None = None  # while a thread asks
-        self._stalled: dict[int, tuple[bytes | None, float]] = {}  # what was published, since when
+        self._checking = Lock()
+        self._state: ReadinessState | None = None
+        self._checking_since: float | None = None  # while a thread checks
+        self._stalled: dict[
+            int, tuple[bytes | None, float]
+        ] = {}  # published checkpoint, since when
 
     def why(self) -> str | None:
-        """Why the service is not ready, in words; None if it is."""
-        found, asked_at = self._now(), self._asked_at
-        if asked_at is not None and self._clock() - asked_at >= STALE:
+        """Return why the service is not ready; None if it is."""
+        state, since = self._now(), self._checking_since
+        if since is not None and self._clock() - since >= STALE:
             return f"the store has not answered for more than {STALE:g} s"
-        return found.why
+        return state.why
 
     def recording(self) -> Json:
-        """How far recording is behind, as a member of the answer."""
+        """Return the recording lag, as a member of the response."""
         return {"recording": self._now().recording}
 
     def _now(self) -> ReadinessState:
-        found = self._found
-        if found is not None and self._clock() - found.at < FRESH:
-            return found
-        if self._asking.acquire(timeout=0 if found else STALE):
+        state = self._state
+        if state is not None and self._clock() - state.at < FRESH:
+            return state
+        if self._checking.acquire(timeout=0 if state else STALE):
             try:
-                if self._found is found:  # nobody asked while we waited
-                    self._asked_at = self._clock()
+                if self._state is state:  # no other thread has checked meanwhile
+                    self._checking_since = self._clock()
                     why, recording = self._of_store(), self._of_queue()
-                    self._found = ReadinessState(why, recording, self._clock())
+                    self._state = ReadinessState(why, recording, self._clock())
             finally:
-                self._asked_at = None
-                self._asking.release()
-        return self._found or ReadinessState("the store was not asked yet", None, self._clock())
+                self._checking_since = None
+                self._checking.release()
+        return self._state or ReadinessState(
+            "the store has not been checked yet", None, self._clock()
+        )
 
     def _of_store(self) -> str | None:
         try:
@@ -94,25 +97,29 @@ class Readiness:
 
     def _of_queue(self) -> Json | None:
         try:
-            found = backlogs(self._watermark.queues, self._watermark.partitions)
+            partitions = backlogs(self._watermark.queues, self._watermark.partitions)
         except Unavailable:
             return None
         return {
-            "messages": sum(each.messages for each in found),
-            "stalled_seconds": round(max(map(self._stalled_for, found), default=0.0), 1),
-            "waits": {str(each.partition): _public(each.waits) for each in found if each.waits},
+            "messages": sum(partition.messages for partition in partitions),
+            "stalled_seconds": round(max(map(self._stalled_for, partitions), default=0.0), 1),
+            "waits": {
+                str(partition.partition): _public(partition.waits)
+                for partition in partitions
+                if partition.waits
+            },
         }
 
-    def _stalled_for(self, each: Backlog) -> float:
+    def _stalled_for(self, partition: Backlog) -> float:
         now = self._clock()
-        published, since = self._stalled.get(each.partition, (None, now))
-        if not each.messages or published != each.published:
+        published, since = self._stalled.get(partition.partition, (None, now))
+        if not partition.messages or published != partition.published:
             since = now
-        self._stalled[each.partition] = (each.published, since)
+        self._stalled[partition.partition] = (partition.published, since)
         return now - since
 
 
 def _public(why: str) -> str:
-    """A reason without ids, and without what would steer a terminal."""
-    plain = "".join(each if each.isprintable() else " " for each in why)
+    """Return a reason without ids and terminal control characters."""
+    plain = "".join(character if character.isprintable() else " " for character in why)
     return _ID.sub("somebody", plain)[:LONGEST_REASON]

@@ -1,1 +1,1 @@
-"""The audit: everything that a ledger says, checked again, on a live store or on an export."""
+"""Audit: checks everything that a ledger states, on a live store or on an export."""

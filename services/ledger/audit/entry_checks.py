@@ -1,4 +1,4 @@
-"""What the clear fields of entries say by themselves: no key is needed, and nothing is opened."""
+"""Entry checks: the format and the clear members of entries, without keys or decryption."""
 
 import re
 from collections.abc import Iterator
@@ -32,48 +32,51 @@ _PARTIES = {name: re.compile(ID_PATTERN) for name in ("author", "via", "onbehalf
     "subject": re.compile(r"person:[A-Za-z0-9._-]{1,64}"),
     "issuer": re.compile(r"[!-~]+(?: [!-~]+)*"),
 }
-LIMIT = 50_000  # texts remembered as good
+LIMIT = 50_000  # cached valid texts
 
 
 class EntryFormat:
-    """Reads entries, and says of each what of the format it breaks."""
+    """A parser of entries that raises ValueError with the first format error."""
 
     def __init__(self) -> None:
         self._good: set[object] = set()
         self._shapes: set[tuple[str, ...]] = set()
 
     def read(self, leaf: bytes) -> Json:
-        """The members of an entry; ValueError if they are not of the format."""
-        told: Json = orjson.loads(leaf)
-        if type(told) is not dict or len(leaf) > MAX_ENTRY or canonical(told) != leaf:
+        """Return the members of an entry; raise ValueError if the format is invalid."""
+        members: Json = orjson.loads(leaf)
+        if type(members) is not dict or len(leaf) > MAX_ENTRY or canonical(members) != leaf:
             raise ValueError("not canonical JSON (RFC 8785), or too long")
-        if (shape := tuple(told)) not in self._shapes:
-            if odd := (told.keys() - NEEDED - OPTIONAL) | (NEEDED - told.keys()):
-                raise ValueError(f"{min(odd)}: missing, or no member of an entry")
+        if (shape := tuple(members)) not in self._shapes:
+            if wrong := (members.keys() - NEEDED - OPTIONAL) | (NEEDED - members.keys()):
+                raise ValueError(f"{min(wrong)}: missing, or not a member of an entry")
             self._shapes.add(shape)
-        self._texts(told)
-        self._numbers(told)
-        return told
+        self._texts(members)
+        self._numbers(members)
+        return members
 
-    def _texts(self, told: Json) -> None:
-        subject, behalf = told["subject"], told.get("onbehalfof", "")  # a null is not nothing
-        parties = told["author"], told["via"], subject, told["issuer"], behalf
+    def _texts(self, members: Json) -> None:
+        subject, behalf = (
+            members["subject"],
+            members.get("onbehalfof", ""),
+        )  # null counts as a value
+        parties = members["author"], members["via"], subject, members["issuer"], behalf
         if parties not in self._good:
             for name, form in _PARTIES.items():
-                if name in told and not form.fullmatch(_text(told, name)):
+                if name in members and not form.fullmatch(_text(members, name)):
                     raise ValueError(f"{name} is not of the format")
-            if told.get("onbehalfof", subject) != subject:
+            if members.get("onbehalfof", subject) != subject:
                 raise ValueError("onbehalfof is not the subject")
             self._learn(parties)
         for name in ("received", "recorded"):
-            if (moment := told[name]) not in self._good:
-                if not _is_moment(_text(told, name)):
+            if (moment := members[name]) not in self._good:
+                if not _is_moment(_text(members, name)):
                     raise ValueError(f"{name} is not of the format")
                 self._learn(moment)
-        _text(told, "sealed")
-        if not _UUID.fullmatch(_text(told, "id")):
+        _text(members, "sealed")
+        if not _UUID.fullmatch(_text(members, "id")):
             raise ValueError("id is not a UUID")
-        if not _DIGEST.fullmatch(_text(told, "digest")):
+        if not _DIGEST.fullmatch(_text(members, "digest")):
             raise ValueError("digest is not the base64url of a SHA-256")
 
     def _learn(self, good: object) -> None:
@@ -81,42 +84,44 @@ class EntryFormat:
             self._good.clear()
         self._good.add(good)
 
-    def _numbers(self, told: Json) -> None:
-        placed, verdict = "sequence" in told, told["verdict"]
-        code, version = told.get("refusal", ""), told.get("planversion", 0)
-        if placed != ("planversion" in told):
-            raise ValueError("sequence and planversion stand together, or not at all")
-        for number in (told["rules"], told.get("sequence", 1), version):
+    def _numbers(self, members: Json) -> None:
+        placed, verdict = "sequence" in members, members["verdict"]
+        code, version = members.get("refusal", ""), members.get("planversion", 0)
+        if placed != ("planversion" in members):
+            raise ValueError("sequence and planversion must occur together")
+        for number in (members["rules"], members.get("sequence", 1), version):
             if type(number) is not int or not 0 <= number <= MAX_WHOLE_NUMBER:
-                raise ValueError("rules, sequence or planversion is no whole number")
-        if type(told["v"]) is not int or told["v"] != entry.VERSION or not told["rules"]:
+                raise ValueError("rules, sequence or planversion is not a whole number")
+        if type(members["v"]) is not int or members["v"] != entry.VERSION or not members["rules"]:
             raise ValueError("not an entry of version 1")
-        known = verdict, code, placed, told["kind"]  # four; of parties there are five
-        if "warnings" not in told and known in self._good:
+        known = verdict, code, placed, members["kind"]  # four; of parties there are five
+        if "warnings" not in members and known in self._good:
             return
-        _check_verdict(told, placed)
+        _check_verdict(members, placed)
         self._learn(known)
 
 
-def _check_verdict(told: Json, placed: bool) -> None:
-    code, accepted = told.get("refusal"), told["verdict"] == entry.ACCEPTED
-    warnings = told.get("warnings", [""])
-    if told["verdict"] not in (entry.ACCEPTED, entry.REFUSED) or accepted == ("refusal" in told):
+def _check_verdict(members: Json, placed: bool) -> None:
+    code, accepted = members.get("refusal"), members["verdict"] == entry.ACCEPTED
+    warnings = members.get("warnings", [""])
+    if members["verdict"] not in (entry.ACCEPTED, entry.REFUSED) or accepted == (
+        "refusal" in members
+    ):
         raise ValueError("verdict and refusal do not fit")
     if not accepted and code not in CODES:
-        raise ValueError("refusal is no code of the format")
+        raise ValueError("refusal is not a code of the format")
     if (accepted and not placed) or (placed and code in NO_STANDING):
-        raise ValueError("sequence is there, or missing, against the verdict")
-    if told["kind"] not in (*Kind, "ledger"):
-        raise ValueError("kind is none of the format")
+        raise ValueError("sequence does not fit the verdict")
+    if members["kind"] not in (*Kind, "ledger"):
+        raise ValueError("kind is not of the format")
     if type(warnings) is not list or not warnings or any(type(n) is not str for n in warnings):
-        raise ValueError("warnings are no list of texts, or an empty one")
+        raise ValueError("warnings are not a list of texts, or are empty")
 
 
-def _text(told: Json, name: str) -> str:
-    value = told[name]
+def _text(members: Json, name: str) -> str:
+    value = members[name]
     if type(value) is not str:
-        raise ValueError(f"{name} is no text")
+        raise ValueError(f"{name} is not a text")
     return value
 
 
@@ -128,7 +133,7 @@ def _is_moment(text: str) -> bool:
 
 
 class SealedPart(NamedTuple):
-    """What seals an entry: which key, and the parts of its JWE."""
+    """The encrypted part of an entry: its key id, and the parts of its JWE."""
 
     kid: str
     header: bytes
@@ -136,25 +141,27 @@ class SealedPart(NamedTuple):
     text: bytes
 
     def open(self, key: Key) -> bytes:
-        """What is sealed; SealBroken if it is not by this key."""
+        """Decrypt it; raise DecryptionError if it was encrypted with another key."""
         if key.kid != self.kid:
             raise DecryptionError("no key with this kid")
         try:
             return key.cipher.decrypt(self.nonce, self.text, self.header)
         except InvalidTag:
-            raise DecryptionError("changed, or sealed with another key") from None
+            raise DecryptionError("modified, or encrypted with another key") from None
 
 
 _HEADER = '{"alg":"dir","author":"%s","enc":"A256GCM","id":"%s","kid":"%s","subject":"%s"}'
 
 
-def seal_of(told: Json, kid: str = "") -> SealedPart:
-    """What seals an entry; ValueError unless it binds author, id and subject.
+def seal_of(members: Json, kid: str = "") -> SealedPart:
+    """Return an entry's encrypted part; raise ValueError unless it binds author, id and subject.
 
-    `kid` is that of the key which should seal it: the header to expect is soon written.
+    `kid` is the expected key id, with which the expected header is built fast.
     """
-    sealed = told["sealed"].encode()
-    header = b64url((_HEADER % (told["author"], told["id"], kid, told["subject"])).encode())
+    sealed = members["sealed"].encode()
+    header = b64url(
+        (_HEADER % (members["author"], members["id"], kid, members["subject"])).encode()
+    )
     at = len(header)  # ".." nonce "." text "." tag
     if (
         kid
@@ -165,80 +172,80 @@ def seal_of(told: Json, kid: str = "") -> SealedPart:
     ):
         whole = from_b64url(sealed[at + 2 : at + 18] + sealed[at + 19 : -23])
         return SealedPart(kid, header, whole[:12], whole[12:] + from_b64url(sealed[-22:]))
-    return _read_seal(told, sealed)
+    return _read_seal(members, sealed)
 
 
-def _read_seal(told: Json, sealed: bytes) -> SealedPart:
-    """The same, whatever key it names."""
+def _read_seal(members: Json, sealed: bytes) -> SealedPart:
+    """Parse the encrypted part whatever key it names."""
     parts = sealed.split(b".")
     if len(parts) != 5 or parts[1]:
-        raise ValueError("sealed is no JWE (RFC 7516)")
+        raise ValueError("sealed is not a JWE (RFC 7516)")
     header, _, nonce, text, tag = parts
     before = b'{"alg":"dir","author":"%b","enc":"A256GCM","id":"%b","kid":"' % (
-        told["author"].encode(),
-        told["id"].encode(),
+        members["author"].encode(),
+        members["id"].encode(),
     )
-    after = b'","subject":"%b"}' % told["subject"].encode()
+    after = b'","subject":"%b"}' % members["subject"].encode()
     bound = from_b64url(header)
     kid = bound[len(before) : -len(after)]
     if bound != before + kid + after or len(kid) != KID or len(nonce) != 16 or len(tag) != 22:
-        raise ValueError("sealed is no JWE of this author, id and subject")
+        raise ValueError("sealed is not a JWE of this author, id and subject")
     whole = from_b64url(nonce + text)  # a nonce is four times four characters
     return SealedPart(kid.decode(), header, whole[:12], whole[12:] + from_b64url(tag))
 
 
 @dataclass(slots=True)
 class StreamChecks:
-    """Where a person's stream stands, by the clear fields of its entries."""
+    """The state of a person's stream, by the clear members of its entries."""
 
     sequence: int = 0
     version: int = 0
     kid: str = ""
-    opened: bool = False  # the person said once whom they let in, or who may speak for them
+    opened: bool = False  # the person has granted access or named a representative
     accepted: set[str] = field(default_factory=set)
 
-    def take(self, told: Json, kid: str) -> list[tuple[str, str, str]]:
-        """Move past the person's next entry; (code, field, detail) of what is wrong."""
-        if "sequence" not in told:
-            return self._outside(told, kid)
-        found = []
-        sequence, version = told["sequence"], told["planversion"]
-        accepted = told["verdict"] == entry.ACCEPTED
+    def check(self, members: Json, kid: str) -> list[tuple[str, str, str]]:
+        """Check the person's next entry; return (code, field, detail) of findings."""
+        if "sequence" not in members:
+            return self._outside(members, kid)
+        findings = []
+        sequence, version = members["sequence"], members["planversion"]
+        accepted = members["verdict"] == entry.ACCEPTED
         moves = version - self.version
         if sequence != self.sequence + 1:
-            found.append(("place", "sequence", f"{sequence}; {self.sequence + 1} was next"))
-        if moves and not (moves == 1 and accepted and told["kind"] in OF_THE_PLAN):
-            found.append(("place", "planversion", f"{version} after {self.version}"))
+            findings.append(("place", "sequence", f"{sequence}; {self.sequence + 1} was next"))
+        if moves and not (moves == 1 and accepted and members["kind"] in OF_THE_PLAN):
+            findings.append(("place", "planversion", f"{version} after {self.version}"))
         if kid != self.kid and kid and self.kid:
-            says = "under another key than what this person said before"
-            found.append(("place", "sealed", says))
+            detail = "encrypted with another key than this person's earlier entries"
+            findings.append(("place", "sealed", detail))
         self.sequence, self.version, self.kid = sequence, version, kid or self.kid
-        if told["author"] != told["subject"]:
-            found += self._stranger(told)
-        elif accepted and told["kind"] == Kind.WHOSE:
+        if members["author"] != members["subject"]:
+            findings += self._stranger(members)
+        elif accepted and members["kind"] == Kind.WHOSE:
             self.opened = True
         if accepted:
-            if told["id"] in self.accepted:
-                found.append(("twice", "id", f"{told['id']} was accepted before"))
-            self.accepted.add(told["id"])
-        return found
+            if members["id"] in self.accepted:
+                findings.append(("twice", "id", f"{members['id']} was accepted before"))
+            self.accepted.add(members["id"])
+        return findings
 
-    def _outside(self, told: Json, kid: str) -> list[tuple[str, str, str]]:
-        """What an entry says that has no place in the stream."""
-        found = []
-        if self.sequence and told["refusal"] not in NO_STANDING:
-            says = f"none, though it was refused {told['refusal']}"
-            found.append(("place", "sequence", says))
+    def _outside(self, members: Json, kid: str) -> list[tuple[str, str, str]]:
+        """Check an entry without a position in the stream."""
+        findings = []
+        if self.sequence and members["refusal"] not in NO_STANDING:
+            detail = f"none, though it was refused {members['refusal']}"
+            findings.append(("place", "sequence", detail))
         if kid and kid == self.kid:
-            says = "no words of it are kept, yet the person's key seals it"
-            found.append(("place", "sealed", says))
-        return found
+            detail = "without words, yet encrypted with the person's key"
+            findings.append(("place", "sealed", detail))
+        return findings
 
-    def _stranger(self, told: Json) -> Iterator[tuple[str, str, str]]:
-        """What somebody else might not say. (A fault of ours says nothing of who was heard.)"""
-        says = f"{told['kind']}, {told['verdict']} from {told['author']}"
-        if "onbehalfof" in told:
+    def _stranger(self, members: Json) -> Iterator[tuple[str, str, str]]:
+        """Yield findings of an entry by another author. (An internal error shows no rights.)"""
+        detail = f"{members['kind']}, {members['verdict']} from {members['author']}"
+        if "onbehalfof" in members:
             if not self.opened:
-                yield "authorship", "onbehalfof", f"{says}, while nobody might speak for them"
-        elif told["kind"] in OF_THE_PLAN and told.get("refusal") != Code.OUR_FAULT:
-            yield "authorship", "kind", f"{says}: only {told['subject']} may say this"
+                yield "authorship", "onbehalfof", f"{detail}, but the person had no representative"
+        elif members["kind"] in OF_THE_PLAN and members.get("refusal") != Code.OUR_FAULT:
+            yield "authorship", "kind", f"{detail}: only {members['subject']} may say this"

@@ -1,42 +1,42 @@
-"""What an audit, and a replay, can find. Each finding has a code, and each code its depth.
+"""Findings of an audit or a replay. Every finding has a code, and every code has a depth.
 
-A depth says how much must be opened for a finding to be seen:
+A depth states how much must be decrypted to detect a finding:
 
-- **log**: nothing. Entries against tiles, root, signature and every checkpoint; the clear fields.
-- **opened**: the events, from `opened.jsonl` of an export or with the vault's keys. Each verdict is
-  decided again, refusals too, and each plan folded again from its first entry.
-- **vault**: the keys, and what the store keeps beside the entries.
+- **log**: nothing. Entries against tiles, root, signature and all checkpoints; the clear members.
+- **opened**: the events, from `opened.jsonl` of an export or with the vault's keys. All verdicts,
+  refusals included, are decided again, and all plans folded again from their first entry.
+- **vault**: the keys, and the data that the store derives from entries.
 
 The codes are stable:
 
-    log     file         a file of an export is missing, cut off, or no part of one
-            manifest     manifest.json does not say what is there
-            vkey         the keys are none, or not those that were given
+    log     file         a file of an export is missing, truncated, or not part of an export
+            manifest     manifest.json does not match the files
+            vkey         the keys are missing, invalid, or not the expected ones
             checkpoint   not signed by the log's key, or not of these entries
-            tile         a tile holds other hashes than the entries have
-            entry        the bytes are no entry of this format, or ruled by rules newer than ours
-            order        a place in the log is missing, taken twice, or another log's
-            clock        received or recorded more than five minutes after the auditor's now
+            tile         a tile has other hashes than the entries
+            entry        the bytes are not an entry of this format, or its rules are newer than ours
+            order        an index of the log is missing, duplicate, or another log's
+            clock        received or recorded more than five minutes after the auditor's clock
             place        sequence or planversion is not the next in the person's stream
-            authorship   accepted or weighed, though not theirs to say: seen from kind and author
+            authorship   accepted or decided although kind and author have no right to it
             twice        an event is recorded twice, or an id accepted twice
-    opened  opened       what stands in opened.jsonl is not the event of its entry
+    opened  opened       a line of opened.jsonl is not the event of its entry
             digest       the digest is not the event's
-            verdict      the rules say otherwise
-            fold         planversion is not the folded plan's; a line that its person neither wrote
-                         nor accepted; a disagreement that is not pinned to what it is about
-    vault   sealed       the seal does not open, or opens to another event
-            column       a column beside an entry differs from its bytes
+            verdict      the rules yield another verdict
+            fold         planversion differs from the folded plan's; a line that its person neither
+                         wrote nor accepted; a disagreement that is missing from its entry
+    vault   sealed       the event cannot be decrypted, or is another one
+            column       a column of an entry differs from its bytes
             plan         a stored plan or snapshot differs from the folded one
             person       a row of people differs from the folded stream, or is missing
             head         the log's head differs from its entries, or is missing
-            ledger       a table, what a column holds, the row of the ledger, or what guards the
-                         entries is not as it was made
-    any     unchecked    something of the depth that --require named was not checked
+            ledger       a table, the type of a column's values, the row of the ledger, or the
+                         append-only guards are missing or modified
+    any     unchecked    part of the depth that --require names was not checked
 
-A finding names log, index, person, version (the plan's) and field, where there are such. Where an
-entry cannot be opened or decided, that person's later entries are not decided either; they are
-counted among what was not checked.
+A finding names log, index, person, version (the plan's) and field, as far as known. If an entry
+cannot be decrypted or decided, that person's later entries are skipped too; the report counts them
+as not checked.
 """
 
 from collections import Counter
@@ -59,12 +59,12 @@ CHECKED = {
     "opened": ("digests", "verdicts", "lines", "disagreements"),
     "vault": ("seals", "columns", "plans", "snapshots", "people", "heads"),
 }
-KEPT = 1_000  # findings kept in a report; all are counted
+KEPT = 1_000  # findings listed in a report; all are counted
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as the entries say. `version` is the plan's, where there is one."""
+    """One difference from what the entries state. `version` is the plan's, if known."""
 
     code: str
     log: int | None
@@ -77,8 +77,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Unchecked:
-    """Something that was not checked. `count` is how many, None where that says nothing;
-    `weighs` if --require makes a finding of it.
+    """A part that was not checked: `count` items, or None if a number has no meaning.
+
+    `weighs` is True if --require turns it into a finding.
     """
 
     depth: str
@@ -89,7 +90,7 @@ class Unchecked:
 
 @dataclass(slots=True)
 class Lines:
-    """Whose the lines of all folded plans are, and who vouched for it: (issuer, via) -> lines."""
+    """Authorship of the lines of all folded plans; `vouched` counts by (issuer, via)."""
 
     lines: int = 0
     vouched: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -100,7 +101,10 @@ class Lines:
 
 @dataclass(slots=True)
 class Report:
-    """What was checked, found, and not checked. `people` are kept for a replay alone."""
+    """The result of an audit: what was checked, findings, and what was not checked.
+
+    `people` is filled for a replay only.
+    """
 
     entries: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -109,32 +113,32 @@ class Report:
     logs: list[dict[str, Any]] = field(default_factory=list)
     compared: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
-    found: Counter[tuple[str, str]] = field(default_factory=Counter)  # (depth, code)
+    totals: Counter[tuple[str, str]] = field(default_factory=Counter)  # (depth, code)
     unchecked: list[Unchecked] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)  # why an entry was not decided
+    skipped: Counter[str] = field(default_factory=Counter)  # by reason
     authorship: Lines = field(default_factory=Lines)
     course: TimeHistogram = field(default_factory=TimeHistogram)
 
     def add(self, finding: Finding, depth: str | None = None) -> None:
-        """Write down a finding. `depth` is for `unchecked` alone, which has none of its own."""
-        self.found[depth or DEPTH[finding.code], finding.code] += 1
+        """Add a finding. Pass `depth` only for the code `unchecked`."""
+        self.totals[depth or DEPTH[finding.code], finding.code] += 1
         if len(self.findings) < KEPT:
             person = finding.person and printable(finding.person)
             name, detail = printable(finding.field), printable(finding.detail)
             self.findings.append(replace(finding, person=person, field=name, detail=detail))
 
-    def found_at(self, depth: str) -> int:
-        """How many findings a depth has."""
-        return sum(count for (at, _), count in self.found.items() if at == depth)
+    def total_at(self, depth: str) -> int:
+        """Return the number of findings of a depth."""
+        return sum(count for (at, _), count in self.totals.items() if at == depth)
 
     def leave_out(self, depth: str, count: int | None, says: str, *, weighs: bool = False) -> None:
-        """Write down what was not checked, unless that is nothing."""
+        """Add something that was not checked, unless its count is 0."""
         if count is None or count:
             self.unchecked.append(Unchecked(depth, count, says, weighs and bool(count)))
 
     def require(self, depth: str) -> None:
-        """Make findings of what was not checked of this depth, and of those above it."""
-        for each in self.unchecked:
-            if each.weighs and DEPTHS.index(each.depth) <= DEPTHS.index(depth):
-                detail = f"{each.count:,} {each.says}"
-                self.add(Finding("unchecked", None, None, None, None, each.depth, detail), depth)
+        """Add findings for parts that were not checked, of this depth and the ones before it."""
+        for part in self.unchecked:
+            if part.weighs and DEPTHS.index(part.depth) <= DEPTHS.index(depth):
+                detail = f"{part.count:,} {part.says}"
+                self.add(Finding("unchecked", None, None, None, None, part.depth, detail), depth)

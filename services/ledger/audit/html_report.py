@@ -1,5 +1,6 @@
-"""An audit's report as one page that can be filed: nothing is fetched, everything is escaped."""
+"""Audit report as one self-contained HTML page: nothing is fetched, everything is escaped."""
 
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +19,9 @@ from services.ledger.audit.text_report import (
 )
 
 SAYS = {
-    "log": "Nothing opened: entries, tree, signatures, checkpoints, and what stands in clear",
-    "opened": "Events opened: every verdict decided again, every plan folded again",
-    "vault": "Keys and store: seals, columns, stored plans, and heads",
+    "log": "Nothing decrypted: entries, tree, signatures, checkpoints, and clear members",
+    "opened": "Events decrypted: every verdict decided again, every plan folded again",
+    "vault": "Keys and store: encryption, columns, stored plans, and heads",
 }
 MOST_BARS = 48
 _FOLDER = Path(__file__).parent / "templates"
@@ -29,7 +30,7 @@ _FULL = "0001-01-01T00:00"
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What was recorded in one stretch of time; places and heights in parts of the plot."""
+    """What was recorded in one interval; positions and heights as fractions of the plot."""
 
     since: str
     entries: int
@@ -41,62 +42,79 @@ class Bar:
 
 
 def page(report: Report, *, what: str, now: datetime, version: str) -> str:
-    """The page, as HTML. `what` was audited, at `now`, by this `version`."""
-    shelf = Environment(
+    """Return the page as HTML; `what` was audited, at `now`, by this `version`."""
+    environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shelf.filters["printable"] = shortened
-    drawn = bars(report)
-    return shelf.get_template("audit.html").render(
+    environment.filters["printable"] = shortened
+    environment.filters["base64"] = root_as_written
+    plot = bars(report)
+    return environment.get_template("audit.html").render(
         style=(_FOLDER / "audit.css").read_text(),
         report=report,
         what=what,
         now=now.astimezone(UTC).strftime("%d %B %Y, %H:%M UTC"),
         version=version,
         headline=headline(report),
-        depths=[(depth, SAYS[depth], CHECKED[depth]) for depth in DEPTHS],
-        found=report.found.total(),
-        findings=[(depth_of(each), each) for each in report.findings],
+        depths=[
+            (depth, SAYS[depth], CHECKED[depth], was_checked(report, depth)) for depth in DEPTHS
+        ],
+        found=report.totals.total(),
+        findings=[(depth_of(row), row) for row in report.findings],
         authorship=authorship(report),
         in_words=in_words(report),
-        unchecked=[(each.depth, left_out(each)) for each in unchecked(report)],
-        bars=drawn,
-        most=max((each.entries for each in drawn), default=0),
+        unchecked=[(part.depth, left_out(part)) for part in unchecked(report)],
+        bars=plot,
+        most=max((bar.entries for bar in plot), default=0),
         refused=report.entries - report.verdicts["accepted"],
     )
 
 
+def was_checked(report: Report, depth: str) -> bool:
+    """Return whether anything was checked at a depth; a count of 0 findings says nothing else."""
+    return any(report.compared[name] for name in CHECKED[depth])
+
+
+def root_as_written(root: str) -> str:
+    """Return a root hash in base64, as checkpoints and exports hold it.
+
+    >>> root_as_written("00" * 32)
+    'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='
+    """
+    return b64encode(bytes.fromhex(root)).decode()
+
+
 def bars(report: Report) -> list[Bar]:
-    """Entries and refusals over time, in at most `MOST_BARS` stretches of the same length."""
+    """Return entries and refusals over time, in at most `MOST_BARS` equal intervals."""
     counts = report.course.bars()
     if not counts:
         return []
     step = {"minute": 60, "hour": 3_600}.get(report.course.step, 86_400)
-    begin, end = (_moment(counts[place][0]) for place in (0, -1))
+    begin, end = (_moment(counts[position][0]) for position in (0, -1))
     span = int((end - begin).total_seconds()) // step + 1
     number = min(MOST_BARS, span)
     length = span * step / number
     entries, refused = [0] * number, [0] * number
     for moment, count, no in counts:
-        place = int((_moment(moment) - begin).total_seconds() / length)
-        entries[place] += count
-        refused[place] += no
+        position = int((_moment(moment) - begin).total_seconds() / length)
+        entries[position] += count
+        refused[position] += no
     most = max(entries)
     return [
         Bar(
-            since=f"{begin + timedelta(seconds=place * length):%Y-%m-%d %H:%M}",
+            since=f"{begin + timedelta(seconds=position * length):%Y-%m-%d %H:%M}",
             entries=count,
             refused=no,
-            left=place / number,
+            left=position / number,
             width=1 / number,
             height=count / most,
             refused_height=no / most,
         )
-        for place, (count, no) in enumerate(zip(entries, refused, strict=True))
+        for position, (count, no) in enumerate(zip(entries, refused, strict=True))
     ]
 
 

@@ -1,4 +1,4 @@
-"""Opening events with what opened.jsonl of an export says of them."""
+"""Opened events: decrypted events from an export's opened.jsonl."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from shared.events.event import Json, canonical
 
 
 class OpenedEvents:
-    """Opens events with what opened.jsonl says of them."""
+    """The opener for exports: reads events from the lines of opened.jsonl."""
 
     code = "opened"
 
@@ -24,12 +24,12 @@ class OpenedEvents:
         self.compared: Counter[str] = Counter()
 
     def begin(self, log: int, people: Iterable[str]) -> None:
-        """Nothing is needed."""
+        """Do nothing: no keys are needed."""
 
-    def open(self, told: Json, _seal: SealedPart, line: bytes) -> tuple[bytes, str | None]:
-        """The event in a line, and its digest."""
+    def open(self, members: Json, _seal: SealedPart, line: bytes) -> tuple[bytes, str | None]:
+        """Return the event of a line, and its digest."""
         if not line:
-            raise CannotOpen(SEALED if "sequence" in told else NO_WORDS)
+            raise CannotOpen(SEALED if "sequence" in members else NO_WORDS)
         opened = orjson.loads(line)
         if canonical(opened) != line or opened.keys() != {"event", "index", "log", "salt"}:
             raise DecryptionError("not a line of opened.jsonl (RFC 8785)")
@@ -40,14 +40,14 @@ class OpenedEvents:
         posted = canonical(opened["event"])
         return posted, entry.digest_of(salt, posted)
 
-    def beside(self, _line: bytes) -> Iterable[tuple[str, str]]:
-        """An export has no columns."""
+    def column_differences(self, _line: bytes) -> Iterable[tuple[str, str]]:
+        """Return nothing: an export has no columns."""
         return ()
 
-    def at(self, _person: PersonState, _recorded: str) -> Found:
-        """Nor stored plans."""
+    def check_stored_plans(self, _person: PersonState, _recorded: str) -> Found:
+        """Return nothing: an export has no stored plans."""
         return ()
 
-    def end(self, _person: PersonState) -> Found:
-        """Nor rows of people."""
+    def check_person_row(self, _person: PersonState) -> Found:
+        """Return nothing: an export has no rows of people."""
         return ()

@@ -1,7 +1,7 @@
-"""Replay: fold every entry again, from entries and keys alone, and compare with what is stored.
+"""Replay: folds every entry again, from entries and keys only, and compares with what is stored.
 
-It is the audit (services/ledger/audit) of a live store by its own keys, told as what it folds to:
-each plan as its stored bytes. It asks no queue, and no checkpoint kept outside.
+It is the audit (services/ledger/audit) of a live store with the ledger's keys; the report contains
+the folded plans. It needs neither the queue nor checkpoints from outside.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ __all__ = ["Finding", "Replay", "Report"]
 
 
 class Replay:
-    """Replays logs, or one person, into a report."""
+    """Replay of all logs, or of one person, into a report."""
 
     def __init__(self, connection: Connection, vault: Vault, vkeys: list[list[str]]) -> None:
         self._connection = connection
@@ -25,14 +25,14 @@ class Replay:
         self.report = Report()
 
     def everything(self, tick: Callable[[float], None] = lambda _: None) -> None:
-        """Replay every log, its tree and head too. `tick` hears of progress."""
+        """Replay every log, including its tree and head. `tick` is called with progress."""
         self.report = Audit(self._store, keep=True, tick=tick).everything()
 
     def person(self, log: int, subject: str) -> None:
-        """Replay one person's entries; their log's tree is not looked at."""
-        work = Audit(self._store, keep=True)
-        twice = audit_reads.duplicate_ids(self._connection, log)
-        first = {hash(name): index for name, index in twice.items()}
+        """Replay one person's entries, without the tree of their log."""
+        audit = Audit(self._store, keep=True)
+        duplicates = audit_reads.duplicate_ids(self._connection, log)
+        first = {hash(name): index for name, index in duplicates.items()}
         entries = audit_reads.entries_about(self._connection, log, subject)
-        work.person(log, subject, entries, first)
-        self.report = work.report
+        audit.person(log, subject, entries, first)
+        self.report = audit.report

@@ -1,7 +1,6 @@
-"""Shelves: a log's entries laid out again by person, on the disk, so that memory stays flat.
+"""Spill files: a log's entries partitioned by person on disk, so that memory stays constant.
 
-A record goes to the shelf of its name; what shares a name shares a shelf, in the order in which it
-came. What lies there is what the log holds: sealed as it was.
+Records with one name go to one file, in order. Entries remain encrypted as they are in the log.
 """
 
 import struct
@@ -12,65 +11,65 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import IO, Self
 
-A_SHELF = 16_384  # records for which one more shelf is made
-MOST = 192  # shelves, each an open file
-FLUSH = 1 << 16  # bytes kept in memory for each
+PER_FILE = 16_384  # records
+MOST = 192  # open files
+FLUSH = 1 << 16  # bytes buffered in memory for one file
 _HEAD = struct.Struct("<QII")
 READ = 1 << 20
 
 
 class SpillByPerson:
-    """So many shelves for so many records."""
+    """Temporary files with a log's entries, partitioned by person."""
 
     def __init__(self, records: int) -> None:
-        self.count = min(MOST, records // A_SHELF + 1)
+        self.count = min(MOST, records // PER_FILE + 1)
         self.names: list[set[str]] = [set() for _ in range(self.count)]
-        self._waiting = [bytearray() for _ in range(self.count)]
+        self._buffers = [bytearray() for _ in range(self.count)]
         self._files: list[IO[bytes] | None] = [None] * self.count
-        self._left = ExitStack()
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._left.close()
+        self._stack.close()
 
-    def put(self, name: str, index: int, leaf: bytes, told: bytes) -> None:
-        """Lay an entry down: its index, its bytes, and what was told about it."""
-        shelf = hash(name) % self.count
-        self.names[shelf].add(name)
-        waiting = self._waiting[shelf]
-        waiting += _HEAD.pack(index, len(leaf), len(told))
-        waiting += leaf
-        waiting += told
-        if len(waiting) > FLUSH:
-            self._flush(shelf)
+    def put(self, name: str, index: int, leaf: bytes, data: bytes) -> None:
+        """Write an entry: its index, its bytes, and further data."""
+        part = hash(name) % self.count
+        self.names[part].add(name)
+        buffer = self._buffers[part]
+        buffer += _HEAD.pack(index, len(leaf), len(data))
+        buffer += leaf
+        buffer += data
+        if len(buffer) > FLUSH:
+            self._flush(part)
 
     def holds(self, name: str) -> bool:
-        """Whether anything of that name was laid down."""
+        """Return whether there is an entry with that name."""
         return name in self.names[hash(name) % self.count]
 
-    def _flush(self, shelf: int) -> None:
-        file = self._files[shelf]
+    def _flush(self, part: int) -> None:
+        file = self._files[part]
         if file is None:
             file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the others
-            self._files[shelf] = self._left.enter_context(file)
-        file.write(self._waiting[shelf])
-        self._waiting[shelf].clear()
+            self._files[part] = self._stack.enter_context(file)
+        file.write(self._buffers[part])
+        self._buffers[part].clear()
 
-    def take(self, shelf: int) -> Iterator[tuple[int, bytes, bytes]]:
-        """What lies on a shelf, in the order in which it came."""
-        if (file := self._files[shelf]) is not None:
-            self._flush(shelf)
+    def take(self, part: int) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield the entries of a file, in order."""
+        if (file := self._files[part]) is not None:
+            self._flush(part)
             file.seek(0)
-        rest = b"" if file else bytes(self._waiting[shelf])
+        rest = b"" if file else bytes(self._buffers[part])
         more = True
         while more:
             block = file.read(READ) if file else b""
             more, rest, at = bool(block), rest + block, 0
             while at + 16 <= len(rest):
-                index, leaf, told = _HEAD.unpack_from(rest, at)
-                end = at + 16 + leaf + told
+                index, leaf, data = _HEAD.unpack_from(rest, at)
+                end = at + 16 + leaf + data
                 if end > len(rest):
                     break
                 yield index, rest[at + 16 : at + 16 + leaf], rest[at + 16 + leaf : end]
@@ -79,55 +78,55 @@ class SpillByPerson:
 
 
 class DuplicateIds:
-    """Remembers which names came more than once, and where each of these came first.
+    """Duplicate ids: finds names that occur more than once, and their first indexes.
 
-    Two names pass for one if their 64-bit hashes are equal; the hash is seeded anew in each
-    process, so that nobody can aim at it.
+    Names are compared by 64-bit hashes. The hash is seeded per process, so that an attacker cannot
+    construct collisions.
     """
 
     def __init__(self, records: int) -> None:
-        self._count = min(MOST, records // A_SHELF + 1)
-        self._waiting = [array("q") for _ in range(self._count)]
+        self._count = min(MOST, records // PER_FILE + 1)
+        self._buffers = [array("q") for _ in range(self._count)]
         self._files: list[IO[bytes] | None] = [None] * self._count
-        self._left = ExitStack()
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._left.close()
+        self._stack.close()
 
     def put(self, name: int, index: int) -> None:
-        """A name's hash, and the index of its entry. Indexes only grow."""
-        waiting = self._waiting[name % self._count]
-        waiting.append(name)
-        waiting.append(index)
-        if len(waiting) > FLUSH >> 3:
+        """Add a name's hash and the index of its entry. Indexes must increase."""
+        buffer = self._buffers[name % self._count]
+        buffer.append(name)
+        buffer.append(index)
+        if len(buffer) > FLUSH >> 3:
             self._flush(name % self._count)
 
-    def _flush(self, place: int) -> None:
-        file = self._files[place]
+    def _flush(self, part: int) -> None:
+        file = self._files[part]
         if file is None:
             file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the others
-            self._files[place] = self._left.enter_context(file)
-        file.write(self._waiting[place])
-        self._waiting[place] = array("q")
+            self._files[part] = self._stack.enter_context(file)
+        file.write(self._buffers[part])
+        self._buffers[part] = array("q")
 
     def find(self) -> dict[int, int]:
-        """The hashes that came more than once, and the index of the first of each."""
-        found: dict[int, int] = {}
-        for place, waiting in enumerate(self._waiting):
-            told = array("q")
-            if (file := self._files[place]) is not None:
+        """Return the hashes that occur more than once, with their first indexes."""
+        duplicates: dict[int, int] = {}
+        for part, buffer in enumerate(self._buffers):
+            pairs = array("q")
+            if (file := self._files[part]) is not None:
                 file.seek(0)
-                told.frombytes(file.read())
-            told += waiting
-            names = told[::2]
+                pairs.frombytes(file.read())
+            pairs += buffer
+            names = pairs[::2]
             if len(set(names)) < len(names):
                 for index, name in reversed(list(enumerate(names))):
-                    found[name] = told[2 * index + 1]
-                often = Counter(names)
+                    duplicates[name] = pairs[2 * index + 1]
+                counts = Counter(names)
                 for name in set(names):
-                    if often[name] == 1:
-                        del found[name]
-        return found
+                    if counts[name] == 1:
+                        del duplicates[name]
+        return duplicates

@@ -1,13 +1,13 @@
-"""How many entries, and how many refused ones, were recorded when: for the plots of a report."""
+"""Time histogram: numbers of entries and refusals by time, for the plots of a report."""
 
 from collections import Counter
 
-MOST = 1_440  # moments kept; more are counted together
+MOST = 1_440  # moments; beyond this, the precision is reduced
 _PRECISION = {16: "minute", 13: "hour", 10: "day", 7: "month", 4: "year"}  # of YYYY-MM-DDTHH:MM
 
 
 class TimeHistogram:
-    """Counts by minute, and as they grow many by hour, day, month, year."""
+    """Counts by minute and, with growing numbers of moments, by hour, day, month and year."""
 
     def __init__(self) -> None:
         self.entries: Counter[str] = Counter()
@@ -16,11 +16,11 @@ class TimeHistogram:
 
     @property
     def step(self) -> str:
-        """What is counted together: a minute, an hour …"""
+        """The unit of time of the counts."""
         return _PRECISION[self._precision]
 
     def add(self, recorded: str, count: int, refused: int) -> None:
-        """Entries with this `recorded`, and how many of them were refused."""
+        """Add entries with this `recorded`, and the number of refused ones among them."""
         if not count:
             return
         moment = recorded[: self._precision]
@@ -28,14 +28,14 @@ class TimeHistogram:
         self.refused[moment] += refused
         while len(self.entries) > MOST and self._precision > 4:
             self._precision -= 3
-            self.entries, self.refused = map(self._together, (self.entries, self.refused))
+            self.entries, self.refused = map(self._merge, (self.entries, self.refused))
 
-    def _together(self, counts: Counter[str]) -> Counter[str]:
-        told: Counter[str] = Counter()
+    def _merge(self, counts: Counter[str]) -> Counter[str]:
+        merged: Counter[str] = Counter()
         for moment, count in counts.items():
-            told[moment[: self._precision]] += count
-        return told
+            merged[moment[: self._precision]] += count
+        return merged
 
     def bars(self) -> list[tuple[str, int, int]]:
-        """(moment, entries, refused), oldest first."""
-        return [(each, self.entries[each], self.refused[each]) for each in sorted(self.entries)]
+        """Return (moment, entries, refused), oldest first."""
+        return [(time, self.entries[time], self.refused[time]) for time in sorted(self.entries)]

@@ -1,10 +1,10 @@
-"""Keeping what was published, and having witnesses cosign it: once a second, on its own thread.
+"""Checkpoint archiver: archives published checkpoints and requests cosignatures of witnesses.
 
-Nothing waits for it: a witness that is away costs a checkpoint its cosignature, and no event
-anything. Each witness is asked on a thread of its own, one checkpoint of a log at a time. A keeper
-waits for an answer for as long as a quick witness needs; a cosignature that comes later is kept
-then, under the checkpoint that it is for. So a slow witness delays neither the others, nor what has
-its quorum without it, nor the end of the worker, whose threads these are.
+It runs once a second on a separate thread, and no event waits for it. If a witness is unreachable,
+the checkpoint lacks its cosignature, nothing else. Every witness has its own thread, with one
+checkpoint of a log at a time. The archiver waits as long as a fast witness needs; a later
+cosignature is added to the archived checkpoint when it arrives. A slow witness therefore delays
+neither the others, nor checkpoints that have a quorum without it, nor the end of the worker.
 """
 
 import threading
@@ -38,15 +38,16 @@ from shared.events.event import timestamp
 from shared.inbox.published_checkpoint import PublishedCheckpoints
 
 EVERY = 1.0  # seconds
-GRACE = 0.5  # seconds for answers to questions that were just asked
+GRACE = 0.5  # seconds to wait for responses to new requests
 
 log_line = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class CosignedCheckpoint:
-    """A published checkpoint of a size, with the cosignatures so far; `count` of them are kept in
-    the store, -1: it is not there.
+    """A published checkpoint with the cosignatures so far.
+
+    `count` is the number of cosignatures of the archived row, or -1 without a row.
     """
 
     size: int
@@ -56,7 +57,7 @@ class CosignedCheckpoint:
 
 @dataclass(slots=True)
 class CosignatureRequest:
-    """A checkpoint that a witness is asked to cosign."""
+    """A request to a witness to cosign a checkpoint."""
 
     log: int
     note: str
@@ -69,50 +70,50 @@ class CosignatureRequest:
 
 
 class WitnessThread:
-    """Asks one witness, on a thread that lasts as long as the process."""
+    """Send requests to one witness, on a thread that lasts as long as the process."""
 
     def __init__(
-        self, witness: Witness, ask_it: Callable[[CosignatureRequest], Signature | None]
+        self, witness: Witness, send: Callable[[CosignatureRequest], Signature | None]
     ) -> None:
         self.witness = witness
         self.open: dict[int, CosignatureRequest] = {}  # by log: one at a time
-        self._ask_it = ask_it
-        self._questions = SimpleQueue[CosignatureRequest | None]()
+        self._send = send
+        self._requests = SimpleQueue[CosignatureRequest | None]()
         self._thread: threading.Thread | None = None
 
-    def put(self, log: int, note: str) -> CosignatureRequest | None:
-        """Ask for a cosignature of a log's checkpoint; None while an earlier one is awaited."""
+    def request(self, log: int, note: str) -> CosignatureRequest | None:
+        """Request a cosignature of a log's checkpoint; return None while another is pending."""
         if log in self.open:
             return None
         if self._thread is None:
             name = f"witness {self.witness.url}"
             self._thread = threading.Thread(target=self._run, name=name, daemon=True)
             self._thread.start()
-        question = self.open[log] = CosignatureRequest(log, note)
-        self._questions.put(question)
-        return question
+        request = self.open[log] = CosignatureRequest(log, note)
+        self._requests.put(request)
+        return request
 
-    def taken(self, log: int) -> CosignatureRequest | None:
-        """The log's question, if it was answered; another may be asked then."""
-        question = self.open.get(log)
-        return self.open.pop(log) if question is not None and question.answer.done() else None
+    def pop_answered(self, log: int) -> CosignatureRequest | None:
+        """Remove and return the log's request if it was answered."""
+        request = self.open.get(log)
+        return self.open.pop(log) if request is not None and request.answer.done() else None
 
     def end(self) -> None:
-        """Ask nothing more. What is being asked is not waited for."""
-        self._questions.put(None)
+        """Send no more requests. Pending responses are not awaited."""
+        self._requests.put(None)
 
     def _run(self) -> None:
-        while (question := self._questions.get()) is not None:
+        while (request := self._requests.get()) is not None:
             try:
-                question.answer.set_result(self._ask_it(question))
-            except Exception as fault:  # noqa: BLE001 - whatever it is: this thread asks on
+                request.answer.set_result(self._send(request))
+            except Exception as fault:  # noqa: BLE001 - the thread must continue
                 why = f"{type(fault).__name__}: {fault}"
-                log_line.warning("witness_failed", log=question.log, url=self.witness.url, why=why)
-                question.answer.set_result(None)
+                log_line.warning("witness_failed", log=request.log, url=self.witness.url, why=why)
+                request.answer.set_result(None)
 
 
 class CheckpointArchiver:
-    """Keeps published checkpoints. `reader` is an engine that takes no lock."""
+    """Archive published checkpoints. `reader` is a read-only engine, which takes no lock."""
 
     def __init__(
         self,
@@ -133,13 +134,12 @@ class CheckpointArchiver:
         self._clock = clock
         self._grace = grace
         self._cosigned: dict[tuple[int, str], int] = {}  # (log, witness) -> size
-        self._askers = [WitnessThread(each, self._asking(each)) for each in policy.witnesses]
-        self._under_way: list[dict[int, CosignedCheckpoint]] = [
-            {} for _ in vkeys
-        ]  # by log, then size
+        self._threads = [WitnessThread(known, self._sender(known)) for known in policy.witnesses]
+        # By log, then size.
+        self._pending: list[dict[int, CosignedCheckpoint]] = [{} for _ in vkeys]
 
     def run(self, stopping: threading.Event) -> None:
-        """Keep what is published, until stopped."""
+        """Archive published checkpoints, until stopped."""
         while not stopping.wait(EVERY):
             for log in range(len(self._vkeys)):
                 try:
@@ -151,80 +151,77 @@ class CheckpointArchiver:
         self.close()
 
     def close(self) -> None:
-        """Ask no witness any more."""
-        for each in self._askers:
-            each.end()
+        """Stop requests to witnesses."""
+        for thread in self._threads:
+            thread.end()
 
     def archive(self, log: int) -> None:
-        """Keep a log's published checkpoint with the cosignatures it can get, if that is news; and
-        cosignatures that came late.
-        """
+        """Archive a log's published checkpoint with its cosignatures so far, and later ones."""
         newest = self._newest(log)
         if newest is not None and newest.size:
-            wait(self._ask_all(log, newest.note), self._grace)
-        self._take_answers(log)
-        for size in sorted(self._under_way[log]):
-            self._keep(log, self._under_way[log][size])
-        awaited = {each.open[log].size for each in self._askers if log in each.open}
-        self._under_way[log] = {
-            size: each
-            for size, each in self._under_way[log].items()
-            if each is newest or size in awaited
+            wait(self._request_all(log, newest.note), self._grace)
+        self._add_cosignatures(log)
+        for size in sorted(self._pending[log]):
+            self._save(log, self._pending[log][size])
+        awaited = {thread.open[log].size for thread in self._threads if log in thread.open}
+        self._pending[log] = {
+            size: checkpoint
+            for size, checkpoint in self._pending[log].items()
+            if checkpoint is newest or size in awaited
         }
 
     def _newest(self, log: int) -> CosignedCheckpoint | None:
-        """What is published now, with the cosignatures that it has; None if it is nothing new."""
+        """Return the published checkpoint with its cosignatures; None if it is missing or older."""
         note = self._last.read(log)
         if not note:
             return None
         size, _ = read_checkpoint(note, *self._vkeys[log])
-        if size in self._under_way[log]:
-            return self._under_way[log][size]
+        if size in self._pending[log]:
+            return self._pending[log][size]
         with transaction(self._reader) as connection:
             row = last_archived(connection, log)
         if row and row["size"] > size:
             return None
-        known = row if row and row["size"] == size else None
-        newest = (
-            CosignedCheckpoint(size, known["checkpoint"], known["cosignatures"]) if known else None
-        )
-        found = self._under_way[log][size] = newest or CosignedCheckpoint(size, note, -1)
-        return found
+        newest = CosignedCheckpoint(size, note, -1)
+        if row and row["size"] == size:
+            newest = CosignedCheckpoint(size, row["checkpoint"], row["cosignatures"])
+        self._pending[log][size] = newest
+        return newest
 
-    def _ask_all(self, log: int, note: str) -> list[Future[Signature | None]]:
-        """Ask all witnesses that have not cosigned this; the answers that may come soon."""
-        there = {(each.name, each.key_id) for each in split_note(note)[1]}
-        asked = []
-        for each in self._askers:
-            key, is_busy = each.witness.key, bool(each.open)
-            if (key.name, key.key_id) not in there:
-                question = each.put(log, note)
-                asked += [question.answer] if question is not None and not is_busy else []
-        return asked
+    def _request_all(self, log: int, note: str) -> list[Future[Signature | None]]:
+        """Send requests to all witnesses that have not cosigned; return the responses to await."""
+        signers = {(line.name, line.key_id) for line in split_note(note)[1]}
+        responses = []
+        for thread in self._threads:
+            key, is_busy = thread.witness.key, bool(thread.open)
+            if (key.name, key.key_id) not in signers:
+                request = thread.request(log, note)
+                responses += [request.answer] if request is not None and not is_busy else []
+        return responses
 
-    def _take_answers(self, log: int) -> None:
-        for each in self._askers:
-            question = each.taken(log)
-            cosignature = question.answer.result() if question else None
-            kept = self._under_way[log].get(question.size) if question else None
-            if kept is not None and cosignature is not None:
-                kept.note = attach(kept.note, [cosignature])
+    def _add_cosignatures(self, log: int) -> None:
+        for thread in self._threads:
+            request = thread.pop_answered(log)
+            cosignature = request.answer.result() if request else None
+            pending = self._pending[log].get(request.size) if request else None
+            if pending is not None and cosignature is not None:
+                pending.note = attach(pending.note, [cosignature])
 
-    def _keep(self, log: int, each: CosignedCheckpoint) -> None:
-        count = self._policy.cosigned(each.note)
-        if count <= each.count:
+    def _save(self, log: int, pending: CosignedCheckpoint) -> None:
+        count = self._policy.cosigned(pending.note)
+        if count <= pending.count:
             return
         try:
             with transaction(self._engine) as connection:
-                kept = timestamp(self._clock())
-                archive_checkpoint(connection, log, each.size, count, each.note, kept)
-        except StoreError:  # another worker may have kept it: look again what there is
-            del self._under_way[log][each.size]
+                now = timestamp(self._clock())
+                archive_checkpoint(connection, log, pending.size, count, pending.note, now)
+        except StoreError:  # another worker may have archived it: read the row again
+            del self._pending[log][pending.size]
             raise
-        each.count = count
+        pending.count = count
 
-    def _asking(self, witness: Witness) -> Callable[[CosignatureRequest], Signature | None]:
-        """What asks one witness, on its thread."""
+    def _sender(self, witness: Witness) -> Callable[[CosignatureRequest], Signature | None]:
+        """Return the function that sends requests to one witness, for its thread."""
 
         def proof(log: int) -> Callable[[int, int], list[bytes]]:
             def between(old: int, size: int) -> list[bytes]:
@@ -233,16 +230,16 @@ class CheckpointArchiver:
 
             return between
 
-        def ask_it(question: CosignatureRequest) -> Signature | None:
-            log, place = question.log, (question.log, witness.url)
+        def send(request: CosignatureRequest) -> Signature | None:
+            log, key = request.log, (request.log, witness.url)
             try:
                 cosigned = request_cosignature(
-                    witness, question.note, self._cosigned.get(place, 0), proof(log)
+                    witness, request.note, self._cosigned.get(key, 0), proof(log)
                 )
             except (WitnessRefused, StoreError) as fault:
                 log_line.warning("witness_failed", log=log, url=witness.url, why=str(fault))
                 return None
-            self._cosigned[place] = question.size
+            self._cosigned[key] = request.size
             return cosigned
 
-        return ask_it
+        return send

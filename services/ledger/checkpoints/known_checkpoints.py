@@ -1,4 +1,4 @@
-"""Checkpoints that are known to have been published, from files that somebody kept."""
+"""Known checkpoints: read from files with checkpoints that were published earlier."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from shared.errors import PreconditionFailed, SettingsError
 
 
 class Note(NamedTuple):
-    """A checkpoint that must be of the log: its size, where it stands, and its text."""
+    """A checkpoint that the log must be consistent with: its size, its source, and its text."""
 
     size: int
     where: str
@@ -22,31 +22,34 @@ KnownCheckpoints = dict[int, list[Note]]  # by log
 
 
 def note_in(raw: bytes) -> str:
-    """The checkpoint in a file: alone, in a .tlog-proof, or in a receipt; ValueError if none is."""
+    """Return the checkpoint of a file: plain, in a .tlog-proof, or in a receipt.
+
+    Raises ValueError if the file has none.
+    """
     if raw.startswith(b"{"):
-        told = orjson.loads(raw)
-        told = told.get("receipt", told)
-        raw = str(told.get("proof") if isinstance(told, dict) else "").encode()
+        members = orjson.loads(raw)
+        members = members.get("receipt", members)
+        raw = str(members.get("proof") if isinstance(members, dict) else "").encode()
     text = raw.decode()
     return text.partition("\n\n")[2] if text.startswith(HEADER) else text
 
 
-def given_notes(keys: list[Signer], given: list[Path]) -> KnownCheckpoints:
-    """The checkpoints in these files, by log; SettingsError if one is not of this ledger."""
-    found: KnownCheckpoints = {log: [] for log in range(len(keys))}
-    origins = {each.origin: log for log, each in enumerate(keys)}
-    for path in given:
+def read_known_checkpoints(keys: list[Signer], paths: list[Path]) -> KnownCheckpoints:
+    """Return the checkpoints in these files by log; raise SettingsError if one is not ours."""
+    notes: KnownCheckpoints = {log: [] for log in range(len(keys))}
+    origins = {key.origin: log for log, key in enumerate(keys)}
+    for path in paths:
         try:
             note = note_in(path.read_bytes())
             log = origins[Checkpoint.parse(split_note(note)[0]).origin]
         except (OSError, ValueError, KeyError) as fault:
-            raise SettingsError(f"{path}: no checkpoint of this ledger: {fault}") from None
-        found[log].append(note_signed_by(keys[log], note, str(path)))
-    return found
+            raise SettingsError(f"{path}: not a checkpoint of this ledger: {fault}") from None
+        notes[log].append(note_signed_by(keys[log], note, str(path)))
+    return notes
 
 
 def note_signed_by(key: Signer, note: str, where: str) -> Note:
-    """A checkpoint of which `key` is the log's; Unsafe if it did not sign it."""
+    """Parse a checkpoint of the log of `key`; raise PreconditionFailed if another key signed it."""
     try:
         return Note(read_checkpoint(note, *key.vkeys)[0], where, note)
     except ValueError as fault:

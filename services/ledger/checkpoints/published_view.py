@@ -1,10 +1,10 @@
-"""How far each log was published: no reader of a log sees beyond it, and what was served stays so.
+"""Published view: readers of a log see it up to the last published checkpoint, never beyond.
 
-The watermark stands in the queue, outside the database (shared/inbox). Of what the queue
-says, what was kept (`checkpoints`), and what this process has served, the largest counts: a rightly
-signed checkpoint of before, put there by somebody who may write to the queue, takes nothing away.
-What is there and is no checkpoint counts as missing, and is logged. While the queue is away, the
-last checkpoint that was kept stands for it: readers see a little less, never more.
+The last published checkpoint is stored in the queue, outside the database (shared/inbox). The
+largest of three counts: the checkpoint in the queue, the last archived one (`checkpoints`), and the
+last one that this process served. An older signed checkpoint that an attacker writes to the queue
+therefore hides nothing. An invalid checkpoint counts as missing, and is logged. While the queue is
+unavailable, the last archived checkpoint counts, so readers see a little less, never more.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ class PublishedHead:
 
 
 class PublishedView:
-    """Opens the store for reading no further than was published. `vkeys` are those of each log."""
+    """Open the store for reading up to what was published. `vkeys` are those of every log."""
 
     def __init__(
         self,
@@ -56,18 +56,21 @@ class PublishedView:
 
     @property
     def partitions(self) -> int:
-        """How many logs there are: one a partition."""
+        """The number of logs, one a partition."""
         return len(self.vkeys)
 
     @property
     def queues(self) -> RedisServers:
-        """The queue's servers, where the watermark stands."""
+        """The queue's servers, which store the last published checkpoint."""
         return self._last.queues
 
     @contextmanager
     def reading(self, log: int) -> Iterator[tuple[Connection, PublishedHead]]:
-        """A connection, and how far its log may be read. Unavailable if nobody can say."""
-        note = self._in_queue(log)  # first: the store was committed before it was published
+        """Open a connection, with the head up to which its log may be read.
+
+        Raises Unavailable if that head is unknown.
+        """
+        note = self._in_queue(log)  # read first: entries are committed before they are published
         with transaction(self._engine) as connection:
             head = reads.head(connection, log)
             if head is None:
@@ -78,27 +81,29 @@ class PublishedView:
             yield connection, published
 
     def checkpoint(self, log: int) -> str:
-        """What is served as the log's checkpoint: where there are witnesses, the last one with
-        quorum. Unavailable if there is none.
+        """Return the checkpoint to serve: with witnesses, the last one that has a quorum.
+
+        Raises Unavailable if there is none.
         """
         with self.reading(log) as (connection, published):
             if not self._policy.witnesses:
                 return published.checkpoint
             row = last_archived(connection, log, self._policy.quorum)
             if row is None and self._policy.quorum:
-                raise Unavailable("No checkpoint has the cosignatures it needs yet.")
+                raise Unavailable("No checkpoint has the required cosignatures yet.")
             return row["checkpoint"] if row else published.checkpoint
 
     def _in_queue(self, log: int) -> str:
-        """What stands in the queue; nothing while it is away."""
+        """Return the checkpoint in the queue; empty while the queue is unavailable."""
         try:
             return self._last.read(log)
         except Unavailable:
             return ""
 
     def _published(self, connection: Connection, head: Head, note: str) -> PublishedHead:
-        """The largest of what the queue says, what was kept, and what was found here before. Of an
-        empty log, which can hide nothing, its head.
+        """Return the largest of the queued, the archived and the last served checkpoint.
+
+        For an empty log, which hides nothing, return its head.
         """
         log = head.log
         queued = self._read(log, note, "queue") if note else None
@@ -109,36 +114,36 @@ class PublishedView:
         if largest is None:
             if head.size == 0:
                 return PublishedHead(0, head.checkpoint)
-            raise Unavailable("It is not known just now how far this log was published.")
+            raise Unavailable("The last published checkpoint is currently unavailable.")
         if queued is not None and queued.size < largest.size:
-            why = f"the queue says size {queued.size}, and {largest.size} was published"
+            why = f"the queue has size {queued.size}, but {largest.size} was published"
             self._warn(log, "queue", note, why)
         return largest
 
     def _read(self, log: int, note: str, where: str) -> PublishedHead | None:
-        """A checkpoint, if it is one of this log; the last one is not verified again."""
+        """Parse a checkpoint of this log; return None if invalid. The last one is cached."""
         known = self._verified.get((log, where))
         if known is not None and known.checkpoint == note:
             return known
         try:
-            found = PublishedHead(read_checkpoint(note, *self.vkeys[log])[0], note)
+            head = PublishedHead(read_checkpoint(note, *self.vkeys[log])[0], note)
         except ValueError as fault:
-            why = f"what stands in the {where} is no checkpoint of this log ({fault})"
+            why = f"the {where} has an invalid checkpoint of this log ({fault})"
             self._warn(log, where, note, why)
             return None
-        self._verified[log, where] = found
-        return found
+        self._verified[log, where] = head
+        return head
 
-    def _larger(self, log: int, found: PublishedHead | None) -> PublishedHead | None:
-        """The largest one so far, this one included."""
+    def _larger(self, log: int, head: PublishedHead | None) -> PublishedHead | None:
+        """Return the largest head so far, including this one."""
         with self._lock:
-            known = self._largest.get(log)
-            if found is not None and (known is None or found.size > known.size):
-                known = self._largest[log] = found
-            return known
+            largest = self._largest.get(log)
+            if head is not None and (largest is None or head.size > largest.size):
+                largest = self._largest[log] = head
+            return largest
 
     def _warn(self, log: int, where: str, note: str, why: str) -> None:
-        """Log what is wrong, once until something else stands there."""
+        """Log an invalid checkpoint once, until another one replaces it."""
         if self._logged.get((log, where)) != note:
             self._logged[log, where] = note
             log_line.warning("published", log=log, why=why)

@@ -17,16 +17,10 @@ answer has 3 seconds, however slowly it comes, and 64 KiB; it is never followed 
 """
 
 import json
-import socket
-import ssl
-import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from threading import Timer
 from urllib.parse import urlsplit
 
 from services.ledger.log.signed_note import (
@@ -38,6 +32,7 @@ from services.ledger.log.signed_note import (
     open_note,
     split_note,
 )
+from shared.bounded_http import request
 from shared.errors import FirsthandError, SettingsError
 
 DEADLINE = 3.0  # seconds for a whole answer
@@ -138,53 +133,17 @@ def request_cosignature(
 
 def _post(witness: Witness, note: str, old: int, proof: list[bytes]) -> tuple[int, str]:
     hashes = "".join(f"{b64encode(each).decode()}\n" for each in proof)
-    body = f"old {old}\n{hashes}\n{note}".encode()
-    headers = {"Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
-    until = time.monotonic() + DEADLINE
     try:
-        with _connected(witness.url) as connection:
-            connection.request(
-                "POST", f"{urlsplit(witness.url).path}/add-checkpoint", body, headers
-            )
-            with connection.getresponse() as response:
-                status, heard = response.status, response.read(LONGEST_ANSWER)
-    except (OSError, HTTPException) as fault:
-        why = _late(until) or f"{type(fault).__name__}: {fault}"
-        raise WitnessRefused(f"it does not answer ({why})") from None
-    if late := _late(until):
-        raise WitnessRefused(f"it does not answer ({late})")
-    return status, heard.decode("utf-8", "replace")
-
-
-@contextmanager
-def _connected(url: str) -> Iterator[HTTPConnection]:
-    """A connection that is cut at its deadline, also in the midst of a handshake or an answer: a
-    time-out of a socket begins again with each byte.
-    """
-    whole, is_tls = urlsplit(url), url.startswith("https:")
-    connection = (HTTPSConnection if is_tls else HTTPConnection)(str(whole.hostname), whole.port)
-    place = (connection.host, connection.port)
-    with socket.create_connection(place, DEADLINE) as plain, plain.dup() as line:
-        timer = Timer(DEADLINE, _cut, [line])
-        timer.daemon = True
-        timer.start()
-        try:
-            context = ssl.create_default_context()
-            used = context.wrap_socket(plain, server_hostname=place[0]) if is_tls else plain
-            with used:
-                connection.sock = used
-                yield connection
-        finally:
-            timer.cancel()
-
-
-def _cut(line: socket.socket) -> None:
-    with suppress(OSError):  # it is closed already
-        line.shutdown(socket.SHUT_RDWR)
-
-
-def _late(until: float) -> str:
-    return f"not whole within {DEADLINE:g} seconds" if time.monotonic() >= until else ""
+        status, content = request(
+            f"{witness.url}/add-checkpoint",
+            seconds=DEADLINE,
+            limit=LONGEST_ANSWER,
+            body=f"old {old}\n{hashes}\n{note}".encode(),
+            headers={"Content-Type": "text/plain; charset=utf-8"},
+        )
+    except OSError as fault:
+        raise WitnessRefused(f"it does not answer ({fault})") from None
+    return status, content.decode("utf-8", "replace")
 
 
 def _told(answer: str) -> int:

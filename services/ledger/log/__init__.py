@@ -1,1 +1,1 @@
-"""The log, pure: the RFC 6962 tree, entries, checkpoints."""
+"""The transparency log without I/O: entries, the RFC 6962 tree, tiles, proofs and checkpoints."""

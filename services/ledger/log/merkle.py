@@ -1,11 +1,11 @@
-r"""The tree of a log: RFC 6962 (section 2.1) hashes, kept as a frontier.
+r"""Merkle tree of a log: RFC 6962 (section 2.1) hashes, stored as a frontier.
 
     leaf = SHA-256(0x00 || entry)      node = SHA-256(0x01 || left || right)
     root of the empty tree = SHA-256("")
 
-A **frontier** is the roots of the perfect subtrees that a tree of some size falls into, largest
-first: one hash for each bit set in the size. It is all that appending needs. Its bytes are
-those hashes one after another, 32 bytes each; with the size they stand in the head row.
+A **frontier** is the list of roots of the perfect subtrees that make up a tree, largest first:
+one hash for each bit set in the size. Appending needs nothing else. Its bytes are those hashes
+concatenated, 32 bytes each; the head row stores them with the size.
 
 >>> tree = Frontier()
 >>> for entry in (b"", b"\x00", b"\x10"): tree.append(leaf_hash(entry))
@@ -25,22 +25,22 @@ EMPTY_ROOT = sha256(b"").digest()
 
 
 def leaf_hash(entry: bytes) -> bytes:
-    """Hash of one entry (RFC 6962, 2.1)."""
+    """Return the hash of one entry (RFC 6962, 2.1)."""
     return sha256(b"\x00" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Hash of an inner node (RFC 6962, 2.1)."""
+    """Return the hash of an inner node (RFC 6962, 2.1)."""
     return sha256(b"\x01" + left + right).digest()
 
 
 def _set_bits(number: int) -> list[int]:
-    """The places of the bits that are set, highest first."""
-    return [place for place in reversed(range(number.bit_length())) if number >> place & 1]
+    """Return the positions of the set bits, highest first."""
+    return [bit for bit in reversed(range(number.bit_length())) if number >> bit & 1]
 
 
 class Frontier:
-    """A tree that can grow and tell its root; it remembers no leaves."""
+    """A tree that can be appended to and hashed without storing its leaves."""
 
     def __init__(self, size: int = 0, hashes: Iterable[bytes] = ()) -> None:
         self.size = size
@@ -49,7 +49,7 @@ class Frontier:
             raise ValueError(f"a tree of size {size} has {size.bit_count()} subtrees")
 
     def append(self, leaf: bytes) -> None:
-        """Add a leaf hash: as many subtrees merge as the old size ends in set bits."""
+        """Add a leaf hash; one subtree is merged for each set bit at the end of the old size."""
         size, hashes = self.size, self._hashes
         while size & 1:
             leaf = node_hash(hashes.pop(), leaf)
@@ -58,14 +58,14 @@ class Frontier:
         self.size += 1
 
     def nodes(self) -> Iterator[tuple[int, int, bytes]]:
-        """Its subtrees, largest first: level, number on that level, root."""
+        """Yield the subtrees, largest first: level, number on that level, root."""
         start = 0
         for root, level in zip(self._hashes, _set_bits(self.size), strict=True):
             yield level, start >> level, root
             start += 1 << level
 
     def root(self) -> bytes:
-        """The tree's root: the subtrees joined from the smallest up."""
+        """Return the tree's root: the subtrees hashed together from the smallest up."""
         if not self._hashes:
             return EMPTY_ROOT
         root = self._hashes[-1]
@@ -74,11 +74,11 @@ class Frontier:
         return root
 
     def to_bytes(self) -> bytes:
-        """The frontier's bytes."""
+        """Return the frontier's bytes."""
         return b"".join(self._hashes)
 
     @classmethod
     def from_bytes(cls, size: int, stored: bytes) -> "Frontier":
-        """The frontier of `to_bytes`; ValueError if it does not fit `size`."""
+        """Parse the output of `to_bytes`; raise ValueError if it does not fit `size`."""
         parts = range(0, len(stored), HASH_BYTES)
         return cls(size, (stored[at : at + HASH_BYTES] for at in parts))

@@ -13,8 +13,8 @@ Type 0x01 is Ed25519 over the text; a log's key is named as its origin. Type 0x0
 cosignature: signature = uint64 big-endian POSIX time || Ed25519 over
 `cosignature/v1\ntime <time>\n<text>`.
 
-A note is opened with the keys one knows. A signature by another key is passed over; one that
-claims a known key and is not by it, or is there twice, spoils the note.
+A note is verified with a list of known keys. Signatures by other keys are skipped. A note is
+rejected if a signature that claims a known key is invalid or duplicate.
 
 >>> signer = Signer("example.org/firsthand/0", bytes(32))
 >>> signer.vkey
@@ -49,29 +49,29 @@ _PUBLIC_BYTES, _TIME_BYTES = 32, 8
 
 
 def strict_base64(text: str) -> bytes:
-    """Bytes of a base64 text; ValueError unless it is just what encoding them gives."""
+    """Decode canonical base64; raise ValueError if encoding the result gives another text."""
     try:
-        found = b64decode(text, validate=True)
+        decoded = b64decode(text, validate=True)
     except ValueError:
-        found = b""
-    if b64encode(found).decode() != text:
+        decoded = b""
+    if b64encode(decoded).decode() != text:
         raise ValueError("not canonical base64")
-    return found
+    return decoded
 
 
 def key_id(name: str, public: bytes, kind: int = ED25519) -> bytes:
-    """The four bytes that point a signature at its key."""
+    """Return the four bytes that link a signature to its key."""
     return sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:4]
 
 
 def _check_name(name: str) -> None:
-    if not name or "+" in name or any(each.isspace() for each in name):
+    if not name or "+" in name or any(char.isspace() for char in name):
         raise ValueError(f"{name!r} cannot be the name of a key")
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One signature line of a note, not verified."""
+    """One unverified signature line of a note."""
 
     name: str
     key_id: bytes
@@ -79,10 +79,10 @@ class Signature:
 
     @classmethod
     def parse(cls, line: str) -> "Signature":
-        """A line, without its end; ValueError if it is malformed."""
+        """Parse a line without its line feed; raise ValueError if it is malformed."""
         dash, *parts = line.split(" ")
         if dash != "\u2014" or len(parts) != 2:
-            raise ValueError("a line of the note's end is no signature")
+            raise ValueError("a line at the note's end is not a signature")
         _check_name(parts[0])
         raw = strict_base64(parts[1])
         if len(raw) <= 4:
@@ -91,18 +91,18 @@ class Signature:
 
     @property
     def line(self) -> str:
-        """The line, with its end."""
+        """The line with its line feed."""
         return f"\u2014 {self.name} {b64encode(self.key_id + self.signed).decode()}\n"
 
     @property
     def time(self) -> int:
-        """When a cosignature was made, in seconds since 1970, as the witness says."""
+        """The time of a cosignature in seconds since 1970, as stated by the witness."""
         return int.from_bytes(self.signed[:_TIME_BYTES])
 
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """A public key that a note may be signed with."""
+    """A public key that verifies notes."""
 
     name: str
     kind: int
@@ -110,30 +110,30 @@ class Verifier:
 
     @classmethod
     def parse(cls, vkey: str) -> "Verifier":
-        """The key of a vkey; ValueError if it is malformed or of a type we do not know."""
-        name, told, raw = [*vkey.split("+", 2), "", ""][:3]
+        """Parse a vkey; raise ValueError if it is malformed or of an unknown type."""
+        name, stated_id, raw = [*vkey.split("+", 2), "", ""][:3]
         _check_name(name)
         key = strict_base64(raw)
-        found = cls(name, key[0] if key else 0, key[1:])
-        if found.kind not in (ED25519, COSIGNATURE) or len(found.public) != _PUBLIC_BYTES:
+        verifier = cls(name, key[0] if key else 0, key[1:])
+        if verifier.kind not in (ED25519, COSIGNATURE) or len(verifier.public) != _PUBLIC_BYTES:
             raise ValueError("not an Ed25519 key or cosignature key")
-        if not _HEX.fullmatch(told) or found.key_id.hex() != told:
-            raise ValueError("the key id is not that of the key")
-        return found
+        if not _HEX.fullmatch(stated_id) or verifier.key_id.hex() != stated_id:
+            raise ValueError("the key id does not match the key")
+        return verifier
 
     @property
     def key_id(self) -> bytes:
-        """The four bytes that point a signature at it."""
+        """The four bytes that link a signature to this key."""
         return key_id(self.name, self.public, self.kind)
 
     @property
     def vkey(self) -> str:
-        """Its line, for everybody."""
+        """The verifier line, which may be published."""
         raw = b64encode(bytes([self.kind]) + self.public).decode()
         return f"{self.name}+{self.key_id.hex()}+{raw}"
 
     def verify(self, text: str, signature: Signature) -> None:
-        """ValueError unless this key signed the text."""
+        """Raise ValueError unless this key signed the text."""
         signed, message = signature.signed, text.encode()
         if self.kind == COSIGNATURE:
             if len(signed) < _TIME_BYTES or signature.time > MAX_SIZE:
@@ -147,7 +147,7 @@ class Verifier:
 
 
 def split_note(note: str) -> tuple[str, list[Signature]]:
-    """A note's text and its signatures, not verified; ValueError if it is malformed."""
+    """Return a note's text and unverified signatures; raise ValueError if it is malformed."""
     if len(note) > MAX_NOTE or _CONTROL.search(note):
         raise ValueError("a note is at most a million characters, none of them control characters")
     text, blank, rest = note.rpartition("\n\n")
@@ -156,39 +156,44 @@ def split_note(note: str) -> tuple[str, list[Signature]]:
         raise ValueError("a note is text, a blank line, and signature lines that end")
     if len(lines) > MAX_SIGNATURES:
         raise ValueError(f"a note has at most {MAX_SIGNATURES} signatures")
-    return f"{text}\n", [Signature.parse(each) for each in lines]
+    return f"{text}\n", [Signature.parse(line) for line in lines]
 
 
 def open_note(note: str, known: Iterable[Verifier]) -> tuple[str, list[Signature]]:
-    """A note's text and the signatures by known keys; ValueError if there is none, or a bad one."""
+    """Return a note's text and the signatures by known keys.
+
+    Raises ValueError if none is by a known key, or one is invalid.
+    """
     text, signatures = split_note(note)
-    keys = {(each.name, each.key_id): each for each in known}
+    keys = {(verifier.name, verifier.key_id): verifier for verifier in known}
     verified: dict[tuple[str, bytes], Signature] = {}
-    for each in signatures:
-        place = (each.name, each.key_id)
-        if place in keys:
-            if place in verified:
-                raise ValueError(f"{each.name} signed twice with one key")
-            keys[place].verify(text, each)
-            verified[place] = each
+    for signature in signatures:
+        key_of_line = (signature.name, signature.key_id)
+        if key_of_line in keys:
+            if key_of_line in verified:
+                raise ValueError(f"{signature.name} signed twice with one key")
+            keys[key_of_line].verify(text, signature)
+            verified[key_of_line] = signature
     if not verified:
-        there = ", ".join(f"{each.name}+{each.key_id.hex()}" for each in signatures)
-        raise ValueError(f"no signature by a known key; those there are by {there} (an older key?)")
+        signers = ", ".join(
+            f"{signature.name}+{signature.key_id.hex()}" for signature in signatures
+        )
+        raise ValueError(f"no signature by a known key; signed by {signers} (an older key?)")
     return text, list(verified.values())
 
 
 def attach(note: str, signatures: Iterable[Signature]) -> str:
-    """The note with these signatures too, in place of others by the same keys."""
-    _, before = split_note(note)
-    lines = {(each.name, each.key_id): each.line for each in before}
-    lines |= {(each.name, each.key_id): each.line for each in signatures}
+    """Return the note with these signatures; they replace others by the same keys."""
+    _, existing = split_note(note)
+    lines = {(signature.name, signature.key_id): signature.line for signature in existing}
+    lines |= {(signature.name, signature.key_id): signature.line for signature in signatures}
     text, _, _ = note.rpartition("\n\n")
     return f"{text}\n\n{''.join(lines.values())}"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A tree head as a note's text says it. Ours have no extension lines."""
+    """A tree head, parsed from a note's text. Our checkpoints have no extension lines."""
 
     origin: str
     size: int
@@ -199,25 +204,25 @@ class Checkpoint:
     def text(self) -> str:
         """The note's text."""
         lines = [self.origin, str(self.size), b64encode(self.root).decode(), *self.extensions]
-        return "".join(f"{each}\n" for each in lines)
+        return "".join(f"{line}\n" for line in lines)
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
-        """The head in a note's text, ours or others'; ValueError if it is none."""
+        """Parse a note's text, ours or another log's; raise ValueError if it is invalid."""
         lines = text.split("\n")
         if lines.pop() or len(lines) < 3 or not all(lines) or not _SIZE.fullmatch(lines[1]):
-            raise ValueError("not a checkpoint: origin, size and root are wanted, a line each")
+            raise ValueError("not a checkpoint: origin, size and root are required, a line each")
         origin, size, root, *extensions = lines
-        found = cls(origin, int(size), strict_base64(root), tuple(extensions))
-        if found.size > MAX_SIZE or len(found.root) != HASH_BYTES:
+        checkpoint = cls(origin, int(size), strict_base64(root), tuple(extensions))
+        if checkpoint.size > MAX_SIZE or len(checkpoint.root) != HASH_BYTES:
             raise ValueError("not a checkpoint: a root has 32 bytes, a size at most 63 bits")
-        return found
+        return checkpoint
 
 
 class Signer:
-    """The keys that sign a log's checkpoints, each named as the log's origin.
+    """The keys that sign a log's checkpoints, each named after the log's origin.
 
-    There are two while one takes the place of another; `retired` ones (vkeys) no longer sign.
+    Two keys sign during a rotation; `retired` keys (vkeys) no longer sign.
     """
 
     def __init__(self, origin: str, *seeds: bytes, retired: Iterable[str] = ()) -> None:
@@ -226,22 +231,22 @@ class Signer:
         self.origin = origin
         self.retired = tuple(retired)
         self._seeds = seeds
-        self._keys = [Ed25519PrivateKey.from_private_bytes(each) for each in seeds]
+        self._keys = [Ed25519PrivateKey.from_private_bytes(seed) for seed in seeds]
         self._verifiers = [
-            Verifier(origin, ED25519, each.public_key().public_bytes_raw()) for each in self._keys
+            Verifier(origin, ED25519, key.public_key().public_bytes_raw()) for key in self._keys
         ]
-        if not seeds or any(Verifier.parse(each).name != origin for each in self.retired):
-            raise ValueError("a log has a key that signs, and its keys have one name")
+        if not seeds or any(Verifier.parse(vkey).name != origin for vkey in self.retired):
+            raise ValueError("a log needs a signing key, and all its keys have one name")
 
     @classmethod
     def from_skey(cls, lines: str) -> "Signer":
-        """The signer of a key file: a private key line each, newest first, then retired vkeys.
+        """Parse a key file: one private key a line, newest first, then retired vkeys.
 
-        ValueError if it is not one.
+        Raises ValueError if it is invalid.
         """
-        private = [each for each in lines.split() if each.startswith("PRIVATE+KEY+")]
-        parts = [each.split("+", 4) for each in private] or [[""] * 5]
-        seeds = [strict_base64(each[-1])[1:] for each in parts]
+        private = [line for line in lines.split() if line.startswith("PRIVATE+KEY+")]
+        parts = [line.split("+", 4) for line in private] or [[""] * 5]
+        seeds = [strict_base64(fields[-1])[1:] for fields in parts]
         signer = cls(parts[0][2], *seeds, retired=lines.split()[len(private) :])
         if signer.skey.split() != lines.split():
             raise ValueError("not Ed25519 signed-note keys of one name")
@@ -249,36 +254,36 @@ class Signer:
 
     @property
     def skey(self) -> str:
-        """The key file's lines, private ones first."""
-        raws = [b64encode(bytes([ED25519]) + each).decode() for each in self._seeds]
-        ids = [f"PRIVATE+KEY+{self.origin}+{each.key_id.hex()}" for each in self._verifiers]
+        """The key file's lines, private keys first."""
+        raws = [b64encode(bytes([ED25519]) + seed).decode() for seed in self._seeds]
+        ids = [f"PRIVATE+KEY+{self.origin}+{known.key_id.hex()}" for known in self._verifiers]
         private = map("+".join, zip(ids, raws, strict=True))
         return "\n".join([*private, *self.retired])
 
     @property
     def vkey(self) -> str:
-        """The newest key's verifier line, for everybody."""
+        """The newest key's verifier line, which may be published."""
         return self._verifiers[0].vkey
 
     @property
     def vkeys(self) -> list[str]:
-        """The verifier lines of all keys that ever signed, newest first."""
-        return [*(each.vkey for each in self._verifiers), *self.retired]
+        """The verifier lines of all present and retired keys, newest first."""
+        return [*(known.vkey for known in self._verifiers), *self.retired]
 
     def with_new_key(self, seed: bytes) -> "Signer":
-        """With a new key besides. ValueError if there are two already."""
+        """Return a signer with an additional key; raise ValueError if there are two already."""
         if len(self._seeds) > 1:
             raise ValueError("two keys sign already: retire the old one first")
         return Signer(self.origin, seed, *self._seeds, retired=self.retired)
 
     def newest_only(self) -> "Signer":
-        """With the newest key alone, the other retired. ValueError if there is no other."""
+        """Return a signer with the newest key only; raise ValueError if there is no other."""
         if len(self._seeds) < 2:
             raise ValueError("one key signs: add the new one first")
         return Signer(self.origin, self._seeds[0], retired=self.vkeys[1:])
 
     def checkpoint(self, size: int, root: bytes) -> str:
-        """The signed checkpoint of a tree head."""
+        """Return the signed checkpoint of a tree head."""
         text = Checkpoint(self.origin, size, root).text
         lines = [
             Signature(self.origin, known.key_id, key.sign(text.encode())).line
@@ -288,13 +293,16 @@ class Signer:
 
 
 def read_checkpoint(note: str, *vkeys: str) -> tuple[int, bytes]:
-    """Size and root of a log's checkpoint signed by one of its `vkeys`; ValueError if it is not.
+    """Return size and root of a log's checkpoint signed by one of its `vkeys`.
 
-    As ours: the origin is the key's name, and there are no extension lines.
+    Raises ValueError if it is not one of ours: the origin is not the key's name, or it has
+    extension lines.
     """
-    known = [Verifier.parse(each) for each in vkeys]
+    known = [Verifier.parse(vkey) for vkey in vkeys]
     text, signatures = open_note(note, known)
-    found = Checkpoint.parse(text)
-    if found.extensions or any(each.name != found.origin for each in signatures):
+    checkpoint = Checkpoint.parse(text)
+    if checkpoint.extensions or any(
+        signature.name != checkpoint.origin for signature in signatures
+    ):
         raise ValueError("not a checkpoint of this log")
-    return found.size, found.root
+    return checkpoint.size, checkpoint.root

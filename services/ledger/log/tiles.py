@@ -1,4 +1,4 @@
-r"""A tree as tiles (C2SP tlog-tiles): files of hashes, and of entries, that never change.
+r"""Tiles of a log's tree (C2SP tlog-tiles): immutable files of hashes, and of entries.
 
     tile/<L>/<N>[.p/<W>]         hashes N*256 ... of level L; hash i of level L is the root of
                                  the 256^L entries from i*256^L on
@@ -12,7 +12,7 @@ A full tile has 256 hashes, 8,192 bytes. One at a tree's right edge is partial: 
 ('tile/0/x001/x234/067', 'tile/1/005.p/17', 'tile/entries/000.p/3')
 >>> Tile.parse("tile/0/x001/x234/067") == Tile(0, 1234067)
 True
->>> [each.path for each in tiles_of(256 + 2)]
+>>> [tile.path for tile in tiles_of(256 + 2)]
 ['tile/0/000', 'tile/0/001.p/2', 'tile/1/000.p/1']
 >>> read_bundle(bundle([b"an entry", b""]))
 [b'an entry', b'']
@@ -26,7 +26,7 @@ from services.ledger.log.merkle import HASH_BYTES, node_hash
 
 WIDTH = 256  # hashes of a full tile
 HEIGHT = 8  # levels of the tree in a tile: 2^8 = 256
-ENTRIES = -1  # the level that stands for bundles of entries
+ENTRIES = -1  # pseudo-level of bundles of entries
 MAX_LEVEL = 63
 MAX_ENTRY = 65_535  # bytes
 _PATH = re.compile(
@@ -38,7 +38,7 @@ _PATH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Which tile: its level (or ENTRIES), its number on that level, and its width."""
+    """A tile's identity: its level (or ENTRIES), its number on that level, and its width."""
 
     level: int
     number: int
@@ -46,7 +46,7 @@ class Tile:
 
     @property
     def path(self) -> str:
-        """Its path below the log's address."""
+        """The path below the log's URL."""
         groups, rest = [f"{self.number % 1000:03}"], self.number // 1000
         while rest:
             groups.insert(0, f"x{rest % 1000:03}")
@@ -57,32 +57,32 @@ class Tile:
 
     @classmethod
     def parse(cls, path: str) -> "Tile":
-        """The tile of a path; ValueError if it is not exactly what `path` gives."""
+        """Parse a path; raise ValueError if it is not exactly what `path` returns."""
         parts = _PATH.fullmatch(path)
         if parts is None:
-            raise ValueError(f"{path!r} is not the path of a tile")
+            raise ValueError(f"{path!r} is not a tile path")
         level = ENTRIES if parts["level"] == "entries" else int(parts["level"])
         number = int(re.sub("[x/]", "", parts["number"]))
         tile = cls(level, number, int(parts["width"] or WIDTH))
         if level > MAX_LEVEL or tile.path != path:
-            raise ValueError(f"{path!r} is not the path of a tile")
+            raise ValueError(f"{path!r} is not a tile path")
         return tile
 
     def within(self, size: int) -> bool:
-        """Whether a tree of this size holds all of the tile."""
+        """Return whether a tree of this size contains the whole tile."""
         return self.number * WIDTH + self.width <= hashes_at(self.level, size)
 
 
 def hashes_at(level: int, size: int) -> int:
-    """How many hashes (or entries) a tree of this size has at a level of tiles."""
+    """Return how many hashes (or entries) a tree of this size has at a tile level."""
     return size >> (HEIGHT * max(level, 0))
 
 
 def tiles_of(size: int, level: int | None = None) -> Iterator[Tile]:
-    """Every tile of hashes that a tree of this size has, or those of one level (or ENTRIES)."""
+    """Yield the tiles of a tree of this size: all tiles of hashes, or one level's (or ENTRIES)."""
     if level is None:
-        for each in range(MAX_LEVEL + 1):
-            yield from tiles_of(size, each)
+        for number in range(MAX_LEVEL + 1):
+            yield from tiles_of(size, number)
         return
     full, rest = divmod(hashes_at(level, size), WIDTH)
     yield from (Tile(level, number) for number in range(full))
@@ -91,12 +91,12 @@ def tiles_of(size: int, level: int | None = None) -> Iterator[Tile]:
 
 
 def bundle(entries: Iterable[bytes]) -> bytes:
-    """Entries as the bytes of a bundle."""
-    return b"".join(len(each).to_bytes(2) + each for each in entries)
+    """Return the bytes of a bundle of entries."""
+    return b"".join(len(entry).to_bytes(2) + entry for entry in entries)
 
 
 def read_bundle(stored: bytes) -> list[bytes]:
-    """The entries of a bundle; ValueError if it is cut short or holds none or too many."""
+    """Return the entries of a bundle; raise ValueError if it is truncated, empty or too long."""
     entries, at = [], 0
     while at < len(stored):
         start = at + 2
@@ -108,7 +108,7 @@ def read_bundle(stored: bytes) -> list[bytes]:
 
 
 def read_tile(stored: bytes) -> list[bytes]:
-    """The hashes of a tile; ValueError if there is none, a part of one, or too many."""
+    """Return the hashes of a tile; raise ValueError if it is truncated, empty or too long."""
     count, rest = divmod(len(stored), HASH_BYTES)
     if rest or not 0 < count <= WIDTH:
         raise ValueError("not a tile of hashes")
@@ -116,7 +116,7 @@ def read_tile(stored: bytes) -> list[bytes]:
 
 
 def perfect_root(hashes: Sequence[bytes]) -> bytes:
-    """The root of a perfect subtree: of 1, 2, 4, ... hashes."""
+    """Return the root of a perfect subtree of 1, 2, 4, ... hashes."""
     while len(hashes) > 1:
         hashes = [node_hash(*hashes[at : at + 2]) for at in range(0, len(hashes), 2)]
     return hashes[0]
@@ -124,7 +124,7 @@ def perfect_root(hashes: Sequence[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class FullTile:
-    """A full tile: its place, its root, which is one hash of the level above, and its bytes."""
+    """A full tile: its level and number, its root, which is one hash a level up, and its bytes."""
 
     level: int
     number: int
@@ -135,12 +135,12 @@ class FullTile:
 def completed_tiles(
     size: int, leaves: Sequence[bytes], earlier: Callable[[int, int, int], Sequence[bytes]]
 ) -> list[FullTile]:
-    """The tiles that fill when a tree of this size grows by these leaf hashes.
+    """Return the tiles that become full when a tree of this size grows by these leaf hashes.
 
-    `earlier(level, start, end)` is asked for the hashes of a tile that stood there before, and
-    only if that tile fills.
+    `earlier(level, start, end)` must return the hashes already in a tile. It is called only for
+    tiles that become full.
     """
-    found: list[FullTile] = []
+    tiles: list[FullTile] = []
     level, start, new = 0, size, list(leaves)
     while (start + len(new)) // WIDTH > start // WIDTH:
         number = start // WIDTH
@@ -149,25 +149,25 @@ def completed_tiles(
         for at in range(0, len(hashes) - WIDTH + 1, WIDTH):
             tile = hashes[at : at + WIDTH]
             new.append(perfect_root(tile))
-            found.append(FullTile(level, number + at // WIDTH, new[-1], b"".join(tile)))
+            tiles.append(FullTile(level, number + at // WIDTH, new[-1], b"".join(tile)))
         level, start = level + 1, number
-    return found
+    return tiles
 
 
 def node_reader(read: Callable[[int, int], bytes]) -> Callable[[int, int], bytes]:
-    """What proofs are made from (proof.py), read from tiles.
+    """Return a reader of nodes (proofs.py) over tiles; each tile is read once.
 
-    `read(level, number)` gives a tile's bytes, as many hashes as there are. Tiles are read once.
+    `read(level, number)` must return the bytes of a tile, full or partial.
     """
     seen: dict[tuple[int, int], list[bytes]] = {}
 
     def node(level: int, index: int) -> bytes:
         above, inside = divmod(level, HEIGHT)
-        number, place = divmod(index << inside, WIDTH)
+        number, offset = divmod(index << inside, WIDTH)
         tile = seen.get((above, number))
         if tile is None:
             tile = seen[above, number] = read_tile(read(above, number))
-        below = tile[place : place + (1 << inside)]
+        below = tile[offset : offset + (1 << inside)]
         if len(below) < 1 << inside:
             raise ValueError(f"tile {number} of level {above} is too narrow")
         return perfect_root(below)

@@ -1,4 +1,4 @@
-"""A log's tree, grown from its first entry: its tiles and its checkpoints are held against it."""
+"""Tree builder: recomputes a log's tiles and checkpoints from its first entry on."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,8 +9,9 @@ from services.ledger.log.tiles import WIDTH, FullTile, Tile
 
 
 class TreeBuilder:
-    """Takes leaf hashes in order. Memory grows by 32 bytes for 256 entries of the unfinished tiles
-    alone: what is full is handed out.
+    """Build a tree from leaf hashes in order.
+
+    Full tiles are handed out, so memory grows by only 32 bytes for each 256 entries.
     """
 
     def __init__(self) -> None:
@@ -21,16 +22,16 @@ class TreeBuilder:
 
     @property
     def size(self) -> int:
-        """How many leaves it has."""
+        """The number of leaves."""
         return self._full.size * WIDTH + len(self._new)
 
     @property
     def room(self) -> int:
-        """How many leaves more make a full tile."""
+        """The number of leaves that complete the current tile."""
         return WIDTH - len(self._new)
 
     def full(self) -> Iterator[tuple[FullTile, Tile]]:
-        """The tiles that are full now, from the lowest level up; call it when `room` is 0."""
+        """Yield the tiles that are now full, from the lowest level up; call when `room` is 0."""
         number = self._full.size
         level, hashes = 0, self._new
         self._full.append(root := _root(hashes))
@@ -43,7 +44,7 @@ class TreeBuilder:
             hashes.append(root)
 
     def partial(self) -> Iterator[tuple[Tile, bytes]]:
-        """The tiles at its right edge that are not full: which, and their bytes."""
+        """Yield the tiles at the right edge that are not full, with their bytes."""
         if self._new:
             yield Tile(0, self._full.size, len(self._new)), b"".join(self._new)
         for level, hashes in self._levels.items():
@@ -52,16 +53,16 @@ class TreeBuilder:
                 yield Tile(level, number, len(hashes)), b"".join(hashes)
 
     def frontier(self) -> Frontier:
-        """Its frontier, which tells its root."""
+        """Return the frontier, from which the root is computed."""
         whole = self._full.size * WIDTH
         tree = Frontier.from_bytes(whole, self._full.to_bytes())
-        for each in self._new:
-            tree.append(each)
+        for leaf in self._new:
+            tree.append(leaf)
         return tree
 
 
 def _root(hashes: list[bytes]) -> bytes:
-    """The root of a full tile."""
+    """Return the root of a full tile."""
     level = b"".join(hashes)
     while len(level) > 32:
         parts = range(0, len(level), 64)

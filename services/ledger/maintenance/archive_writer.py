@@ -1,10 +1,10 @@
-"""Where an export goes: a new folder, or a new `.tar.gz`.
+"""Archive writer: writes an export to a new folder or a new `.tar.gz`.
 
-It is written beside its place, fsynced, and renamed at the end: there is all of it, or nothing. An
-archive is a function of its files: in the order they came, without times or owners.
+It is written to a temporary sibling, fsynced, and renamed at the end, so that it is complete or
+missing. An archive is a function of its files, in the order of writing, without times or owners.
 
-Nobody else can read it, whatever the umask: with opened entries it holds words in clear. It is
-locked while it is written, so that the next export of that name removes what a killed one left.
+Only the operator can read it, whatever the umask, because opened entries are cleartext. It is
+locked while it is written, so that the next export of that name can remove what a killed one left.
 """
 
 import fcntl
@@ -25,20 +25,20 @@ from shared.errors import SettingsError
 from shared.files import fsync_directory
 
 ARCHIVES = (".tar.gz", ".tgz")
-_OTHERS = (".tar", ".gz", ".zip", ".bz2", ".xz", ".zst", ".7z")  # a folder is not meant
-LEVEL = 3  # of gzip: what is sealed hardly shrinks, whatever it takes
+_OTHERS = (".tar", ".gz", ".zip", ".bz2", ".xz", ".zst", ".7z")  # unsupported formats
+LEVEL = 3  # of gzip: encrypted bytes hardly shrink at any level
 
 
 class Sink(ABC):
-    """Takes files, one after another."""
+    """A writer of files, one after another."""
 
     def put(self, path: str, raw: bytes) -> None:
-        """Take a file's bytes."""
+        """Write a file from bytes."""
         self.put_file(path, io.BytesIO(raw))
 
     @abstractmethod
     def put_file(self, path: str, file: IO[bytes]) -> None:
-        """Take all of an open file, from its beginning."""
+        """Write all of an open file, from its beginning."""
 
 
 class Folder(Sink):
@@ -50,9 +50,9 @@ class Folder(Sink):
     def put_file(self, path: str, file: IO[bytes]) -> None:
         """Write a file and fsync it."""
         file.seek(0)
-        to = self._folder / path
-        self._make(to.parent)
-        with open(to, "xb", opener=_for_us_alone) as opened:
+        target = self._folder / path
+        self._make(target.parent)
+        with open(target, "xb", opener=_open_private) as opened:
             shutil.copyfileobj(file, opened)
             opened.flush()
             os.fsync(opened.fileno())
@@ -63,7 +63,7 @@ class Folder(Sink):
             folder.mkdir(mode=0o700)
 
 
-def _for_us_alone(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
@@ -74,27 +74,27 @@ class Archive(Sink):
         self._tar = tar
 
     def put_file(self, path: str, file: IO[bytes]) -> None:
-        """Write a file with nothing but its name and its bytes."""
-        told = tarfile.TarInfo(path)
-        told.mode = 0o600
-        told.size = file.seek(0, os.SEEK_END)
+        """Write a file with only its name and its bytes."""
+        member = tarfile.TarInfo(path)
+        member.mode = 0o600
+        member.size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        self._tar.addfile(told, file)
+        self._tar.addfile(member, file)
 
 
 def is_free(out: Path) -> None:
-    """SettingsError unless an export can be written there."""
+    """Raise SettingsError unless an export can be written there."""
     if out.suffix in _OTHERS and not out.name.endswith(ARCHIVES):
         raise SettingsError(f"{out}: an export is a folder or a .tar.gz; name one of these")
     if out.exists() or out.is_symlink():
-        raise SettingsError(f"{out} is there already; name a new folder or .tar.gz")
+        raise SettingsError(f"{out} exists; name a new folder or .tar.gz")
     if not out.parent.is_dir():
-        raise SettingsError(f"there is no folder {out.parent} to write {out.name} into")
+        raise SettingsError(f"missing folder {out.parent} to write {out.name} into")
 
 
 @contextmanager
 def packing(out: Path) -> Iterator[Sink]:
-    """Take files for `out`, which is there when the block ends, and not at all if it raises."""
+    """Write files to `out`, which exists when the block ends, and not at all if it raises."""
     out = out.absolute()
     is_free(out)
     archived = out.name.endswith(ARCHIVES)
@@ -112,7 +112,7 @@ def packing(out: Path) -> Iterator[Sink]:
 
 @contextmanager
 def _unfinished(out: Path, *, archived: bool) -> Iterator[Path]:
-    """A new file or folder beside `out`, locked; it is removed unless it was renamed."""
+    """Create a locked temporary sibling of `out`; it is removed unless it was renamed."""
     prefix = f".{out.name}."
     if archived:
         lock, name = tempfile.mkstemp(".part", prefix, out.parent)
@@ -129,9 +129,9 @@ def _unfinished(out: Path, *, archived: bool) -> Iterator[Path]:
 
 
 def _remove_abandoned(out: Path) -> None:
-    """Remove what exports to `out` left that were killed: nobody holds its lock."""
+    """Remove unlocked temporary files of exports to `out` that were killed."""
     for part in out.parent.glob(f".{glob.escape(out.name)}.*.part"):
-        with suppress(OSError):  # another removes it, it is somebody else's, or no lock is given
+        with suppress(OSError):  # another process removes it, owns it, or locks it
             lock = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -147,8 +147,8 @@ def _remove(part: Path) -> None:
 @contextmanager
 def _folder(part: Path) -> Iterator[Sink]:
     yield Folder(part)
-    for each, _, _ in os.walk(part, topdown=False):
-        fsync_directory(Path(each))
+    for directory, _, _ in os.walk(part, topdown=False):
+        fsync_directory(Path(directory))
 
 
 @contextmanager

@@ -1,11 +1,11 @@
-"""An export: every log as files, each at exactly one published checkpoint, while writes go on.
+"""Export of a ledger: every log as files, at exactly one published checkpoint, without a pause.
 
-What an export holds, and in what form, stands in services/verify.py. It is written from a source
-that gives bytes by path, as the ledger serves them below /logs/<n>/: the store, or a ledger over
-HTTP (sources.py). What a checkpoint signs never changes, so nothing is locked, and two exports of
-one checkpoint have the same files; as `.tar.gz` they are the same bytes.
+services/verify.py specifies the format. The files come from a source that returns bytes by path, as
+the ledger serves them below /logs/<n>/: the store, or a ledger over HTTP (export_sources.py). What
+a checkpoint signs never changes, so nothing is locked. Two exports of one checkpoint have the same
+files, and the same bytes as `.tar.gz`.
 
-Memory holds one file of it at a time. No key goes into an export.
+Memory holds one file at a time. An export contains no keys.
 """
 
 from base64 import b64encode
@@ -20,22 +20,22 @@ from services.ledger.maintenance.archive_writer import Sink
 from shared.errors import Unavailable
 from shared.events.event import Json, canonical
 
-IN_MEMORY = 1 << 20  # bytes of opened lines; more of them wait in a temporary file
+IN_MEMORY = 1 << 20  # bytes of opened lines; more are spooled to a temporary file
 
 
 class Source(Protocol):
-    """Gives the files of a ledger's logs."""
+    """A reader of the files of a ledger's logs."""
 
     def read(self, log: int, path: str) -> bytes | None:
-        """The bytes at a path below /logs/<log>/; None if there is no such log."""
+        """Return the bytes at a path below /logs/<log>/; None if there is no such log."""
 
-    def kept(self, log: int, /) -> Iterable[tuple[int, str]]:
-        """The checkpoints that were kept, one a size, smallest first; none if it does not say."""
+    def archived(self, log: int, /) -> Iterable[tuple[int, str]]:
+        """Yield archived checkpoints, one a size, smallest first; none if not available."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export says of a log, as its manifest does; `keys` are the log's, a line each."""
+    """The exported head of a log, as in the manifest; `keys` are the log's, a line each."""
 
     log: int
     size: int
@@ -44,20 +44,20 @@ class Exported:
     keys: str
     checkpoint: str
 
-    def manifest(self, kept: int) -> Json:
-        """Its member of the manifest."""
-        told = {"kept": kept, "log": self.log, "origin": self.origin, "size": self.size}
-        return told | {"root": b64encode(self.root).decode()}
+    def manifest(self, archived: int) -> Json:
+        """Return the log's member of the manifest."""
+        members = {"kept": archived, "log": self.log, "origin": self.origin, "size": self.size}
+        return members | {"root": b64encode(self.root).decode()}
 
 
 def heads(source: Source) -> list[Exported]:
-    """Each log's published checkpoint: what the export will be of. Unavailable if there is none."""
-    found: list[Exported] = []
-    while (note := source.read(len(found), "checkpoint")) is not None:
-        found.append(_head(len(found), note, source.read(len(found), "vkey") or b""))
-    if not found:
-        raise Unavailable("There is no log to export here.")
-    return found
+    """Return the published heads to export; raise Unavailable if there are none."""
+    logs: list[Exported] = []
+    while (note := source.read(len(logs), "checkpoint")) is not None:
+        logs.append(_head(len(logs), note, source.read(len(logs), "vkey") or b""))
+    if not logs:
+        raise Unavailable("There is no log to export.")
+    return logs
 
 
 def _head(log: int, note: bytes, keys: bytes) -> Exported:
@@ -65,7 +65,7 @@ def _head(log: int, note: bytes, keys: bytes) -> Exported:
         text = note.decode()
         size, root = read_checkpoint(text, *keys.decode().split())
     except ValueError as fault:
-        raise Unavailable(f"Log {log} serves no checkpoint of its own: {fault}.") from None
+        raise Unavailable(f"Log {log} serves an invalid checkpoint: {fault}.") from None
     return Exported(log, size, root, text.partition("\n")[0], keys.decode(), text)
 
 
@@ -77,19 +77,19 @@ def export(
     tick: Callable[[int], None] = lambda _: None,
     held: Iterable[Json] = (),
 ) -> Json:
-    """Write an export of these heads; returns its manifest. `tick` hears of entries.
+    """Write an export of these heads; return its manifest. `tick` gets numbers of entries.
 
-    `opened` are the lines of opened.jsonl, in their order and within these heads; `held` those of
-    held.jsonl, next to the logs: no checkpoint signs what is not recorded yet.
+    `opened` are the lines of opened.jsonl, ordered and within these heads; `held` those of
+    held.jsonl, outside the logs, since no checkpoint covers messages that are not recorded.
     """
-    in_order = sorted(logs, key=lambda each: str(each.log))  # as an archive sorts its names
-    kept = {each.log: _log(source, each, sink, tick) for each in in_order}
-    if waiting := b"".join(canonical(each) + b"\n" for each in held):
-        sink.put("held.jsonl", waiting)
+    in_order = sorted(logs, key=lambda head: str(head.log))  # as an archive sorts its names
+    archived = {head.log: _log(source, head, sink, tick) for head in in_order}
+    if held_lines := b"".join(canonical(line) + b"\n" for line in held):
+        sink.put("held.jsonl", held_lines)
     with SpooledTemporaryFile(max_size=IN_MEMORY) as lines:
-        count = sum(lines.write(canonical(each) + b"\n") > 0 for each in opened)
-        told = [each.manifest(kept[each.log]) for each in logs]
-        manifest = {"logs": told, "opened": count, "v": 1}
+        count = sum(lines.write(canonical(line) + b"\n") > 0 for line in opened)
+        members = [head.manifest(archived[head.log]) for head in logs]
+        manifest = {"logs": members, "opened": count, "v": 1}
         sink.put("manifest.json", canonical(manifest))
         if count:
             sink.put_file("opened.jsonl", lines)
@@ -97,19 +97,19 @@ def export(
 
 
 def _log(source: Source, head: Exported, sink: Sink, tick: Callable[[int], None]) -> int:
-    """Write a log's files; how many kept checkpoints are among them."""
-    below, kept = f"logs/{head.log}", 0
-    sink.put(f"{below}/checkpoint", head.checkpoint.encode())
-    for size, note in source.kept(head.log):
+    """Write a log's files; return the number of archived checkpoints among them."""
+    folder, archived = f"logs/{head.log}", 0
+    sink.put(f"{folder}/checkpoint", head.checkpoint.encode())
+    for size, note in source.archived(head.log):
         if size < head.size:
-            sink.put(f"{below}/checkpoints/{size}", note.encode())
-            kept += 1
-    sink.put(f"{below}/log.vkey", head.keys.encode())
+            sink.put(f"{folder}/checkpoints/{size}", note.encode())
+            archived += 1
+    sink.put(f"{folder}/log.vkey", head.keys.encode())
     for tile in _tiles(head.size):
-        sink.put(f"{below}/{tile.path}", _whole(source, head.log, tile))
+        sink.put(f"{folder}/{tile.path}", _read_tile(source, head.log, tile))
         if tile.level == ENTRIES:
             tick(tile.width)
-    return kept
+    return archived
 
 
 def _tiles(size: int) -> Iterator[Tile]:
@@ -117,14 +117,14 @@ def _tiles(size: int) -> Iterator[Tile]:
     yield from tiles_of(size, ENTRIES)
 
 
-def _whole(source: Source, log: int, tile: Tile) -> bytes:
-    """The bytes of a tile or bundle; Unavailable if the source gives fewer, or others."""
+def _read_tile(source: Source, log: int, tile: Tile) -> bytes:
+    """Return the bytes of a tile or bundle; raise Unavailable if they are incomplete."""
     stored = source.read(log, tile.path) or b""
     try:
-        found = len((read_bundle if tile.level == ENTRIES else read_tile)(stored))
+        count = len((read_bundle if tile.level == ENTRIES else read_tile)(stored))
     except ValueError:
-        found = 0
-    if found != tile.width:
-        told = f"has {found} of its {tile.width} parts; run 'firsthand replay --all' there"
-        raise Unavailable(f"logs/{log}/{tile.path} {told}.")
+        count = 0
+    if count != tile.width:
+        problem = f"has {count} of its {tile.width} parts; run 'firsthand replay --all' there"
+        raise Unavailable(f"logs/{log}/{tile.path} {problem}.")
     return stored

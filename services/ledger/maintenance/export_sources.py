@@ -1,15 +1,15 @@
-"""What an export is made from: the store, or a ledger over HTTP; and the lines that are opened.
+"""Sources of an export: the store, or a ledger over HTTP; and the opened entries.
 
-An entry is opened only for the person it is about, by a token of theirs with the scope `leave`.
+An entry is decrypted only with a token of the person it is about, with the scope `leave`.
 """
 
 import heapq
-import time
 from collections.abc import Iterable, Iterator
 
 import orjson
+from urllib3 import Retry
 
-from services.client.http import HttpResponse, NoResponse, ServiceClient
+from services.client.http import ServiceClient
 from services.ledger.checkpoints.published_view import PublishedView
 from services.ledger.fold import unwrap_keys
 from services.ledger.log import entry
@@ -26,29 +26,30 @@ from shared.crypto.jwe import b64url
 from shared.errors import PreconditionFailed, SettingsError, Unauthorized, Unavailable
 from shared.events.event import Json, partition_of
 
-TRIES, PAUSE = 5, 0.5  # of one request to a ledger that says "not now"; seconds between two
+RETRIES = 4  # of one request while the ledger is unavailable
+PAUSE = 0.25  # seconds before the second retry, doubled before each one after that
 
 
 class StoreSource:
-    """The store, no further than it was published."""
+    """The store, up to what was published."""
 
-    def __init__(self, engine: Engine, watermark: PublishedView) -> None:
+    def __init__(self, engine: Engine, view: PublishedView) -> None:
         self._engine = engine
-        self._watermark = watermark
+        self._view = view
 
     def read(self, log: int, path: str) -> bytes | None:
-        """As the ledger serves it."""
-        if log >= len(self._watermark.vkeys):
+        """Return the bytes that the ledger serves at this path."""
+        if log >= len(self._view.vkeys):
             return None
         if path == "checkpoint":
-            return self._watermark.checkpoint(log).encode()
+            return self._view.checkpoint(log).encode()
         if path == "vkey":
-            return "".join(f"{each}\n" for each in self._watermark.vkeys[log]).encode()
+            return "".join(f"{vkey}\n" for vkey in self._view.vkeys[log]).encode()
         with transaction(self._engine) as connection:
             return tile_bytes(connection, log, Tile.parse(path))
 
-    def kept(self, log: int) -> Iterator[tuple[int, str]]:
-        """What was kept; of one size, the checkpoint with most cosignatures."""
+    def archived(self, log: int) -> Iterator[tuple[int, str]]:
+        """Yield archived checkpoints; of one size, the one with the most cosignatures."""
         with transaction(self._engine) as connection:
             last: tuple[int, str] | None = None
             for row in archived_checkpoints(connection, log):
@@ -65,89 +66,82 @@ class HttpSource:
     def __init__(self, url: str, token: str) -> None:
         self._service = ServiceClient(url.rstrip("/"))
         self._token = token
+        self._retries = Retry(
+            RETRIES,
+            backoff_factor=PAUSE,
+            status_forcelist=[503],
+            raise_on_status=False,
+        )
 
     def read(self, log: int, path: str) -> bytes | None:
-        """As the ledger serves it."""
-        answer = self._ask(f"/logs/{log}/{path}")
-        if answer.status == 404 and path == "checkpoint":
+        """Return the bytes that the ledger serves at this path; retry while it is unavailable."""
+        response = self._service.send(f"/logs/{log}/{path}", self._token, retries=self._retries)
+        if response.status == 404 and path == "checkpoint":
             return None
-        if answer.status in (401, 403):
-            told = "entries are for the token of an auditor or operator with the scope 'log'"
-            raise SettingsError(f"{self._service.url}: status {answer.status}; {told}")
-        if answer.status != 200:
-            raise Unavailable(f"{self._service.url}/logs/{log}/{path}: status {answer.status}")
-        return answer.body
+        if response.status in (401, 403):
+            remedy = "use the token of an auditor or operator with the scope 'log'"
+            raise SettingsError(f"{self._service.url}: status {response.status}; {remedy}")
+        if response.status != 200:
+            raise Unavailable(f"{self._service.url}/logs/{log}/{path}: status {response.status}")
+        return response.body
 
-    def kept(self, _: int) -> Iterable[tuple[int, str]]:
-        """No route tells."""
+    def archived(self, _: int) -> Iterable[tuple[int, str]]:
+        """Return nothing, since no route lists archived checkpoints."""
         return ()
-
-    def _ask(self, path: str) -> HttpResponse:
-        """One answer; a ledger that is busy or away for a moment is asked again."""
-        for _ in range(TRIES - 1):
-            try:
-                answer = self._service.send(path, self._token)
-            except NoResponse:
-                time.sleep(PAUSE)
-                continue
-            if answer.status != 503:
-                return answer
-            time.sleep(answer.retry_after or PAUSE)
-        return self._service.send(path, self._token)
 
 
 def may_open(callers: Callers, tokens: Iterable[str], people: Iterable[str]) -> set[str]:
-    """The people, each with a token of their own that lets them leave; SettingsError if not."""
+    """Return the people if every one has a token that allows export; raise SettingsError if not."""
     try:
-        found = [callers.of(f"Bearer {each}") for each in tokens]
+        holders = [callers.of(f"Bearer {token}") for token in tokens]
     except Unauthorized as fault:
         raise SettingsError(f"--token: {fault}") from None
-    theirs = {each.subject for each in found if "leave" in each.scopes}
-    wanted = set(people)
-    if missing := wanted - theirs:
+    authorised = {caller.subject for caller in holders if "leave" in caller.scopes}
+    requested = set(people)
+    if missing := requested - authorised:
         raise SettingsError(
-            f"entries are opened for the person they are about, and nobody else: add --token with "
-            f"one of {min(missing)} that has the scope 'leave'"
+            "entries are decrypted only for the person they are about: add --token with a token "
+            f"of {min(missing)} that has the scope 'leave'"
         )
-    return wanted
+    return requested
 
 
 def opened_lines(
     engine: Engine, vault: Vault, logs: list[Exported], people: set[str]
 ) -> Iterator[Json]:
-    """The lines of opened.jsonl about these people, in the order of logs and entries.
+    """Yield the lines of opened.jsonl about these people, in the order of logs and entries.
 
-    Each is checked against the digest in its leaf first: Unsafe. What an entry keeps no words of
-    is not opened.
+    Entries without words are skipped. Raises PreconditionFailed if an event does not match the
+    digest of its entry.
     """
-    for head in sorted(logs, key=lambda each: each.log):
-        mine = [each for each in people if partition_of(each, len(logs)) == head.log]
+    for head in sorted(logs, key=lambda exported: exported.log):
+        subjects = [person for person in people if partition_of(person, len(logs)) == head.log]
         with transaction(engine) as connection:
-            unwrap_keys(connection, vault, mine)
-            told = [_entries(connection, head.log, each) for each in sorted(mine)]
-            for index, each in heapq.merge(*told, key=lambda pair: pair[0]):
+            unwrap_keys(connection, vault, subjects)
+            streams = [_entries(connection, head.log, subject) for subject in sorted(subjects)]
+            for index, opened in heapq.merge(*streams, key=lambda pair: pair[0]):
                 if index < head.size:
-                    yield _opened(vault, head.log, index, each)
+                    yield _opened_line(vault, head.log, index, opened)
 
 
 def _entries(connection: Connection, log: int, subject: str) -> Iterator[tuple[int, Entry]]:
-    """A person's entries that keep words, with their places."""
+    """Yield a person's entries with words, and their indexes."""
     after, rows = -1, [*reads.entries_of(connection, log, subject, limit=reads.CHUNK)]
     while rows:
         for row in rows:
-            after, each = row["index"], entry.parse(row["leaf"])
-            if each.sequence is not None:
-                yield after, each
+            after, parsed = row["index"], entry.parse(row["leaf"])
+            if parsed.sequence is not None:
+                yield after, parsed
         rows = [*reads.entries_of(connection, log, subject, after=after, limit=reads.CHUNK)]
 
 
-def _opened(vault: Vault, log: int, index: int, each: Entry) -> Json:
-    event, key = each.open(vault.find(each.subject)), vault.person(each.subject)
-    salt = entry.salt_of(key, each.author, each.id) if key else b""
-    if entry.digest_of(salt, event.canonical) != each.digest:
+def _opened_line(vault: Vault, log: int, index: int, parsed: Entry) -> Json:
+    event, key = parsed.open(vault.find(parsed.subject)), vault.person(parsed.subject)
+    salt = entry.salt_of(key, parsed.author, parsed.id) if key else b""
+    if entry.digest_of(salt, event.canonical) != parsed.digest:
         raise PreconditionFailed(
-            f"log {log}, entry {index}: its digest is not that of what is sealed in it; nothing "
+            f"log {log}, entry {index}: the digest does not match the encrypted event; nothing "
             "was exported. Run 'firsthand replay --all'"
         )
-    told = {"event": orjson.loads(event.canonical), "index": index, "log": log}
-    return told | {"salt": b64url(salt).decode()}
+    members = {"event": orjson.loads(event.canonical), "index": index, "log": log}
+    return members | {"salt": b64url(salt).decode()}

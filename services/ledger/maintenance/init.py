@@ -1,6 +1,4 @@
-"""`init`: the key files, the store's tables and roles, the logs. Repeatable; it changes nothing
-that is there.
-"""
+"""Initialisation of a ledger: key files, tables, roles and logs. Idempotent."""
 
 import os
 import secrets
@@ -17,9 +15,9 @@ from shared.files import write_if_absent
 
 
 def init(settings: LedgerSettings) -> str:
-    """Make what is missing; returns the origin of the logs, without their numbers.
+    """Create what is missing; return the origin of the logs, without their numbers.
 
-    SettingsError if we may not write there.
+    Raises SettingsError if a file cannot be written.
     """
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -35,13 +33,13 @@ def init(settings: LedgerSettings) -> str:
             reader_url=settings.database_reader_url,
         )
     except OSError as fault:
-        why = f"{fault.filename or settings.data}: {fault.strerror}"
-        raise SettingsError(f"{why}; set FIRSTHAND_DATA to a folder that we may write") from None
+        message = f"{fault.filename or settings.data}: {fault.strerror}"
+        raise SettingsError(f"{message}; set FIRSTHAND_DATA to a writable folder") from None
     return origin
 
 
 def make_keys(settings: LedgerSettings) -> str:
-    """Make the key files that are missing; returns the origin of the logs."""
+    """Create the key files that are missing; return the origin of the logs."""
     folder = settings.key_folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_local_issuer(folder)
@@ -51,7 +49,7 @@ def make_keys(settings: LedgerSettings) -> str:
 
 
 def _log_keys(settings: LedgerSettings) -> str:
-    """A signing key a log, named by the log's origin, which is permanent."""
+    """Create a signing key for every log, named after the log's permanent origin."""
     first = settings.key_folder / "log-0.key"
     known = read_signer(first).origin.rpartition("/")[0] if first.exists() else ""
     origin = settings.origin or known or f"firsthand-{secrets.token_hex(8)}"

@@ -1,4 +1,4 @@
-"""Rotate the signing key of a log, and the transit key."""
+"""Rotation of a log's signing key, and of the transit key."""
 
 import os
 
@@ -13,9 +13,9 @@ from shared.inbox.servers import RedisServers
 
 
 def rotate_log_key(settings: LedgerSettings, log: int, *, finish: bool) -> Signer:
-    """Give a log a new key beside its old one, or retire the old one; the keys that sign now.
+    """Add a new key to a log, or retire the old one; return the signer with the present keys.
 
-    SettingsError if it is not the time for that.
+    Raises SettingsError if the other step is due.
     """
     path = settings.key_folder / f"log-{log}.key"
     signer = read_signer(path)
@@ -30,22 +30,24 @@ def rotate_log_key(settings: LedgerSettings, log: int, *, finish: bool) -> Signe
 def rotate_transit_key(
     settings: LedgerSettings, *, finish: bool, ask: bool, lost: str
 ) -> TransitKeys:
-    """Put a new transit key before the old one, drop the old one, or give one up as lost; the keys
-    that are there now.
+    """Add a new transit key, drop the old one, or mark one as lost; return the present keys.
 
-    SettingsError if it is not the time for that. Nothing is dropped under which a message waits:
-    the queue is asked, unless `ask` is False. Unavailable if it does not answer.
+    Raises SettingsError if another step is due. A key is dropped only if no message waits under
+    it. The queue is checked for that, unless `ask` is False; raises Unavailable if it is
+    unreachable.
     """
     folder = settings.key_folder
     keys = TransitKeys.read(folder)
     if lost:
         if not KID.fullmatch(lost):
-            raise SettingsError(f"{lost} is no key's name; take it from what the doctor says")
+            raise SettingsError(
+                f"{lost} is not a key id; take it from the output of 'firsthand doctor'"
+            )
         return keys.with_lost_key(folder, lost)
     if not finish:
         return keys.with_new_key(folder)
     if ask and (count := _under_old(settings, keys)):
-        raise SettingsError(f"{count} messages wait under the old key; drop it when they are gone")
+        raise SettingsError(f"{count} messages use the old key; drop it when they are recorded")
     return keys.newest_only(folder)
 
 

@@ -1,13 +1,13 @@
-"""Rebuild: derived tables folded anew from entries and keys, beside the old, compared, switched.
+"""Rebuild of derived tables: folds them from entries and keys, compares, and replaces rows.
 
 `people`, `plans`, `snapshots` and `tiles` are functions of entries and keys. `Rebuilding` folds
-them at one moment, beside whoever reads and writes, and puts each row that differs, is missing or
-is of nothing into a file (spool.py). `switch` then puts these rows in the place of the old ones in
-one transaction, under the heads' locks, with what was recorded meanwhile. A crash leaves the old
-or the new; where nothing differs, nothing is written.
+them in one snapshot of the database, while others read and write, and writes mismatched, missing
+and orphaned rows to a file (rebuild_spool.py). `switch` then replaces these rows in one
+transaction, under the heads' locks, with what was recorded meanwhile. A crash leaves the old state
+or the new one; if nothing differs, nothing is written.
 
-Heads, entries and keys are no rows to be made anew: where the tree of the entries is not the
-head's, or a key is missing, that is a finding that a rebuild cannot mend.
+Heads, entries and keys cannot be rebuilt: a tree that does not match the head, or a missing key, is
+a finding that a rebuild cannot repair.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ TABLES = ("people", "plans", "snapshots", "tiles")
 
 @dataclass(frozen=True, slots=True)
 class RebuildFinding:
-    """A stored row that is not as entries and keys say. `mends`: a rebuild puts it right."""
+    """A stored row that differs from entries and keys. `mends` is True if a rebuild repairs it."""
 
     table: str
     log: int
@@ -53,7 +53,7 @@ class RebuildFinding:
 
 @dataclass(slots=True)
 class RebuildReport:
-    """What a rebuild found, and whether the new rows were put in place."""
+    """The findings of a rebuild, and whether the rows were replaced."""
 
     entries: int = 0
     findings: list[RebuildFinding] = field(default_factory=list)
@@ -62,14 +62,14 @@ class RebuildReport:
 
 @dataclass(slots=True)
 class _Folded(PersonState):
-    """A person, as folded so far; `differs` names the tables in which something of theirs does."""
+    """A person as folded so far; `differs` names the tables with mismatched rows."""
 
     differs: set[str] = field(default_factory=set)
     broken: bool = False
 
 
 class Rebuilding:
-    """Folds all logs of a ledger at one moment of `connection`; what differs goes to `spool`."""
+    """Fold all logs of a ledger in one snapshot; write the differences to `spool`."""
 
     def __init__(self, connection: Connection, vault: Vault, logs: int, spool: Spool) -> None:
         self.report = RebuildReport()
@@ -79,12 +79,12 @@ class Rebuilding:
         self._spool = spool
 
     def run(self, tick: Callable[[int], None] = lambda _: None) -> RebuildReport:
-        """Fold, compare, note what differs. `tick` hears of entries."""
+        """Fold, compare and record differences. `tick` is called with numbers of entries."""
         for table, subject, log in derived_tables.delete_rows_of_unknown_logs(
             self._connection, self._logs
         ):
             mends = table != "entries"
-            self._note(table, log, subject, None, "is of a log that is not here", mends=mends)
+            self._note(table, log, subject, None, "is of an unknown log", mends=mends)
             if mends:
                 self._spool.gone(table, subject=subject, log=log)
         for log in range(self._logs):
@@ -98,15 +98,15 @@ class Rebuilding:
         for row in reads.entries_in_order(self._connection, log):
             tree.add(leaf_hash(row["leaf"]))
             if not tree.room:
-                for wanted, tile in tree.full():
-                    self._tile(wanted, tile)
+                for full, tile in tree.full():
+                    self._tile(full, tile)
             self._entry(row)
             self.report.entries += 1
             tick(1)
         self._end(log, tree.frontier())
 
     def _entry(self, row: Row) -> None:
-        """Take a person past an entry, and compare what is stored of them there."""
+        """Apply an entry to its person, and compare the rows stored at that position."""
         subject = row["subject"]
         if row["sequence"] is None:
             return
@@ -121,8 +121,8 @@ class Rebuilding:
             apply_entry(self._vault, person, entry.parse(row["leaf"]))
         except (DecryptionError, KeyUnwrapError, ValueError, KeyError, TypeError) as fault:
             person.broken = True
-            told = f"cannot be folded: {fault}; this person's rows stay as they are"
-            self._note("entries", self._log, subject, row["sequence"], told, mends=False)
+            message = f"cannot be folded: {fault}; this person's rows remain unchanged"
+            self._note("entries", self._log, subject, row["sequence"], message, mends=False)
             return
         tables = self._stored.pop((subject, person.sequence), ())
         for table in tables:
@@ -132,7 +132,7 @@ class Rebuilding:
             self._spool.put("snapshots", self._snapshot(person, row["recorded"]))
 
     def _compare(self, table: str, person: _Folded, recorded: str) -> None:
-        """A stored plan or snapshot, at the place it says it is of."""
+        """Compare a stored plan or snapshot at its position."""
         subject = person.plan.subject
         row = derived_tables.plan_at(self._connection, table, subject, person.sequence)
         why = self._wrong(row, person, recorded)
@@ -144,17 +144,17 @@ class Rebuilding:
                 self._spool.put(table, self._snapshot(person, recorded))
 
     def _wrong(self, row: Row, person: _Folded, recorded: str) -> str:
-        """What is wrong with a stored plan; nothing, if it is right."""
-        place: dict[str, object] = {"log": self._log, "planversion": person.plan.version}
+        """Return the difference of a stored plan; empty if it is right."""
+        position: dict[str, object] = {"log": self._log, "planversion": person.plan.version}
         moment = {"recorded": recorded} if "recorded" in row else {}
-        wanted = place | {"rules": RULES} | moment
-        for name, value in wanted.items():
+        expected = position | {"rules": RULES} | moment
+        for name, value in expected.items():
             if row[name] != value:
-                return f"{name} is {row[name]}; the entries say {value}"
+                return f"{name} is {row[name]}; the entries yield {value}"
         try:
             return "" if dump(open_plan(self._vault, row)) == dump(person.plan) else "plan differs"
         except (DecryptionError, ValueError, KeyError, TypeError) as fault:
-            return f"plan does not open: {fault}"
+            return f"plan cannot be decrypted: {fault}"
 
     def _snapshot(self, person: PersonState, recorded: str) -> dict[str, Any]:
         return self._plan_row(person) | {"recorded": recorded}
@@ -166,17 +166,17 @@ class Rebuilding:
         return plan_row(self._log, key, person)
 
     def _end(self, log: int, tree: Frontier) -> None:
-        """After the last entry: where everybody stands, and what is stored of nothing."""
+        """Compare positions, orphaned rows, overdue plans and the head after the last entry."""
         for (subject, sequence), tables in self._stored.items():
             person = self._people.get(subject)
             if person and person.broken:
                 continue
             for table in tables:
-                self._note(table, log, subject, sequence, "no entry reaches it")
+                self._note(table, log, subject, sequence, "no entry has this sequence")
                 self._spool.gone(table, subject=subject, sequence=sequence, log=log)
                 if person:
                     person.differs.add(table)
-        self._standing(log)
+        self._compare_people(log)
         for person in self._people.values():
             if not person.broken:
                 self._last(person)
@@ -187,44 +187,44 @@ class Rebuilding:
                 self._spool.gone("tiles", log=log, level=level, index=number)
         head = reads.head(self._connection, log)
         if head is None or (head.size, head.root) != (tree.size, tree.root()):
-            told = "is not that of the entries; run 'firsthand replay --all'"
-            self._note("heads", log, None, None, told, mends=False)
+            message = "does not match the entries; run 'firsthand replay --all'"
+            self._note("heads", log, None, None, message, mends=False)
 
-    def _standing(self, log: int) -> None:
-        """Rows of `people`: right, wrong, of nobody, or missing."""
-        there = derived_tables.person_rows(self._connection, log)
-        for subject in there.keys() - self._people.keys():
+    def _compare_people(self, log: int) -> None:
+        """Compare `people` rows with the folded streams."""
+        rows = derived_tables.person_rows(self._connection, log)
+        for subject in rows.keys() - self._people.keys():
             self._note("people", log, subject, None, "there are no entries with standing")
             self._spool.gone("people", subject=subject, log=log)
         for subject, person in self._people.items():
-            wanted = {"sequence": person.sequence, "planversion": person.plan.version}
-            row = there.get(subject)
-            told = "is missing" if row is None else ""
-            for name, value in wanted.items() if row else ():
+            expected = {"sequence": person.sequence, "planversion": person.plan.version}
+            row = rows.get(subject)
+            message = "is missing" if row is None else ""
+            for name, value in expected.items() if row else ():
                 if row and row[name] != value:
-                    told = f"{name} is {row[name]}; the entries say {value}"
-            if told and not person.broken:
-                self._person_differs("people", person, told)
+                    message = f"{name} is {row[name]}; the entries yield {value}"
+            if message and not person.broken:
+                self._person_differs("people", person, message)
 
     def _last(self, person: _Folded) -> None:
-        """A stored plan that is overdue; and for whoever differs, the right one."""
+        """Report an overdue plan; write the right one if the person has differences."""
         if is_store_due(person) and "plans" not in person.differs:
             self._person_differs("plans", person, "is missing")
         if person.differs:
             self._spool.put("plans", self._plan_row(person))
 
-    def _tile(self, wanted: FullTile, tile: Tile) -> None:
-        kept = stored_tile(self._connection, self._log, wanted.level, wanted.number)
-        if kept == wanted:
+    def _tile(self, expected: FullTile, tile: Tile) -> None:
+        stored = stored_tile(self._connection, self._log, expected.level, expected.number)
+        if stored == expected:
             return
-        told = "is missing" if kept is None else "differs from what the entries say"
-        self._note("tiles", self._log, None, None, f"{tile.path} {told}")
-        row = {"log": self._log, "level": wanted.level, "index": wanted.number}
-        self._spool.put("tiles", row | {"root": wanted.root, "hashes": wanted.hashes})
+        message = "is missing" if stored is None else "differs from the entries"
+        self._note("tiles", self._log, None, None, f"{tile.path} {message}")
+        row = {"log": self._log, "level": expected.level, "index": expected.number}
+        self._spool.put("tiles", row | {"root": expected.root, "hashes": expected.hashes})
 
-    def _person_differs(self, table: str, person: _Folded, told: str) -> None:
+    def _person_differs(self, table: str, person: _Folded, message: str) -> None:
         person.differs.add(table)
-        self._note(table, self._log, person.plan.subject, person.sequence, told)
+        self._note(table, self._log, person.plan.subject, person.sequence, message)
 
     def _note(
         self,

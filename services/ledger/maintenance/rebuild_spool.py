@@ -1,7 +1,7 @@
-"""What a rebuild is to change, in a file, one JSON object a line; bytes are base64url.
+"""Spool file of a rebuild: its changes, one JSON object a line; bytes are base64url.
 
-{"gone":{…},"table":…}      rows with these columns are to go
-{"row":{…},"table":…}       this row is to be there, in place of another of its key
+{"gone":{…},"table":…}      delete the rows with these columns
+{"row":{…},"table":…}       insert this row, or replace the one with its key
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ BYTES = {"plan", "root", "hashes"}
 
 
 class Spool:
-    """Writes it. It is there, whole and on disk, when the block ends."""
+    """A writer of the spool file, which is complete when the block ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,15 +31,15 @@ class Spool:
         self._file.close()
 
     def gone(self, table: str, **columns: str | int) -> None:
-        """Rows that are to go."""
+        """Write a deletion of rows."""
         self._write({"table": table, "gone": columns})
 
     def put(self, table: str, row: Mapping[str, Any]) -> None:
-        """A row that is to be there."""
-        told = {
-            name: b64url(each).decode() if name in BYTES else each for name, each in row.items()
+        """Write an insertion of a row."""
+        encoded = {
+            name: b64url(value).decode() if name in BYTES else value for name, value in row.items()
         }
-        self._write({"table": table, "row": told})
+        self._write({"table": table, "row": encoded})
 
     def _write(self, line: Mapping[str, Any]) -> None:
         self._file.write(orjson.dumps(line) + b"\n")
@@ -47,10 +47,10 @@ class Spool:
 
 
 def spooled(path: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Table and columns of each line of a kind, "gone" or "row"."""
+    """Yield table and columns of every line of a kind, "gone" or "row"."""
     with path.open("rb") as file:
         for line in map(orjson.loads, file):
             if kind in line:
-                told = line[kind].items()
-                raw = {n: from_b64url(v.encode()) if n in BYTES else v for n, v in told}
+                columns = line[kind].items()
+                raw = {n: from_b64url(v.encode()) if n in BYTES else v for n, v in columns}
                 yield line["table"], raw

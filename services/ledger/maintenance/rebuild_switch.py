@@ -1,12 +1,12 @@
-"""The second half of a rebuild: what was folded beside is put in place, in one transaction.
+"""Rebuild switch: applies the rows of a rebuild in one transaction.
 
-On SQLite the worker that runs holds `writer.lock`. `firsthand rebuild` then leaves the folded rows
-in DATA and asks it to put them in place:
+On SQLite a running worker holds `writer.lock`. `firsthand rebuild` then writes the folded rows to
+DATA and requests the worker to apply them:
 
-    rebuild.part     being folded                 rebuild.taken    the worker has it in hand
-    rebuild.ready    whole, for the worker        rebuild.failed   why it could not, in words
+    rebuild.part     being folded                 rebuild.taken    the worker applies it
+    rebuild.ready    complete, for the worker     rebuild.failed   the worker's error
 
-It answers by removing what it took. On PostgreSQL the heads' locks are enough.
+The worker removes the file when it has finished. On PostgreSQL the heads' locks suffice.
 """
 
 from collections.abc import Iterable
@@ -23,11 +23,11 @@ from shared.crashpoints import crashpoint
 from shared.errors import DecryptionError
 from shared.log_setup import describe_error
 
-PART, READY, TAKEN, FAILED = (f"rebuild.{each}" for each in ("part", "ready", "taken", "failed"))
+PART, READY, TAKEN, FAILED = (f"rebuild.{state}" for state in ("part", "ready", "taken", "failed"))
 
 
 def take_up(folder: Path | None, engine: Engine, vault: Vault, partitions: int) -> bool:
-    """The worker's part: put in place what was left for it, if anything was."""
+    """Apply a rebuild that was left for the worker; return whether there was one."""
     if folder is None or not (folder / READY).exists():
         return False
     taken = (folder / READY).rename(folder / TAKEN)
@@ -42,9 +42,9 @@ def take_up(folder: Path | None, engine: Engine, vault: Vault, partitions: int) 
 
 
 def switch(engine: Engine, vault: Vault, path: Path, logs: int) -> None:
-    """Put the spooled rows in place, moved on by what was recorded since they were folded.
+    """Apply the spooled rows, with the entries recorded since they were folded.
 
-    The heads are locked meanwhile; nobody waits longer than that takes.
+    The heads are locked meanwhile, so the worker waits for that time.
     """
     with transaction(engine) as connection:
         for log in range(logs):
@@ -55,7 +55,7 @@ def switch(engine: Engine, vault: Vault, path: Path, logs: int) -> None:
 
 
 def put_in_place(connection: Connection, vault: Vault, path: Path) -> None:
-    """The same inside a transaction that holds the heads."""
+    """Apply the spooled rows inside a transaction that locks the heads."""
     for table, columns in spooled(path, "gone"):
         derived_tables.remove(connection, table, columns)
     for table, row in spooled(path, "row"):
@@ -66,16 +66,16 @@ def put_in_place(connection: Connection, vault: Vault, path: Path) -> None:
 
 
 def _person(connection: Connection, vault: Vault, row: dict[str, Any]) -> None:
-    """A person's plan, folded on to their last entry, and where their stream stands."""
+    """Fold a person's plan up to their last entry, and store it with the stream's position."""
     unwrap_keys(connection, vault, [row["subject"]])
-    person = PersonState(open_plan(vault, row), row["sequence"])  # type: ignore[arg-type]  # as a row of the store
+    person = PersonState(open_plan(vault, row), row["sequence"])  # type: ignore[arg-type]  # a dictionary, not a RowMapping
     derived_tables.delete_snapshots_after(connection, row["subject"], person.sequence)
     fold_on(connection, vault, row["log"], person)
     save_rows(connection, vault, row["log"], [person])
 
 
 def fold_on(connection: Connection, vault: Vault, log: int, person: PersonState) -> None:
-    """Take a person past every entry that follows."""
+    """Apply all entries that follow to a person."""
     subject, after = person.plan.subject, person.sequence
     for row in reads.entries_in_sequence(connection, log, subject, after=after):
         apply_entry(vault, person, entry.parse(row["leaf"]))
@@ -84,7 +84,7 @@ def fold_on(connection: Connection, vault: Vault, log: int, person: PersonState)
 def save_rows(
     connection: Connection, vault: Vault, log: int, people: Iterable[PersonState]
 ) -> None:
-    """Write people's plans, and where they stand."""
+    """Write people's plans and stream positions."""
     for person in people:
         subject = person.plan.subject
         key = vault.person(subject)
@@ -92,5 +92,5 @@ def save_rows(
             raise DecryptionError(f"no key of {subject}")
         row = plan_row(log, key, person)
         derived_tables.replace(connection, "plans", row)
-        stands = {name: row[name] for name in ("subject", "log", "sequence", "planversion")}
-        derived_tables.replace(connection, "people", stands)
+        position = {name: row[name] for name in ("subject", "log", "sequence", "planversion")}
+        derived_tables.replace(connection, "people", position)

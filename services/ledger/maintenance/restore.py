@@ -1,22 +1,20 @@
-"""Restore: a ledger whose database is an older copy goes forward to what an export holds.
+"""Restore: brings a ledger whose database is an older copy up to the state of an export.
 
-The export is audited first, by this ledger's own keys: signatures, tree, form, and every
-checkpoint that is known to have been published (the queue's watermark, those kept in the database
-and in the export, those given). Then all logs go forward in one transaction: what the database
-holds must be the export's beginning, entry by entry; what follows is appended exactly as it is;
-derived tables are folded anew. A crash leaves the old or the new.
+The export is audited first, with this ledger's keys: signatures, tree, format, and every known
+published checkpoint (of the queue, archived in the database or the export, or named by the
+operator). Then all logs are extended in one transaction. The database's entries must be the first
+ones of the export; the others are appended unchanged; derived tables are rebuilt. A crash leaves
+the old state or the new one.
 
-It refuses to stop behind what was published, or to write beside it. Keys are not in an export: a
-person whose key the database lacks has entries that nobody reads any more. That is an incident, and
-not an erasure: it is told.
+Restore fails if the result would be shorter than the last published checkpoint, or inconsistent
+with it. An export contains no keys. Entries of a person whose key is missing from the database
+cannot be decrypted any more. That is an incident, not an erasure, and it is reported.
 """
 
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import orjson
 
 from services.ledger.audit.engine import Audit
 from services.ledger.audit.export_source import AuditExportSource
@@ -38,7 +36,6 @@ from services.ledger.store.database import Connection
 from services.ledger.store.tile_store import leaves, root_at, save_tiles
 from services.ledger.store.writes import UNKNOWN, Head
 from services.ledger.vault import Vault
-from shared.crypto.jwe import from_b64url
 from shared.errors import PreconditionFailed
 
 STEP = 1_000  # entries appended at a time
@@ -46,7 +43,7 @@ STEP = 1_000  # entries appended at a time
 
 @dataclass(slots=True)
 class Restored:
-    """What became of each log, [(before, after)], and of whom a key is missing: their entries."""
+    """Sizes of every log, [(before, after)]; `keyless` counts entries without a key by person."""
 
     logs: list[tuple[int, int]] = field(default_factory=list)
     keyless: dict[str, int] = field(default_factory=dict)
@@ -54,12 +51,12 @@ class Restored:
     held: int = 0
 
 
-def audited(
+def audit_export(
     export: AuditExportSource, published: dict[int, list[Note]], tick: Callable[[float], None]
 ) -> Report:
-    """The export's audit, with the checkpoints that it reaches."""
+    """Audit an export with the checkpoints that are within its logs."""
     within = {
-        log: [each for each in notes if each.size <= export.size(log)]
+        log: [note for note in notes if note.size <= export.size(log)]
         for log, notes in published.items()
         if log < export.logs
     }
@@ -69,7 +66,7 @@ def audited(
 
 
 class Restoring:
-    """Brings logs forward inside one transaction, which holds their heads."""
+    """Extend logs inside one transaction, which locks their heads."""
 
     def __init__(
         self,
@@ -79,7 +76,7 @@ class Restoring:
         policy: Policy,
         now: str,
     ) -> None:
-        self.told = Restored()
+        self.result = Restored()
         self._connection = connection
         self._vault = vault
         self._signers = signers
@@ -87,108 +84,111 @@ class Restoring:
         self._now = now
 
     def run(self, export: AuditExportSource, published: dict[int, list[Note]]) -> Restored:
-        """Every log, then what is derived. Unsafe, with what is missing, if it may not be."""
+        """Extend every log, then rebuild derived tables.
+
+        Raises PreconditionFailed, stating what is missing, if that is not possible.
+        """
         heads = [writes.lock_head(self._connection, log) for log in range(len(self._signers))]
         for head in heads:
             size = export.size(head.log) if head.log < export.logs else 0
-            self._reaches(head, size, published.get(head.log, []))
+            self._check_published(head, size, published.get(head.log, []))
         for head in heads:
             if head.log < export.logs:
                 self._forward(head, export)
         self._derive()
-        return self.told
+        return self.result
 
-    def _reaches(self, head: Head, size: int, published: list[Note]) -> None:
-        """Whether database or export hold all that was published of a log."""
+    def _check_published(self, head: Head, size: int, published: list[Note]) -> None:
+        """Raise PreconditionFailed unless database or export have all published entries."""
         longest = max(size, head.size)
-        for each in published:
-            if each.size > longest:
+        for note in published:
+            if note.size > longest:
                 raise PreconditionFailed(
-                    f"log {head.log}: {each.size} entries were published ({each.where}), and "
-                    f"the export holds {size}, the database {head.size}: "
-                    f"{each.size - longest} are missing. Find a newer export or copy"
+                    f"log {head.log}: {note.size} entries were published ({note.where}), but the "
+                    f"export has {size} and the database {head.size}: {note.size - longest} are "
+                    "missing. Find a newer export or copy"
                 )
-            if size < each.size:  # the database alone holds it
-                _, root = read_checkpoint(each.note, *self._signers[head.log].vkeys)
-                if root_at(self._connection, head.log, each.size) != root:
+            if size < note.size:  # only the database has it
+                _, root = read_checkpoint(note.note, *self._signers[head.log].vkeys)
+                if root_at(self._connection, head.log, note.size) != root:
                     raise PreconditionFailed(
-                        f"log {head.log}: the database holds other entries than the {each.size} "
-                        f"that were published ({each.where}): it is not the one they were "
+                        f"log {head.log}: the database has other entries than the {note.size} "
+                        f"that were published ({note.where}): it is not the one they were "
                         "published from"
                     )
 
     def _forward(self, head: Head, export: AuditExportSource) -> None:
-        """Append what the export holds past the database's end."""
+        """Append the export's entries past the database's end."""
         tree = Frontier.from_bytes(head.size, head.frontier)
         rules, recorded = head.rules, head.recorded
         for start, step in _steps(export, head.log):
             new = self._new(head, start, step)
-            hashes = [leaf_hash(each) for each in new]
-            read = [entry.parse(each) for each in step]
+            hashes = [leaf_hash(leaf) for leaf in new]
+            read = [entry.parse(leaf) for leaf in step]
             rows = _rows(head.log, tree.size, read[len(step) - len(new) :])
             writes.append_entries(self._connection, [*rows])
             save_tiles(self._connection, head.log, tree.size, hashes)
-            for each in hashes:
-                tree.append(each)
-            for told in read:
-                rules, recorded = max(rules, told.rules), max(recorded, told.recorded)
-                self._keyed(told)
+            for leaf in hashes:
+                tree.append(leaf)
+            for parsed in read:
+                rules, recorded = max(rules, parsed.rules), max(recorded, parsed.recorded)
+                self._count_without_key(parsed)
         if rules > RULES:
             raise PreconditionFailed(
-                f"log {head.log} was ruled by rules {rules}, this version has {RULES}"
+                f"log {head.log} was written by rules {rules}, this version has {RULES}"
             )
-        self.told.logs.append((head.size, tree.size))
+        self.result.logs.append((head.size, tree.size))
         if tree.size > head.size:
             note = self._signers[head.log].checkpoint(tree.size, tree.root())
             grown = replace(head, size=tree.size, frontier=tree.to_bytes(), root=tree.root())
             grown = replace(grown, checkpoint=note, recorded=recorded, rules=rules, added=UNKNOWN)
             writes.save_head(self._connection, grown)
-        self._keep(head.log, export)
+        self._archive(head.log, export)
 
     def _new(self, head: Head, start: int, step: list[bytes]) -> list[bytes]:
-        """What of these entries the database lacks; Unsafe if what it holds differs."""
-        there = leaves(self._connection, head.log, start, min(start + len(step), head.size))
-        for place, (ours, theirs) in enumerate(zip(there, step, strict=False), start):
+        """Return the entries that the database lacks; raise PreconditionFailed if others differ."""
+        stored = leaves(self._connection, head.log, start, min(start + len(step), head.size))
+        for index, (ours, theirs) in enumerate(zip(stored, step, strict=False), start):
             if ours != theirs:
                 raise PreconditionFailed(
-                    f"log {head.log}: entry {place} of the export is not that of the database: "
+                    f"log {head.log}: entry {index} of the export differs from the database: "
                     "they are two histories, and one of them is not this ledger's"
                 )
-        return step[len(there) :]
+        return step[len(stored) :]
 
-    def _keyed(self, told: Entry) -> None:
-        """Count an entry that the database has no key for."""
-        if self._vault.person(told.subject) is None:
-            unwrap_keys(self._connection, self._vault, [told.subject])
-        header = orjson.loads(from_b64url(told.sealed.partition(b".")[0]))
-        if self._vault.find(told.subject)(header["kid"]) is None:
-            self.told.keyless[told.subject] = self.told.keyless.get(told.subject, 0) + 1
+    def _count_without_key(self, restored: Entry) -> None:
+        """Count an entry whose key is missing from the database."""
+        subject = restored.subject
+        if self._vault.person(subject) is None:
+            unwrap_keys(self._connection, self._vault, [subject])
+        if self._vault.find(subject)(restored.kid) is None:
+            self.result.keyless[subject] = self.result.keyless.get(subject, 0) + 1
 
-    def _keep(self, log: int, export: AuditExportSource) -> None:
-        """Keep the export's checkpoints that are not kept yet."""
-        kept = {row["size"] for row in archived_checkpoints(self._connection, log)}
-        for each in export.notes(log):
-            if each.size and each.size not in kept:
-                count = self._policy.cosigned(each.note)
-                archive_checkpoint(self._connection, log, each.size, count, each.note, self._now)
+    def _archive(self, log: int, export: AuditExportSource) -> None:
+        """Archive the export's checkpoints that are not archived yet."""
+        archived = {row["size"] for row in archived_checkpoints(self._connection, log)}
+        for note in export.checkpoints(log):
+            if note.size and note.size not in archived:
+                count = self._policy.cosigned(note.note)
+                archive_checkpoint(self._connection, log, note.size, count, note.note, self._now)
 
     def _derive(self) -> None:
-        """Fold people, plans, snapshots and tiles anew, and put in place what differs."""
+        """Rebuild people, plans, snapshots and tiles, and replace what differs."""
         with tempfile.TemporaryDirectory() as folder:
             with Spool(Path(folder) / "rows") as spool:
                 work = Rebuilding(self._connection, self._vault, len(self._signers), spool)
                 report = work.run()
-            self.told.derived = [each for each in report.findings if not each.mends]
-            if any(each.table == "heads" for each in report.findings):
+            self.result.derived = [row for row in report.findings if not row.mends]
+            if any(row.table == "heads" for row in report.findings):
                 raise PreconditionFailed(
-                    "the database's own entries are not those of its heads; "
+                    "the database's entries do not match its heads; "
                     "run 'firsthand audit', and restore an older copy"
                 )
             put_in_place(self._connection, self._vault, spool.path)
 
 
 def _steps(export: AuditExportSource, log: int) -> Iterator[tuple[int, list[bytes]]]:
-    """A log's entries in the export, some at a time, with the place of the first."""
+    """Yield a log's entries in the export in steps, with the index of the first."""
     step: list[bytes] = []
     start = 0
     for read in export.entries(log):
@@ -201,5 +201,5 @@ def _steps(export: AuditExportSource, log: int) -> Iterator[tuple[int, list[byte
 
 
 def _rows(log: int, start: int, read: list[Entry]) -> Iterator[dict[str, object]]:
-    for index, each in enumerate(read, start):
-        yield {**each.columns(), "log": log, "index": index}
+    for index, restored in enumerate(read, start):
+        yield {**restored.columns(), "log": log, "index": index}

@@ -1,1 +1,1 @@
-"""The pure core: what an event may do (`rules`) and what it changes (`changes`)."""
+"""The plan without I/O: which events are accepted (`decide`) and what they change (`evolve`)."""

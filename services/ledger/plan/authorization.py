@@ -1,4 +1,4 @@
-"""Who may say anything here: the refusals that mean "no standing", grants, representatives."""
+"""Authorization: refusals that mean "no standing", grants and representatives."""
 
 from services.ledger.plan.index import ANY_GRANT, ANY_NAMING
 from services.ledger.plan.model import Plan
@@ -9,17 +9,17 @@ from shared.events.schema_fields import parse_time
 from shared.events.type_names import Who
 
 _PARTNERS = ("partner:", "team:")
-# What only its author says of an entry: it needs no grant.
+# Types that only an entry's author may post about it; they need no grant.
 _OF_ITS_AUTHOR = frozenset(
     {"correction.made", "correction.declined", "entry.retracted", "question.closed"}
 )
 
 
 def standing_refusal(plan: Plan, event: Event) -> Code | None:
-    """The refusals that mean: no standing here.
+    """Return the refusal if the author has no standing.
 
-    What comes through a barred service is refused to the person as `not-yours-to-say`; anybody
-    else hears `no-grant`, as they would where there is no plan.
+    Events through a barred service are refused as `not-yours-to-say` if the person is the author.
+    Other authors get `no-grant`, exactly as if there were no plan.
     """
     who, alive = CATALOGUE[event.type].who, plan.state == "started"
     barred = alive and event.via in plan.whose
@@ -36,13 +36,12 @@ def standing_refusal(plan: Plan, event: Event) -> Code | None:
 
 
 def is_represented(plan: Plan, event: Event) -> bool:
-    """True when a representative in force speaks for the person: one of their namings has the type
-    in its scope.
+    """Return whether a representative in force speaks for the person.
 
-    To accept a proposal, one has the type of the change in its scope too, and the proposal is
-    somebody else's: what a representative may not write they cannot suggest to themselves. What
-    the person may not say nobody says for them: there, a partner who is also a representative
-    speaks as a partner.
+    The type must be in the scope of one of the representative's namings. To accept a proposal, the
+    type of its change must be in the scope too, and another author must have made the proposal, so
+    that representatives cannot propose to themselves what they may not write. A representative
+    cannot author types that the person cannot author; for those, they act as a partner.
     """
     if event.by_person or not CATALOGUE[event.type].who.person:
         return False
@@ -50,9 +49,9 @@ def is_represented(plan: Plan, event: Event) -> bool:
         return False
     if event.type != "proposal.accepted":
         return True
-    proposal = plan.standing_beside("proposal.made", event.data["proposal"])
+    proposal = plan.annotation_of_type("proposal.made", event.data["proposal"])
     if proposal is None:
-        return True  # who may accept is answered that there is no such proposal
+        return True  # the type's own rule then refuses the unknown proposal
     others = proposal["author"] != event.author
     return others and _in_scope(plan, event, proposal["data"]["change"]["type"])
 
@@ -62,24 +61,27 @@ def _in_scope(plan: Plan, event: Event, kind: str) -> bool:
 
 
 def voices(plan: Plan, event: Event) -> tuple[str, ...]:
-    """In whose name the event is said: its author's, and through a representative the person's."""
+    """Return the parties in whose name the event is posted.
+
+    This is the author and, if a representative posts it, the person.
+    """
     represented = is_represented(plan, event)
     return (event.author, plan.subject) if represented else (event.author,)
 
 
 def _opened(plan: Plan, event: Event, who: Who) -> bool:
-    """True if a grant, or being named in what the event points at, opens its type."""
+    """Return whether a grant, or being named in the target entry, opens the type."""
     if who.named and _named(plan, event, event.data.get(who.named, "")):
         return True
-    wanted = ANY_GRANT if who.scope == "any" else who.scope
-    return wanted is not None and plan.index.access.in_force(event.author, wanted, event.received)
+    scope = ANY_GRANT if who.scope == "any" else who.scope
+    return scope is not None and plan.index.access.in_force(event.author, scope, event.received)
 
 
 def _named(plan: Plan, event: Event, entry: str) -> bool:
-    """True if the author of an entry, or somebody who is named in it, may speak of it.
+    """Return whether the event's author wrote the entry or is named in it, and may post about it.
 
-    Being named in somebody else's words alone opens nothing. Who is named by the person speaks
-    of it while they take part: by a grant, as a representative, or by a naming that lasts.
+    Being named by another party grants nothing. A party named by the person may post about the
+    entry while they take part: by a grant, as a representative, or by a naming in force.
     """
     author, names = event.author, plan.entries.get(entry, [])
     if author not in names:
@@ -93,7 +95,7 @@ def _named(plan: Plan, event: Event, entry: str) -> bool:
 
 
 def has_grant(plan: Plan, partner: str, received: str) -> bool:
-    """True when a grant of any scope to `partner` is in force at `received`."""
+    """Return whether `partner` has a grant of any scope in force at `received`."""
     return plan.index.access.in_force(partner, ANY_GRANT, received)
 
 
@@ -102,5 +104,5 @@ def _represents(plan: Plan, event: Event) -> bool:
 
 
 def runs_out(end: str, received: str) -> bool:
-    """True when `end` (RFC 3339) has come at `received`."""
+    """Return whether `end` (RFC 3339) has been reached at `received`."""
     return parse_time(received) >= parse_time(end)

@@ -1,7 +1,7 @@
-"""How much a plan may hold: the refusals `too-many` and `plan-full`, which come after all others.
+"""Bounds of a plan: the refusals `too-many` and `plan-full`, which are checked last.
 
-What was accepted is never judged by these again: a view of what was true at a moment leaves out
-what has no target (services/ledger/plan/valid_time.py), and nothing for its number.
+Accepted events are never checked against them again. A view of what was true at a moment skips
+events without a target (services/ledger/plan/valid_time.py), but none because of a bound.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from shared.events.event import Event
 from shared.events.refusals import Code
 
 MIB = 2**20
-# What the person can say also when they can say nothing else: it ends, denies or takes back.
+# Types that the person can post even to a full plan: they end, deny or retract.
 PROTECTIVE = frozenset(
     {
         "access.withdrawn",
@@ -32,11 +32,11 @@ PROTECTIVE = frozenset(
 
 
 class Bounds(NamedTuple):
-    """The most that a plan may hold.
+    """The limits of a plan.
 
-    `in_force` counts grants and namings of representatives; `disagreements` those of one author
-    with one entry, of which one may be open. Bytes are those of accepted events, as they were
-    posted: of the person or a representative, and of everybody else.
+    `in_force` limits grants and namings of representatives. `disagreements` limits those of one
+    author with one entry, of which one may be open. The byte limits count accepted events as
+    posted: those of the person or a representative, and those of all other authors.
     """
 
     open_lines: int = 2_000
@@ -53,19 +53,22 @@ BOUNDS = Bounds()
 _COUNTED = frozenset(name for name, row in CATALOGUE.items() if Code.TOO_MANY in row.refusals)
 
 
-def bound_refusal(plan: Plan, event: Event, bounds: Bounds, *, own: bool) -> Code | None:
-    """The refusal of what goes beyond a bound. `own`: by the person, or in their name."""
+def bound_refusal(plan: Plan, event: Event, bounds: Bounds, *, by_person: bool) -> Code | None:
+    """Return the refusal if the event exceeds a bound.
+
+    `by_person` is True if the person or a representative is the author.
+    """
     if event.type in _COUNTED and _too_many(plan, event, bounds):
         return Code.TOO_MANY
     size = len(event.canonical)
-    if not own:
+    if not by_person:
         return Code.PLAN_FULL if plan.others_bytes + size > bounds.others_bytes else None
-    most = bounds.protective_bytes if event.type in PROTECTIVE else bounds.own_bytes
-    return Code.PLAN_FULL if plan.own_bytes + size > most else None
+    limit = bounds.protective_bytes if event.type in PROTECTIVE else bounds.own_bytes
+    return Code.PLAN_FULL if plan.own_bytes + size > limit else None
 
 
 def _too_many(plan: Plan, event: Event, bounds: Bounds) -> bool:
-    """True when the event would add one to as many as there may be."""
+    """Return whether the event would add an item beyond its limit."""
     data, index = event.data, plan.index
     match event.type:
         case "access.granted" | "representative.named":
@@ -74,8 +77,8 @@ def _too_many(plan: Plan, event: Event, bounds: Bounds) -> bool:
         case "service.barred":
             return index.access.barred >= bounds.barred
         case "disagreement.stated":
-            still_open, every = index.disagreements.counts(data["entry"], event.author)
-            return still_open > 0 or every >= bounds.disagreements
+            still_open, total = index.disagreements.counts(data["entry"], event.author)
+            return still_open > 0 or total >= bounds.disagreements
         case "proposal.accepted":
             return _too_many_lines(plan, change_of(plan, event), bounds)
         case _:
@@ -83,7 +86,7 @@ def _too_many(plan: Plan, event: Event, bounds: Bounds) -> bool:
 
 
 def _too_many_lines(plan: Plan, event: Event, bounds: Bounds) -> bool:
-    """True when the event would write a new line, or a new wording, and may not."""
+    """Return whether the event would write a new line or wording beyond the limit."""
     written = transitions.written_by(event)
     if written is None or plan.line(*written) is not None:
         return False

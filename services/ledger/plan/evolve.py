@@ -1,4 +1,4 @@
-"""evolve: what an accepted event does to a plan. Pure; in place, by the fold that owns it."""
+"""Effects of accepted events on a plan. Pure; the fold that owns the plan modifies it in place."""
 
 import re
 from typing import assert_never, cast
@@ -26,8 +26,8 @@ NAMING = frozenset({"to", "by", "who_saw", "about", "holder", "representative", 
 
 
 def evolve(plan: Plan, event: Event) -> Plan:
-    """Apply an accepted event. Only events of kind *plan* and *answer* reach a line."""
-    own = event.by_person or is_represented(plan, event)
+    """Apply an accepted event. Only events of kind *plan* and *answer* change a line."""
+    by_person = event.by_person or is_represented(plan, event)
     match KINDS[event.type]:
         case Kind.PLAN:
             _write(plan, event, cast(PlanType, event.type), _origin(event))
@@ -42,7 +42,7 @@ def evolve(plan: Plan, event: Event) -> Plan:
     plan.entries[event.id] = _named(event)
     if event.by_person:
         _begin_naming(plan, event)
-    if own:
+    if by_person:
         plan.own_bytes += len(event.canonical)
     else:
         plan.others_bytes += len(event.canonical)
@@ -50,7 +50,7 @@ def evolve(plan: Plan, event: Event) -> Plan:
 
 
 def _begin_naming(plan: Plan, event: Event) -> None:
-    """Whom the person names in an action, or beside the plan, has a part until that ends."""
+    """Record the parties that the person names in an action or an annotation, until that ends."""
     if event.type == "action.planned" and others_named(plan, event.id):
         plan.planned[transitions.new_name(event)] = event.id
     elif event.id not in plan.beside:
@@ -63,7 +63,7 @@ def _end_naming(plan: Plan, entry: str) -> None:
 
 
 def _write(plan: Plan, event: Event, kind: PlanType, origin: Origin) -> None:
-    """Write the line that an event of kind *plan* writes; the plan's version moves."""
+    """Write the line of an event of kind *plan* and increment the plan's version."""
     data = event.data
     plan.version += 1
     match kind:
@@ -88,7 +88,7 @@ def _write(plan: Plan, event: Event, kind: PlanType, origin: Origin) -> None:
             _put_whole(plan, event, data | {"version": 1}, origin)
         case "measure.revised":
             version = plan.lines[line_key("measure", data["measure"])]["data"]["version"] + 1
-            scale = {name: each for name, each in data.items() if name != "measure"}
+            scale = {member: value for member, value in data.items() if member != "measure"}
             _put(plan, "measure", data["measure"], scale | {"version": version}, origin)
         case "measure.rated":
             _put(plan, "rating", event.id, data, origin)
@@ -96,7 +96,7 @@ def _write(plan: Plan, event: Event, kind: PlanType, origin: Origin) -> None:
             line = _line(plan, kind, data)
             _amend(plan, line, {transitions.text_member(line): data["words"]}, origin)
         case "advance-choice.revised":
-            new = {name: each for name, each in data.items() if name != "choice"}
+            new = {member: value for member, value in data.items() if member != "choice"}
             _amend(plan, _line(plan, kind, data), new, origin)
         case (
             "plan.closed"
@@ -116,7 +116,7 @@ def _write(plan: Plan, event: Event, kind: PlanType, origin: Origin) -> None:
 
 
 def _avoid(plan: Plan, data: Json) -> None:
-    """Know which words not to use, and what to say in their place."""
+    """Add a wording to avoid, and its replacement."""
     if data["instead_of"] not in plan.avoid:
         plan.index.avoided.add(data["instead_of"])
     plan.avoid[data["instead_of"]] = data["say"]
@@ -127,13 +127,13 @@ def _line(plan: Plan, kind: PlanType, data: Json) -> Line:
 
 
 def _put_whole(plan: Plan, event: Event, data: Json, origin: Origin) -> Line:
-    """The line that an event writes whole."""
+    """Write the line that an event states in full."""
     thing, name = cast(tuple[str, str], transitions.written_by(event))
     return _put(plan, thing, name, data, origin)
 
 
 def _put(plan: Plan, thing: str, name: str, data: Json, origin: Origin) -> Line:
-    """A new line, or a line written anew: its first version stays."""
+    """Write a new line, or overwrite one; the version that created it is retained."""
     key = line_key(thing, name)
     old = plan.lines.get(key)
     was_open = old is not None and counts(thing, old["state"])
@@ -156,8 +156,9 @@ def _amend(plan: Plan, line: Line, data: Json, origin: Origin) -> None:
 
 
 def _transition(plan: Plan, line: Line, state: str, data: Json, origin: Origin) -> None:
-    """Take a line's step; what the person said about it stands with it, its words stay whose
-    they were.
+    """Change a line's state.
+
+    The person's closing words are stored apart, so that the line's words keep their author.
     """
     plan.index.open_lines += counts(line["thing"], state) - counts(line["thing"], line["state"])
     if line["thing"] == "action" and line["id"] in plan.planned:
@@ -172,7 +173,7 @@ def _transition(plan: Plan, line: Line, state: str, data: Json, origin: Origin) 
 
 def _answer(plan: Plan, event: Event, kind: AnswerType) -> None:
     proposal = plan.beside[event.data["proposal"]]
-    proposal.pop("answer_words", None)  # of when it was parked
+    proposal.pop("answer_words", None)  # from an earlier "parked"
     match kind:
         case "proposal.accepted":
             _accept(plan, event, proposal)
@@ -190,11 +191,11 @@ def _answer(plan: Plan, event: Event, kind: AnswerType) -> None:
 
 def _close(proposal: Beside, answer: str) -> None:
     proposal["answer"] = answer
-    proposal.pop("state", None)  # parked no longer
+    proposal.pop("state", None)  # no longer parked
 
 
 def _accept(plan: Plan, event: Event, proposal: Beside) -> None:
-    """Make the proposed change; the proposal keeps its own text beside the person's."""
+    """Apply the proposed change; the proposal retains its own text."""
     change, origin = change_of(plan, event), _origin(event)
     origin["proposal"] = event.data["proposal"]
     origin["suggested_by"] = proposal["author"]
@@ -230,7 +231,7 @@ def _put_beside(plan: Plan, event: Event, kind: BesideType) -> None:
 
 
 def _retract(plan: Plan, event: Event) -> None:
-    """Mark what its author takes back; what others made of it stands."""
+    """Mark an entry as retracted by its author; entries that refer to it remain."""
     name = event.data["entry"]
     if name in plan.beside:
         plan.beside[name].setdefault("retracted", event.id)
@@ -283,7 +284,7 @@ def _say_whose(plan: Plan, event: Event, kind: WhoseType) -> None:
 
 
 def _end_access(plan: Plan, name: str, state: str, origin: Origin) -> None:
-    """End a grant, or the naming of a representative, from here on."""
+    """End a grant, or the naming of a representative, from now on."""
     ended = plan.whose[name]
     plan.index.access.end(name, ended["type"], ended["data"])
     ended["state"], ended["ended"] = state, origin
@@ -303,7 +304,7 @@ def _origin(event: Event) -> Origin:
 
 
 def _named(event: Event) -> list[str]:
-    """Who wrote the event, then who is named in it, in a member that names somebody."""
+    """Return the author of the event, then the parties named in its members."""
     named = {event.author: None}
     _name_parties(event.data, named)
     return list(named)

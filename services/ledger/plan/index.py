@@ -1,8 +1,8 @@
-"""What `decide` asks of a plan, at a cost that does not grow with the plan. Derived, never stored.
+"""Index of a plan for `decide`, with look-ups whose cost does not grow with the plan.
 
-`Plan.index` makes it from the plan when it is first asked for, and `evolve` keeps it. What it says
-is always what a new one would say. So nothing is dropped because its time has come: events
-come with any `received`, also with earlier ones than before.
+It is derived and never stored. `Plan.index` builds it on first use, `evolve` updates it, and it
+always equals a newly built one. Expired items are not removed, because the `received` times of
+successive events may decrease.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -23,7 +23,7 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 
 @lru_cache(maxsize=64)
 def moment(text: str) -> float:
-    """A moment in microseconds since 1970, exactly; what does not run out is infinite."""
+    """Return a moment in microseconds since 1970, exactly; "until withdrawn" is infinite."""
     return inf if text == UNTIL_WITHDRAWN else (parse_time(text) - _EPOCH) // _MICROSECOND
 
 
@@ -31,9 +31,8 @@ def moment(text: str) -> float:
 class Access:
     """Grants, namings of representatives and barred services that were not ended.
 
-    `_ends` holds the moments at which they run out, in order: by party, and by each scope or type
-    that is opened to them; `_all` those of the whole plan. `_namings` are the namings of each
-    representative who was ever named.
+    `_ends` holds the sorted expiry times for each party and scope or type; `_all` those of the
+    whole plan. `_namings` holds the active namings of every representative ever named.
     """
 
     barred: int = 0
@@ -42,20 +41,20 @@ class Access:
     _namings: dict[str, set[str]] = field(default_factory=dict)
 
     def in_force(self, who: str, what: str, received: str) -> bool:
-        """True when something that opens `what` to a party has not run out at `received`."""
+        """Return whether anything that opens `what` to a party has not expired at `received`."""
         ends = self._ends.get((who, what))
         return ends is not None and (ends[-1] == inf or ends[-1] > moment(received))
 
     def count(self, received: str) -> int:
-        """How many grants and namings have not run out at `received`."""
+        """Return the number of grants and namings that have not expired at `received`."""
         return len(self._all) - bisect_right(self._all, moment(received))
 
     def namings(self, representative: str) -> set[str] | None:
-        """The namings of a representative that were not ended; None if they were never named."""
+        """Return the active namings of a representative; None if they were never named."""
         return self._namings.get(representative)
 
     def add(self, name: str, kind: str, data: Json) -> None:
-        """Take up a grant, or the naming of a representative, under the id of its event."""
+        """Add a grant, or the naming of a representative, under the id of its event."""
         who, opened, end = _opens(kind, data)
         if kind == "representative.named":
             self._namings.setdefault(who, set()).add(name)
@@ -64,11 +63,11 @@ class Access:
             insort(self._ends.setdefault((who, what), []), end)
 
     def remember(self, representative: str) -> None:
-        """Know that somebody was named as a representative, be it ended or not."""
+        """Record that a party was named as a representative, even if that has ended."""
         self._namings.setdefault(representative, set())
 
     def end(self, name: str, kind: str, data: Json) -> None:
-        """Leave out what was ended."""
+        """Remove a grant or naming that was ended."""
         who, opened, end = _opens(kind, data)
         if kind == "representative.named":
             self._namings[who].discard(name)
@@ -81,7 +80,7 @@ class Access:
 
 
 def _opens(kind: str, data: Json) -> tuple[str, set[str], float]:
-    """To whom something is opened, what, and until when."""
+    """Return the party to whom something is opened, what is opened, and its expiry."""
     if kind == "access.granted":
         return data["to"], {ANY_GRANT, *data["scopes"]}, moment(data["until"])
     return data["representative"], {ANY_NAMING, *data["scope"]}, moment(data["until"])
@@ -89,21 +88,21 @@ def _opens(kind: str, data: Json) -> tuple[str, set[str], float]:
 
 @dataclass(slots=True)
 class Named:
-    """Entries by which the person themselves names somebody, as long as that naming lasts."""
+    """Entries in which the person names other parties, while these namings are in force."""
 
     _entries: dict[str, set[str]] = field(default_factory=dict)
 
     def __contains__(self, who: str) -> bool:
-        """True when a naming of somebody lasts."""
+        """Return whether a naming of the party is in force."""
         return who in self._entries
 
     def begin(self, entry: str, names: Iterable[str]) -> None:
-        """An entry names these."""
+        """Add the parties that an entry names."""
         for who in names:
             self._entries.setdefault(who, set()).add(entry)
 
     def end(self, entry: str, names: Iterable[str]) -> None:
-        """An entry names them no longer, or never did."""
+        """Remove the parties that an entry names; unknown ones are skipped."""
         for who in names:
             entries = self._entries.get(who)
             if entries is not None:
@@ -114,37 +113,35 @@ class Named:
 
 @dataclass(slots=True)
 class Disagreements:
-    """Disagreements by the event that stated them; how many are open, and how many there are, of
-    one author with one entry.
-    """
+    """Disagreements by their events, with the numbers of open ones and of all."""
 
     by_event: dict[str, Json] = field(default_factory=dict)
     _counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
     def counts(self, entry: str, author: str) -> tuple[int, int]:
-        """Of one author with one entry: open ones, and all."""
+        """Return the numbers of open and of all disagreements of one author with one entry."""
         return self._counts.get((entry, author), (0, 0))
 
     def add(self, entry: str, stated: Json) -> None:
-        """Take up a disagreement with an entry."""
+        """Add a disagreement with an entry."""
         author, is_open = stated["author"], "retracted" not in stated
-        still_open, every = self.counts(entry, author)
-        self._counts[entry, author] = still_open + is_open, every + 1
+        still_open, total = self.counts(entry, author)
+        self._counts[entry, author] = still_open + is_open, total + 1
         self.by_event[stated["entry"]] = {"with": entry, "stated": stated}
 
     def retract(self, name: str, by: str) -> None:
-        """Mark a disagreement as taken back; only the first time counts."""
+        """Mark a disagreement as retracted; idempotent."""
         known = self.by_event[name]
         stated, entry = known["stated"], known["with"]
         if "retracted" not in stated:
             stated["retracted"] = by
-            still_open, every = self._counts[entry, stated["author"]]
-            self._counts[entry, stated["author"]] = still_open - 1, every
+            still_open, total = self._counts[entry, stated["author"]]
+            self._counts[entry, stated["author"]] = still_open - 1, total
 
 
 @dataclass(slots=True)
 class Index:
-    """Everything that is derived from one plan. `open_lines` leaves ratings out."""
+    """Everything that is derived from one plan. `open_lines` does not count ratings."""
 
     open_lines: int = 0
     access: Access = field(default_factory=Access)
@@ -154,5 +151,5 @@ class Index:
 
 
 def counts(thing: str, state: str) -> bool:
-    """True for a line that counts as an open one."""
+    """Return whether a line counts as open."""
     return state == "open" and thing != "rating"

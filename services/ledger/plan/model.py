@@ -1,16 +1,15 @@
-"""A plan, as the fold of a person's accepted entries.
+"""A plan: the fold of a person's accepted entries.
 
-A plan is its **lines**, changed by *plan* and *answer* events alone. Everything else stands
-`beside` it: proposals, observations. `whose` holds grants, `disagreements` what is said against
-an entry; `entries` names, for every accepted event, who wrote it and who is named in it. `planned`
-holds, by the name of an open action that the person planned for somebody else, the entry that did
-so. `own_bytes` and `others_bytes` are the bytes of accepted events: of the person or a
-representative, and of everybody else. Nothing here depends on a clock, and nothing here is moved
-by a refusal.
+Its **lines** are changed only by *plan* and *answer* events. `beside` holds everything that
+annotates the plan: proposals, observations, questions. `whose` holds grants, `disagreements` the
+objections to entries. `entries` lists, for every accepted event, its author and then the parties
+named in it. `planned` maps each open action that the person planned for another party to its
+entry. `own_bytes` and `others_bytes` count the bytes of accepted events: by the person or a
+representative, and by all others. Nothing here depends on a clock or changes by a refusal.
 
 **Bytes** (`dump`): canonical JSON (RFC 8785) of the members of `Plan` that are not empty, so that
-a member that comes later changes no older bytes. They are what is stored, sealed and compared;
-golden files: tests/golden/plan.
+a new member does not change older bytes. They are stored encrypted and compared; golden files:
+tests/golden/plan.
 
 >>> dump(Plan("person:ada", state="started"))
 b'{"state":"started","subject":"person:ada"}'
@@ -33,7 +32,7 @@ State = Literal["", "started", "erased"]
 
 
 class Origin(TypedDict):
-    """Where a line's present words come from. With `proposal`, somebody suggested it."""
+    """The source of a line's present words. `proposal` is set if another party suggested them."""
 
     entry: str
     author: str
@@ -44,7 +43,7 @@ class Origin(TypedDict):
 
 
 class Line(TypedDict):
-    """One line of the plan: what was written, its state, and its origin.
+    """One line of the plan: its data, its state, and its origin.
 
     `since` and `version` are the plan versions that first and last wrote it.
     """
@@ -60,10 +59,10 @@ class Line(TypedDict):
 
 
 class Beside(TypedDict):
-    """Something that stands beside the plan, or says whose it is, as its author put it.
+    """An event that annotates the plan, or a grant, as its author posted it.
 
-    `type` is the type of its event; `answer` the person's answer to a proposal; `retracted` the
-    entry by which its author took it back, whatever had become of it.
+    `type` is the type of its event, `answer` the person's answer to a proposal, `retracted` the
+    entry by which its author retracted it, whatever its other state.
     """
 
     type: str
@@ -80,7 +79,7 @@ class Beside(TypedDict):
 
 @dataclass(slots=True)
 class Plan:
-    """A person's plan. Inside a fold it is changed in place by its owner, the fold."""
+    """A person's plan. The fold that owns it modifies it in place."""
 
     subject: str
     state: State = ""
@@ -99,76 +98,77 @@ class Plan:
 
     @property
     def index(self) -> Index:
-        """What is derived from the plan; it is made when it is first asked for."""
+        """The data derived from the plan, built on first use."""
         if self._index is None:
             self._index = index_of(self)
         return self._index
 
     @property
     def accepted_bytes(self) -> int:
-        """The canonical bytes of all accepted events."""
+        """The number of canonical bytes of all accepted events."""
         return self.own_bytes + self.others_bytes
 
     def line(self, thing: str, name: str) -> Line | None:
-        """The line of that thing and name, if there is one."""
+        """Return the line of this thing and name, or None."""
         return self.lines.get(line_key(thing, name))
 
-    def standing_beside(self, kind: Type, name: str) -> Beside | None:
-        """What stands beside the plan under an event's id, if it is of that type."""
-        found = self.beside.get(name)
-        return found if found and found["type"] == kind else None
+    def annotation_of_type(self, kind: Type, name: str) -> Beside | None:
+        """Return the annotation with this event id if it is of that type, or None."""
+        annotation = self.beside.get(name)
+        return annotation if annotation and annotation["type"] == kind else None
 
-    def stands_beside(self, name: str) -> bool:
-        """True for what its author can take back: an entry of kind *beside* or *equal*."""
+    def is_retractable(self, name: str) -> bool:
+        """Return whether its author can retract the entry: it is of kind *beside* or *equal*."""
         return name in self.beside or self.disagreement(name) is not None
 
     def disagreement(self, name: str) -> Json | None:
-        """The disagreement that was stated in an event, if it was one."""
-        known = self.index.disagreements.by_event.get(name)
-        return known["stated"] if known else None
+        """Return the disagreement that an event stated, or None."""
+        row = self.index.disagreements.by_event.get(name)
+        return row["stated"] if row else None
 
 
 def others_named(plan: Plan, entry: str) -> list[str]:
-    """Whom an entry names, besides its author."""
+    """Return the parties that an entry names, without its author."""
     return plan.entries[entry][1:]
 
 
 def index_of(plan: Plan) -> Index:
     """Build the index of a plan."""
-    made = Index(sum(counts(line["thing"], line["state"]) for line in plan.lines.values()))
+    index = Index(sum(counts(line["thing"], line["state"]) for line in plan.lines.values()))
     for name, grant in plan.whose.items():
         if grant["type"] == "service.barred":
-            made.access.barred += 1
+            index.access.barred += 1
         elif "state" not in grant:
-            made.access.add(name, grant["type"], grant["data"])
+            index.access.add(name, grant["type"], grant["data"])
         elif grant["type"] == "representative.named":
-            made.access.remember(grant["data"]["representative"])
-    for entry, several in plan.disagreements.items():
-        for stated in several:
-            made.disagreements.add(entry, stated)
+            index.access.remember(grant["data"]["representative"])
+    for entry, disagreements in plan.disagreements.items():
+        for stated in disagreements:
+            index.disagreements.add(entry, stated)
     for wording in plan.avoid:
-        made.avoided.add(wording)
+        index.avoided.add(wording)
     for entry in _naming(plan):
         if entry not in plan.denied:
-            made.named.begin(entry, others_named(plan, entry))
-    return made
+            index.named.begin(entry, others_named(plan, entry))
+    return index
 
 
 def _naming(plan: Plan) -> Iterator[str]:
-    """Entries of the person's own whose naming lasts, unless it was denied."""
+    """Yield the person's entries whose namings are in force, denied ones included."""
     yield from plan.planned.values()
-    for name, each in plan.beside.items():
-        ended = "retracted" in each or each.get("state") in ENDED
-        if each["author"] == plan.subject and not ended:
+    for name, annotation in plan.beside.items():
+        ended = "retracted" in annotation or annotation.get("state") in ENDED
+        if annotation["author"] == plan.subject and not ended:
             yield name
 
 
-_MEMBERS = tuple(each.name for each in fields(Plan) if each.init)
+_MEMBERS = tuple(member.name for member in fields(Plan) if member.init)
 
 
 def line_key(thing: str, name: str) -> str:
-    r"""Where a line stands in `Plan.lines`: in ASCII, escaped as JSON escapes a string (RFC 8259),
-    since member names of RFC 8785 sort there as they do anywhere.
+    r"""Return a line's key in `Plan.lines`: ASCII, escaped as in a JSON string (RFC 8259).
+
+    ASCII member names have the same order under RFC 8785 as under any other sort.
 
     >>> line_key("about-me", "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
     'about-me/Zo\\u00eb'
@@ -177,20 +177,21 @@ def line_key(thing: str, name: str) -> str:
 
 
 def dump(plan: Plan) -> bytes:
-    """The plan's bytes: equal plans have equal bytes."""
-    return canonical({name: each for name in _MEMBERS if (each := getattr(plan, name))})
+    """Return the plan's bytes: equal plans have equal bytes."""
+    return canonical({name: value for name in _MEMBERS if (value := getattr(plan, name))})
 
 
 def copy_of(plan: Plan) -> Plan:
-    """A plan that can be folded on while the other stays as it is: whatever a fold changes in
-    place is new, and the two share the rest.
+    """Return a copy that can be folded further without changing the original.
+
+    What a fold modifies in place is copied; the two plans share the rest.
     """
     copied = Plan(plan.subject, plan.state, plan.version)
     copied.lines = {key: copy_of_line(line) for key, line in plan.lines.items()}
-    copied.beside = {name: each.copy() for name, each in plan.beside.items()}
-    copied.whose = {name: each.copy() for name, each in plan.whose.items()}
+    copied.beside = {name: row.copy() for name, row in plan.beside.items()}
+    copied.whose = {name: row.copy() for name, row in plan.whose.items()}
     copied.disagreements = {
-        name: [each.copy() for each in several] for name, several in plan.disagreements.items()
+        name: [row.copy() for row in rows] for name, rows in plan.disagreements.items()
     }
     copied.denied, copied.avoid = plan.denied.copy(), plan.avoid.copy()
     copied.entries, copied.planned = plan.entries.copy(), plan.planned.copy()
@@ -199,12 +200,12 @@ def copy_of(plan: Plan) -> Plan:
 
 
 def copy_of_line(line: Line) -> Line:
-    """A line that stays as it is while the other is folded on."""
+    """Return a copy of a line that a fold of the original does not change."""
     copied = line.copy()
     copied["data"] = line["data"].copy()
     return copied
 
 
 def load(stored: bytes) -> Plan:
-    """The plan of `dump`'s bytes."""
+    """Parse the output of `dump`."""
     return Plan(**orjson.loads(stored))

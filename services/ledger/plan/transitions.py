@@ -1,4 +1,4 @@
-"""What types do to things, as tables: which thing a type is about, and which step it takes."""
+"""State transitions and targets of event types: which thing a type is about, and its step."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ THINGS = {
 
 
 class Transition(NamedTuple):
-    """From which states a line may go, and to which."""
+    """The states that a line may leave, and the state it enters."""
 
     before: frozenset[str]
     after: str
@@ -40,20 +40,18 @@ TRANSITIONS = {
 
 
 def thing_of(kind: str) -> str:
-    """The thing that a *plan* type is about: what stands before its dot, strengths and needs
-    being items.
-    """
+    """Return the thing that a *plan* type is about; strengths and needs are items."""
     return THINGS[kind.partition(".")[0]]
 
 
 def name_in(kind: str, data: Json) -> str:
-    """The name of the line that a *plan* type points at."""
+    """Return the name of the line that a *plan* type refers to."""
     thing = thing_of(kind)
     return "plan" if thing == "plan" else str(data[thing])
 
 
 def target(plan: Plan, kind: str, data: Json) -> Line | None:
-    """The line that a *plan* type points at, if it is there and of its sort."""
+    """Return the line that a *plan* type refers to, or None if it is missing or another thing."""
     line = plan.line(thing_of(kind), name_in(kind, data))
     sort = kind.partition(".")[0]
     fits = line is not None and (sort not in ("strength", "need") or line["thing"] == sort)
@@ -61,18 +59,19 @@ def target(plan: Plan, kind: str, data: Json) -> Line | None:
 
 
 def text_member(line: Line) -> str:
-    """The member of a line's data that holds its words."""
+    """Return the member of a line's data that holds its words."""
     return "what" if line["thing"] == "action" else "words"
 
 
 def new_name(event: Event) -> str:
-    """What a new thing is called: what its author called it, or the event's id."""
+    """Return the name of a new thing: the author's choice, or else the event's id."""
     return str(event.data.get("id", event.id))
 
 
 def written_by(event: Event) -> tuple[str, str] | None:
-    """The thing and name of the line that an event writes whole: a new one, or once more. None
-    for what changes a line that is there, and for a rating.
+    """Return thing and name of the line that an event writes in full, new or again.
+
+    None for events that change an existing line, and for ratings.
     """
     match event.type:
         case "about-me.written":
@@ -97,19 +96,19 @@ def written_by(event: Event) -> tuple[str, str] | None:
 
 
 def question(plan: Plan, name: str) -> Beside | None:
-    """A question, or a departure from an advance choice, which is one to its author."""
-    found = plan.beside.get(name)
-    return found if found and found["type"] in _QUESTIONS else None
+    """Return a question, or a departure from an advance choice, which counts as one."""
+    annotation = plan.beside.get(name)
+    return annotation if annotation and annotation["type"] in _QUESTIONS else None
 
 
 _QUESTIONS = frozenset({"question.asked", "advance-choice.departed-from"})
 
 
-def addressee(asked: Beside) -> str:
-    """Who is to answer a question."""
-    return str(asked["data"].get("to", asked["author"]))
+def addressee(question: Beside) -> str:
+    """Return the party that is to answer a question."""
+    return str(question["data"].get("to", question["author"]))
 
 
-def asker(plan: Plan, asked: Beside) -> str:
-    """Who may close a question."""
-    return asked["author"] if "to" in asked["data"] else plan.subject
+def asker(plan: Plan, question: Beside) -> str:
+    """Return the party that may close a question."""
+    return question["author"] if "to" in question["data"] else plan.subject

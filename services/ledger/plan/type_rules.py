@@ -1,4 +1,4 @@
-"""Each type's own refusals, in the order of the catalogue."""
+"""Refusals of each event type, in the order of the catalogue."""
 
 from typing import assert_never, cast
 
@@ -23,7 +23,7 @@ NEVER_HANDED_ON = ("representative.", "key.", "signatures.", "erasure.")
 
 
 def type_refusal(plan: Plan, event: Event) -> Code | None:
-    """The type's own refusal, if it earns one."""
+    """Return the type's own refusal, or None."""
     kind = cast(Type, event.type)
     match CATALOGUE[kind].kind:
         case Kind.PLAN:
@@ -61,8 +61,8 @@ def _of_plan(plan: Plan, event: Event, kind: PlanType) -> Code | None:
         case "advance-choice.revised":
             return _revised(plan, kind, data)
         case "aspirations.ranked":
-            there = all(plan.line("aspiration", name) for name in data["order"])
-            return None if there else Code.UNKNOWN_TARGET
+            all_known = all(plan.line("aspiration", name) for name in data["order"])
+            return None if all_known else Code.UNKNOWN_TARGET
         case (
             "plan.closed"
             | "plan.reopened"
@@ -87,9 +87,9 @@ def _new(plan: Plan, kind: PlanType, event: Event) -> Code | None:
 
 
 def _no_aspiration(plan: Plan, data: Json) -> Code | None:
-    aimed = data.get("aspiration")
-    there = aimed is None or plan.line("aspiration", aimed) is not None
-    return None if there else Code.UNKNOWN_TARGET
+    aspiration = data.get("aspiration")
+    is_known = aspiration is None or plan.line("aspiration", aspiration) is not None
+    return None if is_known else Code.UNKNOWN_TARGET
 
 
 def _range(data: Json) -> Code | None:
@@ -131,7 +131,7 @@ def _step(plan: Plan, kind: PlanType, data: Json) -> Code | None:
 
 
 def _of_answer(plan: Plan, event: Event, kind: AnswerType) -> Code | None:
-    proposal = plan.standing_beside("proposal.made", event.data["proposal"])
+    proposal = plan.annotation_of_type("proposal.made", event.data["proposal"])
     if proposal is None:
         return Code.UNKNOWN_TARGET
     accepts = kind == "proposal.accepted"
@@ -148,7 +148,7 @@ def _of_answer(plan: Plan, event: Event, kind: AnswerType) -> Code | None:
 
 
 def _is_change(name: str, data: object) -> bool:
-    """A change is an event of kind *plan*, with the data of its type."""
+    """Return whether a change is an event of kind *plan* with valid data of its type."""
     row = CATALOGUE.get(name)
     if row is None or row.kind is not Kind.PLAN or name == "plan.started":
         return False
@@ -156,7 +156,7 @@ def _is_change(name: str, data: object) -> bool:
 
 
 def change_of(plan: Plan, event: Event) -> Event:
-    """The plan event that a `proposal.accepted` makes: the change, or the person's own words."""
+    """Return the plan event that a `proposal.accepted` applies, reworded if the person did so."""
     change = plan.beside[event.data["proposal"]]["data"]["change"]
     data = event.data.get("in_my_words", change["data"])
     return event._replace(type=change["type"], data=data)
@@ -169,8 +169,8 @@ def _of_beside(plan: Plan, event: Event, kind: BesideType) -> Code | None:
             change = data["change"]
             return None if _is_change(change["type"], change["data"]) else Code.INVALID_CHANGE
         case "observation.recorded":
-            seen = data.keys() & {"seen_or_heard", "verbatim", "value"}
-            return None if seen else Code.MISSING_OBSERVABLE
+            observable = data.keys() & {"seen_or_heard", "verbatim", "value"}
+            return None if observable else Code.MISSING_OBSERVABLE
         case "interpretation.offered":
             return _basis(plan, data)
         case "disagreement.stated" | "correction.requested":
@@ -182,17 +182,17 @@ def _of_beside(plan: Plan, event: Event, kind: BesideType) -> Code | None:
 
 
 def _basis(plan: Plan, data: Json) -> Code | None:
-    rests_on = data.get("based_on")
-    if not rests_on:
+    observations = data.get("based_on")
+    if not observations:
         return Code.NO_BASIS
-    seen = all(plan.standing_beside("observation.recorded", name) for name in rests_on)
-    return None if seen else Code.UNKNOWN_TARGET
+    all_known = all(plan.annotation_of_type("observation.recorded", name) for name in observations)
+    return None if all_known else Code.UNKNOWN_TARGET
 
 
 def _of_its_author(plan: Plan, event: Event, kind: BesideType) -> Code | None:
-    """Refusals of what only the author of an entry may say of it."""
+    """Return the refusal of an event that only the author of the target entry may post."""
     name = event.data["entry"]
-    if name not in plan.entries or (kind == "entry.retracted" and not plan.stands_beside(name)):
+    if name not in plan.entries or (kind == "entry.retracted" and not plan.is_retractable(name)):
         return Code.UNKNOWN_TARGET
     author = plan.entries[name][0]
     if kind == "authorship.denied":
@@ -222,36 +222,36 @@ def _of_equal(plan: Plan, event: Event, kind: EqualType) -> Code | None:
 
 
 def _addressee(plan: Plan, event: Event) -> Code | None:
-    """Whoever is asked or promised something takes part here: the person, or by a grant."""
+    """Return the refusal if the addressee is neither the person nor has a grant."""
     to = event.data["to"]
     takes_part = to == plan.subject or has_grant(plan, to, event.received)
     return None if takes_part else Code.UNKNOWN_ADDRESSEE
 
 
 def _answer(plan: Plan, event: Event) -> Code | None:
-    asked = transitions.question(plan, event.data["question"])
-    if asked is None:
+    question = transitions.question(plan, event.data["question"])
+    if question is None:
         return Code.UNKNOWN_TARGET
-    if transitions.addressee(asked) not in voices(plan, event):
+    if transitions.addressee(question) not in voices(plan, event):
         return Code.WRONG_ADDRESSEE
-    if "state" in asked:
+    if "state" in question:
         return Code.WRONG_STATE
     basis = event.data.get("basis", {})
-    bare = basis.get("kind") == "evidence" and not basis.get("sources")
-    return Code.BASIS_MISSING if "kind" not in basis or bare else None
+    no_sources = basis.get("kind") == "evidence" and not basis.get("sources")
+    return Code.BASIS_MISSING if "kind" not in basis or no_sources else None
 
 
 def _closing(plan: Plan, event: Event, kind: EqualType) -> Code | None:
-    asked = transitions.question(plan, event.data["question"])
-    if asked is None:
+    question = transitions.question(plan, event.data["question"])
+    if question is None:
         return Code.UNKNOWN_TARGET
-    if kind == "question.closed" and transitions.asker(plan, asked) not in voices(plan, event):
+    if kind == "question.closed" and transitions.asker(plan, question) not in voices(plan, event):
         return Code.NOT_ITS_AUTHOR
-    return Code.WRONG_STATE if asked.get("state") in ("closed", "set-aside") else None
+    return Code.WRONG_STATE if question.get("state") in ("closed", "set-aside") else None
 
 
 def _promise(plan: Plan, event: Event) -> Code | None:
-    promise = plan.standing_beside("commitment.made", event.data["commitment"])
+    promise = plan.annotation_of_type("commitment.made", event.data["commitment"])
     if promise is None:
         return Code.UNKNOWN_TARGET
     if promise["author"] == event.author:

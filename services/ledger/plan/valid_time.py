@@ -1,12 +1,12 @@
-"""What was true at a moment: the events that happened until then, whenever they were recorded.
+"""Plan as true at a moment: the events that happened by then, whenever they were recorded.
 
-An event happened at its own `time`; where its author gave none, when it was received. Those until
-the moment are folded in the order of the log, which settles everything else. They are never judged
-again: what was accepted stays accepted, whatever grants or representatives had not begun by then.
+An event happened at its `time` or, if its author stated none, when it was received. The events
+up to the moment are folded in the order of the log. They are not decided again: an accepted event
+stays accepted, even if its grant or representative began later.
 
-One whose target is missing has no effect. Its target is missing where the type's own rule would
-refuse it, in the plan so folded, with one of `MISSING`: what it points at is not there, not in a
-state to take its step from, or not on the scale that it names.
+An event whose target is missing is skipped. Its target is missing if the type's own rule, for the
+plan folded so far, refuses it with one of `MISSING`: the target is unknown, in the wrong state for
+the step, or not on the scale that the event names.
 """
 
 from collections.abc import Iterable
@@ -27,15 +27,15 @@ MISSING = frozenset(
 
 
 def happened(event: Event) -> datetime:
-    """When an event happened, to the millisecond, as entries write moments."""
-    told = parse_time(orjson.loads(event.canonical).get("time", event.received))
-    return told.replace(microsecond=told.microsecond // 1000 * 1000)
+    """Return the time of an event in milliseconds, the precision of entries."""
+    time = parse_time(orjson.loads(event.canonical).get("time", event.received))
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 def fold_true(plan: Plan, accepted: Iterable[Event], moment: str) -> Plan:
-    """Fold accepted events, in the order of the log, into what was true at a moment."""
+    """Fold accepted events, in the order of the log, into the plan as true at a moment."""
     until = parse_time(moment)
-    for each in accepted:
-        if happened(each) <= until and type_refusal(plan, each) not in MISSING:
-            evolve(plan, each)
+    for event in accepted:
+        if happened(event) <= until and type_refusal(plan, event) not in MISSING:
+            evolve(plan, event)
     return plan

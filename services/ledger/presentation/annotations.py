@@ -1,9 +1,8 @@
-"""What is said of an entry. It goes wherever the entry is shown, for good:
+"""Annotations of entries by later entries. They are shown wherever the entry is shown:
 
-disagreements  [{entry, author, words}], and what is said of these, with `about`
-corrections    [{entry, type, author, words …}]: asked for, made, declined
-retracted      {entry, words?}: its author took it back
-struck         {entry, words?}: the person said that it is not theirs
+disagreements [{entry, author, words}], and annotations of these, with `about` corrections [{entry,
+type, author, words …}]: requested, made, declined retracted {entry, words?}: its author retracted
+it struck {entry, words?}: the person denied authorship
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,61 +14,70 @@ _CORRECTIONS = frozenset({"correction.requested", "correction.made", "correction
 _MARKS = _CORRECTIONS | {"entry.retracted", "authorship.denied"}
 
 
-def came(things: Iterable[tuple[str, Beside]]) -> list[tuple[str, Beside]]:
+def by_arrival(things: Iterable[tuple[str, Beside]]) -> list[tuple[str, Beside]]:
     """Things beside a plan in the order they came, however they were stored meanwhile."""
-    return sorted(things, key=lambda each: (each[1]["received"], each[0]))
+    return sorted(things, key=lambda item: (item[1]["received"], item[0]))
 
 
 class Annotations:
-    """All that one plan holds against entries, ready to be looked up."""
+    """Index of a plan's annotations by entry."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._corrections: dict[str, list[Json]] = {}
         self._marks: dict[str, Json] = {}
-        for name, each in came(each for each in plan.beside.items() if each[1]["type"] in _MARKS):
-            self._take(name, each)
-        self._spoken_of = {*plan.disagreements, *self._corrections, *self._marks}
+        for name, annotation in by_arrival(
+            item for item in plan.beside.items() if item[1]["type"] in _MARKS
+        ):
+            self._take(name, annotation)
+        self._annotated = {*plan.disagreements, *self._corrections, *self._marks}
 
-    def _take(self, name: str, each: Beside) -> None:
-        target, words = each["data"]["entry"], _without(each["data"], "entry")
-        if each["type"] in _CORRECTIONS:
-            told = {"type": each["type"], "author": each["author"], **words, "entry": name}
-            self._corrections.setdefault(target, []).append(told)
+    def _take(self, name: str, annotation: Beside) -> None:
+        target, words = annotation["data"]["entry"], _without(annotation["data"], "entry")
+        if annotation["type"] in _CORRECTIONS:
+            correction = {
+                "type": annotation["type"],
+                "author": annotation["author"],
+                **words,
+                "entry": name,
+            }
+            self._corrections.setdefault(target, []).append(correction)
         else:
-            mark = "retracted" if each["type"] == "entry.retracted" else "struck"
+            mark = "retracted" if annotation["type"] == "entry.retracted" else "struck"
             self._marks.setdefault(target, {}).setdefault(mark, {"entry": name, **words})
 
     def for_entry(self, name: str) -> Json:
-        """What is said of an entry, and what is said of that."""
-        if name not in self._spoken_of:
+        """Return the annotations of an entry, and those of its annotations."""
+        if name not in self._annotated:
             return {}
-        told: Json = {}
+        annotations: Json = {}
         waiting = [name]
-        for about in waiting:  # grows as it goes
-            for shelf, found in self._directly(about):
-                above = {} if about == name else {"about": about}
-                told.setdefault(shelf, []).append(found | self._marks.get(found["entry"], {}))
-                told[shelf][-1] |= above
-                waiting.append(found["entry"])
-        return told | self._marks.get(name, {})
+        for about in waiting:  # grows in the loop
+            for shelf, annotation in self._directly(about):
+                context = {} if about == name else {"about": about}
+                annotations.setdefault(shelf, []).append(
+                    annotation | self._marks.get(annotation["entry"], {})
+                )
+                annotations[shelf][-1] |= context
+                waiting.append(annotation["entry"])
+        return annotations | self._marks.get(name, {})
 
     def _directly(self, name: str) -> Iterator[tuple[str, Json]]:
-        for each in self._plan.disagreements.get(name, ()):
-            yield "disagreements", each
-        for each in self._corrections.get(name, ()):
-            yield "corrections", each
+        for annotation in self._plan.disagreements.get(name, ()):
+            yield "disagreements", annotation
+        for annotation in self._corrections.get(name, ()):
+            yield "corrections", annotation
 
-    def added_since(self, then: Plan) -> list[str]:
-        """The entries that say something, later, of what an older plan holds."""
-        waiting = [name for name in self._spoken_of if name in then.entries]
+    def added_since(self, older: Plan) -> list[str]:
+        """Return later entries that annotate what an older plan holds."""
+        waiting = [name for name in self._annotated if name in older.entries]
         later: list[str] = []
-        for about in waiting:  # grows as it goes
-            found = [each["entry"] for _, each in self._directly(about)]
-            found += [each["entry"] for each in self._marks.get(about, {}).values()]
-            news = [name for name in found if name not in then.entries]
-            later += news
-            waiting += news
+        for about in waiting:  # grows in the loop
+            names = [annotation["entry"] for _, annotation in self._directly(about)]
+            names += [annotation["entry"] for annotation in self._marks.get(about, {}).values()]
+            added = [name for name in names if name not in older.entries]
+            later += added
+            waiting += added
         return sorted(later)
 
 

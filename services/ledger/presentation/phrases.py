@@ -1,13 +1,13 @@
-"""Lines, and changes that are suggested to them, in words. All of it is the person's to say."""
+"""Phrases for lines of the plan, and for suggested changes to them."""
 
 from collections.abc import Iterator, Mapping
 
 from services.ledger.plan import transitions
 from shared.events.event import Json
-from shared.terminal import FURTHER, safe_text
+from shared.terminal import CONTINUATION, safe_text
 
 Lines = Mapping[tuple[str, str], Json]
-ENDED = {  # what the person did, by the state of a line
+ENDED = {  # the person's action, by the state of a line
     "paused": "let this rest for a while",
     "reached": "reached this",
     "let-go": "let this go",
@@ -17,7 +17,7 @@ ENDED = {  # what the person did, by the state of a line
     "revoked": "took this back",
     "closed": "closed this plan",
 }
-_STEPS = {  # what somebody suggests to do with a line
+_STEPS = {  # suggested actions on a line
     "aspiration.paused": "Let this rest for a while",
     "aspiration.resumed": "Take this up again",
     "aspiration.reached": "Call this reached",
@@ -30,7 +30,7 @@ _STEPS = {  # what somebody suggests to do with a line
 
 
 def line_words(line: Json) -> Iterator[str]:
-    """A line's words, as they were written; a safety plan is several."""
+    """Yield a line's words, as they were written; a safety plan has several."""
     data = line["data"]
     match line["thing"]:
         case "about-me":
@@ -40,10 +40,10 @@ def line_words(line: Json) -> Iterator[str]:
         case "measure":
             yield safe_text(data["name"])
         case "safety-plan":
-            for each in data["sections"]:
-                yield f"{safe_text(each['heading'])}: {safe_text(each['words'])}"
-            for each in data.get("contacts", ()):
-                yield f"{safe_text(each['name'])}: {safe_text(each['reach'])}"
+            for section in data["sections"]:
+                yield f"{safe_text(section['heading'])}: {safe_text(section['words'])}"
+            for contact in data.get("contacts", ()):
+                yield f"{safe_text(contact['name'])}: {safe_text(contact['reach'])}"
         case "wording":
             yield f"“{safe_text(data['say'])}”, not “{safe_text(data['instead_of'])}”."
         case _:
@@ -51,7 +51,7 @@ def line_words(line: Json) -> Iterator[str]:
 
 
 def line_label(line: Json) -> str:
-    """A line where it stands alone: its words, and nobody else's; what it is, if it has none."""
+    """Return the words of a line that is shown alone, or what it is if it has no words."""
     match line["thing"]:
         case "plan":
             return "Your plan"
@@ -61,11 +61,11 @@ def line_label(line: Json) -> str:
             words = f" {safe_text(line['data']['words'])}" if "words" in line["data"] else ""
             return f"A rating of yours: {line['data']['value']}.{words}"
         case _:
-            return FURTHER.join(line_words(line))
+            return CONTINUATION.join(line_words(line))
 
 
 def change_words(change: Json, lines: Lines) -> str:
-    """A suggested change in words; `lines` are those of the plan, by thing and name."""
+    """Return a suggested change in words; `lines` are those of the plan, by thing and name."""
     kind, data = change["type"], change["data"]
     thing, _, step = kind.partition(".")
     if kind in ("plan.closed", "plan.reopened"):
@@ -90,8 +90,8 @@ def _target_words(kind: str, data: Json, lines: Lines) -> str:
 
 
 def _words_of(lines: Lines, thing: str, name: str) -> str:
-    """The words of the line that a change points at; its name, if it is not there."""
-    sorts = ("strength", "need") if thing == "item" else (thing,)
-    found = (lines[sort, name] for sort in sorts if (sort, name) in lines)
-    line = next(found, None)
+    """Return the words of the line that a change refers to; its name if the line is missing."""
+    things = ("strength", "need") if thing == "item" else (thing,)
+    matches = (lines[key, name] for key in things if (key, name) in lines)
+    line = next(matches, None)
     return name if line is None else "; ".join(line_words(line))

@@ -1,8 +1,8 @@
-"""The plan as plain text, for reading aloud: lines first, in the person's words.
+"""Plan as plain text, for reading aloud: lines first, in the person's words.
 
-Words stand as they were written, on a line that begins with "- "; what we say about them follows,
-a sentence a line. What is over comes after what is not: nobody should hear a choice and only then
-that it was taken back.
+Words are printed as they were written, on a line that begins with "- ". Facts about them follow,
+one sentence per line. Ended lines come last: a listener should not hear a choice before hearing
+that it was revoked.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from services.ledger.presentation.phrases import ENDED, line_words
 from services.ledger.presentation.sentences import (
     YOU,
     DisplayNames,
+    annotation_sentences,
     author_of,
     format_day,
     name_in_sentence,
     name_of,
     provenance_sentence,
-    spoken_of,
 )
 from shared.events.event import Json
 from shared.terminal import safe_text
@@ -35,11 +35,11 @@ _HEADINGS = {
 }
 _BEHIND = "What lies behind you"
 _OVER = frozenset({"reached", "let-go", "done", "dropped", "revoked"})
-_RATINGS = 7  # that are read aloud; all of them are in the lines and the history
+_RATINGS = 7  # in the text; all of them are in the lines and the history
 
 
 def plan_text(names: DisplayNames, shown: Json) -> str:
-    """The plan that `view` shows, as text."""
+    """Return the plan that `plan_view` shows, as text."""
     return _PlanText({**names, shown["subject"]: YOU}, shown).text()
 
 
@@ -48,15 +48,17 @@ class _PlanText:
         self._names, self._shown = names, shown
         self._subject = shown["subject"]
         self._lines = {(line["thing"], line["id"]): line for line in shown["lines"]}
-        self._author_of = {each["entry"]: each["author"] for each in shown["beside"]["proposals"]}
+        self._author_of = {
+            proposal["entry"]: proposal["author"] for proposal in shown["beside"]["proposals"]
+        }
         self._ratings: dict[str, list[Json]] = {}
         for line in shown["lines"]:
             if line["thing"] == "rating":
                 self._ratings.setdefault(line["data"]["measure"], []).append(line)
 
     def text(self) -> str:
-        """All of it: the head, a section for each thing, then what stands beside."""
-        told = [*self._head(), ""]
+        """Return the whole text: the head, a section per thing, then the contributions."""
+        output = [*self._head(), ""]
         by_heading: dict[str, list[str]] = {
             heading: [] for heading in (*_HEADINGS.values(), _BEHIND)
         }
@@ -64,10 +66,10 @@ class _PlanText:
             if heading := _BEHIND if line["state"] in _OVER else _HEADINGS.get(line["thing"]):
                 by_heading[heading] += () if _is_taken_out(line) else self._line(line)
         for heading, texts in by_heading.items():
-            told += _section(heading, texts)
+            output += _section(heading, texts)
         for heading, texts in sections(self._names, self._shown, self._lines):
-            told += _section(heading, texts)
-        return "\n".join(told).rstrip() + "\n"
+            output += _section(heading, texts)
+        return "\n".join(output).rstrip() + "\n"
 
     def _head(self) -> Iterator[str]:
         start, ranking = self._lines["plan", "plan"], self._lines.get(("ranking", "aspirations"))
@@ -76,8 +78,8 @@ class _PlanText:
         yield f"The plan of {name}. Version {self._shown['version']}.{closed}"
         if "since" in self._shown:
             yield "More has been said of this since then. It stands with what it is about."
-        yield from (text.strip() for text in (*self._ended(start), *self._said(start)))
-        for text in self._said(ranking) if ranking else ():
+        yield from (text.strip() for text in (*self._ended(start), *self._annotations(start)))
+        for text in self._annotations(ranking) if ranking else ():
             yield f"The order of what you want: {text.strip()}"
 
     def _line(self, line: Json) -> Iterator[str]:
@@ -87,13 +89,13 @@ class _PlanText:
             who = name_of(self._names, self._author_of[name])
             yield f"  {who} suggests a change to this; it stands below."
         yield f"  {provenance_sentence(self._names, line, self._subject)}"
-        yield from self._said(line)
+        yield from self._annotations(line)
         yield from self._ended(line)
-        yield from (text for each in line.get("promised", ()) for text in self._promise(each))
+        yield from (text for promise in line.get("promised", ()) for text in self._promise(promise))
         yield from self._rated(line)
 
     def _facts(self, line: Json) -> Iterator[str]:
-        """What else the person said in a line."""
+        """Yield the other members of a line."""
         data, thing = line["data"], line["thing"]
         if "importance" in data:
             yield f"How much it matters to you: {data['importance']} of 10."
@@ -115,7 +117,7 @@ class _PlanText:
             yield f"How sure you are of it: {data['confidence']} of 10."
 
     def _ended(self, line: Json) -> Iterator[str]:
-        """How a line came to rest or to its end, and what was said then."""
+        """Yield how a line was paused or ended, and the words then."""
         if "ended" not in line:
             return
         ended, did = line["ended"], ENDED[line["state"]]
@@ -129,40 +131,42 @@ class _PlanText:
         if "suggested_by" in ended:
             yield f"  {name_of(self._names, ended['suggested_by'])} had suggested that."
         if "closing_words" in line["data"]:
-            said = "It was said" if "struck" in ended else f"{who} said"
-            yield f"  {said}: {safe_text(line['data']['closing_words'])}"
-        yield from self._said(ended)
+            speaker = "It was said" if "struck" in ended else f"{who} said"
+            yield f"  {speaker}: {safe_text(line['data']['closing_words'])}"
+        yield from self._annotations(ended)
 
-    def _promise(self, each: Json) -> Iterator[str]:
-        late = " The day has passed, and nothing has come." if each["state"] == "overdue" else ""
-        kept = {"kept": " It was kept.", "not-kept": " It was not kept."}.get(each["state"], "")
-        who = name_in_sentence(self._names, each["by"])
-        day = format_day(each["due"])
-        yield f"  There is a promise about this, by {who}, for {day}.{late}{kept}"
-        yield from self._said(each)
+    def _promise(self, promise: Json) -> Iterator[str]:
+        late = " The day has passed, and nothing has come." if promise["state"] == "overdue" else ""
+        outcome = {"kept": " It was kept.", "not-kept": " It was not kept."}.get(
+            promise["state"], ""
+        )
+        who = name_in_sentence(self._names, promise["by"])
+        day = format_day(promise["due"])
+        yield f"  There is a promise about this, by {who}, for {day}.{late}{outcome}"
+        yield from self._annotations(promise)
 
     def _rated(self, measure: Json) -> Iterator[str]:
-        """A measure's ratings, as the person gave them; nothing is made of them."""
+        """Yield a measure's ratings, as the person gave them, without interpretation."""
         ratings = self._ratings.get(measure["id"], []) if measure["thing"] == "measure" else []
         if len(ratings) > _RATINGS:
             yield "  Older ratings are in your history."
         for line in ratings[-_RATINGS:]:
-            data, came = line["data"], line["origin"]
-            who = author_of(self._names, {**line, "author": came["author"]})
-            before = data["version"] != measure["data"]["version"]
-            scale = ", on the scale it had then" if before else ""
-            rated = f"{format_day(came['received'])}: {data['value']}{scale}."
+            data, origin = line["data"], line["origin"]
+            who = author_of(self._names, {**line, "author": origin["author"]})
+            earlier_scale = data["version"] != measure["data"]["version"]
+            scale = ", on the scale it had then" if earlier_scale else ""
+            rated = f"{format_day(origin['received'])}: {data['value']}{scale}."
             words = f" {safe_text(data['words'])}" if "words" in data else ""
-            own = came["author"] == self._subject
-            yield f"  {who if own else f'{who}, for you'}, on {rated}{words}"
-            yield from self._said(line)
+            by_person = origin["author"] == self._subject
+            yield f"  {who if by_person else f'{who}, for you'}, on {rated}{words}"
+            yield from self._annotations(line)
 
-    def _said(self, shown: Json) -> Iterator[str]:
-        return (f"  {text}" for text in spoken_of(self._names, shown))
+    def _annotations(self, shown: Json) -> Iterator[str]:
+        return (f"  {text}" for text in annotation_sentences(self._names, shown))
 
 
 def _is_taken_out(line: Json) -> bool:
-    """True of what the person took out of the plan, and did not deny to have taken out."""
+    """Return True for a withdrawn line, unless the person denied the withdrawal."""
     return line["state"] == "withdrawn" and "struck" not in line["ended"]
 
 

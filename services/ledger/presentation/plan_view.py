@@ -1,10 +1,10 @@
-"""The plan as it is shown: its lines, and beside them what the reader joins.
+"""Plan as shown to the reader: its lines, with contributions and annotations joined.
 
-A line stays as it was written. What stands beside it is joined here, when it is read: promises
-about an action, suggestions for a line, and whatever is said of an entry that is shown
-(services/ledger/presentation/annotations.py). Clocks speak here only: a proposal, an interpretation
-or a permission has *lapsed*, a question to a partner or a promise is *overdue*, at the moment of
-reading. Nobody's clock runs on the person.
+A line is shown as it was written. Joined at read time are promises about an action, suggestions for
+a line, and the annotations of the entries shown (services/ledger/presentation/annotations.py).
+Deadlines are applied only here: a proposal, an interpretation or a permission has *lapsed*, a
+question to a partner or a promise is *overdue*, at the moment of reading. No deadline applies to
+the person.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from itertools import chain
 from services.ledger.plan import transitions
 from services.ledger.plan.authorization import runs_out
 from services.ledger.plan.model import Beside, Line, Plan
-from services.ledger.presentation.annotations import Annotations, came
+from services.ledger.presentation.annotations import Annotations, by_arrival
 from shared.events.event import Json
 from shared.events.schema_fields import UNTIL_WITHDRAWN
 
@@ -36,10 +36,10 @@ _OUTCOMES = frozenset(
 
 
 def plan_view(plan: Plan, moment: str, current: Plan | None = None) -> Json:
-    """The plan as shown at `moment` (a timestamp).
+    """Return the plan as shown at `moment` (a timestamp).
 
-    For a view of the past, `current` is the plan as it is now: what is said now of what is shown
-    stands with it, and `since` names those later entries.
+    For a view of the past, `current` is the current plan: later annotations of what is shown are
+    included, and `since` lists their entries.
     """
     return _View(plan, moment, current or plan).shown()
 
@@ -47,24 +47,28 @@ def plan_view(plan: Plan, moment: str, current: Plan | None = None) -> Json:
 class _View:
     def __init__(self, plan: Plan, moment: str, current: Plan) -> None:
         self._plan, self._moment, self._past = plan, moment, current is not plan
-        self._against = Annotations(current)
+        self._annotations = Annotations(current)
         self._shelves: dict[str, list[Json]] = {name: [] for name in SHELVES}
         self._followed = self._what_followed()
-        for name, each in came(each for each in _things(plan) if each[1]["type"] in _SHELF_OF):
-            self._shelves[_SHELF_OF[each["type"]]].append(self._told(name, each))
+        for name, contribution in by_arrival(
+            item for item in _things(plan) if item[1]["type"] in _SHELF_OF
+        ):
+            self._shelves[_SHELF_OF[contribution["type"]]].append(
+                self._contribution(name, contribution)
+            )
 
     def shown(self) -> Json:
-        """The plan, whole."""
+        """Return the whole view."""
         promised, suggested = self._promised(), self._suggested()
         lines = []
         for line in sorted(self._plan.lines.values(), key=self._order()):
-            told = self._line(line)
-            sort = "item" if line["thing"] in ("strength", "need") else line["thing"]
+            document = self._line(line)
+            thing = "item" if line["thing"] in ("strength", "need") else line["thing"]
             for name, joined in (("promised", promised), ("suggested", suggested)):
-                if found := joined.get((sort, line["id"])):
-                    told[name] = found
-            lines.append(told)
-        since = self._against.added_since(self._plan) if self._past else []
+                if matches := joined.get((thing, line["id"])):
+                    document[name] = matches
+            lines.append(document)
+        since = self._annotations.added_since(self._plan) if self._past else []
         return {
             "subject": self._plan.subject,
             "version": self._plan.version,
@@ -75,97 +79,120 @@ class _View:
         }
 
     def _order(self) -> Callable[[Line], tuple[int, int]]:
-        """Ranked aspirations first, in the person's order; then as the lines came."""
+        """Return a sort key: ranked aspirations first, in the person's order; then by arrival."""
         ranking = self._plan.line("ranking", "aspirations")
-        struck = ranking and "struck" in self._against.for_entry(ranking["origin"]["entry"])
+        struck = ranking and "struck" in self._annotations.for_entry(ranking["origin"]["entry"])
         ranked = ranking["data"]["order"] if ranking and not struck else []
-        places = {name: place for place, name in reversed([*enumerate(ranked)])}
+        positions = {name: position for position, name in reversed([*enumerate(ranked)])}
 
-        def place(line: Line) -> tuple[int, int]:
-            own = places.get(line["id"]) if line["thing"] == "aspiration" else None
-            return (len(places) if own is None else own, line["since"])
+        def position(line: Line) -> tuple[int, int]:
+            rank = positions.get(line["id"]) if line["thing"] == "aspiration" else None
+            return (len(positions) if rank is None else rank, line["since"])
 
-        return place
+        return position
 
     def _line(self, line: Line) -> Json:
-        told: Json = {**line, **self._against.for_entry(line["origin"]["entry"])}
+        document: Json = {**line, **self._annotations.for_entry(line["origin"]["entry"])}
         if "ended" in line:
-            told["ended"] = {**line["ended"], **self._against.for_entry(line["ended"]["entry"])}
-        return told
+            document["ended"] = {
+                **line["ended"],
+                **self._annotations.for_entry(line["ended"]["entry"]),
+            }
+        return document
 
-    def _told(self, name: str, each: Beside) -> Json:
-        """Something that stands beside the plan: its state now, what followed, what is said."""
-        told: Json = {"entry": name, **each, "state": self._state(each)}
+    def _contribution(self, name: str, contribution: Beside) -> Json:
+        """Return a contribution: its state now, its answers and outcome, its annotations."""
+        document: Json = {"entry": name, **contribution, "state": self._state(contribution)}
         for member in ("answered", "ended"):
-            if member in told:
-                told[member] = {**told[member], **self._against.for_entry(told[member]["entry"])}
+            if member in document:
+                document[member] = {
+                    **document[member],
+                    **self._annotations.for_entry(document[member]["entry"]),
+                }
         if name in self._followed:
-            told |= self._followed[name]
-        return told | pinned if (pinned := self._against.for_entry(name)) else told
+            document |= self._followed[name]
+        return (
+            document | annotations
+            if (annotations := self._annotations.for_entry(name))
+            else document
+        )
 
     def _what_followed(self) -> dict[str, Json]:
-        """What came of questions and promises: `answers`, and how they ended, `outcome`."""
+        """Return `answers` and `outcome` of questions and promises."""
         followed: dict[str, Json] = defaultdict(dict)
-        for name, each in came(each for each in self._plan.beside.items() if _follows(each[1])):
-            data = dict(each["data"])
-            about = data.pop("question", None) or data.pop("commitment", None)
-            told = {**data, "author": each["author"], "received": each["received"], "entry": name}
-            if each["type"] == "question.answered":
-                answers = followed[about].setdefault("answers", [])
-                answers.append(told | self._against.for_entry(name))
+        for name, contribution in by_arrival(
+            item for item in self._plan.beside.items() if _follows(item[1])
+        ):
+            data = dict(contribution["data"])
+            target = data.pop("question", None) or data.pop("commitment", None)
+            event = {
+                **data,
+                "author": contribution["author"],
+                "received": contribution["received"],
+                "entry": name,
+            }
+            if contribution["type"] == "question.answered":
+                answers = followed[target].setdefault("answers", [])
+                answers.append(event | self._annotations.for_entry(name))
             else:
-                followed[about]["outcome"] = told | self._against.for_entry(name)
+                followed[target]["outcome"] = event | self._annotations.for_entry(name)
         return followed
 
     def _promised(self) -> dict[tuple[str, str], list[Json]]:
-        """Promises about an action, by the action."""
-        found = defaultdict(list)
-        for each in self._shelves["commitments"]:
-            if "action" in each["data"]:
-                told = {"by": each["author"], "due": each["data"]["due"], "state": each["state"]}
-                marks = self._against.for_entry(each["entry"])
-                found["action", each["data"]["action"]].append(
-                    {"entry": each["entry"], **told, **marks}
+        """Return promises by their action."""
+        promises = defaultdict(list)
+        for commitment in self._shelves["commitments"]:
+            if "action" in commitment["data"]:
+                promise = {
+                    "by": commitment["author"],
+                    "due": commitment["data"]["due"],
+                    "state": commitment["state"],
+                }
+                marks = self._annotations.for_entry(commitment["entry"])
+                promises["action", commitment["data"]["action"]].append(
+                    {"entry": commitment["entry"], **promise, **marks}
                 )
-        return found
+        return promises
 
     def _suggested(self) -> dict[tuple[str, str], list[str]]:
-        """Suggestions that wait for an answer, by the line that they would change."""
-        found = defaultdict(list)
-        for each in self._shelves["proposals"]:
-            change = each["data"]["change"]
+        """Return unanswered suggestions by the line that they would change."""
+        suggestions = defaultdict(list)
+        for proposal in self._shelves["proposals"]:
+            change = proposal["data"]["change"]
             thing = transitions.THINGS.get(change["type"].partition(".")[0], "")
-            if thing in change["data"] and each["state"] in ("open", "parked"):
-                found[thing, change["data"][thing]].append(each["entry"])
-        return found
+            if thing in change["data"] and proposal["state"] in ("open", "parked"):
+                suggestions[thing, change["data"][thing]].append(proposal["entry"])
+        return suggestions
 
-    def _state(self, each: Beside) -> str:
-        data, state = each["data"], each.get("answer") or each.get("state")
+    def _state(self, contribution: Beside) -> str:
+        data, state = contribution["data"], contribution.get("answer") or contribution.get("state")
         if state not in (None, "parked"):
             return str(state)
-        if "retracted" in each:
+        if "retracted" in contribution:
             return "retracted"
         end = data.get("expires") or data.get("until", UNTIL_WITHDRAWN)
         if end != UNTIL_WITHDRAWN and runs_out(end, self._moment):
             return "lapsed"
-        if self._waits_for_a_partner(each) and runs_out(data["due"], self._moment):
+        if self._waits_for_a_partner(contribution) and runs_out(data["due"], self._moment):
             return "overdue"
         return state or "open"
 
-    def _waits_for_a_partner(self, each: Beside) -> bool:
-        """Questions to the person wait as long as it takes."""
-        asks_the_person = each["type"] == "question.asked" and self._is_asked(each)
-        return "due" in each["data"] and not asks_the_person
+    def _waits_for_a_partner(self, contribution: Beside) -> bool:
+        """Return True if a partner's deadline applies; questions to the person have none."""
+        asks_the_person = contribution["type"] == "question.asked" and self._is_for_the_person(
+            contribution
+        )
+        return "due" in contribution["data"] and not asks_the_person
 
-    def _is_asked(self, question: Beside) -> bool:
+    def _is_for_the_person(self, question: Beside) -> bool:
         return bool(question["data"]["to"] == self._plan.subject)
 
 
 def _things(plan: Plan) -> Iterator[tuple[str, Beside]]:
-    """What stands beside a plan, and what says whose it is."""
+    """Yield what is beside a plan, and what concerns access to it."""
     return chain(plan.beside.items(), plan.whose.items())
 
 
-def _follows(each: Beside) -> bool:
-    """True of an answer, and of what ends a question or a promise."""
-    return each["type"] == "question.answered" or each["type"] in _OUTCOMES
+def _follows(contribution: Beside) -> bool:
+    """Return True for an answer, and for the end of a question or a promise."""
+    return contribution["type"] == "question.answered" or contribution["type"] in _OUTCOMES

@@ -1,4 +1,4 @@
-"""An entry, told to the person it is about: who, what, the verdict, and what is said of it."""
+"""History format of an entry: author, sentence, verdict and annotations, for the person."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from services.ledger.presentation.annotations import Annotations
 from services.ledger.presentation.sentences import (
     YOU,
     DisplayNames,
+    annotation_sentences,
     history_sentence,
     name_of,
-    spoken_of,
 )
 from services.ledger.vault import Vault
 from shared.events.catalogue import CATALOGUE
@@ -22,53 +22,59 @@ from shared.events.refusals import WARNINGS
 
 @dataclass(frozen=True, slots=True)
 class HistoryFormatter:
-    """Tells the entries of one person. Their key must be in the vault's memory."""
+    """Formatter of one person's entries. Their key must be in the vault's memory."""
 
     vault: Vault
     names: DisplayNames
     subject: str
 
     def format(
-        self, each: Entry, index: int, against: Annotations, event: Event | None = None
+        self, record: Entry, index: int, annotations: Annotations, event: Event | None = None
     ) -> Json:
-        """An entry as the history tells it; `event` is what is in it, if it was opened."""
-        event = event or each.open(self.vault.find(self.subject))
-        told = self._told(each, index, event)
-        return self.with_annotations(told, against) if each.verdict == entry.ACCEPTED else told
+        """Return an entry as in the history; `event` is its decrypted event, if known."""
+        event = event or record.open(self.vault.find(self.subject))
+        document = self._document(record, index, event)
+        return (
+            self.with_annotations(document, annotations)
+            if record.verdict == entry.ACCEPTED
+            else document
+        )
 
-    def _told(self, each: Entry, index: int, event: Event) -> Json:
+    def _document(self, record: Entry, index: int, event: Event) -> Json:
         row = CATALOGUE[event.type]
-        told: Json = {
+        document: Json = {
             "index": index,
-            "id": each.id,
+            "id": record.id,
             "type": event.type,
-            "author": each.author,
-            "via": each.via,
-            "issuer": each.issuer,
-            "received": each.received,
-            "recorded": each.recorded,
-            "verdict": each.verdict,
+            "author": record.author,
+            "via": record.via,
+            "issuer": record.issuer,
+            "received": record.received,
+            "recorded": record.recorded,
+            "verdict": record.verdict,
             "sentence": history_sentence(
-                self.names, event, each.refusal, represented=each.onbehalfof is not None
+                self.names, event, record.refusal, represented=record.onbehalfof is not None
             ),
         }
         for name in ("onbehalfof", "refusal", "sequence", "planversion", "warnings"):
-            value = getattr(each, name)
+            value = getattr(record, name)
             if value not in (None, ()):
-                told[name] = value
+                document[name] = value
         if row.words is not None and row.words in event.data:
-            told["words"] = event.data[row.words]
-        if when := orjson.loads(event.canonical).get("time"):
-            told["time"] = when
-        return told
+            document["words"] = event.data[row.words]
+        if time := orjson.loads(event.canonical).get("time"):
+            document["time"] = time
+        return document
 
-    def with_annotations(self, told: Json, against: Annotations) -> Json:
-        """What is said of the entry stands with it: as data, and as `notes` to read."""
-        pinned = against.for_entry(told["id"])
-        notes = list(spoken_of({**self.names, self.subject: YOU}, pinned))
-        if "struck" in pinned:
-            through = name_of(self.names, told["via"])
-            notes.append(f"It came through {through}; {told['issuer']} vouched for who wrote it.")
-        warned = (WARNINGS[each] for each in told.get("warnings", ()))
-        notes += [f"{each.replace('the person', 'You')}." for each in warned]
-        return {**told, **pinned, **({"notes": notes} if notes else {})}
+    def with_annotations(self, document: Json, annotations: Annotations) -> Json:
+        """Add the annotations of an entry: as data, and as `notes` to read."""
+        added = annotations.for_entry(document["id"])
+        notes = list(annotation_sentences({**self.names, self.subject: YOU}, added))
+        if "struck" in added:
+            through = name_of(self.names, document["via"])
+            notes.append(
+                f"It came through {through}; {document['issuer']} vouched for who wrote it."
+            )
+        warnings = (WARNINGS[warning] for warning in document.get("warnings", ()))
+        notes += [f"{warning.replace('the person', 'You')}." for warning in warnings]
+        return {**document, **added, **({"notes": notes} if notes else {})}

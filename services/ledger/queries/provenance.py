@@ -1,9 +1,9 @@
-"""Where the present words of each line come from, as data and told to the person.
+"""Provenance of the words of each line, as data and as text for the person.
 
-A line's words are those of the entry that wrote them last: stated, reworded, or accepted as
-somebody suggested them. `changed_words` counts the words that the person changed: of what was
-suggested to them, or of what stood there before (services/ledger/presentation/word_diff.py).
-`earlier` names the entries that wrote the line before that, oldest first.
+A line's words come from the entry that wrote them last: stated, reworded, or accepted from a
+suggestion. `changed_words` counts the words that the person changed: of the suggestion, or of the
+previous words (services/ledger/presentation/word_diff.py). `earlier` lists the entries that wrote
+the line before, oldest first.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,10 +16,10 @@ from services.ledger.presentation.annotations import Annotations
 from services.ledger.presentation.phrases import line_label
 from services.ledger.presentation.sentences import (
     YOU,
+    annotation_sentences,
     format_day,
     name_in_sentence,
     name_of,
-    spoken_of,
 )
 from services.ledger.presentation.word_diff import changed_words
 from services.ledger.queries.entry_replay import ReplayedEntry
@@ -29,92 +29,96 @@ from shared.events.event import Json
 
 
 class Provenance:
-    """The origin of every line of a plan, from a walk over all its entries."""
+    """The origin of every line of a plan, from a replay of all its entries."""
 
-    def __init__(self, telling: HistoryFormatter, against: Annotations) -> None:
-        self._against = against
-        self._subject = telling.subject
-        self._names = {**telling.names, telling.subject: YOU}
+    def __init__(self, formatter: HistoryFormatter, annotations: Annotations) -> None:
+        self._annotations = annotations
+        self._subject = formatter.subject
+        self._names = {**formatter.names, formatter.subject: YOU}
         self._written: dict[str, list[Json]] = {}
         self._proposed: dict[str, Json] = {}
 
     def take(self, steps: Iterable[ReplayedEntry]) -> None:
-        """Go past these entries, from the first one on."""
-        for each in steps:
-            if each.event.type == "proposal.made" and each.entry.verdict == ACCEPTED:
-                self._proposed[each.entry.id] = each.event.data["change"]
-            change = each.change
-            if change is not None and change.after["origin"]["entry"] == each.entry.id:
-                told = self._told(each, change.before, change.after)
-                self._written.setdefault(change.key, []).append(told)
+        """Add these entries, from the first one on."""
+        for step in steps:
+            if step.event.type == "proposal.made" and step.entry.verdict == ACCEPTED:
+                self._proposed[step.entry.id] = step.event.data["change"]
+            change = step.change
+            if change is not None and change.after["origin"]["entry"] == step.entry.id:
+                origin = self._origin(step, change.before, change.after)
+                self._written.setdefault(change.key, []).append(origin)
 
-    def _told(self, passed: ReplayedEntry, before: Line | None, after: Line) -> Json:
-        """Who wrote a line by an entry, who vouched for that, and how many words they changed."""
-        each, origin = passed.entry, after["origin"]
-        told: Json = {**origin, "via": each.via, "issuer": each.issuer}
+    def _origin(self, replayed: ReplayedEntry, before: Line | None, after: Line) -> Json:
+        """Return who wrote a line with an entry, its issuer, and how many words they changed."""
+        record, origin = replayed.entry, after["origin"]
+        document: Json = {**origin, "via": record.via, "issuer": record.issuer}
         if (proposed := self._proposed.get(origin.get("proposal", ""))) is not None:
-            theirs: Json = proposed["data"]
-            own: Json = passed.event.data.get("in_my_words", theirs)
-            told["changed_words"] = changed_words(
-                _words(proposed["type"], theirs), _words(proposed["type"], own)
+            suggested: Json = proposed["data"]
+            accepted: Json = replayed.event.data.get("in_my_words", suggested)
+            document["changed_words"] = changed_words(
+                _words(proposed["type"], suggested), _words(proposed["type"], accepted)
             )
         elif before is not None:
-            told["changed_words"] = changed_words(_of(before), _of(after))
-        return told | {"sentence": self._sentence(told)}
+            document["changed_words"] = changed_words(_of(before), _of(after))
+        return document | {"sentence": self._sentence(document)}
 
-    def _sentence(self, told: Json) -> str:
-        own, when = told["author"] == self._subject, format_day(told["received"])
-        who, count = name_of(self._names, told["author"]), told.get("changed_words", 0)
-        for_you = "" if own else " for you"
+    def _sentence(self, origin: Json) -> str:
+        by_person, when = origin["author"] == self._subject, format_day(origin["received"])
+        who, count = name_of(self._names, origin["author"]), origin.get("changed_words", 0)
+        for_you = "" if by_person else " for you"
         words = f"changed {count} {'word' if count == 1 else 'words'}{for_you}"
-        if "proposal" not in told:
+        if "proposal" not in origin:
             return f"{who} {words if count else f'wrote this{for_you}'} on {when}."
-        suggested = f"{name_of(self._names, told['suggested_by'])} suggested it"
-        answered = name_in_sentence(self._names, told["author"])
+        suggested = f"{name_of(self._names, origin['suggested_by'])} suggested it"
+        answered = name_in_sentence(self._names, origin["author"])
         if count:
             return f"{suggested}; {answered} {words}."
-        rest = ", in other ways changed" if told["reworded"] else ""
+        rest = ", in other ways changed" if origin["reworded"] else ""
         return f"{suggested}; {answered} accepted it{for_you} on {when}{rest}."
 
     def lines(self, plan: Plan) -> list[Json]:
-        """Each line of the plan, with its origin and what is said of that."""
+        """Return each line of the plan, with its origin and annotations."""
         return [self._line(key, line) for key, line in plan.lines.items()]
 
     def _line(self, key: str, line: Line) -> Json:
         *earlier, last = self._written[key]
-        told: Json = {"thing": line["thing"], "id": line["id"], "state": line["state"]}
-        told |= {"words": line_label(cast(Json, line)), **self._pinned(last)}
+        document: Json = {"thing": line["thing"], "id": line["id"], "state": line["state"]}
+        document |= {"words": line_label(cast(Json, line)), **self._annotated(last)}
         if "ended" in line:
-            told["ended"] = self._pinned(cast(Json, line["ended"]))
-        return told | ({"earlier": [self._pinned(each) for each in earlier]} if earlier else {})
+            document["ended"] = self._annotated(cast(Json, line["ended"]))
+        return document | (
+            {"earlier": [self._annotated(origin) for origin in earlier]} if earlier else {}
+        )
 
-    def _pinned(self, origin: Json) -> Json:
-        told = {**origin, **self._against.for_entry(origin["entry"])}
-        if "struck" in told and "sentence" in told:
-            told["sentence"] = f"This was written in your name on {format_day(origin['received'])}."
-        return told
+    def _annotated(self, origin: Json) -> Json:
+        document = {**origin, **self._annotations.for_entry(origin["entry"])}
+        if "struck" in document and "sentence" in document:
+            document["sentence"] = (
+                f"This was written in your name on {format_day(origin['received'])}."
+            )
+        return document
 
     def text(self, plan: Plan) -> str:
-        """Told to the person."""
-        told = [f"Where the words of your plan come from. Version {plan.version}.", ""]
-        for each in self.lines(plan):
-            told += [f"- {each['words']}", *(f"  {text}" for text in self._spoken(each))]
-        return "\n".join(told) + "\n"
+        """Return the provenance as text for the person."""
+        texts = [f"Where the words of your plan come from. Version {plan.version}.", ""]
+        for line in self.lines(plan):
+            texts += [f"- {line['words']}", *(f"  {text}" for text in self._line_sentences(line))]
+        return "\n".join(texts) + "\n"
 
-    def _spoken(self, told: Json) -> Iterator[str]:
-        for each in told.get("earlier", ()):
-            yield each["sentence"]
-            yield from spoken_of(self._names, each)
-        yield told["sentence"]
-        through, vouched = name_of(self._names, told["via"]), told["issuer"]
+    def _line_sentences(self, line: Json) -> Iterator[str]:
+        for origin in line.get("earlier", ()):
+            yield origin["sentence"]
+            yield from annotation_sentences(self._names, origin)
+        yield line["sentence"]
+        through, vouched = name_of(self._names, line["via"]), line["issuer"]
         yield f"It came through {through}; {vouched} vouched for who wrote it."
-        yield from spoken_of(self._names, told)
-        if "ended" in told:
-            yield from spoken_of(self._names, told["ended"])
+        yield from annotation_sentences(self._names, line)
+        if "ended" in line:
+            yield from annotation_sentences(self._names, line["ended"])
 
 
 def _words(kind: str, data: Json) -> str:
-    """The words in the data of a *plan* type; of several, one after another."""
+    """Return the words in the data of a *plan* type; several texts are joined."""
     member = CATALOGUE[kind].words
     return str(data[member]) if member is not None and member in data else " ".join(texts(data))
 

@@ -1,7 +1,7 @@
-"""Reading a person's things: the plan now and as it was, and the history of every attempt.
+"""Reader of a person's data: the plan now and in the past, and the history with refused events.
 
-Whatever shows an entry shows what is said of it (services/ledger/presentation/annotations.py), also
-what was said later; in a view of the past `since` names that.
+Entries are shown with their annotations (services/ledger/presentation/annotations.py), including
+later ones; in a view of the past, `since` lists the later ones.
 """
 
 from collections.abc import Iterator
@@ -27,134 +27,135 @@ from services.ledger.store.tile_store import nodes
 from services.ledger.vault import Vault
 from shared.events.event import Json
 
-PART = 50  # entries that are read at once
-PAGE_BYTES = 1_000_000  # after which a page takes no further entry
-MOST_OF_ONE_ID = 100  # entries in an answer about one id
+PART = 50  # entries read at once
+PAGE_BYTES = 1_000_000  # limit on the size of a page
+MOST_OF_ONE_ID = 100  # entries in a response about one id
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries of a history, each with its sentence, and the cursor of the next page; None: there is
-    no next page.
-    """
+    """Entries of a history with their sentences, and the next page's cursor, None at the end."""
 
     entries: list[Json]
     following: int | None
 
 
 class Backwards(Exception):
-    """A difference goes from a plan to a later one, and was asked for the other way round."""
+    """The first plan of a diff is later than the second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads one ledger, over one connection, for one person at a time."""
+    """Reads of one person's data, over one connection."""
 
     connection: Connection
     vault: Vault
     log: int
     subject: str
-    kept: ReadCache = field(default_factory=ReadCache)
+    cache: ReadCache = field(default_factory=ReadCache)
 
     @property
     def past(self) -> PlanHistory:
-        """The person's plans, now and before; their key is brought into the vault's memory."""
+        """Return the person's plans, and load their key into the vault's memory."""
         unwrap_keys(self.connection, self.vault, [self.subject])
-        return PlanHistory(self.connection, self.vault, self.log, self.subject, self.kept)
+        return PlanHistory(self.connection, self.vault, self.log, self.subject, self.cache)
 
     def plan(self, when: PlanSelector = NOW) -> Plan | None:
-        """The plan now, at a version, or of a moment; None where there was none."""
+        """Return the plan now, at a version or at a moment; None if it was not started."""
         return self.plan_until(when)[0]
 
     def plan_until(self, when: PlanSelector) -> tuple[Plan | None, str | None]:
-        """The same, and the moment at which it ceased to be the plan; None: it is the plan."""
+        """Return the plan, and the moment at which it was replaced; None if it is current."""
         if when.true_at is not None:
             plan = self.past.true(when.true_at, when.as_of)
             until: str | None = min(when.true_at, when.as_of or when.true_at)
         else:
             person, until = self.past.person(when)
             plan = person.plan
-        found = plan.state == "started" and when.version in (None, plan.version)
-        return (plan if found else None), until
+        matches = plan.state == "started" and when.version in (None, plan.version)
+        return (plan if matches else None), until
 
     def now(self) -> Plan:
-        """The plan as it is now, started or not."""
+        """Return the current plan, started or not."""
         return self.past.now().plan
 
     def history(self, names: DisplayNames, *, after: int, limit: int) -> Page:
-        """Entries about the person past a place in the log, each with a sentence: `limit` at most,
-        and fewer where they are long.
-        """
-        telling, against = self._telling(names)
+        """Return entries after an index, with sentences: up to `limit`, fewer if they are long."""
+        formatter, annotations = self._formatting(names)
         page: list[Json] = []
         size = 0
         for row in self._entries(after, limit):
-            page.append(telling.format(entry.parse(row["leaf"]), row["index"], against))
+            page.append(formatter.format(entry.parse(row["leaf"]), row["index"], annotations))
             size += len(row["leaf"])
             if size >= PAGE_BYTES:
                 break
-        ends = len(page) < limit and size < PAGE_BYTES
-        return Page(page, None if ends else page[-1]["index"])
+        is_last = len(page) < limit and size < PAGE_BYTES
+        return Page(page, None if is_last else page[-1]["index"])
 
     def _entries(self, after: int, limit: int) -> Iterator[Row]:
-        """A page's rows, read in parts, so that long ones are not read for nothing."""
+        """Yield a page's rows, read in parts, so that rows beyond the page's size are not read."""
         while limit > 0:
-            asked = min(PART, limit)
-            part = list(
-                reads.entries_of(self.connection, self.log, self.subject, after=after, limit=asked)
+            count = min(PART, limit)
+            rows = list(
+                reads.entries_of(self.connection, self.log, self.subject, after=after, limit=count)
             )
-            yield from part
-            if len(part) < asked:
+            yield from rows
+            if len(rows) < count:
                 return
-            after, limit = part[-1]["index"], limit - asked
+            after, limit = rows[-1]["index"], limit - count
 
     def difference(
         self, names: DisplayNames, start: PlanSelector, end: PlanSelector
     ) -> tuple[PlanDiff, Plan, Plan]:
-        """What changed from one plan to another, and the two; Backwards if the first is later."""
+        """Return the diff of two plans, and the plans. Raises Backwards if the first is later."""
         past, first = self.past, self.past.person(start)[0]
         last = past.person(end)[0]
         if first.sequence > last.sequence:
             raise Backwards
-        difference = PlanDiff(*self._telling(names))
-        walk = EntryReplay(self.vault, first.plan, first.sequence)
+        difference = PlanDiff(*self._formatting(names))
+        replay = EntryReplay(self.vault, first.plan, first.sequence)
         rows = past.rows(first.sequence, last.sequence)
-        difference.take(walk.past(row["index"], row["leaf"]) for row in rows)
+        difference.take(replay.apply(row["index"], row["leaf"]) for row in rows)
         return difference, first.plan, last.plan
 
     def origins(self, names: DisplayNames, when: PlanSelector) -> tuple[Provenance, Plan]:
-        """Where the words of the lines of a plan come from, and the plan."""
+        """Return the provenance of a plan's lines, and the plan."""
         past, person = self.past, self.past.person(when)[0]
-        origins, walk = (
-            Provenance(*self._telling(names)),
+        origins, replay = (
+            Provenance(*self._formatting(names)),
             EntryReplay(self.vault, Plan(self.subject)),
         )
-        origins.take(walk.past(row["index"], row["leaf"]) for row in past.rows(0, person.sequence))
+        origins.take(
+            replay.apply(row["index"], row["leaf"]) for row in past.rows(0, person.sequence)
+        )
         return origins, person.plan
 
-    def _telling(self, names: DisplayNames) -> tuple[HistoryFormatter, Annotations]:
-        """What tells the person's entries, and what is said of them now."""
+    def _formatting(self, names: DisplayNames) -> tuple[HistoryFormatter, Annotations]:
+        """Return the formatter of the person's entries, and the current annotations."""
         return HistoryFormatter(self.vault, names, self.subject), Annotations(self.now())
 
     def fates(self, name: str, reader: str, published: PublishedHead) -> list[Json]:
-        """What became of the events about the person that bear an id, oldest first, as far as the
-        log was published: for the person all of them, for anybody else their own.
+        """Return the outcomes of the published events with an id, oldest first.
+
+        The person gets all events about them; other readers get their own.
         """
-        return [outcome(each, self.vault) for each in self._recorded(name, reader, published)]
+        return [outcome(located, self.vault) for located in self._recorded(name, reader, published)]
 
     def receipts(self, name: str, reader: str, published: PublishedHead) -> list[Json]:
-        """The same, each with its proof in the published checkpoint."""
+        """Return the outcomes, each with its inclusion proof in the published checkpoint."""
         node = nodes(self.connection, self.log, published.size)
-        found = []
-        for each in self._recorded(name, reader, published):
-            path = tuple(inclusion(node, each.index, published.size))
-            proof = Proof(each.index, path, published.checkpoint)
-            found.append(receipt(each, self.vault, proof))
-        return found
+        results = []
+        for located in self._recorded(name, reader, published):
+            path = tuple(inclusion(node, located.index, published.size))
+            proof = Proof(located.index, path, published.checkpoint)
+            results.append(receipt(located, self.vault, proof))
+        return results
 
     def _recorded(self, name: str, reader: str, published: PublishedHead) -> list[LocatedEntry]:
-        """The entries with an id that this reader may hear of. The person's key is unwrapped only
-        where there are some: the time of an answer must not tell whether the person has one.
+        """Return the entries with an id that this reader may see.
+
+        The person's key is unwrapped only if there are any: response times must not reveal whether
+        the person has a key.
         """
         rows = [
             row

@@ -1,9 +1,9 @@
-"""Which plan is asked for: now, at a version, or of what was known or true at a moment.
+"""Past plans: at a version, or of what was recorded or true at a moment.
 
-`version=n` is the plan up to the last entry with that planversion; `as-of=T` what was known at T:
-the entries recorded at or before it. `true-at=T` is what was true at T: of the entries known, now
-or as of a moment, those that had happened by then (services/ledger/plan/valid_time.py). Its version
-counts the changes that it holds.
+`version=n` is the plan up to the last entry with that planversion. `as-of=T` is the plan from the
+entries recorded at or before T. `true-at=T` is the plan from the recorded entries, now or as of a
+moment, that had happened by T (services/ledger/plan/valid_time.py); its version counts the changes
+that it holds.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from shared.events.event import Event
 
 @dataclass(frozen=True, slots=True)
 class PlanSelector:
-    """A moment of a plan. Moments are timestamps as entries write them."""
+    """Selector of a plan. Moments are timestamps in the format of entries."""
 
     version: int | None = None
     as_of: str | None = None
@@ -30,33 +30,35 @@ class PlanSelector:
 
     @property
     def is_now(self) -> bool:
-        """True if nothing is asked for but the plan."""
+        """Return True if the current plan is selected."""
         return self == NOW
 
 
 NOW = PlanSelector()
-NEAR = 500  # entries that are folded onto a kept plan; for more, the stored one is opened
+NEAR = 500  # entries folded onto a cached plan; for more, the stored plan is read
 
 
 @dataclass(frozen=True, slots=True)
 class PlanHistory:
-    """One person's plans, now and before. Their key must be in the vault's memory.
+    """One person's plans, now and in the past. Their key must be in the vault's memory.
 
-    The plans are kept for others: go on from a copy.
+    The plans are cached for other readers: modify only copies.
     """
 
     connection: Connection
     vault: Vault
     log: int
     subject: str
-    kept: ReadCache
+    cache: ReadCache
 
     def now(self) -> PersonState:
-        """The person as the entries have them now."""
+        """Return the person after their last entry."""
         return self._at(reads.ends_at(self.connection, self.log, self.subject), None)
 
     def person(self, when: PlanSelector) -> tuple[PersonState, str | None]:
-        """The person at a version or as of a moment, and until when that was so; None: it is."""
+        """Return the person at a version or as of a moment, and when that state ended; None if
+        current.
+        """
         if when.is_now:
             return self.now(), None
         within = reads.Cutoff(when.version, when.as_of)
@@ -71,33 +73,35 @@ class PlanHistory:
         return self._at(end, base), until
 
     def _at(self, end: int, base: int | None) -> PersonState:
-        """The person right after an entry: as kept, or folded from there, from a snapshot, or for
-        the newest entry (`base` None) from the stored plan.
+        """Return the person after an entry.
+
+        The state is cached, or folded from a cached plan, from a snapshot, or for the newest entry
+        (`base` is None) from the stored plan.
         """
         if end == 0:
             return PersonState(Plan(self.subject))
         kid, last = self._kid(), next(self.rows(end - 1, end))["leaf"]
-        found = self.kept.find(kid, last)
-        if found is None:
-            found = self._from_kept(kid, end) if base is None else self._snapped(base)
-            if found is None:
-                found = load_state(self.connection, self.vault, self.log, self.subject)
-            for row in self.rows(found.sequence, end):
-                apply_entry(self.vault, found, entry.parse(row["leaf"]))
-            self.kept.keep(kid, last, found)
-        return found
+        person = self.cache.find(kid, last)
+        if person is None:
+            person = self._from_cache(kid, end) if base is None else self._from_snapshot(base)
+            if person is None:
+                person = load_state(self.connection, self.vault, self.log, self.subject)
+            for row in self.rows(person.sequence, end):
+                apply_entry(self.vault, person, entry.parse(row["leaf"]))
+            self.cache.keep(kid, last, person)
+        return person
 
-    def _from_kept(self, kid: str, end: int) -> PersonState | None:
-        """The last person kept, to be folded on; None if they are too far from there."""
-        leaf, old = self.kept.newest(kid) or (b"", None)
-        if old is None or not 0 < end - old.sequence <= NEAR:
+    def _from_cache(self, kid: str, end: int) -> PersonState | None:
+        """Return a copy of the newest cached person to fold on; None if too many entries follow."""
+        leaf, cached = self.cache.newest(kid) or (b"", None)
+        if cached is None or not 0 < end - cached.sequence <= NEAR:
             return None
-        if next(self.rows(old.sequence - 1, old.sequence))["leaf"] != leaf:
+        if next(self.rows(cached.sequence - 1, cached.sequence))["leaf"] != leaf:
             return None
-        return PersonState(copy_of(old.plan), old.sequence)
+        return PersonState(copy_of(cached.plan), cached.sequence)
 
-    def _snapped(self, sequence: int) -> PersonState:
-        """The person as a snapshot has them, or as nobody if it is of no use."""
+    def _from_snapshot(self, sequence: int) -> PersonState:
+        """Return the person from a snapshot, or an empty one if the snapshot is unusable."""
         row = reads.snapshot(self.connection, self.subject, sequence) if sequence else None
         plan = usable_plan(self.vault, row) if row is not None else None
         return PersonState(Plan(self.subject)) if plan is None else PersonState(plan, sequence)
@@ -107,19 +111,19 @@ class PlanHistory:
         return key.kid if key else ""
 
     def true(self, true_at: str, as_of: str | None) -> Plan:
-        """What was true at a moment, as far as it is known, or was as of another."""
+        """Return what was true at a moment, from the entries recorded by now or another moment."""
         return fold_true(Plan(self.subject), self._accepted(as_of), true_at)
 
     def _accepted(self, as_of: str | None) -> Iterator[Event]:
         for row in self.rows(0):
             if as_of is not None and row["recorded"] > as_of:
                 return
-            each = entry.parse(row["leaf"])
-            if each.verdict == entry.ACCEPTED:
-                yield each.open(self.vault.find(self.subject))
+            record = entry.parse(row["leaf"])
+            if record.verdict == entry.ACCEPTED:
+                yield record.open(self.vault.find(self.subject))
 
     def rows(self, after: int, until: int | None = None) -> Iterator[Row]:
-        """The person's entries with standing past a sequence, up to another."""
+        """Yield the person's entries with a sequence after one, up to another."""
         return reads.entries_in_sequence(
             self.connection, self.log, self.subject, after=after, until=until
         )

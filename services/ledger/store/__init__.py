@@ -1,1 +1,1 @@
-"""SQL, and only here: tables, guards, the connection, appending and reading."""
+"""The store, the only package with SQL: tables, append-only guards, connections, reads, writes."""

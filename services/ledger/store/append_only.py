@@ -1,12 +1,12 @@
-"""What makes entries append-only, and kept checkpoints, and the check that it is still in force.
+"""Append-only guards of entries and archived checkpoints, and the check that they are in force.
 
-SQLite: triggers refuse UPDATE, DELETE, and an INSERT that any unique key of an entry stands
-against (its place, its event's name and digest, its rowid), since REPLACE deletes that entry
-without a word to the other two; our connections refuse to drop or alter guarded tables (an
-authorizer, `deny_drop`). PostgreSQL: the services' role has INSERT and SELECT on entries and
-owns nothing, and triggers, ENABLE ALWAYS, refuse UPDATE, DELETE and TRUNCATE on `entries` and
-on every partition, made by the function that makes partitions. The read API may have a role of its
-own, the reader's, with SELECT and nothing else.
+SQLite: triggers refuse UPDATE, DELETE, and an INSERT that conflicts with any unique key of an
+entry (its index, its event's id and digest, its rowid), since REPLACE deletes the old entry without
+firing the other two triggers. An authorizer (`_deny_drop`) stops our connections from dropping or
+altering tables. PostgreSQL: the services' role owns nothing and has INSERT and SELECT on entries.
+Triggers, ENABLE ALWAYS, refuse UPDATE, DELETE and TRUNCATE on `entries` and on every partition; the
+function that creates partitions creates them. The read API may have a separate role, the reader's,
+with SELECT only.
 """
 
 from sqlalchemy import Connection, text
@@ -25,7 +25,7 @@ WHEN EXISTS (SELECT 1 FROM entries WHERE log = NEW.log AND "index" = NEW."index"
   OR EXISTS (SELECT 1 FROM entries WHERE log = NEW.log AND id = NEW.id
              AND author = NEW.author AND digest = NEW.digest)
   OR EXISTS (SELECT 1 FROM entries WHERE rowid = NEW.rowid)
-BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",  # noqa: S608 - no query, and our own text
+BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",  # noqa: S608 - no query, constants only
 }
 
 CHECKPOINT_TRIGGERS = {
@@ -37,7 +37,7 @@ BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",
 WHEN EXISTS (SELECT 1 FROM checkpoints WHERE log = NEW.log AND size = NEW.size
              AND cosignatures = NEW.cosignatures)
   OR EXISTS (SELECT 1 FROM checkpoints WHERE rowid = NEW.rowid)
-BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",  # noqa: S608 - no query, and our own text
+BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END""",  # noqa: S608 - no query, constants only
 }
 
 _REFUSE = f"BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'insufficient_privilege'; END"
@@ -69,7 +69,7 @@ END $$;
 _GUARDED = """(SELECT oid, relname FROM pg_class
     WHERE oid IN ('entries'::regclass, 'checkpoints'::regclass) OR oid IN (
     SELECT inhrelid FROM pg_inherits WHERE inhparent = 'entries'::regclass)) AS c"""
-# `tgtype` is a sum of bits: BEFORE UPDATE OR DELETE for each row, BEFORE TRUNCATE.
+# `tgtype` is a bit mask: BEFORE UPDATE OR DELETE for every row, BEFORE TRUNCATE.
 _POSTGRESQL_UNGUARDED = f"""
 SELECT c.relname FROM {_GUARDED} WHERE 2 <> (
     SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
@@ -78,13 +78,13 @@ SELECT c.relname FROM {_GUARDED} WHERE 2 <> (
 )
 UNION ALL
 SELECT proname FROM pg_proc WHERE oid = 'entries_refuse'::regproc AND prosrc <> :refuse
-"""  # noqa: S608 - our own words
-_POSTGRESQL_TOO_MUCH = f"""
+"""  # noqa: S608 - constants only
+_POSTGRESQL_EXCESS = f"""
 SELECT privilege FROM {_GUARDED},
     unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS privilege
 WHERE has_table_privilege(c.oid, privilege)
    OR (privilege = 'UPDATE' AND has_any_column_privilege(c.oid, privilege))
-"""  # noqa: S608 - our own words
+"""  # noqa: S608 - constants only
 _ALLOWED = {
     "SELECT": "ledger, heads, entries, keys, people, plans, snapshots, tiles, checkpoints, "
     "unreadable, held, alarms, alembic_version",
@@ -96,7 +96,7 @@ _ALLOWED = {
 _COUNTERS = "unreadable_number_seq, held_number_seq, alarms_number_seq"
 
 
-_READERS_TOO_MUCH = """
+_READER_EXCESS = """
 SELECT privilege, t.relname FROM pg_class t, unnest(ARRAY[
     'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
 WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p')
@@ -105,15 +105,14 @@ AND (has_table_privilege(t.oid, privilege) OR (
 ORDER BY t.relname, privilege
 """
 
-_GUARD_AGAIN = (
-    "find out who changed it, make it again as "
-    "services/ledger/store/append_only.py has it, and run "
+_REMEDY = (
+    "find out who changed it, restore it from services/ledger/store/append_only.py, and run "
     "'firsthand replay --all'"
 )
 
 
 def grant(connection: Connection, role: str) -> None:
-    """Give the services' role what it needs and nothing more (PostgreSQL)."""
+    """Grant the services' role the privileges that it needs, no others (PostgreSQL)."""
     quoted = connection.dialect.identifier_preparer.quote(role)
     for privilege, tables in _ALLOWED.items():
         connection.execute(text(f"GRANT {privilege} ON {tables} TO {quoted}"))
@@ -121,27 +120,28 @@ def grant(connection: Connection, role: str) -> None:
 
 
 def grant_reading(connection: Connection, role: str) -> None:
-    """Give the read API's role what it needs: SELECT, and nothing more (PostgreSQL)."""
+    """Grant the read API's role SELECT and nothing else (PostgreSQL)."""
     quoted = connection.dialect.identifier_preparer.quote(role)
     connection.execute(text(f"GRANT SELECT ON {_ALLOWED['SELECT']} TO {quoted}"))
 
 
 def check_reader(connection: Connection) -> None:
-    """Raise Unsafe, naming a table, if this role may do more than read (PostgreSQL). On SQLite who
-    reads opens the file for reading alone.
+    """Raise PreconditionFailed, naming a table, if this role may do more than read.
+
+    This applies to PostgreSQL. On SQLite the reader opens the file read-only.
     """
     if connection.dialect.name == "sqlite":
         return
-    too_much = connection.execute(text(_READERS_TOO_MUCH)).first()
-    if too_much is not None:
+    excess = connection.execute(text(_READER_EXCESS)).first()
+    if excess is not None:
         raise PreconditionFailed(
-            f"the read API's database role may {too_much.privilege} {too_much.relname}; let "
-            "FIRSTHAND_DATABASE_READER_URL name a role of its own, and run 'firsthand init'"
+            f"the read API's database role may {excess.privilege} {excess.relname}; set "
+            "FIRSTHAND_DATABASE_READER_URL to a separate role, and run 'firsthand init'"
         )
 
 
 def check(connection: Connection) -> None:
-    """Raise Unsafe, naming what is missing, unless entries are append-only on this store."""
+    """Raise PreconditionFailed, naming what is missing, unless entries are append-only."""
     if connection.dialect.name == "sqlite":
         _check_sqlite(connection)
     else:
@@ -149,14 +149,13 @@ def check(connection: Connection) -> None:
 
 
 def _check_sqlite(connection: Connection) -> None:
-    found = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
-    there: dict[str, str] = {row.name: row.sql for row in found}
-    wanted = SQLITE_TRIGGERS | CHECKPOINT_TRIGGERS
-    missing = [name for name, sql in wanted.items() if there.get(name) != sql]
+    rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
+    triggers: dict[str, str] = {row.name: row.sql for row in rows}
+    expected = SQLITE_TRIGGERS | CHECKPOINT_TRIGGERS
+    missing = [name for name, sql in expected.items() if triggers.get(name) != sql]
     if missing:
         raise PreconditionFailed(
-            f"entries are not append-only here: trigger {missing[0]} is missing or changed; "
-            f"{_GUARD_AGAIN}"
+            f"entries are not append-only: trigger {missing[0]} is missing or modified; {_REMEDY}"
         )
 
 
@@ -164,12 +163,12 @@ def _check_postgresql(connection: Connection) -> None:
     unguarded = connection.scalars(text(_POSTGRESQL_UNGUARDED), {"refuse": _REFUSE}).all()
     if unguarded:
         raise PreconditionFailed(
-            f"entries are not append-only here: {unguarded[0]} has not its triggers as they were; "
-            f"{_GUARD_AGAIN}"
+            f"entries are not append-only: the triggers on {unguarded[0]} are missing or modified; "
+            f"{_REMEDY}"
         )
-    too_much = connection.scalars(text(_POSTGRESQL_TOO_MUCH)).all()
-    if too_much:
+    excess = connection.scalars(text(_POSTGRESQL_EXCESS)).all()
+    if excess:
         raise PreconditionFailed(
-            f"this database role may {too_much[0]} entries; let the services connect as a role "
-            "that 'firsthand init' made, not as the owner"
+            f"this database role may {excess[0]} entries; let the services connect as a role "
+            "that 'firsthand init' created, not as the owner"
         )

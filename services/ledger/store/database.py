@@ -1,9 +1,9 @@
-"""Connections to the two stores, and the settings each must have.
+"""Database connections for SQLite and PostgreSQL, and the settings that they require.
 
-SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE, one writing process (a lock on a file beside the
-database), readers `mode=ro`; at least 3.51.3, since older ones have the WAL-reset bug.
-PostgreSQL: synchronous commit, 15 s for an idle transaction, readers read-only and at one
-moment (repeatable read), as SQLite's are.
+SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE, one writing process (a lock file next to the
+database), readers `mode=ro`; at least 3.51.3, since older versions have the WAL-reset bug.
+PostgreSQL: synchronous commit, 15 s for an idle transaction, readers read-only and with one
+snapshot (repeatable read), as on SQLite.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from sqlalchemy.pool import QueuePool
 from shared.errors import FirsthandError, PreconditionFailed, SettingsError, Unavailable
 from shared.files import try_lock
 
-# What the rest of the ledger knows of SQLAlchemy: these names, and nothing else.
+# The rest of the ledger uses no other names of SQLAlchemy.
 __all__ = [
     "Connection",
     "Engine",
@@ -35,17 +35,17 @@ __all__ = [
 
 try:
     from pysqlite3 import dbapi2 as sqlite
-except ImportError:  # no wheel for this machine: the interpreter's own, if it is new enough
+except ImportError:  # no wheel for this platform: use the standard library's, if new enough
     import sqlite3 as sqlite
 
-# One connection for each of 16 threads, and some to spare. A thread that finds none free gives up
-# soon: the caller hears 503 and may ask again, rather than wait half a minute for an answer.
+# One connection for each of 16 threads, and a reserve. A thread that gets none in 3 s gives up: the
+# caller gets a 503 and can retry, which is better than a response after half a minute.
 POOL: dict[str, Any] = {"pool_size": 16, "max_overflow": 4, "pool_timeout": 3}
 OLDEST_SQLITE = (3, 51, 3)
 OLDEST_POSTGRESQL = 140000
 BUSY_MILLISECONDS = 10_000
 _DENIED = (sqlite.SQLITE_DROP_TABLE, sqlite.SQLITE_DROP_TRIGGER, sqlite.SQLITE_ALTER_TABLE)
-WAL_PAGES = 10_000  # 40 MB: pages that many batches touch go into the database once
+WAL_PAGES = 10_000  # 40 MB: a page that many batches modify is written to the database once
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -56,7 +56,7 @@ _PRAGMAS = (
 _POSTGRESQL_OPTIONS = (
     "-c synchronous_commit=on -c idle_in_transaction_session_timeout=15000 "
     "-c statement_timeout=60000 -c lock_timeout=30000 -c timezone=UTC "
-    # A COPY heeds no time-out: a machine that vanishes in its middle is missed within 25 s.
+    # No time-out applies to a COPY: keepalives detect a dead peer within 25 s.
     "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 )
 _READ_ONLY = (
@@ -65,15 +65,15 @@ _READ_ONLY = (
 
 
 class CommitUnknown(FirsthandError):
-    """The database reported a commit that may not have been replicated: its fate is unknown."""
+    """The database reported a commit that may not have been replicated; its outcome is unknown."""
 
 
 def connect(url: str, *, write: bool, owner: bool = False) -> Engine:
-    """An engine for one of the services; `owner` lifts what only migrations may do."""
+    """Create an engine for one of the services; `owner` lifts the limits for migrations."""
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise SettingsError("FIRSTHAND_DATABASE_URL: not a database address") from None
+        raise SettingsError("FIRSTHAND_DATABASE_URL: not a database URL") from None
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(Path(parsed.database or ""), write=write, owner=owner)
     if parsed.get_backend_name() == "postgresql":
@@ -88,12 +88,12 @@ def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
             "(pip install pysqlite3) or PostgreSQL"
         )
     if not owner and not path.exists():
-        raise PreconditionFailed(f"there is no ledger at {path}; run 'firsthand init'")
+        raise PreconditionFailed(f"no ledger at {path}; run 'firsthand init'")
     if owner:
-        path.touch(mode=0o600)  # its folder may let others in, who read no more than sizes then
+        path.touch(mode=0o600)  # other users who can open its folder then see no more than sizes
     mode = "rw" if write else "ro"
 
-    def opened() -> Any:
+    def open_connection() -> Any:
         connection = sqlite.connect(
             f"file:{quote(str(path))}?mode={mode}",
             uri=True,
@@ -106,12 +106,12 @@ def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
             connection.set_authorizer(_deny_drop)
         return connection
 
-    # The address "sqlite://" alone would select SingletonThreadPool, which closes the connection of
-    # another thread, in use or not, as soon as there are more threads than connections.
+    # The URL "sqlite://" alone would select SingletonThreadPool, which closes the connection of
+    # another thread, in use or not, as soon as threads outnumber connections.
     engine = create_engine(
         "sqlite://",
         module=sqlite,
-        creator=opened,
+        creator=open_connection,
         poolclass=QueuePool,
         hide_parameters=True,
         **POOL,
@@ -126,7 +126,7 @@ def _sqlite(path: Path, *, write: bool, owner: bool) -> Engine:
 
 
 def _deny_drop(action: int, *_: str | None) -> Any:
-    """SQLite's authorizer: our connections drop and alter nothing."""
+    """Stop our connections from dropping and altering tables (SQLite's authorizer)."""
     return sqlite.SQLITE_DENY if action in _DENIED else sqlite.SQLITE_OK
 
 
@@ -143,41 +143,45 @@ def _postgresql(url: str, *, write: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def listen(connection: Any, record: Any) -> None:
-        def noticed(notice: Any) -> None:
+        def on_notice(notice: Any) -> None:
             if notice.severity_nonlocalized == "WARNING":
                 record.info["warned"] = notice.message_primary
 
-        connection.add_notice_handler(noticed)
+        connection.add_notice_handler(on_notice)
 
     return engine
 
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """A transaction that commits at the end, or raises.
+    """Open a transaction that commits at the end.
 
-    A warning at COMMIT means that the wait for the standby was cancelled: CommitUnknown.
+    Raises CommitUnknown if the database warned at COMMIT that the wait for the standby was
+    cancelled.
     """
     with engine.connect() as connection:
         connection.info.pop("warned", None)
         with connection.begin():
             yield connection
-        warned = connection.info.pop("warned", None)
-        if warned:
-            raise CommitUnknown(f"the database warned at commit: {warned}")
+        warning = connection.info.pop("warned", None)
+        if warning:
+            raise CommitUnknown(f"the database warned at commit: {warning}")
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Whatever the database fails with, for a command that ends with it: Unavailable."""
+    """Translate every database error to Unavailable, for commands that then exit."""
     try:
         yield
     except StoreError as fault:
-        raise Unavailable(f"The database does not answer ({type(fault).__name__}).") from fault
+        raise Unavailable(f"The database is unavailable ({type(fault).__name__}).") from fault
 
 
 def lock_writer(folder: Path) -> BinaryIO:
-    """The one writer of a SQLite ledger; keep the file open. Unsafe if there is another."""
+    """Lock a SQLite ledger for the only writer; the caller must keep the file open.
+
+    Raises PreconditionFailed if another process holds the lock.
+    """
     if (file := try_lock(folder / "writer.lock")) is None:
         raise PreconditionFailed(f"another worker writes to {folder}; stop it first")
     return file

@@ -1,4 +1,4 @@
-"""Reading: rows as mappings, in the order of the log."""
+"""Queries of the services: rows as mappings, in the order of the log."""
 
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
@@ -34,53 +34,53 @@ from services.ledger.store.writes import Head
 CHUNK = 1_000
 
 
-def _all(connection: Connection, wanted: Select[Any]) -> list[RowMapping]:
-    return list(connection.execute(wanted).mappings())
+def _all(connection: Connection, query: Select[Any]) -> list[RowMapping]:
+    return list(connection.execute(query).mappings())
 
 
 def ledger_row(connection: Connection) -> RowMapping | None:
-    """What was fixed when the ledger was made."""
+    """Return the ledger's fixed properties, or None if it was not created."""
     return connection.execute(select(ledger)).mappings().first()
 
 
 def head(connection: Connection, log: int) -> Head | None:
-    """The head of a log, as committed."""
+    """Return the committed head of a log."""
     row = connection.execute(select(heads).where(heads.c.log == log)).mappings().first()
     return Head(**row) if row else None
 
 
 def log_size(connection: Connection, log: int) -> int:
-    """How many entries a log has, by its newest entry."""
+    """Return the number of entries of a log, by its newest entry."""
     newest = select(func.max(entries.c.index)).where(entries.c.log == log)
-    found = connection.execute(newest).scalar()
-    return 0 if found is None else int(found) + 1
+    index = connection.execute(newest).scalar()
+    return 0 if index is None else int(index) + 1
 
 
 def sizes(connection: Connection, log: int) -> tuple[int, int | None]:
-    """How many entries a log has, by its newest entry and by its head, at one moment."""
+    """Return the number of entries of a log by its newest entry and by its head, consistently."""
     newest = select(func.max(entries.c.index)).where(entries.c.log == log).scalar_subquery()
-    claimed = select(heads.c.size).where(heads.c.log == log).scalar_subquery()
-    row = connection.execute(select(newest, claimed)).one()
+    head_size = select(heads.c.size).where(heads.c.log == log).scalar_subquery()
+    row = connection.execute(select(newest, head_size)).one()
     return (0 if row[0] is None else int(row[0]) + 1), row[1]
 
 
 def log_sizes(connection: Connection) -> dict[int, int]:
-    """How many entries each log has, by its head."""
+    """Return the number of entries of every log, by its head."""
     return {row["log"]: row["size"] for row in _all(connection, select(heads.c.log, heads.c.size))}
 
 
 def unreadable_count(connection: Connection) -> int:
-    """How many messages were kept aside since they did not open."""
+    """Return the number of quarantined messages."""
     return connection.execute(select(func.count()).select_from(unreadable)).scalar_one()
 
 
 def last_unreadable(connection: Connection) -> str:
-    """When the last of them was put aside; empty if there are none."""
+    """Return when the last message was quarantined; empty if none was."""
     return connection.scalar(select(func.max(unreadable.c.seen))) or ""
 
 
 class HeldPerson(NamedTuple):
-    """Held messages of one person: how many, their bytes, and why the first one is held."""
+    """Held messages of one person: their number and bytes, and why the first one is held."""
 
     log: int
     subject: str
@@ -90,48 +90,48 @@ class HeldPerson(NamedTuple):
 
 
 def held_people(connection: Connection, log: int | None = None) -> list[HeldPerson]:
-    """The people of whom messages are held, in a log or in all; the one held longest first."""
+    """Return the people with held messages, in a log or in all; the longest held first."""
     first = func.min(held.c.number)
-    counted = select(
+    query = select(
         held.c.log, held.c.subject, func.count(), func.sum(func.length(held.c.message)), first
     ).group_by(held.c.log, held.c.subject)
     if log is not None:
-        counted = counted.where(held.c.log == log)
-    rows = connection.execute(counted.order_by(first)).all()
+        query = query.where(held.c.log == log)
+    rows = connection.execute(query.order_by(first)).all()
     numbers = [row[4] for row in rows]
-    wanted = select(held.c.number, held.c.reason).where(held.c.number.in_(numbers))
-    reasons = {row.number: row.reason for row in connection.execute(wanted)} if numbers else {}
+    first_ones = select(held.c.number, held.c.reason).where(held.c.number.in_(numbers))
+    reasons = {row.number: row.reason for row in connection.execute(first_ones)} if numbers else {}
     return [HeldPerson(row[0], row[1], row[2], int(row[3]), reasons[row[4]]) for row in rows]
 
 
 def held_of(connection: Connection, log: int, subject: str | None = None) -> list[RowMapping]:
-    """Held messages of a log, or of one person in it, in the order in which they came."""
-    wanted = select(held).where(held.c.log == log).order_by(held.c.number)
+    """Return held messages of a log, or of one person in it, in the order of arrival."""
+    query = select(held).where(held.c.log == log).order_by(held.c.number)
     if subject is not None:
-        wanted = wanted.where(held.c.subject == subject)
-    return _all(connection, wanted)
+        query = query.where(held.c.subject == subject)
+    return _all(connection, query)
 
 
 def alarms_since(connection: Connection, moment: str) -> list[RowMapping]:
-    """Alarms seen since a moment, oldest first."""
+    """Return alarms seen since a moment, oldest first."""
     return _all(connection, select(alarms).where(alarms.c.seen >= moment).order_by(alarms.c.number))
 
 
 def alarm_counts(connection: Connection) -> dict[str, int]:
-    """How many messages are missing by all alarms, by their kind."""
-    counted = select(alarms.c.kind, func.sum(alarms.c.missing)).group_by(alarms.c.kind)
-    return {row[0]: int(row[1]) for row in connection.execute(counted)}
+    """Return the number of messages that alarms report as missing, by the alarms' kind."""
+    query = select(alarms.c.kind, func.sum(alarms.c.missing)).group_by(alarms.c.kind)
+    return {row[0]: int(row[1]) for row in connection.execute(query)}
 
 
 def version(connection: Connection) -> str:
-    """The database, by name and version."""
+    """Return the database's name and version."""
     if connection.dialect.name == "sqlite":
         return f"SQLite {connection.scalar(text('SELECT sqlite_version()'))}"
     return f"PostgreSQL {connection.scalar(text('SHOW server_version'))}"
 
 
 def clock(connection: Connection) -> float | None:
-    """The database's own clock, in seconds since 1970; None if it has none (SQLite)."""
+    """Return the database's clock in seconds since 1970; None on SQLite."""
     if connection.dialect.name == "sqlite":
         return None
     return float(connection.execute(select(func.clock_timestamp())).scalar_one().timestamp())
@@ -155,33 +155,33 @@ _WITH_STANDING = query_by_ids(
 
 
 def keys_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
-    """Wrapped keys of these subjects."""
+    """Return the wrapped keys of these subjects."""
     return list(_KEYS(connection, subjects).mappings())
 
 
 def people_of(connection: Connection, subjects: Iterable[str]) -> dict[str, RowMapping]:
-    """Where these people's streams stand, by subject."""
+    """Return the stream positions of these people, by subject."""
     return {row["subject"]: row for row in _PEOPLE(connection, subjects).mappings()}
 
 
 def plans_of(connection: Connection, subjects: Iterable[str]) -> list[RowMapping]:
-    """The stored plans of these people."""
+    """Return the stored plans of these people."""
     return list(_PLANS(connection, subjects).mappings())
 
 
 def plan_bytes(connection: Connection, subjects: Iterable[str]) -> dict[str, int]:
-    """The length of each person's stored plan, by subject, without reading it."""
+    """Return the length of every person's stored plan, by subject, without reading the plans."""
     return {row.subject: row.bytes for row in _PLAN_BYTES(connection, subjects)}
 
 
 class Cutoff(NamedTuple):
-    """Entries and snapshots up to a version, or recorded at or before a moment."""
+    """A selection of entries and snapshots: up to a version, or up to a moment."""
 
     version: int | None
     recorded: str | None
 
     def of(self, table: Table) -> Iterator[ColumnElement[bool]]:
-        """What is to be true of a row of entries or snapshots."""
+        """Yield the conditions on the rows of entries or snapshots."""
         if self.version is not None:
             yield table.c.planversion <= self.version
         if self.recorded is not None:
@@ -191,28 +191,29 @@ class Cutoff(NamedTuple):
 def snapshots_around(
     connection: Connection, subject: str, within: Cutoff
 ) -> tuple[int, int | None]:
-    """Where the newest snapshot stands that is wholly within a version or a moment, 0 for none;
-    and the one after it, if there is one.
+    """Return the sequences of the newest snapshot within the cutoff and of the one after it.
+
+    The first is 0 and the second None if there is no such snapshot.
     """
     of_person = select(snapshots.c.sequence).where(snapshots.c.subject == subject)
     newest = of_person.where(*within.of(snapshots)).order_by(snapshots.c.sequence.desc()).limit(1)
-    found = connection.execute(newest).scalar() or 0
+    last = connection.execute(newest).scalar() or 0
     following = select(func.min(snapshots.c.sequence)).where(
-        snapshots.c.subject == subject, snapshots.c.sequence > found
+        snapshots.c.subject == subject, snapshots.c.sequence > last
     )
-    return found, connection.execute(following).scalar()
+    return last, connection.execute(following).scalar()
 
 
 def snapshot(connection: Connection, subject: str, sequence: int) -> RowMapping | None:
-    """A person's snapshot at a sequence."""
-    wanted = select(snapshots).where(
+    """Return a person's snapshot at a sequence."""
+    query = select(snapshots).where(
         snapshots.c.subject == subject, snapshots.c.sequence == sequence
     )
-    return connection.execute(wanted).mappings().first()
+    return connection.execute(query).mappings().first()
 
 
 def ends_at(connection: Connection, log: int, subject: str) -> int:
-    """Where a person's stream ends, by their newest entry with standing; 0 if there is none."""
+    """Return the last sequence of a person's stream, by its entries; 0 if it is empty."""
     newest = select(func.max(entries.c.sequence)).where(
         entries.c.log == log, entries.c.subject == subject, entries.c.sequence > 0
     )
@@ -222,15 +223,15 @@ def ends_at(connection: Connection, log: int, subject: str) -> int:
 def entries_of(
     connection: Connection, log: int, subject: str, *, after: int = -1, limit: int | None = None
 ) -> Iterator[RowMapping]:
-    """A person's entries past a place in the log, refusals without standing too."""
-    wanted = (
+    """Yield a person's entries past an index of the log, including refusals without standing."""
+    query = (
         select(entries)
         .where(entries.c.log == log, entries.c.subject == subject, entries.c.index > after)
         .order_by(entries.c.index)
     )
     if limit is not None:
-        wanted = wanted.limit(limit)
-    yield from connection.execute(wanted).mappings()
+        query = query.limit(limit)
+    yield from connection.execute(query).mappings()
 
 
 def last_within(
@@ -242,55 +243,60 @@ def last_within(
     after: int,
     before: int | None,
 ) -> int:
-    """The sequence of a person's last entry that is within a version or a moment, looked for
-    between two sequences; `after` if there is none.
+    """Return the sequence of a person's last entry within the cutoff, between two sequences.
+
+    Returns `after` if there is none.
     """
-    place = entries.c.sequence
-    wanted = select(func.max(place)).where(
+    sequence = entries.c.sequence
+    query = select(func.max(sequence)).where(
         entries.c.log == log,
         entries.c.subject == subject,
-        place > after,
-        *([place < before] if before is not None else []),
+        sequence > after,
+        *([sequence < before] if before is not None else []),
         *within.of(entries),
     )
-    return connection.execute(wanted).scalar() or after
+    return connection.execute(query).scalar() or after
 
 
 def entries_in_sequence(
     connection: Connection, log: int, subject: str, *, after: int, until: int | None = None
 ) -> Iterator[RowMapping]:
-    """A person's entries with standing past a sequence, up to another, in order: what a fold
-    takes. Refusals without standing are not read, so that nobody's attempts slow the person's
-    reads.
+    """Yield a person's entries with standing past a sequence, up to another, for a fold.
+
+    Refusals without standing are not read, so that refused attempts of others do not slow down
+    the person's reads.
     """
-    wanted = (
+    query = (
         select(entries.c.index, entries.c.leaf, entries.c.recorded)
         .where(entries.c.log == log, entries.c.subject == subject, entries.c.sequence > after)
         .order_by(entries.c.sequence)
     )
     if until is not None:
-        wanted = wanted.where(entries.c.sequence <= until)
-    yield from connection.execute(wanted).mappings()
+        query = query.where(entries.c.sequence <= until)
+    yield from connection.execute(query).mappings()
 
 
 def entries_of_many(connection: Connection, log: int, subjects: Iterable[str]) -> list[RowMapping]:
-    """All entries with standing about these people, in order; sorted here, as `earlier` is."""
-    told = _WITH_STANDING(connection, subjects, log=log).mappings()
-    return sorted(told, key=itemgetter("sequence"))
+    """Return all entries with standing of these people, in order.
+
+    They are sorted here for the reason stated at `writes.existing_entries`.
+    """
+    rows = _WITH_STANDING(connection, subjects, log=log).mappings()
+    return sorted(rows, key=itemgetter("sequence"))
 
 
 def entry_of(connection: Connection, log: int, subject: str, name: str) -> list[RowMapping]:
-    """The entries about a person that bear an id.
+    """Return the entries of a person with an event id.
 
-    Found by the id alone. If the person stood in the query too, SQLite would go through all of
-    their entries, and the time that takes would tell how many there are.
+    The query is by id alone. With the person in it, SQLite would scan all of their entries, and
+    the time would reveal their number.
     """
     rows = _all(connection, select(entries).where(entries.c.log == log, entries.c.id == name))
     return sorted((row for row in rows if row["subject"] == subject), key=itemgetter("index"))
 
 
 def entries_in_order(connection: Connection, log: int) -> Iterator[RowMapping]:
-    """All entries of a log, in chunks, so that memory stays flat."""
+    """Yield all entries of a log, in chunks, in constant memory."""
     after = -1
     while rows := _chunk(connection, log, after):
         yield from rows
@@ -298,5 +304,5 @@ def entries_in_order(connection: Connection, log: int) -> Iterator[RowMapping]:
 
 
 def _chunk(connection: Connection, log: int, after: int) -> list[RowMapping]:
-    wanted = select(entries).where(entries.c.log == log, entries.c.index > after)
-    return _all(connection, wanted.order_by(entries.c.index).limit(CHUNK))
+    query = select(entries).where(entries.c.log == log, entries.c.index > after)
+    return _all(connection, query.order_by(entries.c.index).limit(CHUNK))

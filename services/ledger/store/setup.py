@@ -1,4 +1,4 @@
-"""Making a ledger, and the check at every start that it is still as it must be."""
+"""Creation of a ledger, and the checks of its database at every start."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ from services.ledger.store.writes import save_keys
 from services.ledger.vault import HOLD, LEDGER, Vault
 from shared.errors import PreconditionFailed
 
-NEWER = "run the newer version of Firsthand that made them"
+NEWER = "run the newer version of Firsthand that created them"
 
 
 def migrations() -> Config:
-    """Alembic's configuration, without a file."""
+    """Return the configuration of Alembic; it has no file."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
 
 
 def newest_revision() -> str:
-    """The revision this code was written for."""
+    """Return the revision of the tables that this code needs."""
     return str(ScriptDirectory.from_config(migrations()).get_current_head())
 
 
-def make_ledger(  # noqa: PLR0913 - all by name, from the settings of one command
+def make_ledger(  # noqa: PLR0913 - keywords only, from the settings of one command
     owner_url: str,
     services_url: str,
     *,
@@ -45,9 +45,9 @@ def make_ledger(  # noqa: PLR0913 - all by name, from the settings of one comman
     vault: Vault,
     reader_url: str = "",
 ) -> None:
-    """Migrate the store and, if it is new, make its logs, heads and ledger key. Repeatable.
+    """Migrate the database and, if it is new, create its logs, heads and ledger key.
 
-    Unavailable if the database does not answer.
+    Idempotent. Raises Unavailable if the database cannot be reached.
     """
     engine = connect(owner_url, write=True, owner=True)
     try:
@@ -60,15 +60,15 @@ def make_ledger(  # noqa: PLR0913 - all by name, from the settings of one comman
             command.upgrade(config, "head")
             if connection.dialect.name == "postgresql":
                 _make_roles(connection, services_url, reader_url)
-            found = reads.ledger_row(connection)
-            if found is None:
-                fixed = {"format": FORMAT, "partitions": partitions, "origin": origin}
-                connection.execute(insert(ledger), [fixed | {"created": created}])
+            row = reads.ledger_row(connection)
+            if row is None:
+                columns = {"format": FORMAT, "partitions": partitions, "origin": origin}
+                connection.execute(insert(ledger), [columns | {"created": created}])
                 save_keys(connection, [vault.fresh(LEDGER)[1]])
                 for log, signer in enumerate(signers):
                     _make_log(connection, log, signer, created)
             else:
-                _same(found, partitions, origin)
+                _same(row, partitions, origin)
             if not reads.keys_of(connection, [HOLD]):
                 save_keys(connection, [vault.fresh(HOLD)[1]])
     finally:
@@ -76,26 +76,29 @@ def make_ledger(  # noqa: PLR0913 - all by name, from the settings of one comman
 
 
 def _revision(connection: Connection) -> str | None:
-    """The revision of the tables, None where there are none; Unsafe where they do not say it."""
-    names, found = {*inspect(connection).get_table_names()}, None
+    """Return the revision of the tables, or None if there are none.
+
+    Raises PreconditionFailed if tables exist without a revision.
+    """
+    names, revision = {*inspect(connection).get_table_names()}, None
     if "alembic_version" in names:
-        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    if found is None and names & {*metadata.tables}:
+        revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if revision is None and names & {*metadata.tables}:
         raise PreconditionFailed(
-            "the tables do not say which revision they have: alembic_version is empty or missing; "
-            "restore a copy of the database"
+            "the revision of the tables is unknown: alembic_version is empty or missing; "
+            "restore a backup of the database"
         )
-    return found
+    return revision
 
 
 def _revisions() -> set[str]:
-    """Every revision this code knows."""
+    """Return all revisions that this code knows."""
     scripts = ScriptDirectory.from_config(migrations())
-    return {each.revision for each in scripts.walk_revisions()}
+    return {script.revision for script in scripts.walk_revisions()}
 
 
 def _other_tables(revision: str) -> PreconditionFailed:
-    """What is said of tables of a revision that is not this code's newest."""
+    """Return the error for tables whose revision is not the newest one."""
     older = "run 'firsthand init' with this version"
     remedy = older if revision in _revisions() else NEWER
     return PreconditionFailed(
@@ -120,8 +123,9 @@ def _make_log(connection: Connection, log: int, signer: Signer, created: str) ->
 
 
 def _make_roles(connection: Connection, services_url: str, reader_url: str) -> None:
-    """The services' role and, if it has an address, the reader's. Only the owner can: run as the
-    services' role itself (`up` without the owner's address), they are there already.
+    """Create the services' role and, if it has a URL, the reader's.
+
+    Only the owner can create roles. If `up` runs as the services' role, they exist already.
     """
     _make_role(connection, services_url, append_only.grant)
     is_owner = connection.scalar(text("SELECT current_user")) != make_url(services_url).username
@@ -132,16 +136,16 @@ def _make_roles(connection: Connection, services_url: str, reader_url: str) -> N
 def _make_role(
     connection: Connection, address: str, grant: Callable[[Connection, str], None]
 ) -> None:
-    """A role that services connect as: it owns nothing, and may do what `grant` gives it."""
+    """Create a role for services to connect as; it owns nothing and gets the rights of `grant`."""
     url = make_url(address)
     if url.username is None:
-        raise PreconditionFailed("a database address names no role for the services to connect as")
-    known = text("SELECT 1 FROM pg_roles WHERE rolname = :name")
-    if connection.execute(known, {"name": url.username}).first() is None:
+        raise PreconditionFailed("the database URL names no role for the services to connect as")
+    query = text("SELECT 1 FROM pg_roles WHERE rolname = :name")
+    if connection.execute(query, {"name": url.username}).first() is None:
         quoted = connection.dialect.identifier_preparer.quote(url.username)
         connection.execute(text(f"CREATE ROLE {quoted} LOGIN"))
         if url.password:
-            secret = "".join("''" if each == "'" else each for each in str(url.password))
+            secret = str(url.password).replace("'", "''")
             connection.exec_driver_sql(f"ALTER ROLE {quoted} PASSWORD '{secret}'")
     if url.username != connection.scalar(text("SELECT current_user")):
         grant(connection, url.username)
@@ -149,14 +153,14 @@ def _make_role(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the settings say of the ledger. An empty `origin` is whatever the ledger has."""
+    """The ledger as the settings describe it. An empty `origin` accepts the ledger's."""
 
     partitions: int
     origin: str = ""
 
 
 def check_ledger(connection: Connection, *, partitions: int, origin: str = "") -> None:
-    """Raise Unsafe, with the remedy, unless the store is what this code was written for."""
+    """Raise PreconditionFailed unless the database fits this code and these settings."""
     for check in CHECKS.values():
         check(connection, Wanted(partitions, origin))
 
@@ -164,32 +168,32 @@ def check_ledger(connection: Connection, *, partitions: int, origin: str = "") -
 def _check_tables(connection: Connection, _: Wanted) -> None:
     revision = _revision(connection)
     if revision is None:
-        raise PreconditionFailed("this database holds no ledger; run 'firsthand init'")
+        raise PreconditionFailed("this database contains no ledger; run 'firsthand init'")
     if revision != newest_revision():
         raise _other_tables(revision)
 
 
-def _check_ledger(connection: Connection, wanted: Wanted) -> None:
-    found = reads.ledger_row(connection)
-    if found is None:
-        raise PreconditionFailed("this database holds no ledger; run 'firsthand init'")
-    _same(found, wanted.partitions, wanted.origin or found["origin"])
+def _check_ledger(connection: Connection, expected: Wanted) -> None:
+    row = reads.ledger_row(connection)
+    if row is None:
+        raise PreconditionFailed("this database contains no ledger; run 'firsthand init'")
+    _same(row, expected.partitions, expected.origin or row["origin"])
 
 
-def _same(found: Any, partitions: int, origin: str) -> None:
-    if found["format"] != FORMAT:
+def _same(row: Any, partitions: int, origin: str) -> None:
+    if row["format"] != FORMAT:
         raise PreconditionFailed(
-            f"this ledger has format {found['format']}, this code format {FORMAT}; "
-            "run the version of Firsthand that made it"
+            f"this ledger has format {row['format']}, this code format {FORMAT}; "
+            "run the version of Firsthand that created it"
         )
-    if found["partitions"] != partitions:
+    if row["partitions"] != partitions:
         raise PreconditionFailed(
-            f"this ledger was made with {found['partitions']} partitions, and that is fixed, but "
-            f"FIRSTHAND_PARTITIONS says {partitions}; set it to {found['partitions']}"
+            f"this ledger was created with {row['partitions']} partitions, which cannot change; "
+            f"FIRSTHAND_PARTITIONS is {partitions}; set it to {row['partitions']}"
         )
-    if found["origin"] != origin:
+    if row["origin"] != origin:
         raise PreconditionFailed(
-            f"this ledger's origin is {found['origin']}, but FIRSTHAND_ORIGIN says {origin}; "
+            f"this ledger's origin is {row['origin']}, but FIRSTHAND_ORIGIN is {origin}; "
             "set it to the ledger's, or leave it out"
         )
 
@@ -220,17 +224,17 @@ def _check_guards(connection: Connection, _: Wanted) -> None:
     append_only.check(connection)
 
 
-def _check_heads(connection: Connection, wanted: Wanted) -> None:
-    for log in range(wanted.partitions):
-        size, claimed = reads.sizes(connection, log)
-        if claimed != size:
-            told = "no head" if claimed is None else f"a head of size {claimed}"
+def _check_heads(connection: Connection, expected: Wanted) -> None:
+    for log in range(expected.partitions):
+        size, head_size = reads.sizes(connection, log)
+        if head_size != size:
+            description = "no head" if head_size is None else f"a head of size {head_size}"
             raise PreconditionFailed(
-                f"log {log} has {size} entries and {told}; run 'firsthand replay --all'"
+                f"log {log} has {size} entries and {description}; run 'firsthand replay --all'"
             )
 
 
-# At each start, in this order, and by `firsthand doctor`, each for itself.
+# Run at every start, in this order, and by `firsthand doctor`, one by one.
 CHECKS: dict[str, Callable[[Connection, Wanted], None]] = {
     "tables": _check_tables,
     "ledger": _check_ledger,

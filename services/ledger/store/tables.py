@@ -1,23 +1,23 @@
-"""The tables. Entries, keys and checkpoints are the truth; the rest is derived.
+"""Database tables. Entries, keys and checkpoints are primary data; the rest is derived.
 
-    ledger      one row: what was fixed when the ledger was made
-    heads       one row a log: size, frontier, root, signed checkpoint, and what is known of the
+    ledger      one row: properties that were fixed when the ledger was created
+    heads       one row a log: size, frontier, root, signed checkpoint, and the accounting of the
                 log's stream in the queue (services/ledger/writer/queue_accounting.py). Locked by
-                each batch
-    entries     append-only: the entry's bytes (`leaf`), and columns that are functions of them
-    keys        a wrapped key a person, and the ledger key
-    people      derived: where a person's stream stands
-    plans       derived: the sealed plan, as of some entry
-    snapshots   derived: the same, kept now and then, for views of the past
-    tiles       derived: full tiles of the logs' hashes (log/tiles.py), each with its root
+                every batch
+    entries     append-only: the entry's bytes (`leaf`), and columns derived from them
+    keys        one wrapped key for every person, the ledger key and the hold key
+    people      derived: the position of a person's stream
+    plans       derived: the encrypted plan, as of some entry
+    snapshots   derived: older encrypted plans at intervals, for views of the past
+    tiles       derived: full tiles of the logs' hashes (log/tiles.py) with their roots
     checkpoints append-only: published checkpoints, at most one a second, with cosignatures
-    unreadable  messages that did not open; nothing is thrown away
-    held        messages about people whose key or entries cannot be used just now, encrypted under
-                the hold key, in stream order
-    alarms      append-only: what went wrong outside this database, with the number of messages lost
+    unreadable  quarantine: messages that could not be parsed or decrypted; nothing is discarded
+    held        messages of people whose key or entries are unavailable, encrypted with the hold
+                key, in stream order
+    alarms      append-only: faults outside this database, with the number of messages lost
 
-`index` is the place in the log, from 0; `sequence` the place in a person's stream, from 1.
-`plan` columns are sealed under the person's key, binding subject, sequence and rules.
+`index` is the position in the log, from 0; `sequence` the position in a person's stream, from 1.
+`plan` columns are encrypted with the person's key; subject, sequence and rules are bound.
 """
 
 from sqlalchemy import (
@@ -32,7 +32,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-FORMAT = 1  # of a ledger's tables and bytes as a whole
+FORMAT = 1  # version of a ledger's tables and bytes
 metadata = MetaData()
 
 

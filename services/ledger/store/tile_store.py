@@ -1,8 +1,7 @@
-"""Tiles in the store: full tiles of hashes, written in the batch's transaction with the entries
-they are made of, so that a tile or a proof costs the same at ten entries and at ten million.
+"""Stored tiles: full tiles of hashes, written in the same transaction as their entries.
 
-Partial tiles and bundles are made when asked for. All of it is a function of the entries: a row
-that is not there is worked out again.
+A tile or a proof therefore costs the same with ten entries and with ten million. Partial tiles and
+bundles are computed on request. All tiles are derived from the entries; missing rows are computed.
 """
 
 from collections.abc import Sequence
@@ -24,71 +23,71 @@ from services.ledger.log.tiles import (
 )
 from services.ledger.store.tables import entries, tiles
 
-FILL = 16 * WIDTH  # entries read at a time when tiles are made of what is there already
+FILL = 16 * WIDTH  # entries read at a time to compute the tiles of an existing log
 
 
 def save_tiles(connection: Connection, log: int, size: int, leaves: Sequence[bytes]) -> None:
-    """Keep the tiles that fill as a log of this size grows by these leaf hashes."""
+    """Store the tiles that become full when a log of this size grows by these leaf hashes."""
     rows = [
-        {"log": log, "level": each.level, "index": each.number}
-        | {"root": each.root, "hashes": each.hashes}
-        for each in completed_tiles(size, leaves, lambda *place: hashes(connection, log, *place))
+        {"log": log, "level": tile.level, "index": tile.number}
+        | {"root": tile.root, "hashes": tile.hashes}
+        for tile in completed_tiles(size, leaves, lambda *range_: hashes(connection, log, *range_))
     ]
     if rows:
         connection.execute(insert(tiles), rows)
 
 
 def backfill_tiles(connection: Connection, log: int, size: int) -> None:
-    """Make all tiles of a log of this size, none of which is there yet."""
+    """Compute and store all tiles of a log that has none yet."""
     for start in range(0, size, FILL):
         save_tiles(connection, log, start, hashes(connection, log, 0, start, start + FILL))
 
 
 def leaves(connection: Connection, log: int, start: int, end: int) -> list[bytes]:
-    """The entries from one place up to another, as bytes."""
-    wanted = (
+    """Return the bytes of the entries from `start` up to `end`."""
+    query = (
         select(entries.c.leaf)
         .where(entries.c.log == log, entries.c.index >= start, entries.c.index < end)
         .order_by(entries.c.index)
     )
-    return list(connection.scalars(wanted))
+    return list(connection.scalars(query))
 
 
 def hashes(connection: Connection, log: int, level: int, start: int, end: int) -> list[bytes]:
-    """The hashes of a level of tiles, from one place up to another; all must be full."""
+    """Return the hashes of a tile level from `start` up to `end`; all must be of full tiles."""
     if level == 0:
-        return [leaf_hash(each) for each in leaves(connection, log, start, end)]
-    wanted = select(tiles.c.index, tiles.c.root).where(
+        return [leaf_hash(entry) for entry in leaves(connection, log, start, end)]
+    query = select(tiles.c.index, tiles.c.root).where(
         tiles.c.log == log,
         tiles.c.level == level - 1,
         tiles.c.index >= start,
         tiles.c.index < end,
     )
-    rows = connection.execute(wanted).mappings()
-    found: dict[int, bytes] = {row["index"]: row["root"] for row in rows}
-    for place in range(start, end):
-        if place not in found:
-            below = (level - 1, place * WIDTH, (place + 1) * WIDTH)
-            found[place] = perfect_root(hashes(connection, log, *below))
-    return [found[place] for place in range(start, end)]
+    rows = connection.execute(query).mappings()
+    roots: dict[int, bytes] = {row["index"]: row["root"] for row in rows}
+    for index in range(start, end):
+        if index not in roots:
+            below = (level - 1, index * WIDTH, (index + 1) * WIDTH)
+            roots[index] = perfect_root(hashes(connection, log, *below))
+    return [roots[index] for index in range(start, end)]
 
 
 def tile_bytes(connection: Connection, log: int, tile: Tile) -> bytes:
-    """The bytes of a tile or bundle that lies within the log."""
+    """Return the bytes of a tile or bundle of the log."""
     start = tile.number * WIDTH
     if tile.level == ENTRIES:
         return bundle(leaves(connection, log, start, start + tile.width))
-    wanted = select(tiles.c.hashes).where(
+    query = select(tiles.c.hashes).where(
         tiles.c.log == log, tiles.c.level == tile.level, tiles.c.index == tile.number
     )
-    kept: bytes | None = connection.scalar(wanted)
-    if kept is not None:
-        return kept[: tile.width * HASH_BYTES]
+    stored: bytes | None = connection.scalar(query)
+    if stored is not None:
+        return stored[: tile.width * HASH_BYTES]
     return b"".join(hashes(connection, log, tile.level, start, start + tile.width))
 
 
 def nodes(connection: Connection, log: int, size: int) -> Node:
-    """A reader of nodes for proofs in the tree of this size."""
+    """Return a reader of nodes for proofs in the tree of this size."""
 
     def read(level: int, number: int) -> bytes:
         width = min(WIDTH, hashes_at(level, size) - number * WIDTH)
@@ -98,20 +97,20 @@ def nodes(connection: Connection, log: int, size: int) -> Node:
 
 
 def root_at(connection: Connection, log: int, size: int) -> bytes:
-    """The root of the log's first `size` entries; the log must hold so many."""
+    """Return the root of the log's first `size` entries; the log must have that many."""
     return subtree(nodes(connection, log, size), 0, size)
 
 
 def stored_tile(connection: Connection, log: int, level: int, number: int) -> FullTile | None:
-    """A tile as it is kept; None if it is not."""
-    wanted = select(tiles.c.root, tiles.c.hashes).where(
+    """Return a stored tile, or None."""
+    query = select(tiles.c.root, tiles.c.hashes).where(
         tiles.c.log == log, tiles.c.level == level, tiles.c.index == number
     )
-    row = connection.execute(wanted).first()
+    row = connection.execute(query).first()
     return FullTile(level, number, row.root, row.hashes) if row else None
 
 
 def count_tiles(connection: Connection, log: int) -> int:
-    """How many tiles of a log are kept."""
-    counted = select(func.count()).select_from(tiles).where(tiles.c.log == log)
-    return int(connection.scalar(counted) or 0)
+    """Return the number of stored tiles of a log."""
+    query = select(func.count()).select_from(tiles).where(tiles.c.log == log)
+    return int(connection.scalar(query) or 0)

@@ -1,4 +1,4 @@
-"""SQLite's write-ahead log, at the end of the one process that writes."""
+"""SQLite's write-ahead log: truncation when the only writing process ends."""
 
 from contextlib import closing, suppress
 
@@ -6,13 +6,13 @@ from services.ledger.store.database import Engine
 
 
 def empty_wal(engine: Engine) -> None:
-    """Move what was committed from the WAL into the database file, and cut the WAL to nothing.
+    """Move committed pages from the WAL to the database file, and truncate the WAL.
 
-    SQLite does it when the last connection closes, but a reader that closes last may only read.
-    What cannot be moved now, since a reader still needs it, stays in the WAL, and is as durable.
+    SQLite does so when the last connection closes, but not if that is a read-only one. Pages that a
+    reader still needs stay in the WAL, where they are equally durable.
     """
     if engine.dialect.name != "sqlite":
         return
-    refused = engine.dialect.loaded_dbapi.Error
-    with closing(engine.raw_connection()) as connection, suppress(refused):
+    database_error = engine.dialect.loaded_dbapi.Error
+    with closing(engine.raw_connection()) as connection, suppress(database_error):
         connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")

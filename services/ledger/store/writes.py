@@ -1,4 +1,4 @@
-"""Writing: everything a batch does to the store, inside its one transaction."""
+"""Writes of a batch to the store, inside its one transaction."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -20,16 +20,17 @@ from services.ledger.store.tables import (
 )
 from shared.errors import PreconditionFailed
 
-UNKNOWN = -1  # as `added` of a head: the log was restored, and what was taken is not known
+UNKNOWN = -1  # `added` of a restored log's head: what was read from its stream is unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A log's head: size, frontier bytes, root, signed checkpoint, when, and newest rules.
+    """A log's head: size, frontier bytes, root, signed checkpoint, time, and newest rules.
 
-    Then what is known of its stream (services/ledger/writer/queue_accounting.py): the largest size
-    that was published, how many messages were ever added to the stream, how many of them were taken
-    off it by this log and how many moved elsewhere, and the id of the last one taken.
+    The other fields count its stream (services/ledger/writer/queue_accounting.py): `published` is
+    the largest published size, `added` the messages ever added to the stream, `taken` those that
+    this log processed, `moved` those rerouted to another log, and `last` the id of the last one
+    processed.
     """
 
     log: int
@@ -50,9 +51,9 @@ _HEAD = select(heads).where(heads.c.log == bindparam("log")).with_for_update()
 _SAVE = (
     update(heads)
     .where(heads.c.log == bindparam("of"))
-    .values({each.name: bindparam(each.name) for each in heads.c})
+    .values({column.name: bindparam(column.name) for column in heads.c})
 )
-_EARLIER = query_by_ids(
+_EXISTING = query_by_ids(
     lambda among: select(entries.c.index, entries.c.author, entries.c.id, entries.c.digest).where(
         entries.c.log == bindparam("log"), among(entries.c.id)
     )
@@ -65,7 +66,10 @@ _LEAVES = query_by_ids(
 
 
 def lock_head(connection: Connection, log: int) -> Head:
-    """The head of a log, locked until the transaction ends. Unsafe if the log is not there."""
+    """Lock a log's head until the transaction ends, and return it.
+
+    Raises PreconditionFailed if the ledger has no such log.
+    """
     row = connection.execute(_HEAD, {"log": log}).mappings().first()
     if row is None:
         raise PreconditionFailed(f"log {log} is not in this ledger; run 'firsthand init'")
@@ -73,68 +77,70 @@ def lock_head(connection: Connection, log: int) -> Head:
 
 
 def save_head(connection: Connection, head: Head) -> None:
-    """Write the head anew. Also a repeat alone writes it: its delete waits for a commit."""
+    """Update the head row.
+
+    Also called for batches of duplicates only, because their messages may be deleted only after
+    a commit.
+    """
     connection.execute(_SAVE, {**asdict(head), "of": head.log})
 
 
 def existing_entries(connection: Connection, log: int, ids: Iterable[str]) -> list[RowMapping]:
-    """Index, author, id and digest of the entries of this log that bear one of these ids.
+    """Return index, author, id and digest of this log's entries with one of these ids.
 
-    In no order: asked for in order, SQLite walks the whole log instead of the ids.
+    The rows are unordered: with ORDER BY, SQLite scans the whole log instead of the ids.
     """
-    return list(_EARLIER(connection, ids, log=log).mappings())
+    return list(_EXISTING(connection, ids, log=log).mappings())
 
 
 def leaves(connection: Connection, log: int, indexes: Collection[int]) -> dict[int, bytes]:
-    """The bytes of these entries, by index."""
+    """Return the bytes of these entries, by index."""
     if not indexes:
         return {}
-    return {
-        each["index"]: each["leaf"] for each in _LEAVES(connection, indexes, log=log).mappings()
-    }
+    return {row["index"]: row["leaf"] for row in _LEAVES(connection, indexes, log=log).mappings()}
 
 
 def append_entries(connection: Connection, rows: Sequence[Row]) -> None:
-    """Append entries; the database refuses any place that is taken."""
+    """Append entries; the database rejects an index that exists."""
     bulk.insert(connection, entries, rows)
 
 
 def save_keys(connection: Connection, rows: Sequence[Row]) -> None:
-    """Keep new wrapped keys."""
+    """Store new wrapped keys."""
     bulk.insert(connection, keys, rows)
 
 
 def save_unreadable(connection: Connection, rows: Sequence[Row]) -> None:
-    """Keep messages that did not open."""
+    """Quarantine messages that cannot be parsed or decrypted."""
     bulk.insert(connection, unreadable, rows)
 
 
 def save_held(connection: Connection, rows: Sequence[Row]) -> None:
-    """Hold messages back."""
+    """Store messages that wait for a key or entries."""
     bulk.insert(connection, held, rows)
 
 
 def release_held(connection: Connection, numbers: Collection[int]) -> None:
-    """Remove held messages that were judged in this transaction."""
+    """Delete held messages that were decided in this transaction."""
     if numbers:
         connection.execute(delete(held).where(held.c.number.in_(numbers)))
 
 
 def save_alarms(connection: Connection, rows: Sequence[Row]) -> None:
-    """Keep alarms."""
+    """Store alarms."""
     bulk.insert(connection, alarms, rows)
 
 
 def save_people(connection: Connection, rows: Sequence[Row]) -> None:
-    """Note where people's streams stand now."""
+    """Store the present positions of people's streams."""
     bulk.upsert(connection, people, rows)
 
 
 def save_plans(connection: Connection, rows: Sequence[Row]) -> None:
-    """Store sealed plans in place of older ones."""
+    """Store encrypted plans, replacing older ones."""
     bulk.upsert(connection, plans, rows)
 
 
 def save_snapshots(connection: Connection, rows: Sequence[Row]) -> None:
-    """Keep sealed plans for views of the past."""
+    """Store encrypted snapshots of plans, for views of the past."""
     bulk.insert(connection, snapshots, rows)

@@ -1,1 +1,1 @@
-"""The write side: worker, projector, batches, held messages, queue accounting."""
+"""The writer: worker, projector, batches, held messages, queue accounting."""

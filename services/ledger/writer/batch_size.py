@@ -1,12 +1,12 @@
-"""How many messages a batch may take: all there is room for, unless a worker died in one.
+"""Batch size: the number of messages a batch may process, reduced after a worker crashed.
 
     trying = "<messages> <size of the log> <deaths> <id of the first message>"   (shared.inbox)
 
-It is written before a large batch is judged, and removed when it was judged. A worker that finds
-it, under the head's lock and for the log's present size, knows that another one died while it
-judged, and takes half as many; each batch that succeeds then doubles the number again. A single
-message at which workers died `DEATHS` times, judging nothing else, is set aside. Small batches
-write nothing: one more round trip would cost more than they do.
+The worker writes this note before it decides a large batch, and removes it afterwards. A worker
+that reads the note under the head's lock, with the log's present size, knows that another worker
+died in that batch, and halves the batch. Every successful batch then doubles it again. A single
+message that crashed workers `DEATHS` times, alone in its batch, is refused without being decided.
+Small batches write no note, because the round trip would cost more than the batch.
 """
 
 from dataclasses import dataclass
@@ -23,30 +23,32 @@ log_line = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class BatchAttempt:
-    """A batch that is being judged. `aside`: its one message is set aside, not judged."""
+    """A batch in progress. If `poison` is True, its only message is refused, not decided."""
 
     messages: int
     size: int
     deaths: int
     first: bytes
-    aside: bool = False
+    poison: bool = False
 
     def note(self) -> bytes:
-        """As it is written into the queue."""
+        """Return the note for the queue."""
         return b"%d %d %d %b" % (self.messages, self.size, self.deaths, self.first)
 
     @classmethod
-    def of(cls, note: bytes | None) -> "BatchAttempt | None":
-        """The trial of a note; None if there is none, or somebody else wrote it."""
+    def parse(cls, note: bytes | None) -> "BatchAttempt | None":
+        """Parse a note; return None if it is missing or malformed."""
         parts = (note or b"").split(b" ")
-        if len(parts) != 4 or not all(each.isdigit() and len(each) < 20 for each in parts[:3]):
+        if len(parts) != 4 or not all(
+            number.isdigit() and len(number) < 20 for number in parts[:3]
+        ):
             return None
         messages, size, deaths = map(int, parts[:3])
         return cls(messages, size, deaths, parts[3])
 
 
 class BatchSizes:
-    """The number of messages in force, for each log."""
+    """The present batch sizes by log."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -54,31 +56,31 @@ class BatchSizes:
         self._written: dict[int, bytes] = {}
 
     def begin(self, log: int, size: int, reading: StreamHead) -> BatchAttempt:
-        """The batch that may be judged now, noted in the queue if it is large or was cut down."""
+        """Return the batch that may be processed, with a note in the queue if large or reduced."""
         first, deaths = reading.messages[0][0] if reading.messages else b"", 0
-        died = BatchAttempt.of(reading.trying)
-        if died and died.size == size and reading.trying != self._written.get(log):
-            self._most[log] = max(1, min(died.messages, BATCH) // 2)
-            if died.messages == 1 and died.first == first:
-                deaths = died.deaths + 1
-            log_line.error("batch-died", log=log, messages=died.messages, deaths=deaths)
-        most = self._most.get(log, BATCH)
-        trial = BatchAttempt(most, size, deaths, first, aside=deaths >= DEATHS)
-        if most < BATCH or len(reading.messages) >= LARGE:
-            self._inbox.mark_batch(log, trial.note())
-            self._written[log] = trial.note()
-        return trial
+        crashed = BatchAttempt.parse(reading.trying)
+        if crashed and crashed.size == size and reading.trying != self._written.get(log):
+            self._most[log] = max(1, min(crashed.messages, BATCH) // 2)
+            if crashed.messages == 1 and crashed.first == first:
+                deaths = crashed.deaths + 1
+            log_line.error("batch-died", log=log, messages=crashed.messages, deaths=deaths)
+        limit = self._most.get(log, BATCH)
+        attempt = BatchAttempt(limit, size, deaths, first, poison=deaths >= DEATHS)
+        if limit < BATCH or len(reading.messages) >= LARGE:
+            self._inbox.mark_batch(log, attempt.note())
+            self._written[log] = attempt.note()
+        return attempt
 
     def end(self, log: int) -> None:
-        """It was judged, or failed without ending the process."""
+        """Remove the note: the batch was decided, or failed without ending the process."""
         if self._written.pop(log, None) is not None:
             self._inbox.unmark_batch(log)
 
     def succeeded(self, log: int) -> None:
-        """It is committed: the next one may take twice as many."""
-        if (most := self._most.pop(log, BATCH)) < BATCH // 2:
-            self._most[log] = 2 * most
+        """Double the batch size after a commit."""
+        if (limit := self._most.pop(log, BATCH)) < BATCH // 2:
+            self._most[log] = 2 * limit
 
     def too_large(self, log: int) -> None:
-        """Memory did not suffice: the next one takes half as many."""
+        """Halve the batch size because memory did not suffice."""
         self._most[log] = max(1, self._most.get(log, BATCH) // 2)

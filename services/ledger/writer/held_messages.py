@@ -1,10 +1,11 @@
-"""Messages about people who cannot be judged just now, held back while everybody else goes on.
+"""Held messages: events of people whose key or entries are unavailable.
 
-A person cannot be judged while their key is missing or does not unwrap, or one of their entries is
-damaged. Their messages move from the queue into the table `held`, in order and in the transaction
-that deletes nothing else: encrypted under the hold key, since their own key may be what is missing.
-While a person has held messages, later ones join them. The worker tries again by itself; once the
-person can be judged, their messages are judged in order, before the next ones of the queue.
+A person's events cannot be decided while their key is missing or cannot be unwrapped, or one of
+their entries is damaged. Their messages move, in order, from the queue into the table `held`, while
+other people's messages are processed. They are encrypted with the hold key, since the person's key
+may be missing. While a person has held messages, later ones are held too. The worker retries
+automatically. As soon as the person is available, their held messages are decided in order, before
+the next ones of the queue.
 """
 
 import time
@@ -20,13 +21,13 @@ from services.ledger.vault import Vault
 from shared.crypto.jwe import b64url, decrypt, encrypt, from_b64url
 from shared.events.event import Event, Json
 
-RETRY, LONGEST_RETRY = 2.0, 60.0  # seconds between two tries, twice as long each time, up to this
-AT_ONCE = 20  # people that are tried in one batch
-MOST_MESSAGES, MOST_BYTES = 1_000, 8 * 1024 * 1024  # of one person; then intake takes no more
+RETRY, LONGEST_RETRY = 2.0, 60.0  # seconds between two attempts, doubled up to this
+AT_ONCE = 20  # people that are retried in one batch
+MOST_MESSAGES, MOST_BYTES = 1_000, 8 * 1024 * 1024  # of one person; beyond, intake rejects events
 
 
 class HeldMessages:
-    """Of whom messages are held in each log, as this process knows, and when to try them again."""
+    """Cached numbers of held messages by log and person, and the times of the next retries."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -35,50 +36,51 @@ class HeldMessages:
         self._pause: dict[int, float] = {}
 
     def refresh(self, connection: Connection, log: int) -> None:
-        """Look into the store, since somebody else may have written to this log."""
-        self._people[log] = {each.subject: each for each in reads.held_people(connection, log)}
+        """Read the store, since another process may have written to this log."""
+        people = reads.held_people(connection, log)
+        self._people[log] = {person.subject: person for person in people}
 
-    def known(self, log: int) -> bool:
-        """Whether this process has looked into the store."""
+    def is_loaded(self, log: int) -> bool:
+        """Return whether this process has read a log's held messages."""
         return log in self._people
 
     def forget(self, log: int) -> None:
-        """Look again next time: a batch did not commit."""
+        """Invalidate the cache because a batch did not commit."""
         self._people.pop(log, None)
 
     def people(self, log: int) -> list[str]:
-        """The people of whom messages are held, the longest held first."""
+        """Return the people with held messages, the longest held first."""
         return list(self._people.get(log, ()))
 
     def full(self, log: int) -> list[str]:
-        """Those of whom as many are held as may be."""
+        """Return the people with as many held messages as allowed."""
         return [
-            each.subject
-            for each in self._people.get(log, {}).values()
-            if each.messages >= MOST_MESSAGES or each.bytes >= MOST_BYTES
+            person.subject
+            for person in self._people.get(log, {}).values()
+            if person.messages >= MOST_MESSAGES or person.bytes >= MOST_BYTES
         ]
 
     def is_due(self, log: int) -> bool:
-        """Whether it is time to try those who are held again."""
+        """Return whether it is time to retry held messages."""
         return bool(self._people.get(log)) and self._clock() >= self._due.get(log, 0.0)
 
     def schedule_retry(self, log: int, *, released: bool) -> None:
-        """They were tried: the next time is later, and later each time that nobody is released."""
+        """Schedule the next retry; the delay doubles while no person can be released."""
         pause = RETRY if released else min(2 * self._pause.get(log, RETRY / 2), LONGEST_RETRY)
         self._pause[log] = pause
         self._due[log] = self._clock() + pause
 
 
 def held_row(
-    vault: Vault, log: int, place: bytes, event: Event, reason: str, seen: str
+    vault: Vault, log: int, message_id: bytes, event: Event, reason: str, seen: str
 ) -> dict[str, Any]:
-    """The row that holds an event back. Nobody waits for its verdict any more."""
+    """Return the row that holds an event, without its waiter."""
     bound = {"log": log, "subject": event.subject, "use": "held"}
     message = event._replace(waiter=None).message()
     return {
         "log": log,
         "subject": event.subject,
-        "place": place.decode(),
+        "place": message_id.decode(),
         "reason": reason,
         "seen": seen,
         "message": encrypt(vault.hold, message, bound),
@@ -86,7 +88,7 @@ def held_row(
 
 
 def held_event(vault: Vault, row: Row | dict[str, Any]) -> Event:
-    """The event of a row; SealBroken or ValueError if it is not what the row says."""
+    """Decrypt a row's event; raise DecryptionError or ValueError if the row does not match."""
     key = vault.hold
     header, message = decrypt(row["message"], {key.kid: key}.get)
     event = Event.from_message(message)
@@ -95,7 +97,7 @@ def held_event(vault: Vault, row: Row | dict[str, Any]) -> Event:
         "held",
         row["subject"],
     ):
-        raise ValueError("a held message of another row")
+        raise ValueError("the held message belongs to another row")
     return event
 
 
@@ -103,7 +105,7 @@ _EXPORTED = ("log", "subject", "place", "reason", "seen")
 
 
 def export_held(connection: Connection, logs: int) -> Iterator[Json]:
-    """The lines of an export's held.jsonl, one a held message, in order; still encrypted."""
+    """Yield the lines of an export's held.jsonl, one a held message, in order and encrypted."""
     for log in range(logs):
         for row in reads.held_of(connection, log):
             line = {name: row[name] for name in _EXPORTED}
@@ -111,23 +113,23 @@ def export_held(connection: Connection, logs: int) -> Iterator[Json]:
 
 
 def restore_held(connection: Connection, vault: Vault, lines: Iterable[bytes]) -> int:
-    """Hold again what an export held and this database does not; how many messages that is.
+    """Insert the held messages of an export that are missing here, and return their number.
 
-    ValueError or SealBroken, and nothing is held, if a line is not one that this ledger exported.
-    What was recorded since is recognised as a duplicate when it is released.
+    Raises ValueError or DecryptionError, and inserts nothing, if a line was not exported by this
+    ledger. Messages recorded since then are recognised as duplicates when they are released.
     """
     rows: list[dict[str, Any]] = []
-    there: dict[int, set[tuple[str, str]]] = {}
+    existing: dict[int, set[tuple[str, str]]] = {}
     for line in lines:
-        told = orjson.loads(line)
-        row = {name: told[name] for name in _EXPORTED}
-        row["message"] = from_b64url(told["message"].encode())
+        members = orjson.loads(line)
+        row = {name: members[name] for name in _EXPORTED}
+        row["message"] = from_b64url(members["message"].encode())
         held_event(vault, row)
         log = int(row["log"])
-        if log not in there:
-            known = reads.held_of(connection, log)
-            there[log] = {(each["subject"], each["place"]) for each in known}
-        if (row["subject"], row["place"]) not in there[log]:
+        if log not in existing:
+            held = reads.held_of(connection, log)
+            existing[log] = {(known["subject"], known["place"]) for known in held}
+        if (row["subject"], row["place"]) not in existing[log]:
             rows.append(row)
     writes.save_held(connection, rows)
     return len(rows)

@@ -1,4 +1,4 @@
-"""The worker's start: settings to neighbours to work."""
+"""Start of the worker: creates its dependencies from the settings and runs it."""
 
 from services.ledger.bootstrap import open_store
 from services.ledger.checkpoints.archiver import CheckpointArchiver
@@ -22,7 +22,7 @@ from shared.process import tune_gc
 
 
 def run_worker(*, sweeper: bool, rq: bool) -> None:
-    """Run the worker until it is asked to stop."""
+    """Run the worker until it is stopped."""
     settings = LedgerSettings.load()
     log_setup.configure(settings.log_level)
     tune_gc()
@@ -35,7 +35,6 @@ def run_worker(*, sweeper: bool, rq: bool) -> None:
         inbox = Inbox(servers, Transit.from_folder(settings.key_folder))
         registry = CollectorRegistry()
         batches = BatchMetrics(registry)
-        serve(registry, settings.metrics_host, settings.metrics_port)
         projector = Projector(engine, inbox, vault, signers(settings), utc_now, batches.record)
 
         def switch() -> None:
@@ -45,23 +44,23 @@ def run_worker(*, sweeper: bool, rq: bool) -> None:
         drainer = worker.Drainer(
             projector,
             lambda log: doorbell.ring(queue, log),
-            linger=worker.LINGER if settings.partitions == 1 else 0,  # or the others would wait
+            linger=worker.LINGER if settings.partitions == 1 else 0,  # or delay the others
             failed=batches.record_failure,
-            beat=settings.heartbeat.touch if settings.heartbeat else lambda: None,
             switch=switch,
         )
+        serve(registry, settings.metrics_host, settings.metrics_port, drainer.stuck)
         reader = connect_store(settings.store_url, write=False)
-        keeper = CheckpointArchiver(
+        archiver = CheckpointArchiver(
             engine,
             reader,
             PublishedCheckpoints(RedisServers.connect(settings.queue_urls)),
-            [each.vkeys for each in signers(settings)],
+            [signer.vkeys for signer in signers(settings)],
             Policy.from_folder(settings.key_folder),
             utc_now,
         )
         worker.run(
             drainer,
-            keeper,
+            archiver,
             connect(settings.queue_url),
             sweeper=sweeper,
             rq=rq,

@@ -1,8 +1,8 @@
 """The worker's cache of folded plans.
 
-A cached plan is used only if its sequence equals the row read under the head lock, and was made
-by the same rules; a batch that does not commit drops every plan it touched. Whatever is not
-cached is folded again (services/ledger/fold.py).
+A cached plan is used only if its sequence equals the row read under the head lock and it was
+made by the same rules. A batch that does not commit drops every plan it touched. Plans that are
+not cached are folded again (services/ledger/fold.py).
 """
 
 from collections import OrderedDict
@@ -14,12 +14,12 @@ from services.ledger.store.database import Connection, Row
 from services.ledger.vault import Vault
 from shared.errors import DecryptionError
 
-LIMIT = 20_000  # people kept in memory
-CACHE_BYTES = 32 * 1024 * 1024  # of accepted events in the plans kept: ten times that in memory
+LIMIT = 20_000  # cached people
+CACHE_BYTES = 32 * 1024 * 1024  # of accepted events in cached plans: ten times that in memory
 
 
 class PlanCache:
-    """The people of one ledger, as this process knows them."""
+    """The cached people of one ledger."""
 
     def __init__(self, vault: Vault) -> None:
         self.vault = vault
@@ -28,8 +28,8 @@ class PlanCache:
         self._weight = 0
 
     def weights(self, connection: Connection, subjects: Iterable[str]) -> dict[str, int]:
-        """Bytes to be read from the store for people who are not in memory."""
-        missing = [each for each in subjects if each not in self._known]
+        """Return the bytes to read from the store for people who are not cached."""
+        missing = [subject for subject in subjects if subject not in self._known]
         return reads.plan_bytes(connection, missing) if missing else {}
 
     def load(
@@ -37,28 +37,26 @@ class PlanCache:
         connection: Connection,
         log: int,
         subjects: set[str],
-        kept: frozenset[str] = frozenset(),
+        pinned: frozenset[str] = frozenset(),
     ) -> dict[str, Exception]:
-        """Bring people into memory, true to what the head lock shows, with their keys.
+        """Load people and their keys, consistent with the rows under the head lock.
 
-        Returns why, of those who cannot be: their key or their entries are not what they must be.
-        Those `kept` stay in memory, whatever it takes: a batch changed their plans.
+        Returns the errors of people whose key or entries are unavailable or damaged. Those in
+        `pinned` stay in memory even if it is short, since a batch changed their plans.
         """
         rows = reads.people_of(connection, subjects)
-        keyless = (each for each in subjects if self.vault.person(each) is None)
+        keyless = (subject for subject in subjects if self.vault.person(subject) is None)
         failed: dict[str, Exception] = {**unwrap_each(connection, self.vault, keyless)}
         stale = [
-            each
-            for each in subjects
-            if each not in failed and not self._is_true(each, rows.get(each))
+            subject
+            for subject in subjects
+            if subject not in failed and not self._is_true(subject, rows.get(subject))
         ]
-        found, broken = self._fold(connection, log, stale, kept)
-        for subject, person in found.items():
+        people, broken = self._fold(connection, log, stale, pinned)
+        for subject, person in people.items():
             row = rows.get(subject)
             if row and person.sequence != row["sequence"]:
-                broken[subject] = DecryptionError(
-                    "the entries end where the row of people does not"
-                )
+                broken[subject] = DecryptionError("the entries and the row of people differ")
             else:
                 self.replace(subject, person)
         failed |= broken
@@ -68,44 +66,44 @@ class PlanCache:
         return failed
 
     def _fold(
-        self, connection: Connection, log: int, subjects: list[str], kept: frozenset[str]
+        self, connection: Connection, log: int, subjects: list[str], pinned: frozenset[str]
     ) -> tuple[dict[str, PersonState], dict[str, Exception]]:
-        """Fold people; where memory does not suffice, one by one with nothing else in memory."""
+        """Fold people; if memory does not suffice, one by one with an otherwise empty cache."""
         try:
             return fold_each(connection, self.vault, log, subjects) if subjects else ({}, {})
         except MemoryError:
-            self.drop([each for each in self._known if each not in kept])
-        found, failed = dict[str, PersonState](), dict[str, Exception]()
+            self.drop([name for name in self._known if name not in pinned])
+        people, failed = dict[str, PersonState](), dict[str, Exception]()
         for subject in subjects:
             try:
-                some, none = fold_each(connection, self.vault, log, [subject])
-                found, failed = found | some, failed | none
+                one, error = fold_each(connection, self.vault, log, [subject])
+                people, failed = people | one, failed | error
             except MemoryError as fault:
                 failed[subject] = fault
-        return found, failed
+        return people, failed
 
     def _is_true(self, subject: str, row: Row | None) -> bool:
         person = self._known.get(subject)
         return person is not None and person.sequence == (row["sequence"] if row else 0)
 
     def __getitem__(self, subject: str) -> PersonState:
-        """Somebody who was loaded."""
+        """Return a person who was loaded."""
         return self._known[subject]
 
     def replace(self, subject: str, person: PersonState) -> None:
-        """Put a freshly folded person in place of the one at hand."""
+        """Replace the cached state of a person."""
         self._known[subject] = person
         self._weigh(subject, person.plan.accepted_bytes)
 
     def drop(self, subjects: Iterable[str]) -> None:
-        """Forget people whose batch did not commit."""
+        """Evict people, for example those of a batch that did not commit."""
         for subject in subjects:
             self._known.pop(subject, None)
             self._weigh(subject, 0)
             self.vault.forget(subject)
 
     def clear(self) -> None:
-        """Forget everybody."""
+        """Evict all people."""
         self.drop(list(self._known))
 
     def _weigh(self, subject: str, weight: int) -> None:
@@ -117,7 +115,7 @@ class PlanCache:
         return len(self._known)
 
     def trim(self, touched: Iterable[str] = ()) -> None:
-        """Keep the newest people only, by number and by bytes. Nobody holds a plan meanwhile."""
+        """Evict the oldest people beyond the limits; call it only when no plan is in use."""
         for subject in touched:
             if subject in self._known:
                 self._weigh(subject, self._known[subject].plan.accepted_bytes)

@@ -1,11 +1,11 @@
 """The projector: one batch, start to end.
 
-BEGIN; lock the log's head; *then* read the head of the stream; drop repeats; decide; append;
+BEGIN; lock the log's head; *then* read the head of the stream; skip duplicates; decide; append;
 extend the tree and its tiles; sign; COMMIT; then publish checkpoint and receipts and delete
-exactly the messages recorded. A crash anywhere re-reads the same head of the stream.
+exactly the recorded messages. After a crash at any point, the same head of the stream is read.
 
-What fails for one person holds that person's messages back (holding.py). What fails for all, SQL,
-the queue, a key of the ledger, memory, records nothing; the partition waits and says why.
+A failure for one person holds that person's messages (held_messages.py). A failure for all (SQL,
+the queue, a key of the ledger, memory) records nothing, and the partition is blocked.
 """
 
 from collections import defaultdict
@@ -35,15 +35,17 @@ from shared.errors import ClockJump, PreconditionFailed, QueueReplaced
 from shared.events.event import timestamp
 from shared.inbox.inbox import Inbox, StreamHead, StreamSummary
 
-BATCH_BYTES = 8 * 1024 * 1024  # of messages, sealed, after which no more are read
-SKEW, LATE = 60.0, 3_600.0  # seconds that our clock may differ from the queue's; and lag behind
+BATCH_BYTES = 8 * 1024 * 1024  # of encrypted messages, after which no more are read
+SKEW, LATE = 60.0, 3_600.0  # seconds that our clock may differ from the queue's; and lag intake's
 
 log_line = structlog.get_logger()
 
 
 class Projector:
-    """Drains partitions into their logs. Two of them on one partition are legal: the head row's
-    lock orders them. `skew` bounds, in seconds, how far our clock may be from the queue's.
+    """Drain partitions into their logs.
+
+    Two projectors on one partition are allowed: the head row's lock serialises them. `skew` limits,
+    in seconds, how far our clock may be from the queue's.
     """
 
     def __init__(
@@ -65,82 +67,80 @@ class Projector:
         self._observe = observe
         self._skew = skew
         self._people = PlanCache(vault)
-        self._holding = HeldMessages()
-        self._trials = BatchSizes(inbox)
-        self._left: dict[int, Head] = {}  # each log's head, as this process left it
-        self._added = defaultdict[int, int](int)  # messages that were ever seen added to a stream
+        self._held = HeldMessages()
+        self._sizes = BatchSizes(inbox)
+        self._last_heads: dict[int, Head] = {}  # by log, as this process wrote them
+        self._added = defaultdict[int, int](int)  # the largest `added` count seen of a stream
 
     def batch(self, log: int) -> int:
-        """Record the head of a partition's stream; returns how many messages left it.
+        """Record the head of a partition's stream; return how many messages left it.
 
-        An empty one too is committed and published, if that head is not what was published last.
-        Whatever raises here has recorded nothing that was not committed, and deleted nothing.
+        Without messages, the head is committed and published if it was not published last. If this
+        raises, no uncommitted entry is visible and no message was deleted.
         """
-        course = BatchStats(log)
-        batch = Batch(log, self.partitions, self._people, self.inbox.transit, self._holding)
+        stats = BatchStats(log)
+        batch = Batch(log, self.partitions, self._people, self.inbox.transit, self._held)
         try:
             with transaction(self._engine) as connection:
-                head = found = writes.lock_head(connection, log)
-                course.record_stage("lock")
+                head = stored_head = writes.lock_head(connection, log)
+                stats.record_stage("lock")
                 crashpoint("batch-locked")
                 reading = self.inbox.peek(log, LARGE)
                 crashpoint("batch-read")
                 head, alarm = self._check(connection, head, reading)
-                course.record_stage("read")
+                stats.record_stage("read")
                 if self._is_idle(head, reading, alarm):
-                    self._left[log] = found
-                    self.inbox.acknowledge(
-                        log, (), (), None
-                    )  # what it waited for, if it did, is over
-                    return self._over(course, head, batch)
+                    self._last_heads[log] = stored_head
+                    self.inbox.acknowledge(log, (), (), None)  # clears a reason for blocking
+                    return self._report(stats, head, batch)
                 self._judge(connection, head, reading, batch)
                 crashpoint("batch-judged")
                 leaves = [leaf_hash(row["leaf"]) for row in batch.rows]
-                new = count_taken(self._extend(head, leaves, batch.recorded), batch.places)
-                course.record_stage("judge")
+                new = count_taken(self._extend(head, leaves, batch.recorded), batch.message_ids)
+                stats.record_stage("judge")
                 crashpoint("batch-signed")
                 self._write(connection, batch, head, new, leaves, alarm)
-                course.record_stage("append")
+                stats.record_stage("append")
                 crashpoint("batch-written")
         except BaseException:
             self._people.drop(batch.subjects)
-            self._holding.forget(log)
+            self._held.forget(log)
             raise
         self._committed(log, new, batch, alarm)
-        course.record_stage("commit")
+        stats.record_stage("commit")
         crashpoint("batch-committed")
-        self.inbox.acknowledge(log, batch.places, batch.receipts(), new.checkpoint.encode())
-        course.record_stage("settle")
+        self.inbox.acknowledge(log, batch.message_ids, batch.receipts(), new.checkpoint.encode())
+        stats.record_stage("settle")
         crashpoint("batch-settled")
         self._people.drop(batch.blocked)
         self._people.trim(batch.touched)
-        return self._over(course, new, batch)
+        return self._report(stats, new, batch)
 
     def _judge(self, connection: Connection, head: Head, reading: StreamHead, batch: Batch) -> None:
-        """Judge messages until the batch's deadline, or until there are enough of them."""
-        trial = self._trials.begin(head.log, head.size, reading)
-        alone = trial.messages == 1
+        """Decide messages until the batch's deadline or size limit."""
+        attempt = self._sizes.begin(head.log, head.size, reading)
+        alone = attempt.messages == 1
         try:
             now = self._clock()
             batch.begin(connection, head, max(timestamp(now), head.recorded), self._latest(now))
-            messages, size = reading.messages[: trial.messages], 0
-            while messages and not (batch.places and batch.is_over):
-                done = batch.judge(messages, aside=trial.aside, alone=alone)
+            messages, size = reading.messages[: attempt.messages], 0
+            while messages and not (batch.message_ids and batch.is_over):
+                done = batch.judge(messages, poison=attempt.poison, alone=alone)
                 size += sum(len(sealed) for _, sealed in messages)
-                room = min(2 * len(messages), trial.messages - len(batch.places))
+                room = min(2 * len(messages), attempt.messages - len(batch.message_ids))
                 if done < len(messages) or size >= BATCH_BYTES or room < 1:
                     break
                 messages = self.inbox.peek_after(head.log, messages[-1][0], room)
             batch.end()
         except MemoryError:
-            self._trials.too_large(head.log)
+            self._sizes.too_large(head.log)
             self._people.clear()
             raise
         finally:
-            self._trials.end(head.log)
+            self._sizes.end(head.log)
 
     def _latest(self, now: datetime) -> str:
-        """The moment after which no event can have been received, if our clock is right."""
+        """Return the latest possible `received` time of an event, if our clock is right."""
         bounded = self._skew <= LATE
         return timestamp(now + timedelta(seconds=LATE)) if bounded else "9999"
 
@@ -153,7 +153,7 @@ class Projector:
         leaves: Sequence[bytes],
         alarm: Alarm | None,
     ) -> None:
-        """Write all that a batch worked out, and make the proofs for those who wait."""
+        """Write the results of a batch, and make the proofs for waiting requests."""
         writes.append_entries(connection, batch.rows)
         crashpoint("batch-inserting")
         save_tiles(connection, head.log, head.size, leaves)
@@ -168,61 +168,62 @@ class Projector:
         writes.save_head(connection, new)
         batch.prove(connection, head, leaves, new)
         if batch.held or batch.released:
-            self._holding.refresh(connection, head.log)
+            self._held.refresh(connection, head.log)
 
     def _committed(self, log: int, new: Head, batch: Batch, alarm: Alarm | None) -> None:
-        """Remember what is in the store now, and raise the alarm that is kept there."""
-        self._left[log] = new
-        self._trials.succeeded(log)
+        """Update this process's state after a commit, and log the alarm that was stored."""
+        self._last_heads[log] = new
+        self._sizes.succeeded(log)
         if alarm:
             log_line.error(alarm.kind, log=log, missing=alarm.missing, why=alarm.detail)
             self._added[log] = new.added
             self.inbox.clear_added(log)
         if batch.held or batch.released:
-            self.close_for_full(log)
+            self.publish_full_people(log)
 
     def _is_idle(self, head: Head, reading: StreamHead, alarm: Alarm | None) -> bool:
-        """Whether there is nothing to record, to publish, to release or to say."""
-        if reading.messages or alarm or self._holding.is_due(head.log):
+        """Return whether nothing is to be recorded, published, released or reported."""
+        if reading.messages or alarm or self._held.is_due(head.log):
             return False
         return reading.published == self._signed(head).checkpoint.encode()
 
     def forget(self) -> None:
-        """Fold everybody from the store again: it was rebuilt."""
+        """Clear the cache after a rebuild of the store."""
         self._people.clear()
 
-    def wants_a_look(self, log: int, glance: StreamSummary) -> bool:
-        """Whether a partition in which no message waits for long wants a batch all the same: its
-        stream holds more or less than it must, or held messages are to be tried again.
+    def needs_batch(self, log: int, summary: StreamSummary) -> bool:
+        """Return whether a partition without overdue messages needs a batch nevertheless.
+
+        It does if its stream has more or fewer messages than expected, or held messages are due.
         """
-        head = self._left.get(log)
-        if head is None or glance.added is None:
+        head = self._last_heads.get(log)
+        if head is None or summary.added is None:
             return False
-        waiting = glance.added - head.taken - glance.moved
-        if waiting >= glance.length:  # or it is another stream
-            self._added[log] = max(self._added[log], glance.added)
-        return waiting != glance.length or self._holding.is_due(log)
+        waiting = summary.added - head.taken - summary.moved
+        if waiting >= summary.length:  # fewer means another stream
+            self._added[log] = max(self._added[log], summary.added)
+        return waiting != summary.length or self._held.is_due(log)
 
-    def close_for_full(self, log: int) -> None:
-        """Have intake refuse what comes about people of whom as much is held as may be."""
-        self.inbox.set_full_people(log, self._holding.full(log))
+    def publish_full_people(self, log: int) -> None:
+        """Let intake reject events of people with as many held messages as allowed."""
+        self.inbox.set_full_people(log, self._held.full(log))
 
-    def has_full(self, log: int) -> bool:
-        """Whether there are such people, of whom intake hears again and again."""
-        return bool(self._holding.full(log))
+    def has_full_people(self, log: int) -> bool:
+        """Return whether some people have as many held messages; intake is informed repeatedly."""
+        return bool(self._held.full(log))
 
-    def _over(self, course: BatchStats, head: Head, batch: Batch) -> int:
-        """Report to the observer what the batch did; returns how many messages left the stream."""
-        course.size, course.people = head.size, len(self._people)
-        batch.record_stats(course)
-        self._observe(course)
-        return course.messages
+    def _report(self, stats: BatchStats, head: Head, batch: Batch) -> int:
+        """Report the statistics to the observer; return how many messages left the stream."""
+        stats.size, stats.people = head.size, len(self._people)
+        batch.record_stats(stats)
+        self._observe(stats)
+        return stats.messages
 
     def _extend(self, head: Head, leaves: Sequence[bytes], recorded: str) -> Head:
-        """The head after these leaves, its tree extended and signed."""
+        """Return the signed head after these leaves."""
         tree = Frontier.from_bytes(head.size, head.frontier)
-        for each in leaves:
-            tree.append(each)
+        for leaf in leaves:
+            tree.append(leaf)
         grown = replace(head, size=tree.size, frontier=tree.to_bytes(), root=tree.root())
         return self._signed(replace(grown, recorded=recorded if leaves else head.recorded))
 
@@ -233,16 +234,18 @@ class Projector:
     def _check(
         self, connection: Connection, head: Head, reading: StreamHead
     ) -> tuple[Head, Alarm | None]:
-        """Stop rather than write behind newer rules, behind what was published, or by a clock that
-        leapt; the head, brought in step with the stream, and what is missing from that.
+        """Check rules, clock and published checkpoint; return the adjusted head and an alarm.
+
+        Raises PreconditionFailed or ClockJump instead of writing with older rules, behind what was
+        published, or with a wrong clock.
         """
         log, published = head.log, reading.published
         self._check_clock(reading)
-        if not self._holding.known(log) or head != self._left.get(log):
-            self._holding.refresh(connection, log)  # somebody else wrote since, or we just started
+        if not self._held.is_loaded(log) or head != self._last_heads.get(log):
+            self._held.refresh(connection, log)  # another process wrote, or we just started
             if head.rules > RULES:
                 raise PreconditionFailed(
-                    f"log {log} was ruled by rules {head.rules}, this worker has {RULES}"
+                    f"log {log} was written by rules {head.rules}, this worker has {RULES}"
                 )
         if published != head.checkpoint.encode():
             head = replace(head, published=self._check_published(connection, head, published))
@@ -255,44 +258,46 @@ class Projector:
 
     def _check_clock(self, reading: StreamHead) -> None:
         ours = self._clock().timestamp()
-        if reading.clock is not None and abs(off := ours - reading.clock) > self._skew:
-            way = "ahead of" if off > 0 else "behind"
+        if reading.clock is not None and abs(offset := ours - reading.clock) > self._skew:
+            direction = "ahead of" if offset > 0 else "behind"
             raise ClockJump(
-                f"the worker's clock is {abs(off):.0f} s {way} the queue's, and entries would keep "
-                "its time for good; set both by the same time server"
+                f"the worker's clock is {abs(offset):.0f} s {direction} the queue's, and entries "
+                "cannot be corrected later; synchronise both with the same time server"
             )
 
     def _check_published(self, connection: Connection, head: Head, published: bytes | None) -> int:
-        """The size that was published last. Unsafe if the database is behind it, or not the one
-        it was published from; QueueReplaced if nothing is published where something was.
+        """Return the size that was published last.
+
+        Raises PreconditionFailed if the database is older or another one, and QueueReplaced if
+        nothing is published although it was before.
         """
         log = head.log
         size, root = self._read_published(head, published)
         if root is None:
-            kept = last_archived(connection, log)
-            known = max(head.published, kept["size"] if kept else 0)
+            archived = last_archived(connection, log)
+            known = max(head.published, archived["size"] if archived else 0)
             if known:
                 raise QueueReplaced(
-                    f"at least {known} entries of log {log} were published, and the queue does not "
-                    "say so any more: it was emptied or replaced, or this database is an older "
-                    "copy; make sure that it is the newest one, then run 'firsthand accept-queue'"
+                    f"at least {known} entries of log {log} were published, but the queue has no "
+                    "record of it: it was emptied or replaced, or this database is an older copy; "
+                    "make sure that it is the newest one, then run 'firsthand accept-queue'"
                 )
             return 0
         if size > head.size:
             raise PreconditionFailed(
                 f"log {log} ends at {head.size}, but {size} entries were published: this "
-                "database is an older copy. Bring back the newer one, or run 'firsthand restore' "
-                "with an export that holds them"
+                "database is an older copy. Restore the newer one, or run 'firsthand restore' "
+                "with an export that contains them"
             )
         if root != (head.root if size == head.size else root_at(connection, log, size)):
             raise PreconditionFailed(
-                f"log {log} holds other entries than the {size} that were published: this "
-                "database is not the one they were published from. Bring that one back"
+                f"log {log} has other entries than the {size} that were published: this "
+                "database is not the one they were published from. Restore that one"
             )
         return max(size, head.published)
 
     def _read_published(self, head: Head, published: bytes | None) -> tuple[int, bytes | None]:
-        """Size and root of what is published; no root if that is nothing, or no checkpoint."""
+        """Return size and root of the published checkpoint; no root if it is missing or invalid."""
         try:
             note = (published or b"").decode()
             return read_checkpoint(note, *self._signers[head.log].vkeys) if note else (0, None)

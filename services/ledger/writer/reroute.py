@@ -1,10 +1,10 @@
-"""Moves messages from a stream that is not their person's to the one that is.
+"""Rerouting: moves messages from the wrong stream to the stream of their person.
 
-An intake with another number of partitions than the ledger puts events into the wrong stream, or
-into one that no log belongs to, and may have acknowledged them. Each is sealed anew for its place
-and published there, in order, and deleted here only when it is safe there. A crash in between
-leaves it in both; the ledger knows a repeat. Two workers may do this at once: whatever they
-publish twice, each person's events come first in their order.
+An intake with another number of partitions than the ledger publishes events to the wrong stream, or
+to one without a log, and may have acknowledged them. The worker encrypts every event for its right
+stream, publishes it there, in order, and deletes it here only when it is durable there. A crash in
+between leaves it in both; the ledger recognises the duplicate. Two workers may reroute at once:
+they publish duplicates, but the first copies of a person's events are in order.
 """
 
 from collections import defaultdict
@@ -22,45 +22,48 @@ Placed = tuple[bytes, Event]
 
 
 def reroute(inbox: Inbox, partition: int, partitions: int) -> set[int]:
-    """Move what does not belong in a partition; where it went. What is no event stays.
+    """Move the messages that belong in other partitions; return those partitions.
 
-    It ends at a message that opens later (TooNew, KeyAway), since the next may be of the same
-    person. Unavailable, or RedisError, if the queue does not keep what is moved.
+    Messages that cannot be parsed or decrypted are skipped. Rerouting stops at a message that may
+    be decrypted later (raising CatalogueTooNew or KeyUnavailable), since the next one may be of the
+    same person. Raises Unavailable, or RedisError, if moved messages are not durable.
     """
-    went = set[int]()
+    targets = set[int]()
     for page in iter_pages(inbox.queues, partition):
-        found, later = _opened(inbox, partition, page)
+        events, later = _decrypt_page(inbox, partition, page)
         homes: dict[int, list[Placed]] = defaultdict(list)
-        for each in found:
-            homes[partition_of(each[1].subject, partitions)].append(each)
+        for message in events:
+            homes[partition_of(message[1].subject, partitions)].append(message)
         homes.pop(partition, None)
-        for home, theirs in homes.items():
-            kept = inbox.publish(home, [event for _, event in theirs])
-            if kept.level is None:
-                raise Unavailable(f"what is moved to partition {home} is not safe: {kept.why}")
-            inbox.delete_moved(partition, [place for place, _ in theirs])
-            log_line.error("moved", log=home, out_of=partition, messages=len(theirs))
-        went |= homes.keys()
+        for target, misrouted in homes.items():
+            result = inbox.publish(target, [event for _, event in misrouted])
+            if result.level is None:
+                raise Unavailable(
+                    f"messages moved to partition {target} are not durable: {result.why}"
+                )
+            inbox.delete_moved(partition, [message_id for message_id, _ in misrouted])
+            log_line.error("moved", log=target, out_of=partition, messages=len(misrouted))
+        targets |= homes.keys()
         if later is not None:
             raise later
-    return went
+    return targets
 
 
-def _opened(
+def _decrypt_page(
     inbox: Inbox, partition: int, page: Sequence[tuple[bytes, bytes]]
 ) -> tuple[list[Placed], CatalogueTooNew | KeyUnavailable | None]:
-    """The events of a page with their places, and why it ends before its end, if it does."""
-    found: list[Placed] = []
-    left, later = 0, None
-    for place, sealed in page:
+    """Return the events of a page with their message ids, and the error that ended it early."""
+    events: list[Placed] = []
+    skipped, later = 0, None
+    for message_id, sealed in page:
         try:
             message = inbox.transit.decrypt(partition, sealed, "event")
-            found.append((place, Event.from_message(message)))
+            events.append((message_id, Event.from_message(message)))
         except (CatalogueTooNew, KeyUnavailable) as fault:
             later = fault
             break
         except (DecryptionError, ValueError, KeyError, TypeError):
-            left += 1
-    if left:
-        log_line.warning("reroute_skipped", partition=partition, messages=left)
-    return found, later
+            skipped += 1
+    if skipped:
+        log_line.warning("reroute_skipped", partition=partition, messages=skipped)
+    return events, later

@@ -1,8 +1,8 @@
-"""The worker: RQ's job, and the sweeper that makes RQ's word unnecessary.
+"""Worker process: RQ's drain job, and the sweeper that works without RQ.
 
-RQ alone suffices: a bell is a job that drains one partition. The sweeper alone suffices: every
-two seconds it looks at each partition and drains one whose oldest message has waited as long.
-In one process a lock keeps the two apart; between processes the head row's lock does.
+RQ alone suffices: a doorbell job drains one partition. The sweeper alone suffices: every two
+seconds it checks all partitions and drains those whose oldest message has waited as long. A lock
+serialises the two in one process; between processes, the head row's lock does.
 """
 
 import os
@@ -23,21 +23,22 @@ from shared.crashpoints import crashpoint
 from shared.errors import MisroutedEvent, PreconditionFailed
 from shared.inbox.doorbell import DrainJob, JSONSerializer, SimpleWorker, StopRequested, bell
 from shared.inbox.lag import messages_outside_layout
-from shared.inbox.partition_layout import lay_out
+from shared.inbox.partition_layout import publish_layout
 from shared.log_setup import describe_error
 
-DEADLINE = 5.0  # seconds a drain may take before it rings again and returns
-LINGER = 20  # milliseconds that a drain stays for the next event; a bell costs RQ 3 ms
-SWEEP_EVERY = 2.0  # seconds; a bell that was lost costs at most twice this
-PAUSE = 0.2  # seconds between two looks at whether to stop, and before RQ is begun again …
-LONGEST_PAUSE = 5.0  # … twice as long each time that the queue is away, up to this
+DEADLINE = 5.0  # seconds after which a drain enqueues another job and returns
+LINGER = 20  # milliseconds that a drain waits for the next event; a doorbell job costs RQ 3 ms
+SWEEP_EVERY = 2.0  # seconds; a lost doorbell job delays events by at most twice this
+SILENCE = 90  # seconds without a sweep; a batch may wait 30 for the lock and 60 for a query
+PAUSE = 0.2  # seconds between checks of the stop flag, and before RQ's loop is restarted …
+LONGEST_PAUSE = 5.0  # … doubled up to this while the queue is unreachable
 WORKER_TTL = 60  # seconds; RQ blocks for 15 s less
 
 log_line = structlog.get_logger()
 
 
 class Drainer:
-    """Drains partitions with a projector, one at a time in this process."""
+    """Drain partitions with a projector, one at a time in this process."""
 
     def __init__(
         self,
@@ -47,7 +48,6 @@ class Drainer:
         *,
         linger: int = 0,
         failed: Callable[[], None] = lambda: None,
-        beat: Callable[[], None] = lambda: None,
         switch: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = threading.Event()
@@ -57,32 +57,37 @@ class Drainer:
         self._clock = clock
         self._linger = linger
         self._failed = failed
-        self._beat = beat
+        self._swept_at = clock()
         self._switch = switch
-        self._one = threading.Lock()
+        self._lock = threading.Lock()
 
     def drain(self, partition: int, *, starting: bool = False) -> int:
-        """Empty a partition: clear the flag first, then batches until nothing is left.
+        """Clear the wake flag, then process batches until the partition is empty.
 
-        When `starting`, an empty partition too takes a batch, which looks at the log's head.
-        Returns how many messages left the stream. Whatever fails makes the partition wait and say
-        why; the sweeper comes back to it. Unsafe stops the worker.
+        If `starting`, an empty partition also gets one batch, which checks the log's head. Returns
+        how many messages left the stream. On any failure the partition is marked as blocked with
+        the reason, and the sweeper retries it. PreconditionFailed stops the worker.
         """
-        with self._one:
+        with self._lock:
             try:
                 return self._drain(partition, starting)
             except PreconditionFailed as fault:
                 self.broken = fault
-                self._wait(partition, fault)
+                self._mark_blocked(partition, fault)
                 self.stopping.set()
                 os.kill(os.getpid(), signal.SIGTERM)  # RQ may be blocked in another thread
-            except Exception as fault:  # noqa: BLE001 - whatever it is: nothing is lost, it waits
-                self._wait(partition, fault)
+            except Exception as fault:  # noqa: BLE001 - nothing is lost; the sweeper retries
+                self._mark_blocked(partition, fault)
         return 0
 
+    def stuck(self) -> str:
+        """Return why this worker is not live, or nothing if its sweeps go on."""
+        silent = self._clock() - self._swept_at
+        return f"it has not finished a sweep for {silent:.0f} s" if silent > SILENCE else ""
+
     def switch(self) -> None:
-        """Put a rebuild in place, between two drains."""
-        with self._one:
+        """Activate a finished rebuild, between two drains."""
+        with self._lock:
             self._switch()
 
     def _drain(self, partition: int, starting: bool) -> int:
@@ -106,15 +111,15 @@ class Drainer:
         return done
 
     def _move(self, partition: int) -> int:
-        """Move what does not belong in a partition, and have it drained where it went."""
+        """Reroute messages that belong in other partitions, and have those drained."""
         inbox = self._projector.inbox
         inbox.clear_wake(partition)
-        for each in reroute(inbox, partition, self._projector.partitions):
-            self._ring_again(each)
+        for target in reroute(inbox, partition, self._projector.partitions):
+            self._ring_again(target)
         return 0
 
     def begin(self) -> None:
-        """Drain everything, and move what waits where this ledger has no partition."""
+        """Drain everything, and reroute messages in partitions that this ledger does not have."""
         self._lay_out()
         for partition in range(self._projector.partitions):
             self.drain(partition, starting=True)
@@ -126,133 +131,136 @@ class Drainer:
 
     def _lay_out(self) -> None:
         with suppress(RedisError):
-            lay_out(self._projector.inbox.queues, self._projector.partitions)
+            publish_layout(self._projector.inbox.queues, self._projector.partitions)
 
-    def _wait(self, partition: int, fault: Exception) -> None:
+    def _mark_blocked(self, partition: int, fault: Exception) -> None:
         why = describe_error(fault)
         self._failed()
         log_line.error("partition_blocked", log=partition, why=why, exc_info=fault)
-        with suppress(RedisError):  # the queue itself may be what is away
+        with suppress(RedisError):  # the queue itself may be unreachable
             self._projector.inbox.set_blocked_reason(partition, why)
 
     def sweep(self) -> None:
         """Drain every partition whose oldest message has waited for a sweep, until stopped.
 
-        Each sweep ends with a beat: none comes from a worker that hangs in a drain.
+        A drain that hangs delays the sweep, and `stuck` then returns a reason.
         """
-        away = set[int]()
+        unreachable = set[int]()
         while not self.stopping.wait(SWEEP_EVERY):
             self._lay_out()
             for partition in range(self._projector.partitions):
                 try:
-                    glance = self._projector.inbox.summarize(partition)
-                    if self._projector.has_full(partition):
-                        self._projector.close_for_full(partition)
+                    summary = self._projector.inbox.summarize(partition)
+                    if self._projector.has_full_people(partition):
+                        self._projector.publish_full_people(partition)
                 except RedisError as fault:
-                    if partition not in away:  # said once, until it was there again
+                    if partition not in unreachable:  # logged once per outage
                         log_line.warning("sweep_failed", log=partition, why=describe_error(fault))
-                    away.add(partition)
+                    unreachable.add(partition)
                     continue
-                away.discard(partition)
-                # Less than nothing: the queue's clock was set back behind its messages.
-                forgotten = glance.oldest is not None and not 0 <= glance.oldest < SWEEP_EVERY
-                looks = self._projector.wants_a_look(partition, glance)
-                if (forgotten or looks) and not self.stopping.is_set():
+                unreachable.discard(partition)
+                # A negative age means that the queue's clock was set back.
+                is_overdue = summary.oldest is not None and not 0 <= summary.oldest < SWEEP_EVERY
+                needs_batch = self._projector.needs_batch(partition, summary)
+                if (is_overdue or needs_batch) and not self.stopping.is_set():
                     crashpoint("sweep-found")
-                    self.drain(partition, starting=looks)
-            with suppress(OSError):  # a full disk must not end the sweeper
-                self._beat()
+                    self.drain(partition, starting=needs_batch)
+            self._swept_at = self._clock()
 
 
 _drainer: Drainer | None = None
 
 
 def drain(partition: int) -> None:
-    """The function that RQ's jobs run."""
+    """Drain one partition; the function that RQ's jobs run."""
     if _drainer is None:
-        raise RuntimeError("this process is no worker")
+        raise RuntimeError("this process is not a worker")
     _drainer.drain(partition)
 
 
 def switch(_: int) -> None:
-    """The only other function an RQ job may run: put in place what `firsthand rebuild` folded."""
+    """Activate what `firsthand rebuild` folded; the only other function that RQ may run."""
     if _drainer is None:
-        raise RuntimeError("this process is no worker")
+        raise RuntimeError("this process is not a worker")
     _drainer.switch()
 
 
 class Worker(SimpleWorker):
-    """RQ's worker in this process: no fork a job, and a stop that ends after the batch."""
+    """RQ's worker in this process: no fork per job, and a graceful stop after the batch."""
 
     job_class = DrainJob
 
     def check_for_suspension(self, burst: bool) -> None:
-        """Before each wait for a bell: none is begun by who was asked to stop meanwhile, also
-        while RQ had not yet put its own signal handlers in place.
+        """Stop before waiting for the next job if a stop was requested meanwhile.
+
+        This also covers the time before RQ has installed its signal handlers.
         """
         if _drainer is not None and _drainer.stopping.is_set():
             raise StopRequested
         super().check_for_suspension(burst)
 
     def handle_warm_shutdown_request(self) -> None:
-        """SIGTERM: let the drain end with its batch."""
+        """Let the drain end after its batch (SIGTERM)."""
         if _drainer is not None:
             _drainer.stopping.set()
-        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # as RQ has it
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]  # untyped in RQ
 
 
 def run(
     drainer: Drainer,
-    keeper: CheckpointArchiver,
+    archiver: CheckpointArchiver,
     connection: Any,
     *,
     sweeper: bool,
     rq: bool,
 ) -> None:
-    """Work until SIGTERM. Raises Unsafe when the ledger may not be written.
+    """Work until SIGTERM. Raises PreconditionFailed if the ledger must not be written.
 
     `sweeper` and `rq` can be switched off, one at a time, to show that the other suffices.
     """
-    global _drainer  # noqa: PLW0603 - RQ finds its function by name, so what it drains with is the module's
+    global _drainer  # noqa: PLW0603 - RQ imports its job function by name, so the drainer is global
     _drainer = drainer
     _take_signals(drainer)
-    sweep = threading.Thread(target=drainer.sweep, name="sweeper", daemon=True)
-    keep = threading.Thread(target=keeper.run, args=(drainer.stopping,), name="keeper", daemon=True)
-    keep.start()
+    sweeping = threading.Thread(target=drainer.sweep, name="sweeper", daemon=True)
+    archiving = threading.Thread(
+        target=archiver.run, args=(drainer.stopping,), name="keeper", daemon=True
+    )
+    archiving.start()
     if sweeper:
-        sweep.start()
+        sweeping.start()
     try:
         drainer.begin()
         pause = PAUSE
         while not drainer.stopping.is_set():
-            pause = next_pause(pause, went=not rq or _work(drainer, connection))
+            pause = next_pause(pause, connected=not rq or _work(drainer, connection))
             rest(drainer, pause)
     finally:
         drainer.stopping.set()
-        keep.join(timeout=2 * DEADLINE)
+        archiving.join(timeout=2 * DEADLINE)
         if sweeper:
-            sweep.join(timeout=2 * DEADLINE)
+            sweeping.join(timeout=2 * DEADLINE)
     if drainer.broken is not None:
         raise drainer.broken
 
 
-def next_pause(pause: float, *, went: bool) -> float:
-    """Seconds to pause after RQ's loop; `went` is false if the queue was away, again or anew."""
-    return PAUSE if went else min(2 * pause, LONGEST_PAUSE)
+def next_pause(pause: float, *, connected: bool) -> float:
+    """Return the seconds to pause after RQ's loop; `connected` tells if Redis was reachable."""
+    return PAUSE if connected else min(2 * pause, LONGEST_PAUSE)
 
 
 def rest(drainer: Drainer, seconds: float) -> None:
-    """Sleep, and look meanwhile at whether to stop."""
+    """Sleep, but return soon after a stop is requested."""
     until = time.monotonic() + seconds
     while not drainer.stopping.is_set() and (left := until - time.monotonic()) > 0:
         time.sleep(min(left, PAUSE))
 
 
 def _work(drainer: Drainer, connection: Any) -> bool:
-    """RQ's loop, to be begun again if it gives up: it quits when Redis is away for long. False if
-    it did not even begin, or the queue went away.
+    """Run RQ's loop, which ends when Redis is unreachable for long.
+
+    Returns False if Redis was or became unreachable.
     """
-    went = True
+    connected = True
     try:
         worker = Worker(
             [bell(connection)],
@@ -262,15 +270,17 @@ def _work(drainer: Drainer, connection: Any) -> bool:
         )
         worker.work(logging_level="WARNING")
     except RedisError as fault:
-        went = False
+        connected = False
         log_line.warning("rq_unavailable", why=describe_error(fault))
     _take_signals(drainer)
-    return went
+    return connected
 
 
 def _take_signals(drainer: Drainer) -> None:
-    """Stop when asked to. RQ has handlers of its own while it works, and leaves them behind. The
-    main thread sleeps and never waits for `stopping`: its handler could not take that lock then.
+    """Install signal handlers that request a stop.
+
+    RQ installs handlers while it works and does not restore ours. The main thread sleeps instead
+    of waiting for `stopping`: the handler could not take that event's lock then.
     """
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: drainer.stopping.set())

@@ -1,1 +1,1 @@
-"""The doctor: says in words whether everything is set as it must be. It changes nothing."""
+"""Checks of `firsthand doctor`: keys, host, queue, store and services."""

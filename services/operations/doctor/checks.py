@@ -1,4 +1,4 @@
-"""All checks in the order in which they are told, and the report."""
+"""All checks of the doctor in the order of the report, and the code that runs them."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -21,8 +21,9 @@ Check = Callable[[DoctorContext], str]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a check found: `state` is ok, warning, error or skipped. Only `error` is a finding;
-    `down` means that a server or service did not answer.
+    """Result of a check: `state` is ok, warning, error or skipped.
+
+    Only `error` is a finding. `down` means skipped because a required service does not answer.
     """
 
     check: str
@@ -33,13 +34,13 @@ class Result:
 
 
 def ready(service: str) -> Check:
-    """The service says that it is ready."""
+    """Return a check that the service reports ready."""
 
-    def check(ground: DoctorContext) -> str:
-        if service not in ground.services:
+    def check(context: DoctorContext) -> str:
+        if service not in context.services:
             remedy = f"set {ADDRESSES[service]}, or run 'firsthand up'"
-            raise CheckUnavailable(f"no address is known here; {remedy}", down=False)
-        return _ready(service, ground.services[service])
+            raise CheckUnavailable(f"no address is configured; {remedy}", down=False)
+        return _ready(service, context.services[service])
 
     return check
 
@@ -75,24 +76,28 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def examine(ground: DoctorContext) -> Iterator[Result]:
-    """Every check's result, in order. A reason is told once, and then referred to."""
+def examine(context: DoctorContext) -> Iterator[Result]:
+    """Yield every check's result, in order. A repeated reason refers to the check that gave it
+    first.
+    """
     reasons: dict[str, str] = {}
     try:
         for name, check in CHECKS.items():
-            found = _result(name, check, ground)
-            first = name if found.state == "ok" else reasons.setdefault(found.detail, name)
-            same = f"not known, for the reason of '{first}'"
+            result = _result(name, check, context)
+            origin = name if result.state == "ok" else reasons.setdefault(result.detail, name)
+            detail = f"unknown, for the same reason as '{origin}'"
             yield (
-                found if first == name else replace(found, state="skipped", detail=same, remedy="")
+                result
+                if origin == name
+                else replace(result, state="skipped", detail=detail, remedy="")
             )
     finally:
-        ground.close()
+        context.close()
 
 
-def _result(name: str, check: Check, ground: DoctorContext) -> Result:
+def _result(name: str, check: Check, context: DoctorContext) -> Result:
     try:
-        return Result(name, "ok", printable(check(ground)))
+        return Result(name, "ok", printable(check(context)))
     except CheckUnavailable as fault:
         return Result(name, "skipped", *_parts(str(fault)), down=fault.down)
     except CheckWarning as fault:
@@ -101,37 +106,43 @@ def _result(name: str, check: Check, ground: DoctorContext) -> Result:
         return Result(name, "error", *_parts(str(fault)))
     except (RedisError, StoreError, OSError) as fault:
         return Result(
-            name, "skipped", printable(describe_error(fault)), "see whether it answers", down=True
+            name,
+            "skipped",
+            printable(describe_error(fault)),
+            "check that it is reachable",
+            down=True,
         )
 
 
-def _parts(said: str) -> tuple[str, str]:
-    """What is wrong, and the remedy: what stands after the last semicolon or `Run …`.
+def _parts(message: str) -> tuple[str, str]:
+    """Split a message into what is wrong and the remedy, after the last semicolon or `Run …`.
 
-    Both may quote what somebody wrote into the queue or the database.
+    Both may quote untrusted text from the queue or the database.
     """
-    said = printable(said)
-    what, semicolon, remedy = said.rpartition("; ")
+    message = printable(message)
+    problem, semicolon, remedy = message.rpartition("; ")
     if not semicolon:
-        what, _, remedy = said.partition(". Run ")
+        problem, _, remedy = message.partition(". Run ")
         remedy = f"run {remedy.rstrip('.')}" if remedy else ""
-    return what, remedy
+    return problem, remedy
 
 
 def addresses(data: Path) -> dict[str, str]:
-    """Where services answer, as far as the environment or `up` says."""
+    """Return the services' addresses, from the environment or from a running `up`."""
     configured = {name: os.environ.get(variable) for name, variable in ADDRESSES.items()}
     return addresses_from_up(data) | {name: url for name, url in configured.items() if url}
 
 
 def _ready(service: str, address: str) -> str:
     try:
-        answer: HttpResponse = send(f"{address.rstrip('/')}/readyz", "")
-        said = answer.json()
+        response: HttpResponse = send(f"{address.rstrip('/')}/readyz", "")
+        status = response.json()
     except (FirsthandError, ValueError):
         why = f"{service} does not answer at {address}"
-        raise CheckUnavailable(f"{why}; start it, or mend its address") from None
-    if answer.status != 200:
-        why = said.get("why", "no reason given") if isinstance(said, dict) else "no reason given"
-        raise FirsthandError(f"{service} is not ready: {why}; mend what it names")
+        raise CheckUnavailable(f"{why}; start it, or correct its address") from None
+    if response.status != 200:
+        why = (
+            status.get("why", "no reason given") if isinstance(status, dict) else "no reason given"
+        )
+        raise FirsthandError(f"{service} is not ready: {why}; fix the reported cause")
     return f"ready at {address}"

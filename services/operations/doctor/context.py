@@ -1,8 +1,8 @@
-"""What the doctor stands on: the settings, and the neighbours they name, each opened once.
+"""Context of the doctor's checks: the settings, and connections that are opened once.
 
-A check takes the ground, and returns in words what it found good, or raises: Unsafe or
-SettingsError, `<what is wrong>; <remedy>`; CheckWarning, likewise, for what may be meant so;
-CheckUnavailable, where somebody does not answer or has no address here.
+A check takes the context and returns a sentence, or raises. PreconditionFailed and SettingsError
+report a fault as `<what is wrong>; <remedy>`. CheckWarning does the same for what may be intended.
+CheckUnavailable means that a service does not answer or has no address on this host.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,11 +25,11 @@ GIB = 2**30
 
 
 class CheckWarning(FirsthandError):
-    """Not as it usually is; it may be meant so."""
+    """An unusual state, which may be intended."""
 
 
 class CheckUnavailable(FirsthandError):
-    """Could not be checked: not on this host (then `down` is False), or it does not answer."""
+    """The check could not run: not on this host (then `down` is False), or no answer."""
 
     def __init__(self, why: str, *, down: bool = True) -> None:
         super().__init__(why)
@@ -38,36 +38,38 @@ class CheckUnavailable(FirsthandError):
 
 @dataclass
 class DoctorContext:
-    """The settings and what they lead to; what a test may set otherwise stands below."""
+    """The settings, the connections they name, and defaults that tests may override."""
 
     settings: LedgerSettings
     services: dict[str, str] = field(default_factory=dict)  # addresses by name
     clock: Callable[[], datetime] = utc_now
     mounts: Path = Path("/proc/self/mountinfo")
     least_free: int = GIB  # bytes
-    inbox_limit: int = 0  # messages that intake lets wait in a partition; 0: any number
+    inbox_limit: int = 0  # pending messages that intake accepts per partition; 0: unlimited
 
     @property
     def whole(self) -> bool:
-        """True if everything is to be here: neither queue nor database has another address."""
+        """Return True if all services belong on this host: queue and database have no other
+        address.
+        """
         return not self.settings.redis_url and not self.settings.database_url
 
     def key_file(self, name: str, who: str) -> Path:
-        """A key file; Away if it is not there and others (`who`) may have it in its place."""
+        """Return a key file. Raises CheckUnavailable if it may be on the host of `who`."""
         path = self.settings.key_folder / name
         if not path.exists() and not self.whole:
-            raise CheckUnavailable(f"{name} is not on this host, and {who} need it", down=False)
+            raise CheckUnavailable(f"{name} is not on this host; {who} need it", down=False)
         return path
 
     @cached_property
     def _queues(self) -> "RedisServers | CheckUnavailable":
         queues = RedisServers.connect(self.settings.queue_urls)
         try:
-            for each in queues.servers:
-                each.ping()
+            for server in queues.servers:
+                server.ping()
         except RedisError as fault:
             if not self.settings.redis_url:
-                return CheckUnavailable("the embedded queue does not run; start 'firsthand up'")
+                return CheckUnavailable("the embedded queue is not running; start 'firsthand up'")
             return CheckUnavailable(
                 f"the queue does not answer ({describe_error(fault)}); "
                 "start it, or correct its address"
@@ -76,7 +78,7 @@ class DoctorContext:
 
     @property
     def queues(self) -> RedisServers:
-        """Clients of the queue's servers, which answered; Away otherwise."""
+        """Return clients of the queue's servers. Raises CheckUnavailable if one does not answer."""
         if isinstance(self._queues, CheckUnavailable):
             raise self._queues
         return self._queues
@@ -85,13 +87,13 @@ class DoctorContext:
     def _engine(self) -> "Engine | FirsthandError":
         settings = self.settings
         file = settings.data / "ledger.db"
-        given = settings.database_url or settings.database_reader_url
-        if not given and settings.redis_url and not file.exists():
+        url = settings.database_url or settings.database_reader_url
+        if not url and settings.redis_url and not file.exists():
             return CheckUnavailable(
                 "no database address on this host; intake needs none", down=False
             )
         try:
-            engine = connect_store(given or settings.store_url, write=False)
+            engine = connect_store(url or settings.store_url, write=False)
         except FirsthandError as fault:
             return fault
         try:
@@ -99,21 +101,21 @@ class DoctorContext:
         except StoreError as fault:
             engine.dispose()
             why = f"the database does not answer ({describe_error(fault)})"
-            return CheckUnavailable(f"{why}; start it, or mend its address")
+            return CheckUnavailable(f"{why}; start it, or correct its address")
         return engine
 
     @contextmanager
     def store(self) -> Iterator[Connection]:
-        """A reading transaction; Away if the database does not answer."""
+        """Yield a read transaction. Raises CheckUnavailable if the database does not answer."""
         if isinstance(self._engine, FirsthandError):
             raise self._engine
         with transaction(self._engine) as connection:
             yield connection
 
     def close(self) -> None:
-        """Leave no connection behind."""
+        """Close all connections."""
         with suppress(FirsthandError):
-            for each in self.queues.servers:
-                each.close()
+            for server in self.queues.servers:
+                server.close()
         if isinstance(self._engine, Engine):
             self._engine.dispose()

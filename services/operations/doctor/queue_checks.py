@@ -1,4 +1,4 @@
-"""Checks of the queue, and of how far the ledger is behind it."""
+"""Checks of the queue, and of the ledger's lag behind it."""
 
 from typing import cast
 
@@ -9,126 +9,131 @@ from shared.errors import PreconditionFailed
 from shared.inbox import doorbell
 from shared.inbox.durability import durability
 from shared.inbox.lag import lags, messages_outside_layout
-from shared.inbox.partition_layout import other_layout
+from shared.inbox.partition_layout import layout_difference
 from shared.inbox.redis_keys import is_ours
 
 OLDEST = (7, 0)
-LOOKED_AT = 10_000  # keys
+SCANNED = 10_000  # keys
 SKEW = 5.0  # seconds
-LATE = 30.0  # seconds that a message may wait before we ask why
+LATE = 30.0  # seconds that a message may wait
 
 
-def version(ground: DoctorContext) -> str:
-    """New enough."""
-    found = []
-    for each in ground.queues.servers:
-        info = each.info("server")
-        spoken = str(info["redis_version"])
-        if tuple(int(part) for part in spoken.split(".")[:2]) < OLDEST:
+def version(context: DoctorContext) -> str:
+    """Check the version of each server."""
+    versions = []
+    for server in context.queues.servers:
+        info = server.info("server")
+        redis = str(info["redis_version"])
+        if tuple(int(part) for part in redis.split(".")[:2]) < OLDEST:
             raise PreconditionFailed(
-                f"it speaks as Redis {spoken}; use Redis 7.0 or newer, or Valkey"
+                f"its version is Redis {redis}; use Redis 7.0 or newer, or Valkey"
             )
         valkey = info.get("valkey_version")
-        found.append(f"Valkey {valkey}" if valkey else f"Redis {spoken}")
-    return ", ".join(found)
+        versions.append(f"Valkey {valkey}" if valkey else f"Redis {redis}")
+    return ", ".join(versions)
 
 
-def safety(ground: DoctorContext) -> str:
-    """It keeps what it is given, as safely as is configured."""
+def safety(context: DoctorContext) -> str:
+    """Check that each server stores writes as durably as configured."""
     levels = []
-    for each in ground.queues.servers:
-        found = durability(each, ground.settings.replicas)
-        if found.level is None:
+    for server in context.queues.servers:
+        result = durability(server, context.settings.replicas)
+        if result.level is None:
             raise PreconditionFailed(
-                f"{found.why}; set appendonly yes, appendfsync always, maxmemory-policy "
+                f"{result.why}; set appendonly yes, appendfsync always, maxmemory-policy "
                 "noeviction, and start as many replicas as FIRSTHAND_REPLICAS says"
             )
-        levels.append(found.level)
+        levels.append(result.level)
     return ", ".join(levels)
 
 
-def alone(ground: DoctorContext) -> str:
-    """Nobody else keeps things in it; looks at 10,000 keys of each server at most."""
-    return f"{sum(map(_ours, ground.queues.servers))} keys, all ours"
+def alone(context: DoctorContext) -> str:
+    """Check that the queue holds only Firsthand's keys, for up to 10,000 keys per server."""
+    return f"{sum(map(_ours, context.queues.servers))} keys, all Firsthand's"
 
 
 def _ours(server: "Redis") -> int:
-    seen, cursor = 0, 0
-    while seen < LOOKED_AT:
+    scanned, cursor = 0, 0
+    while scanned < SCANNED:
         cursor, keys = server.scan(cursor, count=1000)
-        strange = [key for key in cast(list[bytes], keys) if not is_ours(key)]
-        if strange:
-            first = strange[0][:40].decode(errors="replace")
+        foreign = [key for key in cast(list[bytes], keys) if not is_ours(key)]
+        if foreign:
+            first = foreign[0][:40].decode(errors="replace")
             raise CheckWarning(
-                f"it holds keys of others, as {first}; give Firsthand a queue of its own"
+                f"it holds foreign keys, such as {first}; use a separate queue for Firsthand"
             )
-        seen += len(keys)
+        scanned += len(keys)
         if not cursor:
             break
-    return seen
+    return scanned
 
 
-def layout(ground: DoctorContext) -> str:
-    """Intake and worker look for a person in the same place."""
-    partitions = ground.settings.partitions
-    if why := other_layout(ground.queues, partitions):
+def layout(context: DoctorContext) -> str:
+    """Check that this command, intake and worker agree on the number of partitions."""
+    partitions = context.settings.partitions
+    if why := layout_difference(context.queues, partitions):
         raise PreconditionFailed(f"this command is {why}")
-    if strays := messages_outside_layout(ground.queues, partitions):
-        told = ", ".join(f"{count} messages in partition {each}" for each, count in strays.items())
+    if strays := messages_outside_layout(context.queues, partitions):
+        messages = ", ".join(
+            f"{count} messages in partition {log}" for log, count in strays.items()
+        )
         raise PreconditionFailed(
-            f"{told}, and the ledger has {partitions}: somebody else writes to the queue, or an "
-            "intake has another FIRSTHAND_PARTITIONS; mend that, and restart the worker, which "
-            "moves what it can open"
+            f"{messages}, but the ledger has {partitions}: another program writes to the queue, or "
+            "an intake has another FIRSTHAND_PARTITIONS; correct that, and restart the worker, "
+            "which moves the messages that it can decrypt"
         )
     return f"{partitions}, here and in the ledger"
 
 
-def clock(ground: DoctorContext) -> str:
-    """Its clock and ours agree."""
-    told = [each.time() for each in ground.queues.servers]
-    return ", ".join(skew(ground, seconds + millionths / 1e6) for seconds, millionths in told)
+def clock(context: DoctorContext) -> str:
+    """Check that the queue's clock and this host's agree."""
+    times = [server.time() for server in context.queues.servers]
+    return ", ".join(skew(context, seconds + millionths / 1e6) for seconds, millionths in times)
 
 
-def skew(ground: DoctorContext, theirs: float) -> str:
-    """Unsafe if a clock (seconds since 1970) is too far from ours."""
-    off = theirs - ground.clock().timestamp()
-    if abs(off) > SKEW:
-        way = "ahead of" if off > 0 else "behind"
+def skew(context: DoctorContext, other: float) -> str:
+    """Raise PreconditionFailed if a clock (seconds since 1970) is far from this host's."""
+    difference = other - context.clock().timestamp()
+    if abs(difference) > SKEW:
+        direction = "ahead of" if difference > 0 else "behind"
         raise PreconditionFailed(
-            f"its clock is {abs(off):.0f} s {way} ours; set both by the same time server"
+            f"its clock is {abs(difference):.0f} s {direction} this host's; use one time "
+            "server for both"
         )
-    return f"within {abs(off):.1f} s of ours"
+    return f"within {abs(difference):.1f} s of this host's"
 
 
-def lag(ground: DoctorContext) -> str:
-    """What waits, for how long, and why."""
-    found = list(lags(ground.queues, ground.settings.partitions))
-    for each in found:
-        full = 0 < ground.inbox_limit <= each.messages
-        many = f"{each.messages} messages" + (" (full: who posts gets 503)" if full else "")
-        if each.waits:
+def lag(context: DoctorContext) -> str:
+    """Check how many messages wait, for how long, and why."""
+    partitions = list(lags(context.queues, context.settings.partitions))
+    for partition in partitions:
+        full = 0 < context.inbox_limit <= partition.messages
+        pending = f"{partition.messages} messages" + (" (full: intake answers 503)" if full else "")
+        if partition.waits:
             raise PreconditionFailed(
-                f"partition {each.partition} waits, {many}: {each.waits}; "
-                "mend that, and the worker goes on by itself"
+                f"partition {partition.partition} is blocked, {pending}: {partition.waits}; "
+                "fix the cause, and the worker continues by itself"
             )
-        if each.oldest > LATE or full:
-            rung = "the bell was rung" if each.rung else "no bell was rung"
+        if partition.oldest > LATE or full:
+            bell = "doorbell rung" if partition.rung else "doorbell not rung"
             raise PreconditionFailed(
-                f"partition {each.partition}: {many}, the oldest for "
-                f"{each.oldest:.0f} s, {rung}; start a worker, or more of them"
+                f"partition {partition.partition}: {pending}, the oldest for "
+                f"{partition.oldest:.0f} s, {bell}; start a worker, or more of them"
             )
-    messages = sum(each.messages for each in found)
-    oldest = max(each.oldest for each in found)
+    messages = sum(partition.messages for partition in partitions)
+    oldest = max(partition.oldest for partition in partitions)
     if not messages:
-        return "nothing waits"
+        return "no message waits"
     return f"{messages} messages wait, the oldest for {oldest:.1f} s"
 
 
-def bells(ground: DoctorContext) -> str:
-    """Somebody listens for bells, and none failed."""
-    listeners = doorbell.listeners(ground.queues.first)
-    if failed := doorbell.failed(ground.queues.first):
-        raise CheckWarning(f"{failed} bells failed in the last minute; see the worker's log")
+def bells(context: DoctorContext) -> str:
+    """Check that a worker listens for doorbells and that no doorbell job failed."""
+    listeners = doorbell.listeners(context.queues.first)
+    if failed := doorbell.failed(context.queues.first):
+        raise CheckWarning(
+            f"{failed} doorbell jobs failed in the last minute; see the worker's log"
+        )
     if not listeners:
-        raise CheckWarning("no worker listens for bells; start 'firsthand worker'")
+        raise CheckWarning("no worker listens for doorbells; start 'firsthand worker'")
     return f"{listeners} workers listen"

@@ -1,9 +1,9 @@
-"""Every event type in one table: who may author it, its shape, its effect, its sentences.
+"""Catalogue of event types: who may author each type, its schema, its effect, its sentences.
 
-Intake's shape check, the ledger's rules, the reference page, the JSON Schemas and the served
-examples all read this table. A type is never renamed or removed; a shape only grows, or gets a
-new `dataschema` number beside the old one. Shapes need no plan; a few members are optional in
-them because the ledger refuses their absence on the record.
+Intake's validation, the ledger's rules, the reference page, the JSON Schemas and the served
+examples all read this table. A type is never renamed or removed. A schema may only get further
+members, or a new `dataschema` number beside the old one. Schemas need no plan; a few members are
+optional in them because the ledger records and refuses events without them.
 """
 
 from shared.events.catalogue import kind_beside, kind_equal, kind_plan, kind_plan_care, kind_whose
@@ -11,7 +11,7 @@ from shared.events.catalogue.event_type import EventType
 
 __all__ = ["CATALOGUE", "TYPE_NAMES", "VERSION", "EventType"]
 
-VERSION = 2  # of the catalogue; sealed messages carry it, so an older worker knows to wait
+VERSION = 2  # of the catalogue; messages contain it, so that an older worker waits
 _ROWS = (
     *kind_plan.ROWS,
     *kind_plan_care.ROWS,
@@ -19,5 +19,5 @@ _ROWS = (
     *kind_equal.ROWS,
     *kind_whose.ROWS,
 )
-CATALOGUE: dict[str, EventType] = {each.name: each for each in _ROWS}
+CATALOGUE: dict[str, EventType] = {event_type.name: event_type for event_type in _ROWS}
 TYPE_NAMES: tuple[str, ...] = tuple(CATALOGUE)

@@ -1,4 +1,4 @@
-"""What one row of the catalogue says, and how it is written down."""
+"""Event type: one row of the catalogue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ Shape = Mapping[str, fields.Field[Any]]
 class EventType:
     """One row of the catalogue.
 
-    `sentence` is the history's line for the person who authored it, `told` for anybody else
-    ("{who}" is filled in), `attempt` completes "tried to …". None holds the author's words.
-    `words` names the member of `data` that holds them, if one does.
+    `sentence` is the line in the history if the person authored the event, `others_sentence` the
+    line for every other author ("{who}" is filled in). `attempt` completes "tried to …". None of
+    them contains the author's words. `words` names the member of `data` that contains those.
     """
 
     name: Type
@@ -30,17 +30,17 @@ class EventType:
     attempt: str
     example: Mapping[str, Any]
     sentence: str
-    told: str
+    others_sentence: str
     words: str | None
     standard: str
 
     @property
     def token_scope(self) -> str:
-        """The OAuth scope a token needs to post this type."""
+        """The OAuth scope that a token needs to post this type."""
         return "share" if self.kind is Kind.WHOSE else "write"
 
 
-def row(  # noqa: PLR0913 - a row has as many members, and each is named where it is written
+def row(  # noqa: PLR0913 - a row has this many members, passed by name
     name: Type,
     effect: str,
     shape: Shape,
@@ -49,13 +49,12 @@ def row(  # noqa: PLR0913 - a row has as many members, and each is named where i
     example: Mapping[str, Any],
     who: Who = P,
     sentence: str = "",
-    told: str = "",
+    others_sentence: str = "",
     words: str | None = "words",
     standard: str = "",
 ) -> EventType:
-    """A row; its kind follows from the name, its schema from the shape. Refusals in check order."""
+    """Return a row. List the refusals in the order of the checks."""
     schema = Schema.from_dict(dict(shape), name=name)()
-    kept = words if words in shape else None
     return EventType(
         name,
         KINDS[name],
@@ -66,7 +65,7 @@ def row(  # noqa: PLR0913 - a row has as many members, and each is named where i
         attempt,
         example,
         sentence,
-        told,
-        kept,
+        others_sentence,
+        words if words in shape else None,
         standard,
     )

@@ -1,4 +1,4 @@
-"""Kinds *answer* and *beside*: what others bring, and how the person answers it."""
+"""Event types of kinds *answer* and *beside*: contributions of others, and the person's answers."""
 
 from marshmallow import fields
 
@@ -8,7 +8,7 @@ from shared.events.schema_fields import AnyJson, TrueOrFalse, moment, part, part
 from shared.events.type_names import P_OR_NAMED, P_OR_W_OBSERVE, W_INTERPRET, W_PROPOSE
 
 ENTRY = "3f0f7c52-5d2e-4f5e-9d0c-6a8e6f1b2c3d"  # in examples, the id of an earlier event
-FAR = "2099-01-31T18:00:00Z"  # or examples would run out
+FAR = "2099-01-31T18:00:00Z"  # an expiry in examples, which must stay valid
 _TARGET = Code.UNKNOWN_TARGET
 _ENTRY = {"entry": slug()}
 
@@ -76,7 +76,7 @@ ROWS = (
             "why": "You said company helps.",
             "expires": FAR,
         },
-        told="{who} suggested a change.",
+        others_sentence="{who} suggested a change.",
         words="why",
         standard="FHIR RequestOrchestration intent proposal",
     ),
@@ -97,7 +97,7 @@ ROWS = (
         attempt="record what was seen",
         example={"seen_or_heard": "Walked to the gate and back.", "who_saw": "partner:sam"},
         sentence="You recorded what you saw or heard.",
-        told="{who} recorded what they saw or heard.",
+        others_sentence="{who} recorded what they saw or heard.",
         words="seen_or_heard",
         standard="FHIR Observation",
     ),
@@ -120,7 +120,7 @@ ROWS = (
             "based_on": [ENTRY],
             "expires": FAR,
         },
-        told="{who} offered what they make of it.",
+        others_sentence="{who} offered what they make of it.",
         standard="FHIR ClinicalImpression",
     ),
     row(
@@ -133,7 +133,7 @@ ROWS = (
         attempt="disagree with an entry",
         example={"entry": ENTRY, "words": "That is not how it was."},
         sentence="You disagreed with an entry.",
-        told="{who} disagreed with an entry.",
+        others_sentence="{who} disagreed with an entry.",
         standard="FHIR Provenance; UK GDPR article 16, supplementary statement",
     ),
     row(
@@ -161,7 +161,7 @@ ROWS = (
         attempt="correct an entry",
         example={"entry": ENTRY, "words": "It was half a minute."},
         sentence="You corrected an entry of yours.",
-        told="{who} corrected an entry of theirs.",
+        others_sentence="{who} corrected an entry of theirs.",
         standard="FHIR Provenance activity amend",
     ),
     row(
@@ -174,7 +174,7 @@ ROWS = (
         attempt="decline a correction",
         example={"entry": ENTRY, "reason": "I looked at the clock."},
         sentence="You declined to correct an entry of yours.",
-        told="{who} declined to correct an entry of theirs.",
+        others_sentence="{who} declined to correct an entry of theirs.",
         words="reason",
         standard="UK GDPR article 12(4)",
     ),
@@ -188,7 +188,7 @@ ROWS = (
         attempt="take back an entry",
         example={"entry": ENTRY, "words": "I wrote this about somebody else."},
         sentence="You took back an entry of yours.",
-        told="{who} took back an entry of theirs.",
+        others_sentence="{who} took back an entry of theirs.",
         standard="FHIR status entered-in-error",
     ),
     row(

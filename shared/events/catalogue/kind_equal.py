@@ -1,6 +1,6 @@
-"""Kind *equal*: questions and promises. Their clocks run on partners only.
+"""Event types of kind *equal*: questions and promises. Only partners have deadlines.
 
-There is no event for a person's compliance, and no promise of theirs that others mark.
+There is no event for a person's compliance, and nobody else judges a promise of the person.
 """
 
 from marshmallow import fields
@@ -30,7 +30,7 @@ ROWS = (
         attempt="ask a question",
         example={"to": "partner:sam", "words": "Why three times a week?", "due": FAR},
         sentence="You asked a question.",
-        told="{who} asked something.",
+        others_sentence="{who} asked something.",
         standard="FHIR CommunicationRequest",
     ),
     row(
@@ -58,7 +58,7 @@ ROWS = (
             "basis": {"kind": "evidence", "sources": ["https://example.org/walking"]},
         },
         sentence="You answered a question.",
-        told="{who} answered a question.",
+        others_sentence="{who} answered a question.",
         standard="FHIR Communication.inResponseTo",
     ),
     row(
@@ -72,7 +72,7 @@ ROWS = (
         attempt="close a question",
         example={"question": ENTRY},
         sentence="You closed a question of yours.",
-        told="{who} closed a question of theirs.",
+        others_sentence="{who} closed a question of theirs.",
         standard="FHIR CommunicationRequest.status completed",
     ),
     row(
@@ -95,7 +95,7 @@ ROWS = (
         who=W_ANY,
         attempt="promise something",
         example={"what": "Bring the walking frame.", "due": FAR, "to": "person:ada"},
-        told="{who} promised something.",
+        others_sentence="{who} promised something.",
         words="what",
         standard="FHIR Task requested of a practitioner",
     ),
@@ -111,7 +111,7 @@ ROWS = (
         attempt="mark a promise as kept",
         example={"commitment": ENTRY, "words": "On the day."},
         sentence="You said that a promise was kept.",
-        told="{who} said that a promise was kept.",
+        others_sentence="{who} said that a promise was kept.",
         standard="FHIR Task.status completed",
     ),
     row(
@@ -126,7 +126,7 @@ ROWS = (
         attempt="mark a promise as not kept",
         example={"commitment": ENTRY},
         sentence="You said that a promise was not kept.",
-        told="{who} said that a promise was not kept.",
+        others_sentence="{who} said that a promise was not kept.",
         standard="FHIR Task.status failed",
     ),
     row(
@@ -147,7 +147,7 @@ ROWS = (
             "why": "Nobody could stay with her.",
             "alternatives_tried": ["Mrs Hill was asked."],
         },
-        told="{who} did otherwise than you had chosen.",
+        others_sentence="{who} did otherwise than you had chosen.",
         words="done_instead",
         standard="FHIR Consent.provision; FHIR Provenance reason",
     ),

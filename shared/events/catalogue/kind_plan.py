@@ -1,4 +1,4 @@
-"""Kind *plan*: the person, what they want, what there is, and what is to be done."""
+"""Event types of kind *plan*: the person, their aspirations, strengths, needs and actions."""
 
 from shared.events.catalogue.event_type import row
 from shared.events.refusals import Code

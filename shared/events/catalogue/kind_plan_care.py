@@ -1,4 +1,4 @@
-"""Kind *plan*: measures the person chose, their safety plan, choices made in advance, wording."""
+"""Event types of kind *plan*: measures, the safety plan, advance choices, preferred wording."""
 
 from marshmallow import fields
 

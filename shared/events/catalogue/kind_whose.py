@@ -1,4 +1,4 @@
-"""Kind *whose*: who may look and take part, who may speak for the person, through what."""
+"""Event types of kind *whose*: access grants, representatives, barred services."""
 
 from shared.events.catalogue.event_type import row
 from shared.events.catalogue.kind_beside import ENTRY, FAR

@@ -1,22 +1,22 @@
-"""Examples of every type: one that is accepted, and one for each refusal that the type can earn.
+"""Examples of every type: one that is accepted, and one for each refusal code of the type.
 
-An example is data that can be replayed over HTTP as it stands:
+An example is data that can be posted over HTTP unchanged:
 
     title      what happens, in plain words
-    given      what was posted before: steps, each accepted
-    author     who posts the event: the token's subject; with `via`, the token's client
+    given      the steps posted before, all of them accepted
+    author     the author of the event: the token's subject; with `via`, the token's client
     event      the CloudEvent that is posted
     verdict    "accepted", or the refusal's code
 
-A step has the members `author`, `via`? and `event`. Each example has a person and ids of its
-own, and every one of them may be posted as often as one likes: what was recorded once is
-answered the same. What runs out has run out long ago, or does in 2099; no example needs a clock.
+A step has the members `author`, `via`? and `event`. Every example has a separate person and
+separate ids. All of them may be posted repeatedly: duplicates are answered like the first time.
+Expiries are long past, or in 2099; no example depends on the clock.
 
-The bounds of a plan are not shown where hundreds of steps would stand before them: `plan-full`,
-and `too-many` of anything but disagreements.
+Limits that need hundreds of steps have no example: `plan-full`, and `too-many` of anything but
+disagreements.
 
 >>> from shared.events.catalogue import CATALOGUE
->>> [each["verdict"] for each in examples(CATALOGUE["about-me.written"])]
+>>> [example["verdict"] for example in examples(CATALOGUE["about-me.written"])]
 ['accepted', 'not-yours-to-say', 'no-such-plan', 'id-reused', 'version-conflict']
 """
 
@@ -41,7 +41,7 @@ from shared.events.catalogue.examples.building_blocks import (
     before,
     say,
 )
-from shared.events.catalogue.examples.type_examples import OWN
+from shared.events.catalogue.examples.type_examples import TYPE_CASES
 from shared.events.catalogue.kind_beside import ENTRY
 from shared.events.event import Json
 from shared.events.refusals import Code
@@ -50,17 +50,19 @@ ACCEPTED = "accepted"
 
 
 def examples(row: EventType) -> list[Json]:
-    """The type's examples: the accepted one first, then its refusals in the order of the rules."""
+    """Return the examples of a type: first the accepted one, then its refusals in check order."""
     accepted = Case(row.effect, before(row.name), say(row.name))
-    return [
-        _told(accepted, ACCEPTED),
-        *(_told(OWN.get((row.name, code)) or _any(row, code), code) for code in refusals(row)),
+    cases = [
+        (TYPE_CASES.get((row.name, code)) or _common_case(row, code), code)
+        for code in refusals(row)
     ]
+    return [_as_json(accepted, ACCEPTED), *(_as_json(case, code) for case, code in cases)]
 
 
 def refusals(row: EventType) -> Iterator[Code]:
-    """The codes that a type can earn and that an example shows: none asks for `plan-erased` and
-    `our-fault`, and hundreds of steps would stand before most bounds.
+    """Yield the refusal codes of a type that have an example.
+
+    `plan-erased` and `our-fault` have none, nor have most limits, which need hundreds of steps.
     """
     yield Code.NOT_YOURS_TO_SAY
     if row.who.scope or row.who.named:
@@ -68,73 +70,75 @@ def refusals(row: EventType) -> Iterator[Code]:
     if row.who.person and row.name != "plan.started":
         yield Code.NO_SUCH_PLAN
     yield from (Code.ID_REUSED, Code.VERSION_CONFLICT)
-    few = row.name == "disagreement.stated"
-    yield from (code for code in row.refusals if few or code is not Code.TOO_MANY)
+    short = row.name == "disagreement.stated"
+    yield from (code for code in row.refusals if short or code is not Code.TOO_MANY)
 
 
-def _any(row: EventType, code: Code) -> Case:
-    """What earns the refusal from any type."""
-    given, said = before(row.name), say(row.name)
+def _common_case(row: EventType, code: Code) -> Case:
+    """Return a case that any type is refused for with this code."""
+    history, event = before(row.name), say(row.name)
     match code:
         case Code.NOT_YOURS_TO_SAY:
-            return _not_theirs(row, given, said)
+            return _unauthorized(row, history, event)
         case Code.NO_GRANT:
             title = "Somebody whom the person has not allowed says it."
-            return Case(title, given, replace(said, author=TOM))
+            return Case(title, history, replace(event, author=TOM))
         case Code.NO_SUCH_PLAN:
-            return Case("The person has not started a plan.", (), replace(said, author=ADA))
+            return Case("The person has not started a plan.", (), replace(event, author=ADA))
         case Code.ID_REUSED:
-            said = replace(said, name="twice")
-            event = replace(said, more={"time": LONG_AGO})
-            return Case("Something else is said under the same id.", (*given, said), event)
+            first = replace(event, name="twice")
+            event = replace(first, more={"time": LONG_AGO})
+            return Case("Something else is said under the same id.", (*history, first), event)
         case Code.VERSION_CONFLICT:
-            event = replace(said, more={"expectedversion": 0 if given else 1})
-            return Case("The author saw another version of the plan.", given, event)
+            event = replace(event, more={"expectedversion": 0 if history else 1})
+            return Case("The author saw another version of the plan.", history, event)
         case Code.UNKNOWN_TARGET:
-            allowed = [each for each in BEFORE[row.name][:-1] if each == "access.granted"]
-            author = ADA if row.who.person else said.author
+            grants = [kind for kind in BEFORE[row.name][:-1] if kind == "access.granted"]
+            author = ADA if row.who.person else event.author
             title = "It points at what is not there."
             return Case(
-                title, (say("plan.started"), *map(say, allowed)), replace(said, author=author)
+                title, (say("plan.started"), *map(say, grants)), replace(event, author=author)
             )
         case Code.NOT_ITS_AUTHOR | Code.OWN_PROMISE | Code.WRONG_ADDRESSEE:
-            author = SAM if said.author == ADA else ADA
-            return Case("The other of the two says it.", given, replace(said, author=author))
+            author = SAM if event.author == ADA else ADA
+            return Case("The other of the two says it.", history, replace(event, author=author))
         case _:
-            return Case("The same is said once more.", (*given, said), said)
+            return Case("The same is said once more.", (*history, event), event)
 
 
-def _not_theirs(row: EventType, given: tuple[ExampleEvent, ...], said: ExampleEvent) -> Case:
-    """Somebody says what is not theirs to say."""
+def _unauthorized(row: EventType, history: tuple[ExampleEvent, ...], event: ExampleEvent) -> Case:
+    """Return a case in which the author may not post the type."""
     if not row.who.person:
-        return Case("The person says what partners say.", given, replace(said, author=ADA))
+        return Case("The person says what partners say.", history, replace(event, author=ADA))
     if row.who.scope:
-        return Case("Another person says it.", given, replace(said, author=EVE))
+        return Case("Another person says it.", history, replace(event, author=EVE))
     if not row.who.named:
-        return Case("A partner says what the person says.", given, replace(said, author=SAM))
-    event = replace(said, author=ADA, via=COMMAND)
-    barred = (*given, say("service.barred", service=COMMAND))
+        return Case("A partner says what the person says.", history, replace(event, author=SAM))
+    event = replace(event, author=ADA, via=COMMAND)
+    barred = (*history, say("service.barred", service=COMMAND))
     return Case("It comes through a service that the person barred.", barred, event)
 
 
-def _told(case: Case, verdict: str) -> Json:
-    """The example as it is served: with ids, and a person, of its own."""
-    own = uuid5(NAMESPACE_URL, f"urn:firsthand:{case.event.type}:{verdict}")
-    person = f"{ADA}-{own.hex[:8]}"
-    steps = [_step(own, place, said) for place, said in enumerate((*case.given, case.event))]
-    told = {"title": case.title, "given": steps[:-1], **steps[-1], "verdict": verdict}
-    text = orjson.dumps(told).decode().replace(ADA, person)
-    return dict(orjson.loads(text.replace(ENTRY, str(uuid5(own, TARGET)))))
+def _as_json(case: Case, verdict: str) -> Json:
+    """Return the served example, with ids and a person that no other example has."""
+    namespace = uuid5(NAMESPACE_URL, f"urn:firsthand:{case.event.type}:{verdict}")
+    person = f"{ADA}-{namespace.hex[:8]}"
+    events = (*case.history, case.event)
+    steps = [_step(namespace, position, event) for position, event in enumerate(events)]
+    example = {"title": case.title, "given": steps[:-1], **steps[-1], "verdict": verdict}
+    text = orjson.dumps(example).decode().replace(ADA, person)
+    return dict(orjson.loads(text.replace(ENTRY, str(uuid5(namespace, TARGET)))))
 
 
-def _step(own: UUID, place: int, said: ExampleEvent) -> Json:
-    event = {
+def _step(namespace: UUID, position: int, event: ExampleEvent) -> Json:
+    cloud_event = {
         "specversion": "1.0",
-        "id": str(uuid5(own, said.name or str(place))),
+        "id": str(uuid5(namespace, event.name or str(position))),
         "source": "/examples",
-        "type": said.type,
+        "type": event.type,
         "subject": ADA,
-        **said.more,
-        "data": said.data,
+        **event.more,
+        "data": event.data,
     }
-    return {"author": said.author, **({"via": said.via} if said.via else {}), "event": event}
+    via = {"via": event.via} if event.via else {}
+    return {"author": event.author, **via, "event": cloud_event}

@@ -1,4 +1,4 @@
-"""What examples are made of: events before they have ids, and what stands before a type's event."""
+"""Building blocks of examples: events without ids, and the events that must precede a type."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,9 +8,9 @@ from shared.events.event import Json
 
 LONG_AGO = "2020-01-01T00:00:00Z"
 ADA, EVE, SAM, TOM = "person:ada", "person:eve", "partner:sam", "partner:tom"
-COMMAND = "service:command"  # what tokens of the local key name as their client
-TARGET = "entry"  # the name of what ENTRY stands for
-_SAMS = {  # types that both may author, but in these examples Sam does
+COMMAND = "service:command"  # the client in tokens of the local issuer
+TARGET = "entry"  # the name of the event whose id replaces ENTRY
+_SAMS = {  # types that both may author; in the examples Sam does
     "observation.recorded",
     "question.answered",
     "correction.made",
@@ -19,7 +19,7 @@ _SAMS = {  # types that both may author, but in these examples Sam does
 }
 SCALE = ("aspiration.stated", "measure.defined")
 SEEN = ("access.granted", "observation.recorded")
-# What stands before a type's event, besides a plan; the last is what the event points at.
+# The events that must precede a type, besides a plan. The last is the event that it points at.
 _FIRST = {
     ("plan.closed",): "plan.reopened",
     ("aspiration.stated",): (
@@ -51,7 +51,7 @@ BEFORE = {kind: first for first, kinds in _FIRST.items() for kind in kinds.split
 
 @dataclass(frozen=True, slots=True)
 class ExampleEvent:
-    """An event, before it has ids. `more` are attributes; two of one `name` bear the same id."""
+    """An event without an id. `more` are attributes; events of one `name` get the same id."""
 
     author: str
     type: str
@@ -63,28 +63,28 @@ class ExampleEvent:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What happens, what was said before it, and the event."""
+    """A title, the events that precede the event, and the event."""
 
     title: str
-    given: tuple[ExampleEvent, ...]
+    history: tuple[ExampleEvent, ...]
     event: ExampleEvent
 
 
 def say(kind: str, **data: Any) -> ExampleEvent:
-    """A type's own example, with other members where they are told."""
+    """Return the example event of a type; `data` replaces members of its data."""
     row = CATALOGUE[kind]
-    theirs = kind in _SAMS or not row.who.person
-    return ExampleEvent(SAM if theirs else ADA, kind, {**row.example, **data})
+    by_sam = kind in _SAMS or not row.who.person
+    return ExampleEvent(SAM if by_sam else ADA, kind, {**row.example, **data})
 
 
-def in_a_plan(*told: str | ExampleEvent) -> tuple[ExampleEvent, ...]:
-    """A plan, and what was said in it. ENTRY in any data is the id of the last of these."""
-    said = [
-        each if isinstance(each, ExampleEvent) else say(each) for each in ("plan.started", *told)
+def in_a_plan(*items: str | ExampleEvent) -> tuple[ExampleEvent, ...]:
+    """Return the start of a plan and these events. ENTRY in any data is the id of the last one."""
+    events = [
+        item if isinstance(item, ExampleEvent) else say(item) for item in ("plan.started", *items)
     ]
-    return (*said[:-1], replace(said[-1], name=TARGET))
+    return (*events[:-1], replace(events[-1], name=TARGET))
 
 
 def before(kind: str) -> tuple[ExampleEvent, ...]:
-    """What is said before a type's own example, for it to be accepted."""
+    """Return the events that must precede the example of a type for it to be accepted."""
     return () if kind == "plan.started" else in_a_plan(*BEFORE.get(kind, ()))

@@ -1,4 +1,4 @@
-"""The cases that one type alone has: what earns a refusal there, and nowhere else like this."""
+"""Example cases of single types: refusals that need a case of their own for one type."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,34 +20,34 @@ from shared.events.refusals import Code
 
 
 def _case(title: str, kind: str, *then: ExampleEvent, **data: Any) -> Case:
-    """A case of a type's own: what stands before it, `then` more, and other data."""
+    """Return a case: the events that must precede the type, `then`, and its event with `data`."""
     return Case(title, (*before(kind), *then), say(kind, **data))
 
 
 def _less(title: str, kind: str, member: str) -> Case:
-    """A case of a type's own, with a member left out."""
-    said = say(kind)
-    data = {name: each for name, each in said.data.items() if name != member}
-    return Case(title, before(kind), replace(said, data=data))
+    """Return a case of a type without one member of its data."""
+    event = say(kind)
+    data = {name: value for name, value in event.data.items() if name != member}
+    return Case(title, before(kind), replace(event, data=data))
 
 
 def _accepts(title: str, change: ExampleEvent, *before: str, expires: str = FAR) -> Case:
-    """The person accepts a suggested change."""
-    told = {"type": change.type, "data": change.data}
-    made = say("proposal.made", change=told, expires=expires)
-    return Case(title, in_a_plan(*before, "access.granted", made), say("proposal.accepted"))
+    """Return a case in which the person accepts a proposed change."""
+    proposed = {"type": change.type, "data": change.data}
+    proposal = say("proposal.made", change=proposed, expires=expires)
+    return Case(title, in_a_plan(*before, "access.granted", proposal), say("proposal.accepted"))
 
 
 def _judges_another(kind: str) -> Case:
-    """The person judges a promise that was made to Tom."""
+    """Return a case in which the person judges a promise that was made to Tom."""
     to_tom = say("commitment.made", to=TOM)
-    given = in_a_plan("access.granted", say("access.granted", to=TOM), to_tom)
-    return Case("It was promised to somebody else.", given, say(kind))
+    history = in_a_plan("access.granted", say("access.granted", to=TOM), to_tom)
+    return Case("It was promised to somebody else.", history, say(kind))
 
 
-_NOWHERE = "nothing-of-that-name"
+_MISSING = "nothing-of-that-name"
 _NO_RANGE = {"min": 10, "max": 0}
-OWN: dict[tuple[str, Code], Case] = {
+TYPE_CASES: dict[tuple[str, Code], Case] = {
     ("measure.defined", Code.BAD_RANGE): _case("The scale falls.", "measure.defined", **_NO_RANGE),
     ("measure.revised", Code.BAD_RANGE): _case("The scale falls.", "measure.revised", **_NO_RANGE),
     ("measure.rated", Code.OUT_OF_RANGE): _case("The scale ends at 10.", "measure.rated", value=11),
@@ -101,7 +101,7 @@ OWN: dict[tuple[str, Code], Case] = {
         "It is a partner's entry.", in_a_plan(*SEEN), say("authorship.denied")
     ),
     ("question.asked", Code.UNKNOWN_TARGET): _case(
-        "It is about an entry that is not there.", "question.asked", about=_NOWHERE
+        "It is about an entry that is not there.", "question.asked", about=_MISSING
     ),
     ("question.asked", Code.UNKNOWN_ADDRESSEE): _case(
         "Whom it asks has not been allowed.", "question.asked", to=TOM
@@ -110,7 +110,7 @@ OWN: dict[tuple[str, Code], Case] = {
         "It rests on nothing.", "question.answered", "basis"
     ),
     ("commitment.made", Code.UNKNOWN_TARGET): _case(
-        "It is about an action that is not there.", "commitment.made", action=_NOWHERE
+        "It is about an action that is not there.", "commitment.made", action=_MISSING
     ),
     ("commitment.made", Code.UNKNOWN_ADDRESSEE): _case(
         "It is promised to somebody who has not been allowed.", "commitment.made", to=TOM

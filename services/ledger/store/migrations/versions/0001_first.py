@@ -1,4 +1,4 @@
-"""The first tables and their guards. Released: never edited."""
+"""The first tables and their guards. Released: do not edit."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Tiles, made of the entries there are, and kept checkpoints. Released: never edited."""
+"""Tiles of the existing entries, and archived checkpoints. Released: do not edit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,7 @@ def _number(name: str) -> sa.Column[int]:
 
 
 def upgrade() -> None:
-    """Make both tables, guard the one, fill the other."""
+    """Create both tables, guard checkpoints, fill tiles."""
     op.create_table(
         "tiles",
         *(_number(name) for name in ("log", "level", "index")),

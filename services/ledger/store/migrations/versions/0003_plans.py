@@ -1,7 +1,7 @@
-"""How PostgreSQL keeps stored plans and rows of people. Released: never edited.
+"""Storage parameters of plans and people on PostgreSQL. Released: do not edit.
 
-A sealed plan does not compress: it is kept as it is, without the attempt. A row of people is
-written anew by every batch that touches them: with room left on its page, no index changes.
+An encrypted plan cannot be compressed, so PostgreSQL does not try. Every batch rewrites rows of
+people: with free space on their page, no index changes.
 """
 
 from alembic import op
@@ -11,7 +11,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Tell PostgreSQL; SQLite has nothing to choose here."""
+    """Set the parameters on PostgreSQL; SQLite has none."""
     if op.get_bind().dialect.name == "postgresql":
         for table in ("plans", "snapshots"):
             op.execute(f"ALTER TABLE {table} ALTER COLUMN plan SET STORAGE EXTERNAL")

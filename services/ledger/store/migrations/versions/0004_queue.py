@@ -1,4 +1,4 @@
-"""What a head knows of its stream, held messages, and alarms. Released: never edited."""
+"""Queue accounting in heads, held messages, and alarms. Released: do not edit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +16,7 @@ def _text(name: str) -> sa.Column[str]:
 
 
 def upgrade() -> None:
-    """Add the columns, and make both tables."""
+    """Add the columns, and create both tables."""
     for name in ("published", "added", "taken", "moved"):
         op.add_column("heads", sa.Column(name, sa.BigInteger, nullable=False, server_default="0"))
     op.add_column("heads", sa.Column("last", sa.Text, nullable=False, server_default=""))
