@@ -66,7 +66,7 @@ class Up(Server):
 
     def answers(self) -> bool:
         """Return whether it has printed its welcome since the last start."""
-        return self.log.read_text().count("Ctrl-C stops everything.") > self._welcomes
+        return self.log.read_text().count("Ctrl-C stops all services.") > self._welcomes
 
     def _launch(self) -> None:
         self._welcomes = self.log.read_text().count("Ctrl-C stops") if self.log.exists() else 0

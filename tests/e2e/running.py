@@ -27,7 +27,7 @@ from tests.process import PATIENCE, children_of, is_running, wait_until
 
 COMMAND = Path(sys.executable).with_name("firsthand")
 MEDIA_TYPE = "application/cloudevents+json"
-LAST_LINE = "Ctrl-C stops everything."
+LAST_LINE = "Ctrl-C stops all services."
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
