@@ -124,14 +124,14 @@ class Report:
     """Findings and counts. All findings are counted; only the first ones are stored."""
 
     findings: list[Finding] = field(default_factory=list)
-    found: Counter[str] = field(default_factory=Counter)
+    totals: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
     facts: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
 
     def add(self, code: str, where: str, detail: object) -> None:
         """Record a finding, without terminal control characters from the checked files."""
-        self.found[code] += 1
+        self.totals[code] += 1
         if len(self.findings) < SHOWN:
             self.findings.append(Finding(code, plain(where), plain(detail)))
 
@@ -667,7 +667,7 @@ class Log:
         self.heads: dict[int, list[tuple[str, Checkpoint]]] = {}
         self.keys: list[Key] = []
         self.head: Checkpoint | None = None
-        self.kept = 0
+        self.archived = 0
 
     def check(self, trusted: list[Key], outside: Heads) -> None:
         """Check the whole log. `trusted` keys replace the export's keys."""
@@ -677,7 +677,7 @@ class Log:
             return
         self._expect(path, self.head)
         archived = self.export.names(f"{self.where}/checkpoints")
-        self.kept = len(archived)
+        self.archived = len(archived)
         if self.quorum:
             self._cosigned(self.head, self.quorum)
         for name in archived:
@@ -826,7 +826,7 @@ def check_export(
 def _check_manifest(export: Export, logs: list[Log], report: Report) -> None:
     listed = [
         {
-            "kept": log.kept,
+            "kept": log.archived,
             "log": log.number,
             "origin": log.head.origin,
             "root": to_base64(log.head.root),
@@ -1064,7 +1064,7 @@ def report_lines(report: Report) -> Iterator[str]:
         yield f"{count:>10,} {name}"
     for finding in report.findings:
         yield f"FINDING {finding.code}: {finding.where}: {finding.detail}"
-    total = sum(report.found.values())
+    total = sum(report.totals.values())
     if total > len(report.findings):
         yield f"… and {total - len(report.findings):,} more"
     yield f"{total:,} finding{'s' * (total != 1)}"
@@ -1143,7 +1143,7 @@ def _main(arguments: list[str] | None) -> int:
         if not isinstance(fault, BrokenPipeError):
             sys.stderr.write(f"verify.py: cannot write the report: {fault.strerror}\n")
             return 3
-    return 1 if report.found else 0
+    return 1 if report.totals else 0
 
 
 if __name__ == "__main__":

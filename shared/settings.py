@@ -67,17 +67,17 @@ class Settings:
     )
 
     @classmethod
-    def load(cls, **given: Any) -> Self:
-        """Settings from the environment; what is `given` and not None wins.
+    def load(cls, **overrides: Any) -> Self:
+        """Read the settings from the environment; `overrides` that are not None take precedence.
 
-        Raises SettingsError that names every bad variable at once.
+        Raises SettingsError that names every invalid variable.
         """
         env = _Environment(eager=False, prefix=PREFIX)
         values: dict[str, Any] = {}
         faults: list[str] = []
-        for each in fields(cls):
+        for declared in fields(cls):
             try:
-                values[each.name] = _read(env, each)
+                values[declared.name] = _read(env, declared)
             except SettingsError as fault:
                 faults.append(str(fault))
         try:
@@ -87,40 +87,42 @@ class Settings:
             faults += (f"{name}: {' '.join(why)}" for name, why in messages.items())
         if faults:
             raise SettingsError("; ".join(faults))
-        return cls(**values | {name: value for name, value in given.items() if value is not None})
+        return cls(
+            **values | {name: value for name, value in overrides.items() if value is not None}
+        )
 
     @property
     def queue_urls(self) -> list[str]:
-        """The inbox's addresses: those given, or the embedded server's socket."""
+        """URLs of the inbox: the configured ones, or the embedded server's socket."""
         return self.redis_url.split() or [f"unix://{_socket_in(self.data.absolute())}"]
 
     @property
     def queue_url(self) -> str:
-        """The address of the first, where the doorbell is."""
+        """URL of the first server, which has the doorbell."""
         return self.queue_urls[0]
 
     @property
     def key_folder(self) -> Path:
-        """Where the key files lie."""
+        """Folder of the key files."""
         return self.keys or self.data / "keys"
 
 
 def _socket_in(folder: Path) -> Path:
-    """The embedded server's socket; a socket's name has 107 bytes at most on Linux."""
-    place = folder / "valkey.sock"
-    if len(str(place)) < LONGEST_SOCKET:
-        return place
+    """Return the path of the embedded server's socket, which has at most 107 bytes on Linux."""
+    path = folder / "valkey.sock"
+    if len(str(path)) < LONGEST_SOCKET:
+        return path
     short = sha256(str(folder).encode()).hexdigest()[:16]
-    return Path("/tmp") / f"firsthand-{short}" / place.name  # noqa: S108 - made 0700, and ours
+    return Path("/tmp") / f"firsthand-{short}" / path.name  # noqa: S108 - made with mode 0700
 
 
 class _Environment(Env):
-    """Reads a variable, or the file that is named in its place; an empty variable is unset."""
+    """Reads a variable, or the file that `<variable>_FILE` names. Empty variables are unset."""
 
     def _get_value(self, env_key: str, default: Any) -> Any:
         value, file = os.environ.get(env_key), os.environ.get(f"{env_key}_FILE")
         if not file:
-            return value or default  # compose passes unset ones on as empty
+            return value or default  # compose passes unset variables as empty ones
         if value:
             raise SettingsError(f"{env_key}: {env_key}_FILE is set as well; set one of the two")
         try:
@@ -129,26 +131,27 @@ class _Environment(Env):
         except (OSError, ValueError) as fault:
             why = getattr(fault, "strerror", None) or "not a text"
             raise SettingsError(f"{env_key}_FILE: {file}: {why}") from None
-        raise SettingsError(f"{env_key}_FILE: {file} is empty")  # a secret that nobody wrote
+        raise SettingsError(f"{env_key}_FILE: {file} is empty")  # do not fall back to the default
 
 
-def _read(env: Env, each: Field[Any]) -> Any:
-    options = dict(each.metadata)
+def _read(env: Env, declared: Field[Any]) -> Any:
+    options = dict(declared.metadata)
     del options["meaning"]
-    return getattr(env, options.pop("kind"))(each.name.upper(), options.pop("default"), **options)
+    parse = getattr(env, options.pop("kind"))
+    return parse(declared.name.upper(), options.pop("default"), **options)
 
 
 def variables(*kinds: type[Settings]) -> list[tuple[str, str, str, str]]:
-    """Rows (variable, default, meaning, who reads it) of the reference page."""
+    """Return the rows (variable, default, meaning, reader) of the reference page."""
     rows: dict[str, tuple[str, str, str, str]] = {}
     for kind in kinds:
-        for each in fields(kind):
-            name, told = PREFIX + each.name.upper(), each.metadata
+        for declared in fields(kind):
+            name, options = PREFIX + declared.name.upper(), declared.metadata
             readers = f"{rows[name][3]}, {kind.__name__}" if name in rows else kind.__name__
             rows[name] = (
                 name,
-                "" if told["default"] is None else str(told["default"]),
-                told["meaning"],
+                "" if options["default"] is None else str(options["default"]),
+                options["meaning"],
                 readers,
             )
     return sorted(rows.values())

@@ -39,28 +39,28 @@ SPEAKERS = {"ada": ADA, "bea": BEA, "sam": SAM, "reed": REED}
 NAMES = {SAM: "Sam (nurse)", REED: "Dr Reed", BEA: "Bea (sister)"}
 HEAD = """\
 A month with Ada, posted event by event over HTTP to a private ledger on this
-machine. Before each event stands what the ledger said to it. The days are told
-with the events; what the ledger itself dates, it dates today."""
+machine. Each event follows the ledger's verdict on it. The days are those of
+the events; the ledger records all of them today."""
 PATIENCE, WIDTH = 20, 80  # seconds for a verdict; columns of text
 SOON, MONTH = -14, -30  # days ago: they are ahead
 
 
 @click.command()
-@click.option("--keep", is_flag=True, help="Keep the ledger of the story, and say where.")
+@click.option("--keep", is_flag=True, help="Keep the ledger, and print its folder.")
 def demo(keep: bool) -> None:
-    """Tell a true-to-life story over HTTP, on a private ledger."""
+    """Run an example story over HTTP on a private ledger."""
     sys.exit(tell(keep=keep))
 
 
 def tell(*, keep: bool) -> int:
-    """Tell the story; the exit status. Nothing is left behind, unless asked to keep it."""
+    """Run the story and return the exit status; remove the ledger unless `keep`."""
     exit_on(signal.SIGTERM)
     folder = Path(tempfile.mkdtemp(prefix="firsthand-demo-"))
     try:
         with _private(folder):
             init(settings := LedgerSettings.load())
-            with LocalStack(settings, intake_port=free_port(), ledger_port=free_port()) as house:
-                return 1 if _Teller(house).differences() else 0
+            with LocalStack(settings, intake_port=free_port(), ledger_port=free_port()) as stack:
+                return 1 if _StoryRunner(stack).differences() else 0
     finally:
         if keep:
             names = f"FIRSTHAND_NAMES={folder / 'names.json'}"
@@ -71,11 +71,11 @@ def tell(*, keep: bool) -> int:
 
 @contextmanager
 def _private(folder: Path) -> Iterator[None]:
-    """The story's own settings, and nobody else's: no other queue, database or keys."""
+    """Replace the environment's settings by those of the story within the block."""
     before, names = dict(os.environ), folder / "names.json"
     names.write_text(json.dumps(NAMES))
     ours = {"DATA": str(folder), "NAMES": str(names), "LOG_LEVEL": "warning"}
-    for name in [each for each in before if each.startswith("FIRSTHAND_")]:
+    for name in [name for name in before if name.startswith("FIRSTHAND_")]:
         del os.environ[name]
     os.environ.update({f"FIRSTHAND_{name}": value for name, value in ours.items()})
     try:
@@ -85,19 +85,19 @@ def _private(folder: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
-class _Teller:
-    """Posts the story step by step, and compares what comes back with what was told."""
+class _StoryRunner:
+    """Posts the story step by step, and compares the responses with the expected ones."""
 
-    def __init__(self, house: LocalStack) -> None:
-        keys = house.settings.key_folder
-        self._house, self._today = house, utc_now()
-        self._intake = ServiceClient(house.intake)
+    def __init__(self, stack: LocalStack) -> None:
+        keys = stack.settings.key_folder
+        self._stack, self._today = stack, utc_now()
+        self._intake = ServiceClient(stack.intake)
         self._tokens = {who: local_token(keys, name) for who, name in SPEAKERS.items()}
         self._verdicts: list[str] = []
         self._differences = 0
 
     def differences(self) -> int:
-        """Tell all of it; how many things were different."""
+        """Run every step; return the number of unexpected results."""
         click.echo(HEAD)
         for step in steps({name: self._reference(name) for name in references()}):
             self._take(step)
@@ -110,7 +110,7 @@ class _Teller:
         return self._differences
 
     def _reference(self, name: str) -> str:
-        """What stands behind a `$`: a day, or the id of an event."""
+        """Return the value of a `$name`: a day, or the id of an event."""
         if name.startswith("day"):
             return self._day(int(name.removeprefix("day")))
         ahead = {"soon": SOON, "month": MONTH}.get(name)
@@ -120,14 +120,14 @@ class _Teller:
         return timestamp(self._today - timedelta(days=ago))
 
     def _take(self, step: Step) -> None:
-        """Post a step's event, and say what became of it. A refusal leaves the plan as it was."""
+        """Post a step's event and print its verdict; check that a refusal changes nothing."""
         if step.event is None:
             self._title(f"{format_day(self._day(step.days_ago))}. {step.text}")
             return
         before = self._read("plan").headers.get("etag") if self._verdicts else None
-        told = {"subject": ADA, "time": self._day(step.days_ago), **step.event}
+        members = {"subject": ADA, "time": self._day(step.days_ago), **step.event}
         author = SPEAKERS[step.author]
-        token, event = self._tokens[step.author], complete(told, author)
+        token, event = self._tokens[step.author], complete(members, author)
         answer = deliver(self._intake, token, body_of(event), wait=PATIENCE)
         if answer.status == 202:
             raise PreconditionFailed(f"the worker recorded nothing within {PATIENCE} s")
@@ -135,8 +135,8 @@ class _Teller:
         verdict = str(body.get("verdict") or body.get("code") or body["title"])
         because = "" if answer.status == 201 else f" {body['detail']}"
         self._say("accepted" if answer.status == 201 else "refused", step.text + because)
-        for each in body.get("warnings", ()):
-            self._say("", f"{NAMES[author]} is told: {each['because']}.")
+        for warning in body.get("warnings", ()):
+            self._say("", f"{NAMES[author]} is warned: {warning['because']}.")
         got = "warned" if body.get("warnings") else verdict
         self._expect(got, step.verdict, step.event["type"])
         if verdict != "accepted" and before:
@@ -154,24 +154,26 @@ class _Teller:
         self._expect(answer.status, 200, "reading the plan")
 
     def _history(self) -> None:
-        """Every attempt has its sentence, and what was refused for want of standing no words."""
+        """Print the refused and annotated entries; check that refusals without words have none."""
         entries = self._read("history").json()["entries"]
-        shown = [each for each in entries if "refusal" in each or "notes" in each]
-        more = f"These {len(shown)} were refused, or something was said of them:"
+        shown = [entry for entry in entries if "refusal" in entry or "notes" in entry]
+        more = f"These {len(shown)} were refused, or have annotations:"
         self._title(f"Her history has {len(entries)} entries. {more}")
-        for each in shown:
-            for line in history_line(each).splitlines():
+        for entry in shown:
+            for line in history_line(entry).splitlines():
                 self._wrap(line, 18)
-        verdicts = [each.get("refusal", each["verdict"]) for each in entries]
+        verdicts = [entry.get("refusal", entry["verdict"]) for entry in entries]
         self._expect(verdicts, self._verdicts, "the history")
-        kept = [each["index"] for each in entries if "refusal" in each and "words" in each]
-        self._expect(kept, [], "words of refused entries")
+        with_words = [
+            entry["index"] for entry in entries if "refusal" in entry and "words" in entry
+        ]
+        self._expect(with_words, [], "words of refused entries")
 
     def _wrap(self, line: str, hanging: int) -> None:
         click.echo(textwrap.fill(f"  {line}", WIDTH, subsequent_indent=" " * (hanging + 2)))
 
     def _read(self, what: str, accept: str = "application/json") -> HttpResponse:
-        url = f"{self._house.ledger}/people/{SPEAKERS['ada']}/{what}"
+        url = f"{self._stack.ledger}/people/{SPEAKERS['ada']}/{what}"
         return send(url, self._tokens["ada"], headers={"Accept": accept})
 
     def _title(self, text: str) -> None:
@@ -180,4 +182,4 @@ class _Teller:
     def _expect(self, got: object, wanted: object, what: str) -> None:
         if got != wanted:
             self._differences += 1
-            click.echo(f"  Different: {what}: {got}; the story says {wanted}", err=True)
+            click.echo(f"  Different: {what}: {got}; expected {wanted}", err=True)

@@ -1,4 +1,4 @@
-"""A small HTTP client for the command and the story: events out, plans in."""
+"""HTTP client of the services, for the commands: posts events, reads plans."""
 
 import json
 import os
@@ -22,22 +22,24 @@ if TYPE_CHECKING:
 TIMEOUT = 40  # seconds a request may take
 PATIENCE = 30.0  # seconds for which one event is sent again
 ADDRESSES = {"intake": "FIRSTHAND_INTAKE_URL", "ledger": "FIRSTHAND_LEDGER_URL"}
-VARIABLES = {  # that the commands read which speak to a running service, and what they mean
+VARIABLES = {  # of the commands that send requests to a running service, and their meanings
     "FIRSTHAND_TOKEN": "Bearer token that `post`, `plan` and `history` send",
     ADDRESSES["intake"]: "Where intake answers (default: what `up` wrote, or port 8081)",
     ADDRESSES["ledger"]: "Where the ledger answers (default: what `up` wrote, or port 8082)",
 }
-NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})  # says nothing about the event's fate
+NOT_NOW = frozenset(
+    {408, 425, 429, 500, 502, 503, 504}
+)  # statuses that leave the outcome of an event unknown
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 
 
 class NoResponse(FirsthandError):
-    """The service did not answer, said 'not now' too often, or answered what it never says."""
+    """The service did not respond, was unavailable for too long, or sent an invalid response."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """Status, headers (in any case of letters) and body of an answer."""
+    """Status, headers (names in any case) and body of a response."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,12 +47,12 @@ class HttpResponse:
 
     @property
     def retry_after(self) -> float:
-        """Seconds that `Retry-After` asks for; 0 if it names none, or a date."""
-        told = self.headers.get("retry-after", "")
-        return float(told) if told.isascii() and told.isdigit() else 0.0
+        """Seconds of `Retry-After`; 0 if it is missing or a date."""
+        value = self.headers.get("retry-after", "")
+        return float(value) if value.isascii() and value.isdigit() else 0.0
 
     def json(self) -> Any:
-        """The body as JSON; a text in quotes if it is none."""
+        """Return the body parsed as JSON, or as text if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -58,7 +60,7 @@ class HttpResponse:
 
 
 class ServiceClient:
-    """A service, over one connection that is kept open; SettingsError if the URL is not one."""
+    """Client of a service over one persistent connection; SettingsError if the URL is invalid."""
 
     def __init__(self, url: str) -> None:
         if not _is_http(url):
@@ -111,7 +113,7 @@ def _is_http(url: str) -> bool:
 
 
 def _root_cause(fault: BaseException) -> str:
-    """Return what the system said; urllib3 wraps it in sentences about its pool."""
+    """Return the operating system's message, which urllib3 wraps in its own."""
     while fault.__cause__ is not None:
         fault = fault.__cause__
     return str(fault) or type(fault).__name__
@@ -125,22 +127,22 @@ def send(url: str, token: str, *, headers: dict[str, str] | None = None) -> Http
 
 
 def address(service: str, port: int) -> str:
-    """Where a service answers: the variable in ADDRESSES, what `up` wrote, or the usual port."""
+    """Return the URL of a service: its variable in ADDRESSES, what `up` wrote, or the default."""
     url = os.environ.get(ADDRESSES[service]) or addresses_from_up(Settings.load().data).get(service)
     return (url or f"http://127.0.0.1:{port}").rstrip("/")
 
 
 def addresses_from_up(data: Path) -> dict[str, str]:
-    """Where services answer, as `up` wrote into its folder; nothing if it wrote nothing whole."""
+    """Return the URLs that `up` wrote into its folder; nothing if there is no valid file."""
     try:
-        told = json.loads((data / "up.json").read_text())
-        return {name: str(told[name]) for name in ("intake", "ledger")}
+        urls = json.loads((data / "up.json").read_text())
+        return {name: str(urls[name]) for name in ("intake", "ledger")}
     except (OSError, ValueError, LookupError, TypeError):
         return {}
 
 
 def events_in(text: str) -> list[dict[str, Any]]:
-    """One JSON event, a JSON list of them, or one a line; ValueError says what is not JSON."""
+    """Parse one JSON event, a JSON list of them, or one per line; raise ValueError if invalid."""
     try:
         whole = json.loads(text)
         listed = whole if isinstance(whole, list) else [whole]
@@ -160,7 +162,7 @@ def _line(number: int, line: str) -> Any:
 
 
 def subject_of(token: str) -> str:
-    """Who a token says is speaking. Its signature is for the services; ValueError if it names none.
+    """Return the `sub` of a token, without verifying it; raise ValueError if there is none.
 
     >>> subject_of("e30.eyJzdWIiOiJwZXJzb246YWRhIn0.")
     'person:ada'
@@ -172,15 +174,15 @@ def subject_of(token: str) -> str:
 
 
 def complete(event: dict[str, Any], author: str) -> dict[str, Any]:
-    """An event with the attributes that need no thought: version, id, source, subject."""
-    given = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "/command"}
+    """Return an event with its missing attributes: version, id, source, subject."""
+    defaults = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "/command"}
     if author.startswith("person:"):
-        given["subject"] = author
-    return given | event
+        defaults["subject"] = author
+    return defaults | event
 
 
 def body_of(event: dict[str, Any]) -> bytes:
-    """The bytes that are sent. Half of a surrogate pair goes as an escape, for intake to name."""
+    """Encode an event. Half of a surrogate pair is escaped, so that intake can report it."""
     try:
         return json.dumps(event, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -190,10 +192,10 @@ def body_of(event: dict[str, Any]) -> bytes:
 def deliver(
     intake: ServiceClient, token: str, body: bytes, *, wait: int, patience: float = PATIENCE
 ) -> HttpResponse:
-    """Post an event until there is an answer about it: the same bytes and id, again and again.
+    """Post an event, and retry with the same bytes until its outcome is known.
 
-    Between two tries it waits for as long as `Retry-After` says, and a little longer each time.
-    NoResponse after `patience` seconds; then the same bytes may be sent again.
+    Between retries it waits for `Retry-After`, and a pause that doubles. Raises NoResponse after
+    `patience` seconds; the caller may send the same bytes again.
     """
     headers = {"Content-Type": "application/cloudevents+json"}
     if wait:
@@ -208,7 +210,7 @@ def deliver(
             why, requested = f"{intake.url}: status {answer.status}", answer.retry_after
         except NoResponse as fault:
             why = str(fault)
-        seconds = requested + pause * uniform(0.5, 1)  # noqa: S311 - it spreads tries, no more
+        seconds = requested + pause * uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
         if time.monotonic() + seconds > end:
             raise NoResponse(why)
         time.sleep(seconds)

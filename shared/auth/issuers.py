@@ -1,20 +1,19 @@
-"""Issuers: whose tokens we take, what they may say, and the keys that prove it.
+"""Issuers: the token issuers that are trusted, for which roles and subjects, and their keys.
 
-Who we trust stands in `issuers.json` in the key folder, a list of
+`issuers.json` in the key folder lists them:
 
     {"name": "local", "iss": "...", "jwks": "tokens.jwks",
      "roles": ["person", ...], "subjects": "regular expression of the whole sub"}
 
-The keys are a JWKS (RFC 7517): `jwks` names a file beside it, or `jwks_url` an https or http
-address. Those count that have an `alg` of Ed25519, EdDSA or ES256; others are passed over.
+The keys are a JWKS (RFC 7517): `jwks` names a file beside it, or `jwks_url` an https or http URL.
+Keys with an `alg` of Ed25519, EdDSA or ES256 are used; others are ignored.
 
-A file is read again every second, an address every five minutes in the background, and at most
-once in 30 seconds when a token names a key that we do not hold. So new keys are taken up, and
-withdrawn ones dropped together with the tokens they signed, without a restart. If a set cannot be
-read, or holds no key that we take, the keys of before stay in use for 24 hours, and a warning is
-logged at every attempt. Without keys, or when a key is named that may be new while the issuer is
-silent, the answer is 503: nobody has to throw a good token away. An address has 3 seconds to
-answer, with at most 64 KiB, and is never followed elsewhere.
+A file is read again every second, a URL every five minutes in the background, and at most once in
+30 seconds if a token names an unknown key. New keys are used, and withdrawn keys rejected with the
+tokens they signed, without a restart. If a set cannot be read, or has no usable key, the former
+keys are used for 24 hours, and every attempt logs a warning. Without keys, or if a token names an
+unknown key while the issuer is unavailable, the response is 503, so that callers keep a valid
+token. A URL must respond within 3 seconds, with at most 64 KiB; redirects are not followed.
 """
 
 import json
@@ -36,17 +35,17 @@ from shared.errors import SettingsError, Unavailable
 
 ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA: the older name, which issuers still send
 ROLES = ("person", "partner", "service", "auditor", "operator")
-KEEP_SECONDS = 24 * 3600.0  # that keys are used which can not be read again
-FILE_SECONDS, URL_SECONDS = 1.0, 300.0  # between two looks
-AGAIN_SECONDS = 30.0  # between two questions to an address for a key that we do not hold
-PATIENCE = 3.0  # seconds; of an address, and of the one request that waits for it
+KEEP_SECONDS = 24 * 3600.0  # for which keys are used that cannot be refreshed
+FILE_SECONDS, URL_SECONDS = 1.0, 300.0  # between two refreshes
+AGAIN_SECONDS = 30.0  # between two requests to a URL for an unknown key
+PATIENCE = 3.0  # seconds; for a URL, and for the one request that waits for it
 MAX_JWKS_BYTES = 64 * 1024
 _WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, JoseError)
 log_line = structlog.get_logger()
 
 
 class JwksCache:
-    """The keys of one issuer: refreshed in time, and used for a day while that fails.
+    """Cache of one issuer's keys: refreshed in time, and used for a day while that fails.
 
     `read` returns the bytes of the JWKS; `start` runs a refresh, inline or in a thread. One refresh
     runs at a time, and at most one request waits for it.
@@ -130,7 +129,7 @@ class JwksCache:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Somebody whose tokens we take, and for which roles and subjects."""
+    """A trusted issuer: its keys, and the roles and subjects of its tokens."""
 
     name: str
     keys: JwksCache
@@ -141,37 +140,42 @@ class Issuer:
 def issuers(folder: Path) -> dict[str, Issuer]:
     """Read `issuers.json` and the key sets beside it, by `iss`.
 
-    SettingsError names the file that is wrong. An address is not asked before a token needs it.
+    Raises SettingsError with the path if it is invalid. A URL is not requested before a token needs
+    it.
     """
     path = folder / "issuers.json"
     try:
         listed = json.loads(path.read_text())
         if not isinstance(listed, list) or not listed:
             raise TypeError("a list of at least one issuer is wanted")
-        found = {each["iss"]: _issuer(folder, each) for each in listed}
-        if len({each.name for each in found.values()}) < len(listed):
+        trusted = {members["iss"]: _issuer(folder, members) for members in listed}
+        if len({issuer.name for issuer in trusted.values()}) < len(listed):
             raise ValueError("two issuers have the same name or iss")
     except (*_WRONG, re.error) as fault:
         raise SettingsError(
             f"{path}: {type(fault).__name__}: {fault}. Run 'firsthand init' to make one."
         ) from None
-    return found
+    return trusted
 
 
-def _issuer(folder: Path, told: dict[str, Any]) -> Issuer:
-    name = str(told["name"])
-    if not set(told["roles"]) <= set(ROLES):
+def _issuer(folder: Path, members: dict[str, Any]) -> Issuer:
+    name = str(members["name"])
+    if not set(members["roles"]) <= set(ROLES):
         raise ValueError(f"roles of {name} are not all known")
-    if ("jwks" in told) == ("jwks_url" in told):
+    if ("jwks" in members) == ("jwks_url" in members):
         raise ValueError(f"{name} wants either jwks, a file, or jwks_url, an address")
-    keys = _at(name, told["jwks_url"]) if "jwks_url" in told else _in(name, folder / told["jwks"])
-    return Issuer(name, keys, frozenset(told["roles"]), re.compile(told["subjects"]))
+    keys = (
+        _at(name, members["jwks_url"])
+        if "jwks_url" in members
+        else _in(name, folder / members["jwks"])
+    )
+    return Issuer(name, keys, frozenset(members["roles"]), re.compile(members["subjects"]))
 
 
 def _in(name: str, path: Path) -> JwksCache:
-    key_set(path.read_bytes())  # a folder that is wrong at the start stops the start
+    key_set(path.read_bytes())  # an invalid file stops the start
     keys = JwksCache(name, path.read_bytes)
-    keys.current()  # read now: of many first requests at once only one would read them
+    keys.current()  # read now: of many concurrent first requests only one would read them
     return keys
 
 
@@ -188,12 +192,12 @@ def _at(name: str, url: str) -> JwksCache:
     )
 
 
-def key_set(told: bytes) -> KeySet:
-    """The keys of a JWKS that we take; ValueError if there are none."""
+def key_set(body: bytes) -> KeySet:
+    """Return the usable keys of a JWKS; raise ValueError if there are none."""
     listed = [
-        each
-        for each in json.loads(told)["keys"]
-        if each.get("alg") in ALGORITHMS and each.get("kty") in ("OKP", "EC")
+        key
+        for key in json.loads(body)["keys"]
+        if key.get("alg") in ALGORITHMS and key.get("kty") in ("OKP", "EC")
     ]
     if not listed:
         raise ValueError(f"no key has an alg of {', '.join(ALGORITHMS)}")
@@ -201,7 +205,7 @@ def key_set(told: bytes) -> KeySet:
 
 
 def fetch(url: str) -> bytes:
-    """Return what an address answers; OSError if it does not, or not as the rules above say."""
+    """Return the body of a URL's response; raise OSError if there is none, or it breaks a limit."""
     status, content = request(url, seconds=PATIENCE, limit=MAX_JWKS_BYTES)
     if status != 200:
         raise OSError(f"status {status}")

@@ -30,7 +30,7 @@ HEARD = (  # of the story: what was refused, what ran out, what stands with what
     "Bea (sister) tried to let go of what you want; it was refused: only you may say this.",
     "You tried to accept a suggestion; it was refused: its time had run out.",
     "Sam (nurse) tried to suggest a change; it was refused: you have not allowed it.",
-    "Sam (nurse) is told: the person asked to be spoken of in other words.",
+    "Sam (nurse) is warned: the person asked to be spoken of in other words.",
     "and nothing changed.",
     "You disagreed: I stopped to talk to Mrs Hill.",
     "Sam (nurse) corrected this: It was nearer to two.",

@@ -1,19 +1,19 @@
-r"""Witnesses (C2SP tlog-witness): others who cosign that a log only ever grew.
+r"""Witnesses (C2SP tlog-witness): third parties that cosign the consistency of a log.
 
-`witnesses.json` in the key folder names them; without the file there are none:
+`witnesses.json` in the key folder lists them; without the file there are none:
 
     {"quorum": 1, "witnesses": [{"url": "https://witness.example", "vkey": "..."}]}
 
-`quorum`, 0 unless told, is how many must have cosigned a checkpoint before it is served. To ask a
-witness is a POST to <url>/add-checkpoint:
+`quorum` (default 0) is the number of cosignatures that a checkpoint needs before it is served. A
+cosignature is requested with a POST to <url>/add-checkpoint:
 
     old <size it cosigned last>\n
     <base64(hash)>\n                      (a consistency proof from there)
     \n
     <checkpoint>
 
-200 brings cosignatures; 409 the size it cosigned last. Any other answer is no cosignature. A whole
-answer has 3 seconds, however slowly it comes, and 64 KiB; it is never followed elsewhere.
+200 returns cosignatures; 409 the size that the witness cosigned last. Any other response is an
+error. A whole response has 3 seconds and 64 KiB; redirects are not followed.
 """
 
 import json
@@ -45,7 +45,7 @@ class WitnessRefused(FirsthandError):
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One witness: where it answers, and its key."""
+    """A witness: its URL and its key."""
 
     url: str
     key: Verifier
@@ -53,40 +53,40 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who is asked, and how many must have cosigned what is served."""
+    """The witnesses, and how many must have cosigned a checkpoint before it is served."""
 
     quorum: int = 0
     witnesses: tuple[Witness, ...] = ()
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Policy":
-        """Read `witnesses.json`, if it is there; SettingsError says what is wrong with it."""
+        """Read `witnesses.json` if it exists; raise SettingsError if it is invalid."""
         path = folder / "witnesses.json"
         try:
-            told = json.loads(path.read_text())
+            members = json.loads(path.read_text())
             listed = tuple(
-                Witness(_http(each["url"]), Verifier.parse(each["vkey"]))
-                for each in told["witnesses"]
+                Witness(_http(row["url"]), Verifier.parse(row["vkey"]))
+                for row in members["witnesses"]
             )
-            policy = cls(told.get("quorum", 0), listed)
+            policy = cls(members.get("quorum", 0), listed)
         except FileNotFoundError:
             return cls()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
             raise SettingsError(f"{path}: {type(fault).__name__}: {fault}") from None
-        distinct = {each.key.public for each in listed}
+        distinct = {witness.key.public for witness in listed}
         if type(policy.quorum) is not int or not 0 <= policy.quorum <= len(listed):
             raise SettingsError(f"{path}: 'quorum' is a number from 0 to that of the witnesses")
-        if len(distinct) < len(listed) or any(each.key.kind != COSIGNATURE for each in listed):
+        if len(distinct) < len(listed) or any(row.key.kind != COSIGNATURE for row in listed):
             raise SettingsError(f"{path}: each witness has a cosignature key (0x04) of its own")
         return policy
 
     def cosigned(self, note: str) -> int:
-        """How many of the witnesses have cosigned a checkpoint; ValueError if one is forged."""
-        keys = {(each.key.name, each.key.key_id) for each in self.witnesses}
-        there = {(each.name, each.key_id) for each in split_note(note)[1]}
-        if not keys & there:
+        """Count the witnesses that cosigned a checkpoint; raise ValueError if one is forged."""
+        keys = {(witness.key.name, witness.key.key_id) for witness in self.witnesses}
+        signed_by = {(signature.name, signature.key_id) for signature in split_note(note)[1]}
+        if not keys & signed_by:
             return 0
-        return len(open_note(note, [each.key for each in self.witnesses])[1])
+        return len(open_note(note, [witness.key for witness in self.witnesses])[1])
 
 
 NO_WITNESSES = Policy()
@@ -107,17 +107,17 @@ def request_cosignature(
     *,
     again: bool = True,
 ) -> Signature:
-    """Have a witness cosign a checkpoint; Refused says why it did not.
+    """Request a cosignature of a checkpoint; raise WitnessRefused, with the reason, if refused.
 
-    `old` is the size it is thought to have cosigned last: if it says another, it is asked `again`
-    from there. `proof(old, size)` makes a consistency proof.
+    `old` is the size that the witness is expected to have cosigned last. If it names another, the
+    request is repeated once from that size. `proof(old, size)` returns a consistency proof.
     """
     size = Checkpoint.parse(split_note(note)[0]).size
     if old > size:
         raise WitnessRefused(f"it has cosigned size {old}, and this log was published up to {size}")
     status, answer = _post(witness, note, old, proof(old, size))
-    if status == 409 and again and (told := _told(answer)) != old:
-        return request_cosignature(witness, note, told, proof, again=False)
+    if status == 409 and again and (cosigned := _cosigned_size(answer)) != old:
+        return request_cosignature(witness, note, cosigned, proof, again=False)
     if status in (409, 422):
         raise WitnessRefused(
             f"what it cosigned at size {old} is not this log: one of them is a fork"
@@ -132,7 +132,7 @@ def request_cosignature(
 
 
 def _post(witness: Witness, note: str, old: int, proof: list[bytes]) -> tuple[int, str]:
-    hashes = "".join(f"{b64encode(each).decode()}\n" for each in proof)
+    hashes = "".join(f"{b64encode(node).decode()}\n" for node in proof)
     try:
         status, content = request(
             f"{witness.url}/add-checkpoint",
@@ -146,8 +146,8 @@ def _post(witness: Witness, note: str, old: int, proof: list[bytes]) -> tuple[in
     return status, content.decode("utf-8", "replace")
 
 
-def _told(answer: str) -> int:
-    """The size in a 409."""
+def _cosigned_size(answer: str) -> int:
+    """Parse the body of a 409."""
     number = answer.removesuffix("\n")
     if not number.isascii() or not number.isdigit() or len(number) > 19:
         raise WitnessRefused("its answer 409 holds no size")
@@ -155,4 +155,4 @@ def _told(answer: str) -> int:
 
 
 def _lines(answer: str) -> list[Signature]:
-    return [Signature.parse(each) for each in answer.removesuffix("\n").split("\n")]
+    return [Signature.parse(line) for line in answer.removesuffix("\n").split("\n")]

@@ -41,7 +41,7 @@ TABLES = ("people", "plans", "snapshots", "tiles")
 
 @dataclass(frozen=True, slots=True)
 class RebuildFinding:
-    """A stored row that differs from entries and keys. `mends` is True if a rebuild repairs it."""
+    """A stored row that differs from entries and keys; the last field: a rebuild repairs it."""
 
     table: str
     log: int

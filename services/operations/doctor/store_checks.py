@@ -131,7 +131,7 @@ def unreadable(context: DoctorContext) -> str:
     if last > timestamp(context.clock() - RECENT):
         raise PreconditionFailed(
             f"{count} messages could not be decrypted and are in the table unreadable; find out "
-            "which other program writes to the queue, as docs/how-to/watch-and-mend.md says"
+            "which other program writes to the queue: see docs/how-to/monitor-and-troubleshoot.md"
         )
     return f"{count} messages could not be decrypted, the last one on {last[:10]}"
 
