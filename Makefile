@@ -15,15 +15,15 @@ export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check format bench kill attack hostile authorship lock clean
+.PHONY: help demo up test compose-test check format bench kill attack hostile authorship lock clean
 
 help: ## List the targets
 	@echo "Firsthand: a person's plan, in that person's own hand."
 	@echo
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
 	@echo "The first run fills $(VENV) from the lock files. PYTHON=python3.13 chooses another Python;"
-	@echo "ARGS='…' is passed on by demo, up, test, bench, kill, attack, hostile and authorship."
+	@echo "ARGS='…' is passed on by demo, up, test, compose-test, bench, kill, attack, hostile and authorship."
 
 demo: $(READY) ## Run a realistic story over HTTP, then clean up
 	@$(BIN)/firsthand demo $(ARGS)
@@ -33,6 +33,9 @@ up: $(READY) ## Run everything on this machine until Ctrl-C
 
 test: $(DEV) ## Run all tests on every available store and queue
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+compose-test: $(DEV) ## Run docker-compose.yml on a private engine (root on Debian; else skipped)
+	@$(BIN)/python -m tests.compose $(ARGS)
 
 check: $(DEV) ## Check formatting, lint, types, import layers and house rules
 	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "Remedy: make format"; exit 1; }

@@ -1,12 +1,15 @@
-"""docker-compose.yml and the Dockerfile say what they must, and name only what there is."""
+"""Static checks of docker-compose.yml and the Dockerfile; they need no container engine."""
 
 import ast
 import itertools
+import json
 import re
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -15,39 +18,40 @@ from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
 from services.operations.provision import ACCOUNTS, EXTRA
 from shared.settings import variables
-from tests.compose.image import DOCKERFILE, instructions, stages
-from tests.compose.project import FILE, ROOT, mounts, order, project, seconds
 
-PROJECT = project()
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "docker-compose.yml"
+DOCKERFILE = ROOT / "services" / "Dockerfile"
+SCHEMA = json.loads(Path(__file__).with_name("compose-spec.json").read_bytes())
+VARIABLE = re.compile(r"\$(?:\$|\{(\w+):-([^}]*)\})")
+
+
+def filled(value: Any) -> Any:
+    """Fill in the defaults of variables, as Compose does where none is set."""
+    if isinstance(value, dict):
+        return {key: filled(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [filled(member) for member in value]
+    if isinstance(value, str):
+        return VARIABLE.sub(lambda match: match[2] if match[1] else "$", value)
+    return value
+
+
+PROJECT = filled(yaml.safe_load(FILE.read_text()))
 SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
 ONCE = {"provision-secrets", "init", "tool"}  # they end by themselves
-OURS = {name for name, each in SERVICES.items() if str(each["image"]).startswith("firsthand:")}
+OURS = {name for name, item in SERVICES.items() if str(item["image"]).startswith("firsthand:")}
 CLIENT = {"FIRSTHAND_INTAKE_URL", "FIRSTHAND_LEDGER_URL"}  # read by the commands
-KEYS = {  # of compose's specification, as far as we use it
-    *("build", "cap_drop", "command", "depends_on", "environment", "group_add", "healthcheck"),
-    *("image", "init", "logging", "mem_limit", "network_mode", "networks", "pids_limit", "ports"),
-    *("profiles", "pull_policy"),
-    *("read_only", "restart", "security_opt", "shm_size", "stop_grace_period", "tmpfs", "user"),
-    "volumes",
-}
 EACH = pytest.mark.parametrize("name", sorted(SERVICES))
 
 
-def test_the_file_has_only_what_the_specification_knows() -> None:
+def test_the_file_is_what_the_compose_specification_allows() -> None:
+    """A member that the schema does not know is an error. compose-spec.README.md has its origin."""
+    schema = jsonschema_rs.validator_for(SCHEMA)
     whole = yaml.safe_load(FILE.read_text())
-    told = {key for key in whole if not key.startswith("x-")}
-    assert told == {"name", "services", "networks", "volumes"}
-    for name, service in SERVICES.items():
-        assert set(service) <= KEYS, name
-    for service in SERVICES.values():
-        health = service.get("healthcheck")
-        assert not health or set(health) == {
-            "test",
-            "interval",
-            "timeout",
-            "retries",
-            "start_period",
-        }
+    assert [error.message for error in schema.iter_errors(whole)] == []
+    whole["services"]["intake"]["memory_limit"] = "1g"
+    assert not schema.is_valid(whole)
 
 
 def test_every_name_leads_somewhere() -> None:
@@ -58,14 +62,8 @@ def test_every_name_leads_somewhere() -> None:
             ends = how["condition"] == "service_completed_successfully"
             assert ends == (other in ONCE), f"{name} waits for {other}"
             assert ends or "healthcheck" in SERVICES[other], f"{name} waits for {other}"
-    used = {volume for each in SERVICES.values() for volume, _, _ in mounts(each)}
+    used = {volume for service in SERVICES.values() for volume, _, _ in mounts(service)}
     assert used == set(PROJECT["volumes"])
-    assert order(SERVICES)[0] == "provision-secrets"
-
-
-def test_services_that_wait_for_each_other_are_found() -> None:
-    with pytest.raises(ValueError, match="a -> b -> a wait for each other"):
-        order({"a": {"depends_on": {"b": {}}}, "b": {"depends_on": {"a": {}}}})
 
 
 @EACH
@@ -100,12 +98,14 @@ def test_an_image_is_of_one_version(name: str) -> None:
 
 
 def test_one_service_builds_our_image_and_all_others_wait_for_it() -> None:
-    assert [name for name, each in SERVICES.items() if "build" in each] == ["provision-secrets"]
+    assert [name for name, service in SERVICES.items() if "build" in service] == [
+        "provision-secrets"
+    ]
     assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
 
     def after(name: str) -> set[str]:
-        found = set(SERVICES[name].get("depends_on", {}))
-        return found.union(*map(after, found))
+        direct = set(SERVICES[name].get("depends_on", {}))
+        return direct.union(*map(after, direct))
 
     assert all(
         "provision-secrets" in after(name) for name in SERVICES if name != "provision-secrets"
@@ -113,8 +113,10 @@ def test_one_service_builds_our_image_and_all_others_wait_for_it() -> None:
 
 
 def test_only_intake_and_the_read_api_are_published_and_only_here() -> None:
-    published = {name: each["ports"] for name, each in SERVICES.items() if "ports" in each}
+    published = {name: item["ports"] for name, item in SERVICES.items() if "ports" in item}
     assert published == {"intake": ["127.0.0.1:8081:8081"], "ledger": ["127.0.0.1:8082:8082"]}
+    for port in re.findall(r"ports: .*", FILE.read_text()):
+        assert re.search(r":\$\{FIRSTHAND_\w+_PORT:-\d+\}:", port), port
 
 
 def test_networks_keep_apart_who_has_nothing_to_say_to_each_other() -> None:
@@ -130,20 +132,19 @@ def test_networks_keep_apart_who_has_nothing_to_say_to_each_other() -> None:
     }
     assert not neighbours & set(map(frozenset, strangers))
     assert SERVICES["provision-secrets"]["network_mode"] == "none"
-    assert [name for name, each in PROJECT["networks"].items() if not each] == ["front"]
+    assert [name for name, options in PROJECT["networks"].items() if not options] == ["front"]
 
 
 def test_who_joins_the_network_metrics_reaches_the_figures_of_all_and_of_every_worker() -> None:
-    joined = {name for name, each in SERVICES.items() if "metrics" in each.get("networks", [])}
+    joined = {name for name, item in SERVICES.items() if "metrics" in item.get("networks", [])}
     assert joined == {"intake", "ledger", "worker"}
-    told = SERVICES["worker"]["environment"]
-    where = told["FIRSTHAND_METRICS_HOST"], told["FIRSTHAND_METRICS_PORT"]
-    assert where == ("0.0.0.0", "8083")  # noqa: S104 - in the container's own networks
+    environment = SERVICES["worker"]["environment"]
+    address = environment["FIRSTHAND_METRICS_HOST"], environment["FIRSTHAND_METRICS_PORT"]
+    assert address == ("0.0.0.0", "8083")  # noqa: S104 - in the container's own networks
     page = (ROOT / "docs/how-to/monitor-and-troubleshoot.md").read_text()
     assert "firsthand_metrics" in page, "the network's name, with the project's before it"
-    for each in ("intake", "ledger", "worker"):
-        port = {"intake": 8081, "ledger": 8082, "worker": 8083}[each]
-        assert f"names: [{each}], type: A, port: {port}" in page
+    for name, port in {"intake": 8081, "ledger": 8082, "worker": 8083}.items():
+        assert f"names: [{name}], type: A, port: {port}" in page
 
 
 def test_the_tools_outbox_is_there_for_the_next_one() -> None:
@@ -154,44 +155,42 @@ def test_the_tools_outbox_is_there_for_the_next_one() -> None:
 
 @EACH
 def test_every_variable_is_one_that_is_read(name: str) -> None:
-    known = {each for each, *_ in variables(IntakeSettings, LedgerSettings)} | CLIENT
-    for each in SERVICES[name].get("environment", {}) if name in OURS else ():
-        assert each.removesuffix("_FILE") in known, each
+    known = {row[0] for row in variables(IntakeSettings, LedgerSettings)} | CLIENT
+    for variable in SERVICES[name].get("environment", {}) if name in OURS else ():
+        assert variable.removesuffix("_FILE") in known, variable
 
 
 @EACH
 def test_every_secret_is_a_file(name: str) -> None:
-    for each, value in SERVICES[name].get("environment", {}).items():
-        assert "://" not in str(value) or each in CLIENT, each
-        if re.search("PASSWORD|DATABASE|REDIS|TOKEN", each):
-            assert each.endswith("_FILE")
+    for variable, value in SERVICES[name].get("environment", {}).items():
+        assert "://" not in str(value) or variable in CLIENT, variable
+        if re.search("PASSWORD|DATABASE|REDIS|TOKEN", variable):
+            assert variable.endswith("_FILE")
             assert value.startswith("/keys/")
     arguments = map(str, SERVICES[name].get("command", [])[1:])  # the first is the command's name
     assert not re.search("password|secret|redis://", " ".join(arguments))
 
 
 @EACH
-def test_whoever_runs_on_has_its_own_keys_only_and_cannot_change_them(name: str) -> None:
-    found = [
-        (volume, place, read_only)
-        for volume, place, read_only in mounts(SERVICES[name])
-        if volume.startswith("keys")
-    ]
+def test_a_service_that_keeps_running_has_only_its_own_keys_and_cannot_change_them(
+    name: str,
+) -> None:
+    keys = [mount for mount in mounts(SERVICES[name]) if mount[0].startswith("keys")]
     wanted = {
         "provision-secrets": [("keys", "/keys", False)]
         + [
-            (f"keys-{each}", f"/handed/{each}", False)
-            for each in ("intake", "worker", "ledger", "valkey", "postgres")
+            (f"keys-{reader}", f"/handed/{reader}", False)
+            for reader in ("intake", "worker", "ledger", "valkey", "postgres")
         ],
         "init": [("keys", "/keys", True)],
         "tool": [("keys", "/keys", True)],
     }
-    assert found == wanted.get(name, [(f"keys-{name}", "/keys", True)])
+    assert keys == wanted.get(name, [(f"keys-{name}", "/keys", True)])
 
 
 @EACH
 def test_a_command_of_ours_is_one_that_there_is(name: str) -> None:
-    words = [str(each) for each in SERVICES[name].get("command", [])]
+    words = [str(word) for word in SERVICES[name].get("command", [])]
     checks = SERVICES[name].get("healthcheck", {}).get("test", [])
     if name in OURS:
         assert not words or words[0] in COMMANDS
@@ -200,19 +199,19 @@ def test_a_command_of_ours_is_one_that_there_is(name: str) -> None:
 
 def test_the_inbox_and_the_ledger_are_durable() -> None:
     queue = " ".join(map(str, SERVICES["valkey"]["command"]))
-    for each in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
-        assert each in queue
+    for option in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
+        assert option in queue
     store = " ".join(map(str, SERVICES["postgres"]["command"]))
-    for each in ("fsync=on", "full_page_writes=on", "synchronous_commit=on"):
-        assert f"-c {each}" in store
+    for option in ("fsync=on", "full_page_writes=on", "synchronous_commit=on"):
+        assert f"-c {option}" in store
     assert ("queue", "/data", False) in mounts(SERVICES["valkey"])
     assert ("ledger", "/var/lib/postgresql", False) in mounts(SERVICES["postgres"])
 
 
 def test_the_read_api_may_read_in_the_queue_how_far_it_may_read_and_nothing_else() -> None:
-    account = next(each for each in ACCOUNTS.splitlines() if each.startswith("user reader "))
+    account = next(line for line in ACCOUNTS.splitlines() if line.startswith("user reader "))
     assert account.split("} ", 1)[1].split() == [
-        *(f"%R~firsthand:*:{each}" for each in ("published", "waiting", "inbox")),
+        *(f"%R~firsthand:*:{key}" for key in ("published", "waiting", "inbox")),
         *("resetchannels", "-@all", "+get", "+xlen", "+ping", "+client|setinfo"),
     ]
 
@@ -230,9 +229,20 @@ def test_a_container_has_a_limit_of_memory_and_of_processes(name: str) -> None:
 
 
 def test_the_queue_has_room_to_rewrite_its_file() -> None:
-    command = [str(each) for each in SERVICES["valkey"]["command"]]
+    command = [str(word) for word in SERVICES["valkey"]["command"]]
     used = memory(command[command.index("--maxmemory") + 1].removesuffix("b"))
     assert memory(SERVICES["valkey"]["mem_limit"]) >= 2 * used
+
+
+def mounts(service: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """Return volume, folder and whether it is read-only, of each volume of a service."""
+    parts = (volume.split(":") for volume in service.get("volumes", []))
+    return [(volume, folder, options == ["ro"]) for volume, folder, *options in parts]
+
+
+def seconds(duration: str) -> float:
+    """Return a duration such as `30s` in seconds."""
+    return float(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
 
 
 def memory(limit: str) -> int:
@@ -246,17 +256,17 @@ def test_the_queues_account_gets_only_what_is_harmless_of_the_dangerous() -> Non
 
 def test_the_image_copies_what_is_there_and_what_may_be_there() -> None:
     allowed = {line[1:] for line in _lines(".dockerignore") if line.startswith("!")}
-    found = set()
-    for word, rest in instructions(DOCKERFILE.read_text()):
+    sources = set()
+    for word, rest in instructions():
         if word == "COPY" and not rest.startswith("--from"):
-            found |= {each.removeprefix("./") for each in rest.split()[:-1]}
-    assert found == allowed
-    assert all((ROOT / each).exists() for each in found)
+            sources |= {name.removeprefix("./") for name in rest.split()[:-1]}
+    assert sources == allowed
+    assert all((ROOT / name).exists() for name in sources)
     assert next(_lines(".dockerignore")) == "*"
 
 
 def test_the_image_compiles_nothing_and_installs_what_the_lock_says() -> None:
-    base, build, final = stages(DOCKERFILE.read_text())
+    base, build, final = stages()
     assert base[0] == ("FROM", "python:3.13.11-slim-trixie AS base")
     assert (build[0][1], final[0][1]) == ("base AS build", "base")
     runs = " ".join(rest for word, rest in build if word == "RUN")
@@ -267,11 +277,28 @@ def test_the_image_compiles_nothing_and_installs_what_the_lock_says() -> None:
 
 
 def test_the_image_runs_as_an_account_of_its_own() -> None:
-    *_, final = stages(DOCKERFILE.read_text())
-    told = dict(final)
-    assert told["USER"] == SERVICES["intake"]["user"] == "10001:10001"
-    assert ast.literal_eval(told["ENTRYPOINT"]) == ["firsthand"]
-    assert "HEALTHCHECK" not in told
+    *_, final = stages()
+    values = dict(final)
+    assert values["USER"] == SERVICES["intake"]["user"] == "10001:10001"
+    assert ast.literal_eval(values["ENTRYPOINT"]) == ["firsthand"]
+    assert "HEALTHCHECK" not in values
+
+
+def instructions() -> Iterator[tuple[str, str]]:
+    """Yield the Dockerfile's instructions, continued lines joined: (word, the rest)."""
+    for line in "\n".join(_lines("services/Dockerfile")).replace("\\\n", " ").splitlines():
+        word, _, rest = line.partition(" ")
+        yield word, " ".join(rest.split())
+
+
+def stages() -> list[list[tuple[str, str]]]:
+    """Return the instructions of each stage, FROM first."""
+    groups: list[list[tuple[str, str]]] = []
+    for word, rest in instructions():
+        if word == "FROM":
+            groups.append([])
+        groups[-1].append((word, rest))
+    return groups
 
 
 def _lines(name: str) -> Iterator[str]:

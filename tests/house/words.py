@@ -11,7 +11,7 @@ from services.intake.app import IntakeSettings
 from services.ledger.config import LedgerSettings
 from shared import crashpoints
 from shared.settings import variables
-from tests.house.files import Finding, Source
+from tests.house.files import ROOT, Finding, Source
 
 # Written so that these lines do not find themselves.
 HOSTS = re.compile(r"\b(?:py" r"pi|python" r"hosted|npm" r"js|crates)\.(?:org|com|io)\b")
@@ -32,7 +32,8 @@ NOT_OUR_WORDS = {
     "therapists": "partners",
 }
 VARIABLE = re.compile(r"(?<![_A-Z])FIRSTHAND_[A-Z]+(?:_[A-Z]+)*(?![A-Z_{])")
-VARIABLES = {*http.VARIABLES, crashpoints.VARIABLE} | {
+PUBLISHED_PORTS = re.findall(r"ports: .*\$\{(\w+):-", (ROOT / "docker-compose.yml").read_text())
+VARIABLES = {*http.VARIABLES, crashpoints.VARIABLE, *PUBLISHED_PORTS} | {
     row[0] for row in variables(IntakeSettings, LedgerSettings)
 }
 PART_OF_A_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
