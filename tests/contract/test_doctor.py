@@ -94,7 +94,7 @@ def test_a_ledger_that_others_can_read(on_valkey: Ledger) -> None:
     named(
         on_valkey,
         "ledger's file",
-        "wrong",
+        "error",
         "mode 0644, other accounts can use it",
         "run 'chmod 0600",
     )
@@ -140,7 +140,7 @@ def test_what_this_host_does_not_need_is_unknown_and_no_finding(
     on_valkey.settings = replace(on_valkey.settings, database_url="", database_owner_url="")
     found = examined(on_valkey)
     assert [each for each in found.values() if each.state == "error" or each.down] == []
-    assert "not on this host; workers need it" in found["log keys"].detail
+    assert "is not on this host" in found["log keys"].detail
     assert "no database address on this host" in found["database"].detail
     assert {found[each].state for each in ("queue", "lag", "issuers", "transit keys")} == {"ok"}
 

@@ -46,7 +46,7 @@ def test_nobody_else_opens_a_persons_entries(on_valkey: Ledger, tmp_path: Path) 
     assert "its signature is invalid" in forged.output
     words = ["--from", "http://127.0.0.1:1", "--token", token(on_valkey, ADA, "leave")]
     assert (
-        "where the keys are"
+        "needs the local keys"
         in export(on_valkey, tmp_path / "out", "--opened", ADA, *words, code=2).output
     )
     assert not (tmp_path / "out").exists()

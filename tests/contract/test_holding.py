@@ -220,7 +220,7 @@ def test_an_export_carries_what_is_held_and_a_restore_holds_it_again(
             run(on_valkey, "audit", str(tmp_path / name))
         on_valkey.change("DELETE FROM held WHERE place = :last", last=held[-1]["place"])
         said = run(on_valkey, "restore", str(tmp_path / "export.tar.gz"), code=1)
-        assert "1 held back again" in said
+        assert "1 messages held back again" in said
         assert [row["place"] for row in on_valkey.table("held")] == [row["place"] for row in held]
         path = tmp_path / "export" / "held.jsonl"
         path.write_bytes(path.read_bytes().replace(b"person:ada", b"person:bob"))

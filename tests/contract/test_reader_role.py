@@ -97,12 +97,12 @@ def test_on_sqlite_the_file_is_opened_for_reading(on_valkey: Ledger) -> None:
         append_only.check_reader(connection)
         with pytest.raises(DBAPIError, match="readonly"):
             connection.execute(text("DELETE FROM people"))
-    named(on_valkey, "read API's role", "ok", "for reading alone", "")
+    named(on_valkey, "read API's role", "ok", "is opened read-only", "")
 
 
 def test_the_readers_account_in_the_queue_sees_no_message(valkey: RedisLikeServer) -> None:
     """It may see what /readyz tells: how many wait, why, and what was published."""
-    account = ACCOUNTS.format(queue="0" * 64, reader="0" * 64, besides="")
+    account = ACCOUNTS.format(queue="0" * 64, reader="0" * 64, extra="")
     (rules,) = (each for each in account.splitlines() if each.startswith("user reader "))
     with closing(valkey.client()) as owner:
         owner.xadd(inbox_key(0), {"e": "sealed"})

@@ -185,7 +185,7 @@ def test_the_command_prints_the_names_and_drops_no_key_that_is_waited_for(
     assert run(on_valkey)[0] == 2
     status, (said,) = run(on_valkey, "--complete")
     assert status == 2
-    assert "1 messages wait under the old key" in said
+    assert "1 messages use the old key" in said
     assert "1 messages wait under the old key" in examined(on_valkey)["transit keys"].detail
     on_valkey.drain()
     assert run(on_valkey, "--complete") == (0, kids[:1])

@@ -64,7 +64,7 @@ def test_an_unsupported_database_url(folder: Path, service: str) -> None:
 @pytest.mark.parametrize("service", ["intake", "ledger", "worker", "up"])
 def test_an_invalid_queue_url(folder: Path, service: str) -> None:
     wrong = {"FIRSTHAND_REDIS_URL": "http://x"}
-    assert "FIRSTHAND_REDIS_URL: not an address" in error_line(started(folder, service, **wrong), 2)
+    assert "FIRSTHAND_REDIS_URL: not a URL" in error_line(started(folder, service, **wrong), 2)
 
 
 def test_the_doctor_reports_an_invalid_queue_url(folder: Path) -> None:

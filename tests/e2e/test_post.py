@@ -170,7 +170,7 @@ def test_an_outbox_is_not_sent_with_anothers_token_or_to_another_intake(
     assert poster.run("post", "--resume") == (0, "", "")
     assert poster.run("outbox")[1].splitlines() == waiting
     assert len(waiting) == 4
-    assert all(f"{poster.ada} for {intake.url}  waits" in line for line in waiting)
+    assert all(f"{poster.ada} for {intake.url}  waiting" in line for line in waiting)
     assert (poster.history(), eve.history()) == ([], [])
 
 

@@ -160,7 +160,7 @@ def test_nothing_is_said_of_addresses_where_a_moment_is_simply_wrong(small_house
     """The command line, too, hands on what is said."""
     small_house.post(ADA, "plan.started", STARTED)
     for query in ("plan?as-of=2126-03-02%2013:02", "diff?from=yesterday"):
-        told = problem(small_house.get(ADA, query), 422, "wrong-query")
+        told = problem(small_house.get(ADA, query), 422, "invalid-query")
         assert told["errors"][0]["detail"].endswith("with offset, such as 2026-05-03T10:00:00Z.")
 
 
