@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Run": {
         "up": ("services", "Run all services on this machine until Ctrl-C."),
-        "demo": ("demo", "Tell a true-to-life story over HTTP, on a private ledger."),
+        "demo": ("demo", "Run an example story over HTTP on a private ledger."),
         "intake": ("services", "Run intake, which accepts events over HTTP."),
         "worker": ("services", "Run the worker, which records events in the ledger."),
         "ledger": ("services", "Run the ledger's read API."),
