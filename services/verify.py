@@ -124,14 +124,14 @@ class Report:
     """Findings and counts. All findings are counted; only the first ones are stored."""
 
     findings: list[Finding] = field(default_factory=list)
-    totals: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
     facts: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
 
     def add(self, code: str, where: str, detail: object) -> None:
         """Record a finding, without terminal control characters from the checked files."""
-        self.totals[code] += 1
+        self.found[code] += 1
         if len(self.findings) < SHOWN:
             self.findings.append(Finding(code, plain(where), plain(detail)))
 
@@ -1064,7 +1064,7 @@ def report_lines(report: Report) -> Iterator[str]:
         yield f"{count:>10,} {name}"
     for finding in report.findings:
         yield f"FINDING {finding.code}: {finding.where}: {finding.detail}"
-    total = sum(report.totals.values())
+    total = sum(report.found.values())
     if total > len(report.findings):
         yield f"… and {total - len(report.findings):,} more"
     yield f"{total:,} finding{'s' * (total != 1)}"
@@ -1143,7 +1143,7 @@ def _main(arguments: list[str] | None) -> int:
         if not isinstance(fault, BrokenPipeError):
             sys.stderr.write(f"verify.py: cannot write the report: {fault.strerror}\n")
             return 3
-    return 1 if report.totals else 0
+    return 1 if report.found else 0
 
 
 if __name__ == "__main__":
