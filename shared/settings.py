@@ -24,7 +24,7 @@ MOST_PARTITIONS = 1024
 
 
 def setting(kind: str, default: Any, meaning: str, **options: Any) -> Any:
-    """A setting's declaration: environs' parser name, default, meaning, validators."""
+    """Declare a setting: name of the environs parser, default, meaning, validators."""
     return field(metadata={"kind": kind, "default": default, "meaning": meaning, **options})
 
 

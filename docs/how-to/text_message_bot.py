@@ -1,4 +1,4 @@
-"""A text-message bot: what a person texts becomes events in their own name."""
+"""Text-message bot: a person's text messages become events in their own name."""
 
 import json
 import re
@@ -8,14 +8,14 @@ from uuid import NAMESPACE_URL, uuid5
 
 
 class Bot:
-    """Speaks for one person, with a token of theirs; `outbox` is a folder that outlives us."""
+    """Posts for one person, with that person's token; `outbox` is a persistent folder."""
 
     def __init__(self, intake: str, ledger: str, person: str, token: str, outbox: Path) -> None:
         self.events, self.plan = f"{intake}/events", f"{ledger}/people/{person}/plan"
         self.person, self.token, self.outbox = person, token, outbox
 
     def hear(self, message: str, text: str) -> str:
-        """The reply to a text; `message` is the id that the telephone company gave it."""
+        """Return the reply to a text; `message` is the id that the telephone company gave it."""
         if re.match("i want ", text, re.IGNORECASE):
             return self.say(message, "aspiration.stated", {"words": text})
         status, plan = self.call(self.plan, "text/plain" if text.lower() == "plan" else "*/*")
@@ -32,21 +32,21 @@ class Bot:
     def say(self, message: str, kind: str, data: dict) -> str:
         name = str(uuid5(NAMESPACE_URL, f"{self.person}/{message}"))  # the same text, the same id
         event = {"specversion": "1.0", "id": name, "source": "/text", "subject": self.person}
-        kept = self.outbox / f"{name}.json"
-        kept.write_text(json.dumps({**event, "type": kind, "data": data}))
-        return self.post(kept)
+        file = self.outbox / f"{name}.json"
+        file.write_text(json.dumps({**event, "type": kind, "data": data}))
+        return self.post(file)
 
-    def post(self, kept: Path) -> str:
-        """Post an event that was kept: the same bytes again, until their fate is known."""
-        status, told = self.call(self.events, "application/json", kept.read_bytes())
-        if status in (202, 401, 429) or status >= 500:  # safe but not decided, or not passed on
+    def post(self, file: Path) -> str:
+        """Post a stored event; retries send the same bytes until the outcome is known."""
+        status, body = self.call(self.events, "application/json", file.read_bytes())
+        if status in (202, 401, 429) or status >= 500:  # undecided, or not accepted yet
             return "I have kept it, and shall tell you what became of it."
-        kept.unlink()  # 200 and 201: accepted; 403 and 409: refused; others: never recorded
-        return "It is in your plan." if status < 300 else json.loads(told)["detail"]
+        file.unlink()  # 200 and 201: accepted; 403 and 409: refused; others: never recorded
+        return "It is in your plan." if status < 300 else json.loads(body)["detail"]
 
     def resend(self) -> list[str]:
-        """What became of the events that were kept: each is posted again. A timer calls this."""
-        return [self.post(kept) for kept in sorted(self.outbox.glob("*.json"))]
+        """Post all stored events again, and return the replies. A timer calls this."""
+        return [self.post(file) for file in sorted(self.outbox.glob("*.json"))]
 
     def call(self, url: str, accept: str, body: bytes | None = None) -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {self.token}", "Accept": accept, "Prefer": "wait=5"}
@@ -56,5 +56,5 @@ class Bot:
                 return answer.status, answer.read().decode()
         except error.HTTPError as fault:
             return fault.code, fault.read().decode()
-        except OSError:  # no answer says nothing about what became of it
+        except OSError:  # the outcome is unknown
             return 503, '{"detail": "Nobody answers just now. Please try again later."}'
