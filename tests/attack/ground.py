@@ -11,7 +11,6 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests import postgres
@@ -43,12 +42,7 @@ class Ground:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for store in list(self._systems):
             self.discard(store)
         self._stack.close()
