@@ -51,7 +51,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Check": {
         "doctor": ("doctor", "Check settings, keys, queue, store and services; change nothing."),
-        "healthcheck": ("healthcheck", "Ask a service on this machine whether it is well."),
+        "healthcheck": ("healthcheck", "Check whether a service on this machine is healthy."),
         "replay": ("replay", "Replay entries, and compare the result with the stored tables."),
         "audit": (
             "audit",
@@ -86,7 +86,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "provision-secrets": (
             "provision_keys",
-            "Make keys and passwords; give each container its own.",
+            "Create keys and passwords, and copy to each container its own.",
         ),
         "rotate-log-key": (
             "provision_keys",

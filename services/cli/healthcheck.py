@@ -10,6 +10,6 @@ from services.operations.healthcheck import check_health
 @click.argument("service", type=click.Choice(["intake", "ledger", "worker"]))
 @DATA
 def healthcheck(service: str) -> None:
-    """Ask a service on this machine whether it is well."""
+    """Check whether a service on this machine is healthy."""
     check_health(service)
     click.echo(f"{service} is well.")

@@ -27,10 +27,10 @@ def init() -> None:
 )
 @DATA
 def provision_secrets(folder: Path, queue: str, database: str) -> None:
-    """Make keys and passwords; give each container its own.
+    """Create keys and passwords, and copy to each container its own.
 
-    FOLDER holds a folder each for intake, worker, ledger, valkey and postgres. Run it again after
-    a change in the key folder.
+    FOLDER contains one folder each for intake, worker, ledger, valkey and postgres. Run it again
+    after a change in the key folder.
     """
     settings = LedgerSettings.load()
     for who, count in fill_folders(settings, folder, queue=queue, database=database).items():
@@ -41,7 +41,7 @@ def provision_secrets(folder: Path, queue: str, database: str) -> None:
 @click.option(
     "--log", type=click.IntRange(0), default=0, show_default=True, help="Number of the log."
 )
-@click.option("--complete", is_flag=True, help="Retire the old key: the new one signs alone.")
+@click.option("--complete", is_flag=True, help="Retire the old key: only the new one signs.")
 @DATA
 def rotate_log_key(log: int, complete: bool) -> None:
     """Add a new signing key to a log; then restart the worker and the ledger."""
@@ -50,11 +50,15 @@ def rotate_log_key(log: int, complete: bool) -> None:
 
 
 @click.command()
-@click.option("--complete", is_flag=True, help="Drop the old key: the new one is there alone.")
+@click.option("--complete", is_flag=True, help="Remove the old key.")
 @click.option(
-    "--skip-queue-check", is_flag=True, help="Do not ask the queue what waits under the old key."
+    "--skip-queue-check",
+    is_flag=True,
+    help="Skip checking the queue for messages encrypted with the old key.",
 )
-@click.option("--mark-lost", metavar="KID", default="", help="Wait no more for what KID sealed.")
+@click.option(
+    "--mark-lost", metavar="KID", default="", help="Give up the messages encrypted with KID."
+)
 @DATA
 def rotate_transit_key(complete: bool, skip_queue_check: bool, mark_lost: str) -> None:
     """Add a new transit key before the old one; workers and intakes reload it themselves."""
