@@ -17,7 +17,7 @@ STORY = Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
 class Step:
     """A heading, or a paragraph with what happens in it: an event, its author and the verdict.
 
-    `days_ago` counts from the day on which the story is told.
+    `days_ago` counts from the day on which the story runs.
     """
 
     text: str
